@@ -1,0 +1,2 @@
+//! The `rhumb` command.
+fn main() {}

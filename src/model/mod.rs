@@ -1,0 +1,67 @@
+//! Validated words that every layer above shares: ids, pools, policies, checks, zones, verdicts.
+//!
+//! Nothing here reads a file or decides an answer; a value of these types is already known good.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod id;
+pub mod node;
+pub mod policy;
+pub mod pool;
+pub mod site;
+pub mod time;
+pub mod verdict;
+pub mod zone;
+
+pub use check::Check;
+pub use check::CheckKind;
+pub use check::HttpCheck;
+pub use check::TlsCheck;
+pub use id::CheckId;
+pub use id::EndpointId;
+pub use id::PolicyId;
+pub use id::PoolId;
+pub use id::SiteId;
+pub use id::SteerId;
+pub use node::Node;
+pub use policy::AllDown;
+pub use policy::DualStack;
+pub use policy::KeySource;
+pub use policy::Period;
+pub use policy::Policy;
+pub use policy::PolicyKind;
+pub use policy::Steer;
+pub use policy::Target;
+pub use policy::WeightedTarget;
+pub use pool::Endpoint;
+pub use pool::MinHealthy;
+pub use pool::Percent;
+pub use pool::Pool;
+pub use site::Location;
+pub use site::Site;
+pub use time::Now;
+pub use verdict::Admin;
+pub use verdict::Family;
+pub use verdict::TargetKey;
+pub use verdict::Verdict;
+pub use zone::Record;
+pub use zone::Zone;
+
+/// Everything the operator's files say, checked as a whole.
+///
+/// Vectors are indexed by the id types; ids live inside one model and are never logged or sent.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Places where pools and nodes stand.
+    pub sites: Vec<Site>,
+    /// How endpoints are probed.
+    pub checks: Vec<Check>,
+    /// Endpoints that serve the same thing at one site.
+    pub pools: Vec<Pool>,
+    /// Trees that order pools for a client.
+    pub policies: Vec<Policy>,
+    /// Steered names: which policy, and how its result becomes an answer.
+    pub steers: Vec<Steer>,
+    /// Zones with their static records and the places of steered names in them.
+    pub zones: Vec<Zone>,
+}

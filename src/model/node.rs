@@ -1,0 +1,27 @@
+//! One node's own settings: `rhumb.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Settings that differ from node to node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Name of the site where this node stands.
+    pub site: Option<Box<str>>,
+    /// Addresses served over UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// What NSID and `id.server` say (RFC 5001, RFC 4892).
+    pub identity: Option<Box<str>>,
+    /// UDP worker threads; one a core when absent.
+    pub workers: Option<u16>,
+    /// Folder of zone files.
+    pub zones: PathBuf,
+    /// Folder of sites, checks, pools and policies for all zones.
+    pub shared: Option<PathBuf>,
+    /// MaxMind DB files; fields of earlier ones win.
+    pub databases: Vec<PathBuf>,
+    /// Address of metrics and health pages; none when absent.
+    pub admin: Option<SocketAddr>,
+    /// Control socket; a default of the runtime when absent.
+    pub socket: Option<PathBuf>,
+}

@@ -1,0 +1,109 @@
+//! What is known of one address of one endpoint, and what an operator ordered for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Address family of a question, an address or a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4: A records.
+    V4,
+    /// IPv6: AAAA records.
+    V6,
+}
+
+impl Family {
+    /// Both families, in the order of [`Family::index`].
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// Position in a two-element array.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// What a site says of a target, and after quorum what all agree on.
+///
+/// ```text
+///            first result ok / rise          fall failures
+///  Unknown ───────────────────────▶ Up ───────────────────▶ Down
+///                                   ▲                        │ rise successes, but
+///                                   │ hold-down is over      ▼ hold-down still runs
+///                                   └──────────────────── Held
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Verdict {
+    /// Nothing is known; served like up.
+    #[default]
+    Unknown,
+    /// Probes pass.
+    Up,
+    /// Probes pass again, but hold-down still runs: served only where nothing else is healthy.
+    Held,
+    /// Probes fail.
+    Down,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Held => "held",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What an operator ordered for an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Admin {
+    /// Verdicts decide.
+    #[default]
+    Enabled,
+    /// Takes no new clients; leaves the denominator of thresholds.
+    Drained,
+    /// Counts as healthy whatever probes say.
+    ForcedUp,
+    /// Counts as down whatever probes say; stays in the denominator.
+    ForcedDown,
+}
+
+impl fmt::Display for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Enabled => "enabled",
+            Self::Drained => "drained",
+            Self::ForcedUp => "forced up",
+            Self::ForcedDown => "forced down",
+        })
+    }
+}
+
+/// Names what is probed: one address family of one endpoint by one check.
+///
+/// Stable over reloads, so that verdicts are carried over by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetKey {
+    /// `pool/endpoint`.
+    pub endpoint: Arc<str>,
+    /// Name of the check.
+    pub check: Arc<str>,
+    /// Which address of the endpoint.
+    pub family: Family,
+}
+
+impl fmt::Display for TargetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.endpoint, self.check, self.family)
+    }
+}

@@ -1,0 +1,4 @@
+//! The shell: the only folder that touches sockets, files, clocks, threads, TLS and randomness.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod respond;
