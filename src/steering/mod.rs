@@ -1,1 +1,27 @@
-//! steering.
+//! From a client to the members that answer: candidate trees, passes, rendezvous.
+//!
+//! Knows nothing of packets or prefixes: a class of clients has its tree already, a client is a key.
+#![forbid(unsafe_code)]
+
+pub mod distance;
+pub mod interpreter;
+pub mod passes;
+pub mod plan;
+pub mod rendezvous;
+pub mod select;
+pub mod trace;
+pub mod tree;
+
+pub use passes::Decision;
+pub use passes::Pass;
+pub use passes::Selection;
+pub use passes::decide;
+pub use plan::MemberState;
+pub use plan::PoolPlan;
+pub use rendezvous::ClientKey;
+pub use select::Chosen;
+pub use select::choose;
+pub use trace::NoTrace;
+pub use trace::Step;
+pub use trace::Trace;
+pub use tree::Tree;

@@ -3,8 +3,21 @@
 //! Does not know zones or policies; typed messages of the cold path are hickory-proto's.
 #![forbid(unsafe_code)]
 
+pub mod edns;
+pub mod header;
 pub mod name;
+pub mod qname;
+pub mod query;
 pub mod rdata;
+pub mod writer;
 
+pub use edns::Ecs;
+pub use edns::Edns;
+pub use header::Rcode;
 pub use name::Name;
+pub use name::NameFault;
+pub use qname::Qname;
+pub use query::Fault;
+pub use query::Query;
 pub use rdata::RecordType;
+pub use writer::Writer;

@@ -1,1 +1,15 @@
-//! zone.
+//! Zones made for lookup: the longest apex, then one hash to the name's node.
+//!
+//! Knows records and where steering begins; does not choose addresses and does not write replies.
+#![forbid(unsafe_code)]
+
+pub mod hash;
+pub mod index;
+pub mod lookup;
+pub mod tree;
+
+pub use index::ZoneIndex;
+pub use lookup::Delegation;
+pub use lookup::Found;
+pub use tree::Rrset;
+pub use tree::Zone;

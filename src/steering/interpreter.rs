@@ -1,0 +1,446 @@
+//! The meaning of policies, written to be read: slow, obvious, straight from the model.
+//!
+//! Never answers a query. Tests hold compiled classes, plans and passes against it, step by step; where
+//! the two differ, one of them has a bug and this one is easier to believe.
+
+use crate::model::Admin;
+use crate::model::AllDown;
+use crate::model::DualStack;
+use crate::model::EndpointId;
+use crate::model::Family;
+use crate::model::Location;
+use crate::model::MinHealthy;
+use crate::model::Model;
+use crate::model::PolicyKind;
+use crate::model::PoolId;
+use crate::model::Steer;
+use crate::model::Target;
+use crate::model::Verdict;
+use crate::steering::distance;
+use crate::steering::passes::Pass;
+use crate::steering::plan::MemberState;
+use crate::steering::plan::Remembered;
+use crate::steering::rendezvous::ClientKey;
+use crate::steering::rendezvous::NameSeed;
+use crate::steering::rendezvous::Score;
+use crate::steering::trace::Reason;
+use crate::steering::trace::Step;
+
+/// How many targets `nearest` ranks by distance; the rest follow as written.
+pub const NEAREST_DEPTH: usize = 4;
+
+/// Everything an answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The operator's files.
+    pub model: &'a Model,
+    /// By pool, then by endpoint.
+    pub states: &'a [Vec<MemberState>],
+    /// By pool, then by [`Family::index`].
+    pub remembered: &'a [[Option<Remembered>; 2]],
+    /// Where the client is, if geo data says so.
+    pub location: Option<Location>,
+    /// The client's key for this name and moment.
+    pub key: ClientKey,
+    /// Which addresses are asked for.
+    pub family: Family,
+}
+
+/// What the interpreter comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpretation {
+    /// What to answer.
+    pub result: Meaning,
+    /// How it came to it.
+    pub steps: Vec<Step>,
+}
+
+/// What to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Addresses of these members, best first.
+    Serve {
+        /// Of this pool.
+        pool: PoolId,
+        /// On this ground.
+        pass: Pass,
+        /// In this order.
+        members: Vec<EndpointId>,
+        /// Seconds.
+        ttl: u32,
+    },
+    /// NODATA.
+    NoFamily,
+    /// SERVFAIL.
+    Nothing,
+}
+
+/// One line of an expanded policy: a remark, or a pool to consider.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    Remark(Step),
+    Pool(PoolId),
+}
+
+/// Evaluates a steered name.
+pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
+    let mut steps = Vec::new();
+    let mut lines = Vec::new();
+    situation.expand(steer.target, false, &mut lines);
+    let has_family = |lines: &[Line]| {
+        lines
+            .iter()
+            .any(|line| matches!(line, Line::Pool(pool) if situation.pool_has_family(*pool)))
+    };
+    if !has_family(&lines) {
+        // Pass 1 looks at every candidate and finds none with the family; then nothing may depend on shares.
+        situation.pass_1(steer, &lines, &mut steps);
+        let exists = pools_below(situation.model, steer.target)
+            .iter()
+            .any(|&p| situation.pool_has_family(p));
+        if !exists {
+            return Interpretation { result: Meaning::NoFamily, steps };
+        }
+        steps.push(Step::WidenedForFamily);
+        lines.clear();
+        situation.expand(steer.target, true, &mut lines);
+    }
+    let chosen = situation
+        .pass_1(steer, &lines, &mut steps)
+        .or_else(|| situation.pass_2(steer, &lines, &mut steps))
+        .or_else(|| situation.pass_3(steer, &lines, &mut steps));
+    let Some((pool, pass)) = chosen else {
+        return Interpretation { result: Meaning::Nothing, steps };
+    };
+    steps.push(Step::Taken { pass, pool });
+    let (members, panic) = situation.members(pool, pass, steer.answers);
+    let ttl = if pass == Pass::Qualified && !panic { steer.ttl } else { (steer.ttl / 2).max(5) };
+    Interpretation { result: Meaning::Serve { pool, pass, members, ttl }, steps }
+}
+
+/// Every pool below a target, as written.
+fn pools_below(model: &Model, target: Target) -> Vec<PoolId> {
+    match target {
+        Target::Pool(pool) => vec![pool],
+        Target::Policy(policy) => {
+            let targets = model.policies[policy.index()].kind.targets();
+            targets.into_iter().flat_map(|target| pools_below(model, target)).collect()
+        }
+    }
+}
+
+/// What one pool has in one family.
+struct Count {
+    enabled: Vec<(EndpointId, u16)>,
+    healthy: Vec<(EndpointId, u16)>,
+    healthy_members: u32,
+    enabled_members: u32,
+}
+
+impl Count {
+    fn enabled_weight(&self) -> u32 {
+        self.enabled.iter().map(|&(_, weight)| u32::from(weight)).sum()
+    }
+
+    fn healthy_weight(&self) -> u32 {
+        self.healthy.iter().map(|&(_, weight)| u32::from(weight)).sum()
+    }
+}
+
+impl Situation<'_> {
+    /// Writes a target's candidates, depth first. Returns false when a fence ended the list.
+    fn expand(&self, target: Target, all: bool, lines: &mut Vec<Line>) -> bool {
+        let policy = match target {
+            Target::Pool(pool) => {
+                lines.push(Line::Pool(pool));
+                return true;
+            }
+            Target::Policy(policy) => policy,
+        };
+        let rule = &self.model.policies[policy.index()];
+        let open = match &rule.kind {
+            PolicyKind::Failover(targets) => {
+                targets.iter().all(|&target| self.expand(target, all, lines))
+            }
+            PolicyKind::Nearest(_) => self
+                .by_distance(&rule.kind)
+                .into_iter()
+                .all(|target| self.expand(target, all, lines)),
+            PolicyKind::Weighted(targets) => {
+                let mut order: Vec<_> = targets
+                    .iter()
+                    .map(|weighted| {
+                        let seed = NameSeed::of_target(&rule.name, self.name(weighted.target));
+                        (Score::of(self.key, seed, weighted.weight), weighted)
+                    })
+                    .collect();
+                order.sort_by(|(a, _), (b, _)| match (a.beats(*b), b.beats(*a)) {
+                    (true, _) => std::cmp::Ordering::Less,
+                    (_, true) => std::cmp::Ordering::Greater,
+                    _ => std::cmp::Ordering::Equal,
+                });
+                order
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, (_, w))| *place == 0 || w.spill || all)
+                    .all(|(place, (_, weighted))| {
+                        lines.push(Line::Remark(Step::Weighed {
+                            policy,
+                            target: weighted.target,
+                            first: place == 0,
+                            spill: weighted.spill,
+                        }));
+                        self.expand(weighted.target, all, lines)
+                    })
+            }
+        };
+        open && !rule.fence
+    }
+
+    /// Targets of `nearest`: the four nearest by distance, the rest as written; all as written for an unknown place.
+    fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
+        let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
+        let Some(location) = self.location else { return kind.targets() };
+        let mut ranked: Vec<_> = targets
+            .iter()
+            .map(|&(target, bias)| {
+                let nearest = pools_below(self.model, target)
+                    .into_iter()
+                    .filter_map(|pool| self.model.pools[pool.index()].site)
+                    .map(|site| distance::metres(location, self.model.sites[site.index()].location))
+                    .min();
+                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), target)
+            })
+            .collect();
+        ranked.sort_by_key(|&(distance, _)| distance);
+        let mut order: Vec<Target> =
+            ranked.iter().take(NEAREST_DEPTH).map(|&(_, target)| target).collect();
+        for &(target, _) in targets {
+            if !order.contains(&target) {
+                order.push(target);
+            }
+        }
+        order
+    }
+
+    /// The first pool where every family that counts keeps `min_healthy`.
+    fn pass_1(
+        &self,
+        steer: &Steer,
+        lines: &[Line],
+        steps: &mut Vec<Step>,
+    ) -> Option<(PoolId, Pass)> {
+        for line in lines {
+            let pool = match *line {
+                Line::Remark(step) => {
+                    steps.push(step);
+                    continue;
+                }
+                Line::Pool(pool) => pool,
+            };
+            let families = match steer.dual_stack {
+                DualStack::Joint => Family::BOTH.to_vec(),
+                DualStack::Independent => vec![self.family],
+            };
+            let reason = if !self.pool_has_family(pool) {
+                Reason::LacksFamily
+            } else {
+                let has = |family: Family| self.model.pools[pool.index()].has_family(family);
+                let short =
+                    families.into_iter().filter(|&f| has(f)).find_map(|f| self.shortfall(pool, f));
+                match short {
+                    Some(reason) => reason,
+                    None => return Some((pool, Pass::Qualified)),
+                }
+            };
+            steps.push(Step::PassedOver { pass: Pass::Qualified, pool, reason });
+        }
+        None
+    }
+
+    /// The pool with the largest healthy share, if any member is healthy.
+    fn pass_2(
+        &self,
+        steer: &Steer,
+        lines: &[Line],
+        steps: &mut Vec<Step>,
+    ) -> Option<(PoolId, Pass)> {
+        let mut best: Option<(PoolId, f64)> = None;
+        for line in lines {
+            let pool = match *line {
+                Line::Remark(step) => {
+                    steps.push(step);
+                    continue;
+                }
+                Line::Pool(pool) => pool,
+            };
+            let families = match steer.dual_stack {
+                DualStack::Joint => Family::BOTH.to_vec(),
+                DualStack::Independent => vec![self.family],
+            };
+            let counts: Vec<Count> =
+                families.into_iter().map(|family| self.count(pool, family)).collect();
+            let healthy: u32 = counts.iter().map(Count::healthy_weight).sum();
+            let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();
+            let share = f64::from(healthy) / f64::from(enabled.max(1));
+            let reason = if !self.pool_has_family(pool) {
+                Reason::LacksFamily
+            } else if self.count(pool, self.family).enabled.is_empty() {
+                Reason::NoEnabledMember
+            } else if healthy == 0 {
+                Reason::NoHealthyMember
+            } else if best.is_some_and(|(_, other)| share <= other) {
+                Reason::SmallerShare
+            } else {
+                best = Some((pool, share));
+                continue;
+            };
+            steps.push(Step::PassedOver { pass: Pass::BestShare, pool, reason });
+        }
+        best.map(|(pool, _)| (pool, Pass::BestShare))
+    }
+
+    /// What `on_all_down` says.
+    fn pass_3(
+        &self,
+        steer: &Steer,
+        lines: &[Line],
+        steps: &mut Vec<Step>,
+    ) -> Option<(PoolId, Pass)> {
+        let special = match steer.on_all_down {
+            AllDown::ServFail => return None,
+            AllDown::FailOpen => None,
+            AllDown::Pool(pool) => (!self.count(pool, self.family).enabled.is_empty())
+                .then_some((pool, Pass::NamedPool)),
+            AllDown::LastGood => {
+                let mut best: Option<(PoolId, u64)> = None;
+                for line in lines {
+                    match *line {
+                        Line::Remark(step) => steps.push(step),
+                        Line::Pool(pool) => match self.last_good(pool) {
+                            Some((stamp, _)) if best.is_none_or(|(_, other)| stamp > other) => {
+                                best = Some((pool, stamp));
+                            }
+                            Some(_) => {}
+                            None => steps.push(Step::PassedOver {
+                                pass: Pass::LastGood,
+                                pool,
+                                reason: Reason::NothingRemembered,
+                            }),
+                        },
+                    }
+                }
+                best.map(|(pool, _)| (pool, Pass::LastGood))
+            }
+        };
+        if special.is_some() {
+            return special;
+        }
+        for line in lines {
+            match *line {
+                Line::Remark(step) => steps.push(step),
+                Line::Pool(pool) if !self.count(pool, self.family).enabled.is_empty() => {
+                    return Some((pool, Pass::FailOpen));
+                }
+                Line::Pool(pool) => steps.push(Step::PassedOver {
+                    pass: Pass::FailOpen,
+                    pool,
+                    reason: Reason::NoEnabledMember,
+                }),
+            }
+        }
+        None
+    }
+
+    /// What is missing for a pool to qualify in one family.
+    fn shortfall(&self, pool: PoolId, family: Family) -> Option<Reason> {
+        let count = self.count(pool, family);
+        let (healthy, needed, enabled) = match self.model.pools[pool.index()].min_healthy {
+            MinHealthy::Share(percent) => {
+                let exact = f64::from(count.enabled_weight()) * f64::from(percent.0) / 100.0;
+                (count.healthy_weight(), (exact.ceil() as u32).max(1), count.enabled_weight())
+            }
+            MinHealthy::Members(members) => {
+                (count.healthy_members, u32::from(members).max(1), count.enabled_members)
+            }
+        };
+        (healthy < needed).then_some(Reason::BelowMinHealthy { family, healthy, needed, enabled })
+    }
+
+    /// Counts one family of a pool: who is enabled, who of them is healthy, standbys standing in where they must.
+    fn count(&self, pool: PoolId, family: Family) -> Count {
+        let endpoints = &self.model.pools[pool.index()].endpoints;
+        let verdict = |position: usize| {
+            let state = self.states[pool.index()][position];
+            match state.admin {
+                Admin::ForcedUp => Verdict::Up,
+                Admin::ForcedDown => Verdict::Down,
+                Admin::Enabled | Admin::Drained => state.verdicts[family.index()],
+            }
+        };
+        let enabled: Vec<usize> = (0..endpoints.len())
+            .filter(|&p| endpoints[p].address(family).is_some())
+            .filter(|&p| self.states[pool.index()][p].admin != Admin::Drained)
+            .collect();
+        let passing = |p: usize| matches!(verdict(p), Verdict::Up | Verdict::Unknown);
+        let nobody_passes = !enabled.iter().any(|&p| passing(p));
+        let healthy = |p: usize| passing(p) || (nobody_passes && verdict(p) == Verdict::Held);
+        let weight = |p: usize| endpoints[p].weight;
+        let healthy_regular = enabled.iter().any(|&p| weight(p) > 0 && healthy(p));
+        let healthy_standby = enabled.iter().any(|&p| weight(p) == 0 && healthy(p));
+        let any_regular = enabled.iter().any(|&p| weight(p) > 0);
+        let standbys_serve = !healthy_regular && (healthy_standby || !any_regular);
+        let group: Vec<usize> =
+            enabled.iter().copied().filter(|&p| (weight(p) == 0) == standbys_serve).collect();
+        let entry = |p: usize| (EndpointId::at(p), weight(p).max(1));
+        Count {
+            enabled: group.iter().map(|&p| entry(p)).collect(),
+            healthy: group.iter().filter(|&&p| healthy(p)).map(|&p| entry(p)).collect(),
+            healthy_members: enabled.iter().filter(|&&p| healthy(p)).count() as u32,
+            enabled_members: enabled.len() as u32,
+        }
+    }
+
+    /// Who answers, best first, and whether the pool is in panic.
+    fn members(&self, pool: PoolId, pass: Pass, answers: u8) -> (Vec<EndpointId>, bool) {
+        let count = self.count(pool, self.family);
+        let panic_below = u32::from(self.model.pools[pool.index()].panic_below.0);
+        let panic = !count.healthy.is_empty()
+            && count.healthy_weight() * 100 < count.enabled_weight() * panic_below;
+        let set = match pass {
+            Pass::FailOpen => count.enabled,
+            Pass::LastGood => self.last_good(pool).map_or(count.enabled, |(_, members)| members),
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool if panic => count.enabled,
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool if count.healthy.is_empty() => {
+                count.enabled
+            }
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool => count.healthy,
+        };
+        let key_of = |id: EndpointId| &self.model.pools[pool.index()].endpoints[id.index()].key;
+        let mut scored: Vec<(Score, EndpointId)> = set
+            .iter()
+            .map(|&(id, weight)| (Score::of(self.key, NameSeed::of_member(key_of(id)), weight), id))
+            .collect();
+        scored.sort_by(|(a, _), (b, _)| b.beats(*a).cmp(&a.beats(*b)));
+        (scored.into_iter().map(|(_, id)| id).take(usize::from(answers)).collect(), panic)
+    }
+
+    /// Who was healthy last and may still be served, and when that was.
+    fn last_good(&self, pool: PoolId) -> Option<(u64, Vec<(EndpointId, u16)>)> {
+        let remembered = self.remembered[pool.index()][self.family.index()].as_ref()?;
+        let mut members = self.count(pool, self.family).enabled;
+        members.retain(|(id, _)| remembered.endpoints.contains(id));
+        (!members.is_empty()).then_some((remembered.stamp, members))
+    }
+
+    fn pool_has_family(&self, pool: PoolId) -> bool {
+        self.model.pools[pool.index()].has_family(self.family)
+    }
+
+    fn name(&self, target: Target) -> &str {
+        match target {
+            Target::Pool(pool) => &self.model.pools[pool.index()].name,
+            Target::Policy(policy) => &self.model.policies[policy.index()].name,
+        }
+    }
+}

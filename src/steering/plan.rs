@@ -1,0 +1,320 @@
+//! A pool at one moment: does it qualify, which members does it serve.
+//!
+//! Made anew at each flip of one of its members; the query path only reads it.
+
+use crate::model::Admin;
+use crate::model::Endpoint;
+use crate::model::EndpointId;
+use crate::model::Family;
+use crate::model::MinHealthy;
+use crate::model::Pool;
+use crate::model::Verdict;
+use crate::steering::rendezvous::NameSeed;
+
+/// What is known and ordered of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MemberState {
+    /// The operator's order.
+    pub admin: Admin,
+    /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
+    pub verdicts: [Verdict; 2],
+}
+
+impl MemberState {
+    /// Whether thresholds count it and fail-open may serve it.
+    pub fn is_enabled(self) -> bool {
+        match self.admin {
+            Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
+            Admin::Drained => false,
+        }
+    }
+
+    /// What counts for `family` after the operator's order.
+    pub fn verdict(self, family: Family) -> Verdict {
+        match self.admin {
+            Admin::Enabled | Admin::Drained => self.verdicts[family.index()],
+            Admin::ForcedUp => Verdict::Up,
+            Admin::ForcedDown => Verdict::Down,
+        }
+    }
+}
+
+/// A pool at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolPlan {
+    families: [FamilyPlan; 2],
+}
+
+/// A pool's side of one address family at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilyPlan {
+    /// By configuration it has an address of this family.
+    pub configured: bool,
+    /// What `min_healthy` compares.
+    pub standing: Standing,
+    /// Healthy and enabled weight, standbys standing in counted as 1.
+    pub share: Share,
+    /// So little is healthy that all enabled members are served.
+    pub panic: bool,
+    /// Who is served: the healthy, or all enabled in panic; empty if none is healthy.
+    pub serving: Box<[Member]>,
+    /// All enabled members: who is served when all are down.
+    pub enabled: Box<[Member]>,
+    /// Who was healthy last, if now nobody is.
+    pub last_good: Option<LastGood>,
+}
+
+/// What `min_healthy` compares: weight, or members where it counts members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What is healthy.
+    pub healthy: u32,
+    /// What is needed.
+    pub needed: u32,
+    /// What is enabled.
+    pub enabled: u32,
+}
+
+impl Standing {
+    /// Whether the pool qualifies in pass 1.
+    pub fn qualifies(self) -> bool {
+        self.healthy >= self.needed
+    }
+}
+
+/// A part of a whole, both in weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Share {
+    /// Healthy weight.
+    pub healthy: u32,
+    /// Enabled weight.
+    pub enabled: u32,
+}
+
+impl Share {
+    /// Whether this share is larger than `other`; nothing of nothing is the smallest.
+    pub fn exceeds(self, other: Self) -> bool {
+        u64::from(self.healthy) * u64::from(other.enabled.max(1))
+            > u64::from(other.healthy) * u64::from(self.enabled.max(1))
+    }
+
+    /// Both families together.
+    pub fn plus(self, other: Self) -> Self {
+        Self { healthy: self.healthy + other.healthy, enabled: self.enabled + other.enabled }
+    }
+}
+
+/// One address that may be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The address; the first [`Member::address_len`] octets count.
+    pub octets: [u8; 16],
+    /// 4 or 16.
+    pub address_len: u8,
+    /// Its share; standbys that stand in have 1.
+    pub weight: u16,
+    /// Hash of `pool/endpoint`.
+    pub seed: NameSeed,
+    /// Its position in the pool.
+    pub endpoint: EndpointId,
+}
+
+impl Member {
+    /// The address as rdata of A or AAAA.
+    #[inline]
+    pub fn rdata(&self) -> &[u8] {
+        &self.octets[..usize::from(self.address_len)]
+    }
+}
+
+/// Members that were healthy last, and the order of pools by when that was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastGood {
+    /// Higher is later.
+    pub stamp: u64,
+    /// Who was served then and is still enabled.
+    pub members: Box<[Member]>,
+}
+
+/// What is remembered of a pool that has no healthy member left: a record, kept by the control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Higher is later.
+    pub stamp: u64,
+    /// Endpoints that were healthy just before.
+    pub endpoints: Vec<EndpointId>,
+}
+
+impl PoolPlan {
+    /// Weighs a pool; `states` is indexed by [`EndpointId`], `remembered` by [`Family::index`].
+    pub fn new(pool: &Pool, states: &[MemberState], remembered: &[Option<Remembered>; 2]) -> Self {
+        let family = |family: Family| {
+            FamilyPlan::new(pool, states, family, remembered[family.index()].as_ref())
+        };
+        Self { families: [family(Family::V4), family(Family::V6)] }
+    }
+
+    /// One family's side.
+    #[inline]
+    pub fn family(&self, family: Family) -> &FamilyPlan {
+        &self.families[family.index()]
+    }
+
+    /// Healthy share over both families.
+    pub fn joint_share(&self) -> Share {
+        self.families[0].share.plus(self.families[1].share)
+    }
+}
+
+impl FamilyPlan {
+    fn new(
+        pool: &Pool,
+        states: &[MemberState],
+        family: Family,
+        remembered: Option<&Remembered>,
+    ) -> Self {
+        let candidates = candidates(pool, states, family);
+        let group = Group::of(&candidates);
+        let healthy = group.members(&candidates, |candidate| candidate.healthy);
+        let enabled = group.members(&candidates, |_| true);
+        let share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
+        let panic = !healthy.is_empty()
+            && u64::from(share.healthy) * 100
+                < u64::from(share.enabled) * u64::from(pool.panic_below.0);
+        let last_good = remembered.map(|remembered| LastGood {
+            stamp: remembered.stamp,
+            members: enabled
+                .iter()
+                .filter(|m| remembered.endpoints.contains(&m.endpoint))
+                .copied()
+                .collect(),
+        });
+        Self {
+            configured: pool.has_family(family),
+            standing: standing(pool.min_healthy, &candidates, share),
+            share,
+            panic,
+            serving: if panic { enabled.clone() } else { healthy },
+            enabled,
+            last_good,
+        }
+    }
+
+    /// Endpoints that are healthy now, in panic too: what is remembered when none is left.
+    pub fn healthy_endpoints(
+        pool: &Pool,
+        states: &[MemberState],
+        family: Family,
+    ) -> Vec<EndpointId> {
+        let candidates = candidates(pool, states, family);
+        candidates
+            .iter()
+            .filter(|candidate| candidate.healthy)
+            .map(|candidate| candidate.id)
+            .collect()
+    }
+}
+
+/// An enabled endpoint with an address of the family at hand.
+struct Candidate<'a> {
+    id: EndpointId,
+    endpoint: &'a Endpoint,
+    address: std::net::IpAddr,
+    healthy: bool,
+}
+
+/// Enabled endpoints with an address of `family`. One that is held counts as healthy only if no other is.
+fn candidates<'a>(pool: &'a Pool, states: &[MemberState], family: Family) -> Vec<Candidate<'a>> {
+    let enabled = || {
+        pool.endpoints.iter().zip(states).enumerate().filter_map(|(position, (endpoint, state))| {
+            let address = endpoint.address(family).filter(|_| state.is_enabled())?;
+            Some((EndpointId::at(position), endpoint, address, state.verdict(family)))
+        })
+    };
+    let any_healthy =
+        enabled().any(|(_, _, _, verdict)| matches!(verdict, Verdict::Up | Verdict::Unknown));
+    enabled()
+        .map(|(id, endpoint, address, verdict)| {
+            let healthy = match verdict {
+                Verdict::Up | Verdict::Unknown => true,
+                Verdict::Held => !any_healthy,
+                Verdict::Down => false,
+            };
+            Candidate { id, endpoint, address, healthy }
+        })
+        .collect()
+}
+
+/// Which members a pool serves from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Those with a weight.
+    Weighted,
+    /// Those without, each counted as 1.
+    Standby,
+}
+
+impl Group {
+    /// Standbys stand in when no member with a weight is healthy, or when there is none.
+    fn of(candidates: &[Candidate<'_>]) -> Self {
+        let any = |weighted: bool, healthy: bool| {
+            candidates
+                .iter()
+                .any(|c| (c.endpoint.weight > 0) == weighted && (c.healthy || !healthy))
+        };
+        if any(true, true) || (any(true, false) && !any(false, true)) {
+            Self::Weighted
+        } else {
+            Self::Standby
+        }
+    }
+
+    fn members(
+        self,
+        candidates: &[Candidate<'_>],
+        keep: impl Fn(&Candidate<'_>) -> bool,
+    ) -> Box<[Member]> {
+        candidates
+            .iter()
+            .filter(|candidate| {
+                (candidate.endpoint.weight > 0) == (self == Self::Weighted) && keep(candidate)
+            })
+            .map(|candidate| member(candidate, candidate.endpoint.weight.max(1)))
+            .collect()
+    }
+}
+
+fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
+    let mut octets = [0; 16];
+    let address_len = match candidate.address {
+        std::net::IpAddr::V4(v4) => {
+            octets[..4].copy_from_slice(&v4.octets());
+            4
+        }
+        std::net::IpAddr::V6(v6) => {
+            octets = v6.octets();
+            16
+        }
+    };
+    let seed = NameSeed::of_member(&candidate.endpoint.key);
+    Member { octets, address_len, weight, seed, endpoint: candidate.id }
+}
+
+fn weight_of(members: &[Member]) -> u32 {
+    members.iter().map(|member| u32::from(member.weight)).sum()
+}
+
+/// What `min_healthy` compares. At least one member must be healthy in any case.
+fn standing(min_healthy: MinHealthy, candidates: &[Candidate<'_>], share: Share) -> Standing {
+    match min_healthy {
+        MinHealthy::Share(percent) => {
+            let needed = (u64::from(share.enabled) * u64::from(percent.0)).div_ceil(100) as u32;
+            Standing { healthy: share.healthy, needed: needed.max(1), enabled: share.enabled }
+        }
+        MinHealthy::Members(count) => Standing {
+            healthy: candidates.iter().filter(|candidate| candidate.healthy).count() as u32,
+            needed: u32::from(count).max(1),
+            enabled: candidates.len() as u32,
+        },
+    }
+}

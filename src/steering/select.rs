@@ -1,0 +1,46 @@
+//! Members of the chosen pool: the best few by rendezvous.
+
+use crate::steering::plan::Member;
+use crate::steering::rendezvous::ClientKey;
+use crate::steering::rendezvous::Score;
+
+/// Most addresses in one answer.
+pub const ANSWERS_MAX: usize = 8;
+
+/// Members to answer with, best first.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen<'a> {
+    members: [Option<&'a Member>; ANSWERS_MAX],
+}
+
+impl<'a> Chosen<'a> {
+    /// The members, best first.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = &'a Member> + '_ {
+        self.members.iter().map_while(|member| *member)
+    }
+}
+
+/// Takes the best `answers` of `members` for one client, 1 to [`ANSWERS_MAX`].
+#[inline]
+pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
+    let mut chosen = Chosen { members: [None; ANSWERS_MAX] };
+    if let [only] = members {
+        chosen.members[0] = Some(only);
+        return chosen;
+    }
+    let wanted = usize::from(answers).clamp(1, ANSWERS_MAX);
+    let mut scores: [Option<Score>; ANSWERS_MAX] = [None; ANSWERS_MAX];
+    for member in members {
+        let score = Score::of(key, member.seed, member.weight);
+        // The place to put it: before the first that it beats.
+        let place =
+            scores[..wanted].iter().position(|other| other.is_none_or(|other| score.beats(other)));
+        let Some(place) = place else { continue };
+        scores[place..wanted].rotate_right(1);
+        chosen.members[place..wanted].rotate_right(1);
+        scores[place] = Some(score);
+        chosen.members[place] = Some(member);
+    }
+    chosen
+}

@@ -1,0 +1,88 @@
+//! What an evaluation considered, step by step: types, so that people and machines read the same.
+
+use crate::model::Family;
+use crate::model::PolicyId;
+use crate::model::PoolId;
+use crate::model::Target;
+use crate::steering::passes::Pass;
+
+/// Takes the steps of an evaluation.
+pub trait Trace {
+    /// One step, in order.
+    fn step(&mut self, step: Step);
+}
+
+/// Takes nothing, and costs nothing: for the query path.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTrace;
+
+impl Trace for NoTrace {
+    #[inline(always)]
+    fn step(&mut self, _: Step) {}
+}
+
+impl Trace for Vec<Step> {
+    fn step(&mut self, step: Step) {
+        self.push(step);
+    }
+}
+
+/// One thing an evaluation considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A weighted policy's turn: its first choice for this client, or one that takes overflow.
+    Weighed {
+        /// Whose weights decided.
+        policy: PolicyId,
+        /// What was chosen.
+        target: Target,
+        /// Whether it is this client's own share.
+        first: bool,
+        /// Whether it takes overflow.
+        spill: bool,
+    },
+    /// The list reaches no pool with the asked family: targets without spill are considered too.
+    WidenedForFamily,
+    /// A pool was looked at and not taken.
+    PassedOver {
+        /// In which pass.
+        pass: Pass,
+        /// Which pool.
+        pool: PoolId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A pool was taken.
+    Taken {
+        /// In which pass.
+        pass: Pass,
+        /// Which pool.
+        pool: PoolId,
+    },
+}
+
+/// Why a pool was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// By configuration it has no address of the asked family.
+    LacksFamily,
+    /// Too little of it is healthy.
+    BelowMinHealthy {
+        /// In which family.
+        family: Family,
+        /// Healthy weight, or members where `min_healthy` counts members.
+        healthy: u32,
+        /// What it needs, in the same unit.
+        needed: u32,
+        /// What it has enabled, in the same unit.
+        enabled: u32,
+    },
+    /// No member is healthy.
+    NoHealthyMember,
+    /// An earlier pool has at least this share of healthy weight.
+    SmallerShare,
+    /// No member of the asked family is enabled.
+    NoEnabledMember,
+    /// Nothing is remembered as good.
+    NothingRemembered,
+}

@@ -1,0 +1,189 @@
+//! Candidate trees: what a policy comes to for one class of clients, and the order it gives one client.
+
+use std::ops::ControlFlow;
+
+use crate::model::PolicyId;
+use crate::model::PoolId;
+use crate::model::Target;
+use crate::steering::rendezvous::ClientKey;
+use crate::steering::rendezvous::NameSeed;
+use crate::steering::rendezvous::Score;
+use crate::steering::trace::Step;
+use crate::steering::trace::Trace;
+
+/// Most targets of one policy.
+pub const TARGETS_MAX: usize = 64;
+
+/// What a policy comes to for one class of clients: distances are settled, shares are not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Tree {
+    /// A leaf.
+    Pool(PoolId),
+    /// In this order.
+    Ordered {
+        /// First choice first.
+        children: Box<[Tree]>,
+        /// Whether the list of candidates ends here.
+        fence: bool,
+    },
+    /// In an order that depends on the client's key.
+    Weighted {
+        /// Whose weights they are.
+        policy: PolicyId,
+        /// At most [`TARGETS_MAX`].
+        branches: Box<[Branch]>,
+        /// Whether the list of candidates ends here.
+        fence: bool,
+    },
+}
+
+/// One target of a weighted policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Branch {
+    /// What the operator named.
+    pub target: Target,
+    /// Hash of its name.
+    pub seed: NameSeed,
+    /// Its share; 0 is never first.
+    pub weight: u16,
+    /// Whether it takes the clients of siblings that fail.
+    pub spill: bool,
+    /// Its own candidates.
+    pub tree: Tree,
+}
+
+/// Which targets of weighted policies follow the first choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that take overflow.
+    Spill,
+    /// Every one.
+    All,
+}
+
+/// Why the walk over the candidates ended.
+enum End<B> {
+    Broken(B),
+    Fenced,
+}
+
+impl Tree {
+    /// Calls `visit` with each candidate in this client's order, until it breaks or a fence ends the list.
+    #[inline]
+    pub fn walk<B>(
+        &self,
+        key: ClientKey,
+        reach: Reach,
+        trace: &mut impl Trace,
+        mut visit: impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
+    ) -> Option<B> {
+        match self.step(key, reach, trace, &mut visit) {
+            ControlFlow::Break(End::Broken(value)) => Some(value),
+            ControlFlow::Break(End::Fenced) | ControlFlow::Continue(()) => None,
+        }
+    }
+
+    fn step<B>(
+        &self,
+        key: ClientKey,
+        reach: Reach,
+        trace: &mut impl Trace,
+        visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
+    ) -> ControlFlow<End<B>> {
+        let fence = match self {
+            Self::Pool(pool) => {
+                return visit(*pool, &mut |step| trace.step(step)).map_break(End::Broken);
+            }
+            Self::Ordered { children, fence } => {
+                for child in children {
+                    child.step(key, reach, trace, visit)?;
+                }
+                fence
+            }
+            Self::Weighted { policy, branches, fence } => {
+                step_weighted(*policy, branches, key, reach, trace, visit)?;
+                fence
+            }
+        };
+        if *fence { ControlFlow::Break(End::Fenced) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Calls `visit` with every pool of the tree, in the order they are written.
+    pub fn for_each_pool(&self, visit: &mut impl FnMut(PoolId)) {
+        match self {
+            Self::Pool(pool) => visit(*pool),
+            Self::Ordered { children, .. } => {
+                children.iter().for_each(|child| child.for_each_pool(visit))
+            }
+            Self::Weighted { branches, .. } => {
+                branches.iter().for_each(|branch| branch.tree.for_each_pool(visit));
+            }
+        }
+    }
+
+    /// Whether the order depends on the client's key.
+    pub fn is_keyed(&self) -> bool {
+        match self {
+            Self::Pool(_) => false,
+            Self::Ordered { children, .. } => children.iter().any(Self::is_keyed),
+            Self::Weighted { branches, .. } => {
+                branches.len() > 1 || branches.iter().any(|branch| branch.tree.is_keyed())
+            }
+        }
+    }
+}
+
+/// Visits the first choice, then, best first, every other target that takes overflow.
+fn step_weighted<B>(
+    policy: PolicyId,
+    branches: &[Branch],
+    key: ClientKey,
+    reach: Reach,
+    trace: &mut impl Trace,
+    visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
+) -> ControlFlow<End<B>> {
+    debug_assert!(branches.len() <= TARGETS_MAX);
+    let mut left = (1u64 << (branches.len() - 1) << 1).wrapping_sub(1);
+    let mut is_first = true;
+    while left != 0 {
+        let best = best_of(branches, left, key);
+        left &= !(1 << best);
+        let branch = &branches[best];
+        trace.step(Step::Weighed {
+            policy,
+            target: branch.target,
+            first: is_first,
+            spill: branch.spill,
+        });
+        branch.tree.step(key, reach, trace, visit)?;
+        if is_first && reach == Reach::Spill {
+            left &= spill_mask(branches);
+        }
+        is_first = false;
+    }
+    ControlFlow::Continue(())
+}
+
+/// The branch with the best score among those whose bit is set in `left`; the earlier of equals.
+#[inline]
+fn best_of(branches: &[Branch], left: u64, key: ClientKey) -> usize {
+    let mut best: Option<(usize, Score)> = None;
+    let mut rest = left;
+    while rest != 0 {
+        let position = rest.trailing_zeros() as usize;
+        rest &= rest - 1;
+        let score = Score::of(key, branches[position].seed, branches[position].weight);
+        if best.is_none_or(|(_, other)| score.beats(other)) {
+            best = Some((position, score));
+        }
+    }
+    best.map_or(0, |(position, _)| position)
+}
+
+/// A bit for each branch that takes overflow.
+fn spill_mask(branches: &[Branch]) -> u64 {
+    branches
+        .iter()
+        .enumerate()
+        .fold(0, |mask, (position, branch)| mask | u64::from(branch.spill) << position)
+}

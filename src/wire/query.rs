@@ -1,0 +1,172 @@
+//! Octets of a datagram or frame to a query, or to the fault that names the reply.
+
+use crate::wire::edns::Edns;
+use crate::wire::edns::parse_opt;
+use crate::wire::header::HEADER_LEN;
+use crate::wire::header::Rcode;
+use crate::wire::header::bits;
+use crate::wire::header::read_u16;
+use crate::wire::qname::Qname;
+use crate::wire::rdata::RecordType;
+
+/// A standard query with one question.
+///
+/// Owns its name and borrows nothing from the packet, so that the reply may be written over it.
+#[derive(Clone, Copy, Debug)]
+pub struct Query {
+    /// The question's name, lower case.
+    pub qname: Qname,
+    /// The question's type.
+    pub qtype: RecordType,
+    /// The question's class.
+    pub qclass: u16,
+    /// What the OPT record says, if there is one.
+    pub edns: Option<Edns>,
+    /// A TSIG record ends the message (RFC 8945).
+    pub tsig: bool,
+    /// Octets of header and question: where the reply's records begin.
+    pub question_end: usize,
+}
+
+/// Why a packet is not a query we can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Shorter than a header: dropped.
+    TooShort,
+    /// It is a response: dropped, so that two servers never talk to each other.
+    NotAQuery,
+    /// An opcode other than QUERY.
+    UnknownOpcode,
+    /// Not exactly one question, or one that is cut or compressed.
+    BadQuestion,
+    /// Records where a query has none (RFC 8906 section 3).
+    UnexpectedRecords,
+    /// The additional section is cut, or octets follow the message.
+    BadAdditional,
+    /// Two OPT records, one with an owner, or a malformed option (RFC 6891 section 6.1.1).
+    BadOpt,
+}
+
+impl Fault {
+    /// The code of the reply; `None` where nothing is sent.
+    pub fn rcode(self) -> Option<Rcode> {
+        match self {
+            Self::TooShort | Self::NotAQuery => None,
+            Self::UnknownOpcode => Some(Rcode::NotImp),
+            Self::BadQuestion | Self::UnexpectedRecords | Self::BadAdditional | Self::BadOpt => {
+                Some(Rcode::FormErr)
+            }
+        }
+    }
+}
+
+impl Query {
+    /// Reads a packet.
+    ///
+    /// Takes IXFR's SOA in the authority section (RFC 1995 section 3); any other record there is a fault.
+    #[inline]
+    pub fn parse(packet: &[u8]) -> Result<Self, Fault> {
+        let header: &[u8; HEADER_LEN] = packet.first_chunk().ok_or(Fault::TooShort)?;
+        if header[2] & bits::QR != 0 {
+            return Err(Fault::NotAQuery);
+        }
+        if header[2] & bits::OPCODE != 0 {
+            return Err(Fault::UnknownOpcode);
+        }
+        if header[4..6] != [0, 1] {
+            return Err(Fault::BadQuestion);
+        }
+        let qname = Qname::parse(&packet[HEADER_LEN..]).ok_or(Fault::BadQuestion)?;
+        let name_end = HEADER_LEN + qname.wire_len();
+        let fixed: &[u8; 4] =
+            packet.get(name_end..).and_then(|rest| rest.first_chunk()).ok_or(Fault::BadQuestion)?;
+        let qtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
+        let qclass = u16::from_be_bytes([fixed[2], fixed[3]]);
+        let question_end = name_end + 4;
+        let mut query = Self { qname, qtype, qclass, edns: None, tsig: false, question_end };
+        if header[6..10] == [0; 4] && header[10..12] == [0; 2] {
+            return if packet.len() == question_end {
+                Ok(query)
+            } else {
+                Err(Fault::BadAdditional)
+            };
+        }
+        query.parse_records(header, packet)?;
+        Ok(query)
+    }
+
+    /// Reads what follows the question.
+    fn parse_records(&mut self, header: &[u8; HEADER_LEN], packet: &[u8]) -> Result<(), Fault> {
+        let mut at = self.question_end;
+        let authority_count = u16::from_be_bytes([header[8], header[9]]);
+        if header[6..8] != [0, 0] || authority_count > 1 {
+            return Err(Fault::UnexpectedRecords);
+        }
+        if authority_count == 1 {
+            if self.qtype != RecordType::IXFR {
+                return Err(Fault::UnexpectedRecords);
+            }
+            let soa = RawRecord::parse(packet, at).ok_or(Fault::BadAdditional)?;
+            at = soa.end;
+        }
+        let additional_count = u16::from_be_bytes([header[10], header[11]]);
+        for position in 1..=additional_count {
+            let record = RawRecord::parse(packet, at).ok_or(Fault::BadAdditional)?;
+            at = record.end;
+            match record.rtype {
+                RecordType::OPT => {
+                    if self.edns.is_some() || !record.owner_is_root {
+                        return Err(Fault::BadOpt);
+                    }
+                    let edns = parse_opt(record.class, record.ttl, record.rdata);
+                    self.edns = Some(edns.map_err(|_| Fault::BadOpt)?);
+                }
+                // RFC 8945 section 5.1: anywhere but last it is an error.
+                RecordType::TSIG if position == additional_count => self.tsig = true,
+                RecordType::TSIG => return Err(Fault::BadAdditional),
+                _ => {}
+            }
+        }
+        if at == packet.len() { Ok(()) } else { Err(Fault::BadAdditional) }
+    }
+}
+
+/// One record of the packet, owner skipped.
+struct RawRecord<'a> {
+    owner_is_root: bool,
+    rtype: RecordType,
+    class: u16,
+    ttl: [u8; 4],
+    rdata: &'a [u8],
+    end: usize,
+}
+
+impl<'a> RawRecord<'a> {
+    /// Reads the record that starts at `at`; `None` if it is cut.
+    fn parse(packet: &'a [u8], at: usize) -> Option<Self> {
+        let owner_end = skip_name(packet, at)?;
+        let fixed: &[u8; 10] = packet.get(owner_end..)?.first_chunk()?;
+        let rdata_start = owner_end + 10;
+        let end = rdata_start + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        Some(Self {
+            owner_is_root: owner_end == at + 1,
+            rtype: RecordType(read_u16(fixed, 0)?),
+            class: read_u16(fixed, 2)?,
+            ttl: [fixed[4], fixed[5], fixed[6], fixed[7]],
+            rdata: packet.get(rdata_start..end)?,
+            end,
+        })
+    }
+}
+
+/// Where the name at `at` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
+fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *packet.get(at)? {
+            0 => return Some(at + 1),
+            len @ 1..=63 => at += 1 + usize::from(len),
+            192..=255 => return packet.get(at + 1).map(|_| at + 2),
+            64..=191 => return None,
+        }
+    }
+}
