@@ -1,7 +1,126 @@
 //! Turns one query into one reply.
+//!
+//! [`answer`] has no clock, socket, lock, log, allocation or randomness of its own; what happened is returned as an
+//! [`Outcome`], which the shell counts.
 #![forbid(unsafe_code)]
 
+mod data;
+pub mod explain;
+pub mod outcome;
 pub mod request;
+pub mod steered;
 
+pub use outcome::Happened;
+pub use outcome::Outcome;
 pub use request::Request;
 pub use request::Transport;
+
+use crate::answer::data::Answering;
+use crate::snapshot::Snapshot;
+use crate::wire::Fault;
+use crate::wire::Query;
+use crate::wire::Rcode;
+use crate::wire::RecordType;
+use crate::wire::Writer;
+use crate::wire::writer::ReplyOptions;
+use crate::wire::writer::UDP_REPLY_MAX;
+use crate::wire::writer::UDP_REPLY_PLAIN;
+use crate::wire::writer::write_header_only;
+
+/// Least octets of a frame: room for any reply to a client that takes the least.
+pub const FRAME_MIN: usize = UDP_REPLY_PLAIN;
+
+/// Class IN.
+const CLASS_IN: u16 = 1;
+
+/// Answers the query in `frame[..query_len]`, writing the reply over it.
+///
+/// # Panics
+/// If `frame` is shorter than [`FRAME_MIN`] or `query_len`.
+pub fn answer(
+    snapshot: &Snapshot,
+    request: &Request,
+    frame: &mut [u8],
+    query_len: usize,
+) -> Outcome {
+    assert!(frame.len() >= FRAME_MIN, "a frame has room for the least reply");
+    let query = match Query::parse(&frame[..query_len]) {
+        Ok(query) => query,
+        Err(fault) => return refuse_packet(frame, fault),
+    };
+    let identity = &snapshot.compiled.identity;
+    let limit = reply_limit(&query, request.transport);
+    let reserve = Writer::reserve(query.edns.as_ref(), identity);
+    let writer = Writer::new(frame, query.question_end, limit, reserve);
+    let answering = Answering::new(snapshot, request, &query, writer);
+    match unanswerable(&query) {
+        Some(rcode) => answering.finish(rcode, Happened::Unanswerable),
+        None => answering.answer(),
+    }
+}
+
+/// Replies to what is not a query with the header alone, or not at all.
+fn refuse_packet(frame: &mut [u8], fault: Fault) -> Outcome {
+    match fault.rcode() {
+        Some(rcode) => {
+            let reply_len = write_header_only(frame, rcode);
+            Outcome {
+                reply_len,
+                rcode: Some(rcode),
+                truncated: false,
+                happened: Happened::Malformed(fault),
+            }
+        }
+        None => Outcome {
+            reply_len: 0,
+            rcode: None,
+            truncated: false,
+            happened: Happened::Malformed(fault),
+        },
+    }
+}
+
+/// The code for well-formed queries that no zone can answer.
+#[inline]
+fn unanswerable(query: &Query) -> Option<Rcode> {
+    if query.edns.is_some_and(|edns| edns.version != 0) {
+        return Some(Rcode::BadVers);
+    }
+    if query.tsig {
+        return Some(Rcode::NotAuth);
+    }
+    if query.qclass != CLASS_IN {
+        return Some(Rcode::Refused);
+    }
+    match query.qtype {
+        RecordType(0) | RecordType::OPT => Some(Rcode::FormErr),
+        RecordType::AXFR | RecordType::IXFR => Some(Rcode::Refused),
+        RecordType::ANY => None,
+        // Meta types ask for something other than data (RFC 6895 section 3.1).
+        RecordType(128..=255) => Some(Rcode::NotImp),
+        _ => None,
+    }
+}
+
+/// Most octets of the reply.
+#[inline]
+fn reply_limit(query: &Query, transport: Transport) -> usize {
+    match (transport, &query.edns) {
+        (Transport::Tcp, _) => usize::from(u16::MAX),
+        (Transport::Udp, None) => UDP_REPLY_PLAIN,
+        // RFC 6891 section 6.2.3: sizes below 512 are taken as 512.
+        (Transport::Udp, Some(edns)) => {
+            usize::from(edns.udp_size).clamp(UDP_REPLY_PLAIN, UDP_REPLY_MAX)
+        }
+    }
+}
+
+/// The options of a reply that says nothing of clients.
+fn plain_options<'a>(query: &Query, identity: &'a [u8]) -> ReplyOptions<'a> {
+    let edns = query.edns.filter(|edns| edns.version == 0);
+    ReplyOptions {
+        ecs: edns.and_then(|edns| edns.ecs).map(|ecs| (ecs, 0)),
+        nsid: edns.filter(|edns| edns.nsid && !identity.is_empty()).map(|_| identity),
+        ede: None,
+    }
+}

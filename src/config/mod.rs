@@ -1,1 +1,118 @@
-//! config.
+//! The operator's files: text to a checked [`Model`], or every problem at once.
+//!
+//! Reads no file itself: it takes texts with their names, so that a test, a server and `rhumb check` do the same.
+#![forbid(unsafe_code)]
+
+pub mod node;
+pub mod problem;
+pub mod read;
+pub mod reader;
+pub mod render;
+pub mod spec;
+pub mod validate;
+
+pub use problem::Problem;
+pub use problem::Problems;
+pub use problem::Severity;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::config::problem::FileId;
+use crate::model::Model;
+
+/// One file of the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path as the operator would write it.
+    pub name: Arc<str>,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
+impl SourceFile {
+    /// A file of this name and text.
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// What the file is, by the end of its name.
+    fn role(&self) -> Role {
+        match Path::new(&*self.name).extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Role::Toml,
+            Some("zone") => Role::Zone,
+            _ => Role::Attachment,
+        }
+    }
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Sites, checks, pools, policies, and at most one zone.
+    Toml,
+    /// A whole zone as a master file.
+    Zone,
+    /// Something another file names: certificates, records.
+    Attachment,
+}
+
+/// All files of one load, in the order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(Vec<SourceFile>);
+
+impl Files {
+    /// Sorts files by name, so that every node reads them in one order.
+    pub fn new(mut files: Vec<SourceFile>) -> Self {
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(files)
+    }
+
+    /// The files, each with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.0.iter().enumerate().map(|(position, file)| (FileId(position), file))
+    }
+
+    /// A file by id.
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.0[id.0]
+    }
+
+    /// The file that `name`, written in the file `by`, means: one in the same folder.
+    pub fn find_beside(&self, by: FileId, name: &str) -> Option<(FileId, &SourceFile)> {
+        let folder = Path::new(&*self.get(by).name).parent().unwrap_or(Path::new(""));
+        let wanted = folder.join(name);
+        self.iter().find(|(_, file)| Path::new(&*file.name) == wanted)
+    }
+
+    /// SHA-256 over names and texts: equal files give equal digests on every node.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for file in &self.0 {
+            for part in [file.name.as_bytes(), file.text.as_bytes()] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+/// Reads and checks all files of zones. The model is there if no problem is an error.
+pub fn load(files: &Files) -> (Option<Model>, Problems) {
+    let mut problems = Problems::default();
+    let mut specs = Vec::new();
+    for (id, file) in files.iter() {
+        match file.role() {
+            Role::Toml => specs.push(read::read_toml(id, file, &mut problems)),
+            Role::Zone => specs.push(read::read_zone_file(id, file, &mut problems)),
+            Role::Attachment => {}
+        }
+    }
+    let model = validate::validate(files, specs, &mut problems);
+    problems.sort();
+    (model.filter(|_| !problems.has_errors()), problems)
+}

@@ -88,6 +88,11 @@ impl<'a> Writer<'a> {
         self.flags |= bits::AA;
     }
 
+    /// Takes the mark of authority back: referrals do not have it (RFC 1034 section 4.3.2).
+    pub fn clear_authoritative(&mut self) {
+        self.flags &= !bits::AA;
+    }
+
     /// Drops every record and sets TC: the client asks again over TCP (RFC 2181 section 9).
     pub fn truncate(&mut self) {
         self.at = self.question_end;
@@ -175,15 +180,21 @@ impl<'a> Writer<'a> {
         Ok(start)
     }
 
-    /// Writes one address record owned by the question's name.
+    /// Writes one answer record owned by the name at offset `owner` of this message.
     #[inline]
-    pub fn put_address(&mut self, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Result<(), Full> {
+    pub fn put_record(
+        &mut self,
+        owner: usize,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
         let end = self.at + 12 + rdata.len();
         if end > self.end {
             return Err(Full);
         }
         let record = &mut self.frame[self.at..end];
-        record[..2].copy_from_slice(&QNAME_POINTER.to_be_bytes());
+        record[..2].copy_from_slice(&(0xc000 | (owner as u16 & 0x3fff)).to_be_bytes());
         record[2..4].copy_from_slice(&rtype.0.to_be_bytes());
         record[4..6].copy_from_slice(&CLASS_IN);
         record[6..10].copy_from_slice(&ttl.to_be_bytes());

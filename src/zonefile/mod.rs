@@ -1,1 +1,24 @@
-//! zonefile.
+//! Master files (RFC 1035 section 5) and single records: text to wire form, with the place of every fault.
+//!
+//! Knows no zone: whether records fit together is for the layer above.
+#![forbid(unsafe_code)]
+
+pub mod lexer;
+pub mod master;
+pub mod rdata;
+
+pub use master::Entry;
+pub use master::Parsed;
+pub use master::parse;
+pub use rdata::parse_rdata;
+
+/// What is wrong at one place of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Octets of the text that are wrong.
+    pub span: std::ops::Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub remedy: String,
+}

@@ -1,0 +1,206 @@
+//! The address records of a steered name: place, class, pool, members, scope.
+
+use std::net::IpAddr;
+
+use crate::answer::Happened;
+use crate::answer::data::Answering;
+use crate::answer::data::Step;
+use crate::geo::Leaf;
+use crate::model::Family;
+use crate::model::KeySource;
+use crate::model::SteerId;
+use crate::model::policy::client_prefix_len;
+use crate::snapshot::Compiled;
+use crate::snapshot::Snapshot;
+use crate::snapshot::SteerPlan;
+use crate::snapshot::classes::Classified;
+use crate::snapshot::classes::leaf_of;
+use crate::steering::ClientKey;
+use crate::steering::Decision;
+use crate::steering::NoTrace;
+use crate::steering::Pass;
+use crate::steering::Selection;
+use crate::steering::choose;
+use crate::steering::decide;
+use crate::steering::rendezvous::key_address;
+use crate::wire::Ecs;
+use crate::wire::Qname;
+use crate::wire::Rcode;
+use crate::wire::RecordType;
+use crate::wire::writer::Full;
+use crate::zone::Zone;
+
+/// Shortest TTL of a steered answer, in seconds: below it resolvers and we would do little else.
+pub const TTL_MIN: u32 = 5;
+
+/// Info-code "Other Error" of an extended error (RFC 8914 section 4.1).
+const EDE_OTHER: u16 = 0;
+
+/// For whom the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The client's prefix, rest zero; or the resolver's whole address.
+    pub address: IpAddr,
+    /// Bits of it that are known.
+    pub source_len: u8,
+    /// Whether it came from a client subnet option; a prefix of length 0 does not count (RFC 7871 section 7.1.2).
+    pub from_ecs: bool,
+}
+
+impl Subject {
+    /// The client subnet if the query has one that says something, else who sent it.
+    #[inline]
+    pub fn of(ecs: Option<Ecs>, client: IpAddr) -> Self {
+        match ecs {
+            Some(ecs) if ecs.source_prefix_len > 0 => {
+                Self { address: ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
+            }
+            _ => {
+                let source_len = if client.is_ipv4() { 32 } else { 128 };
+                Self { address: client, source_len, from_ecs: false }
+            }
+        }
+    }
+}
+
+/// Where the subject is and how the policy sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Located {
+    /// The leaf of the place table.
+    pub leaf: Leaf,
+    /// The class of its place, or of most of its prefix.
+    pub classified: Classified,
+}
+
+/// Finds the subject's place and class for a steered name.
+#[inline]
+pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject) -> Located {
+    let leaf = leaf_of(&compiled.places, subject.address);
+    let classes = &compiled.classes[compiled.routes[plan.route].classes];
+    Located {
+        leaf,
+        classified: classes.classify(&compiled.places, subject.address, subject.source_len, leaf),
+    }
+}
+
+/// The client's key for a steered name at a moment.
+#[inline]
+pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64) -> ClientKey {
+    ClientKey::of(key_address(plan.key, subject.address, resolver), plan.period, unix_s, plan.owner)
+}
+
+/// How many bits of the client subnet the answer depends on (RFC 7871 section 7.2.1): whatever the health.
+#[inline]
+pub fn scope_of(
+    compiled: &Compiled,
+    plan: &SteerPlan,
+    subject: &Subject,
+    uniform_len: u8,
+    family: Family,
+) -> u8 {
+    if !subject.from_ecs {
+        return 0;
+    }
+    let is_keyed =
+        compiled.routes[plan.route].keyed[family.index()] && plan.key == KeySource::Client;
+    let key_len = if is_keyed { client_prefix_len(subject.address) } else { 0 };
+    uniform_len.max(key_len).min(subject.source_len)
+}
+
+/// The TTL of an answer: half while it is worse than configured, so that recovery is seen soon.
+#[inline]
+pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
+    if is_degraded { (plan.ttl / 2).max(TTL_MIN) } else { plan.ttl }
+}
+
+/// What an extended error says of a degraded answer.
+pub fn degraded_text(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Qualified => "rhumb: healthy weight below panic_below, all enabled members served",
+        Pass::BestShare => "rhumb: no pool keeps min_healthy, best share served",
+        Pass::FailOpen => "rhumb: all down, first pool served (fail_open)",
+        Pass::NamedPool => "rhumb: all down, pool of on_all_down served",
+        Pass::LastGood => "rhumb: all down, last good members served",
+    }
+}
+
+impl Snapshot {
+    /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
+    #[inline]
+    fn decision(
+        &self,
+        plan: &SteerPlan,
+        class: u16,
+        family: Family,
+        key: impl FnOnce() -> ClientKey,
+    ) -> Decision {
+        match self.cached(plan.route, class, family) {
+            crate::snapshot::Cached::Fixed(decision) => decision,
+            crate::snapshot::Cached::Keyed => {
+                let route = &self.compiled.routes[plan.route];
+                let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
+                decide(tree, route.terms, &self.pools, family, key(), &mut NoTrace)
+            }
+        }
+    }
+}
+
+impl Answering<'_> {
+    /// Answers A or AAAA of a steered name.
+    #[inline]
+    pub(super) fn put_steered(
+        &mut self,
+        zone: &Zone,
+        steer: SteerId,
+        family: Family,
+        name: &Qname,
+        owner: usize,
+    ) -> Result<Step, Full> {
+        let snapshot = self.snapshot;
+        let compiled = &snapshot.compiled;
+        let plan = compiled.steer(steer);
+        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        let subject = Subject::of(ecs, self.request.client);
+        let located = locate(compiled, plan, &subject);
+        let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let selection = match snapshot.decision(plan, located.classified.class, family, key) {
+            Decision::Serve(selection) => selection,
+            Decision::NoFamily => {
+                self.put_negative(zone, name, owner)?;
+                return Ok(Step::Done(Rcode::NoError, Happened::Static));
+            }
+            Decision::Nothing => {
+                self.options.ede =
+                    Some((EDE_OTHER, "rhumb: nothing healthy, and nothing else may be served"));
+                return Ok(Step::Done(Rcode::ServFail, Happened::NothingToServe));
+            }
+        };
+        let members = selection.members(&snapshot.pools, family);
+        let key = if members.len() > 1 { key() } else { ClientKey(0) };
+        let is_degraded = selection.is_degraded(&snapshot.pools, family);
+        let ttl = ttl_of(plan, is_degraded);
+        let rtype = match family {
+            Family::V4 => RecordType::A,
+            Family::V6 => RecordType::AAAA,
+        };
+        for member in choose(members, plan.answers, key).iter() {
+            self.writer.put_record(owner, rtype, ttl, member.rdata())?;
+        }
+        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
+        self.options.ecs = ecs.map(|ecs| (ecs, scope));
+        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, is_degraded)))
+    }
+
+    /// Says in the reply why it is worse than configured, and names it for the counters.
+    #[inline]
+    fn note_pass(&mut self, selection: Selection, is_degraded: bool) -> Happened {
+        if !is_degraded {
+            return Happened::Steered(selection.pass);
+        }
+        self.options.ede = Some((EDE_OTHER, degraded_text(selection.pass)));
+        match selection.pass {
+            Pass::Qualified => Happened::Panic(selection.pass),
+            pass => Happened::Steered(pass),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `rhumb.toml`: one node's own settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toml::de::DeTable;
+
+use crate::config::Files;
+use crate::config::Problems;
+use crate::config::SourceFile;
+use crate::config::problem::FileId;
+use crate::config::problem::Place;
+use crate::config::read::syntax_errors;
+use crate::config::reader::Section;
+use crate::config::reader::Value;
+use crate::model::Node;
+
+/// Where a node without any configuration answers: a port that needs no rights and is nobody's.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
+
+/// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
+const IDENTITY_MAX: usize = 128;
+
+/// A node without a configuration file: `./zones` with `./geodb` on [`DEFAULT_LISTEN`].
+pub fn default_node() -> Node {
+    Node {
+        site: None,
+        listen: vec![DEFAULT_LISTEN.parse().expect("the default is an address")],
+        identity: None,
+        workers: None,
+        zones: PathBuf::from("zones"),
+        shared: None,
+        databases: Vec::new(),
+        admin: None,
+        socket: None,
+    }
+}
+
+/// Reads `rhumb.toml`. Relative paths in it stay relative: the caller knows the folder.
+pub fn load_node(file: &SourceFile) -> (Option<Node>, Problems, Files) {
+    let mut problems = Problems::default();
+    let id = FileId(0);
+    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    syntax_errors(id, &errors, &mut problems);
+    let place = Place { file: id, span: 0..0 };
+    let mut root = Section::new(id, "", table.get_ref(), place);
+    let node = read_node(&mut root, &mut problems);
+    root.finish(&mut problems);
+    problems.sort();
+    let files = Files::new(vec![file.clone()]);
+    (Some(node).filter(|_| !problems.has_errors()), problems, files)
+}
+
+fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
+    let mut node = default_node();
+    if let Some(mut server) = root.take("server").and_then(|value| value.section(problems)) {
+        node.site = server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
+        if let Some(listen) = server.take("listen") {
+            node.listen = read_listen(&listen, problems);
+        }
+        node.identity = server.take("identity").and_then(|value| read_identity(&value, problems));
+        let workers = server.take("workers").and_then(|value| value.integer(1..=256, "", problems));
+        node.workers = workers.map(|at| at.value as u16);
+        server.finish(problems);
+    }
+    if let Some(mut config) = root.take("config").and_then(|value| value.section(problems)) {
+        if let Some(zones) = read_path(&mut config, "zones", problems) {
+            node.zones = zones;
+        }
+        node.shared = read_path(&mut config, "shared", problems);
+        config.finish(problems);
+    }
+    if let Some(mut geo) = root.take("geo").and_then(|value| value.section(problems)) {
+        let databases = geo.take("databases").and_then(|value| value.strings(problems)).unwrap_or_default();
+        node.databases = databases.into_iter().map(|at| PathBuf::from(at.value)).collect();
+        geo.finish(problems);
+    }
+    if let Some(mut admin) = root.take("admin").and_then(|value| value.section(problems)) {
+        node.admin = admin.take("listen").and_then(|value| read_address(&value, problems));
+        node.socket = read_path(&mut admin, "socket", problems);
+        admin.finish(problems);
+    }
+    node
+}
+
+fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
+    let texts = value.strings(problems).unwrap_or_default();
+    if texts.is_empty() {
+        problems.error(&value.place, &value.path, "no address is named", "write listen = [\"0.0.0.0:53\"]");
+    }
+    let parse = |text: crate::config::problem::At<String>| match text.value.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let fault = format!("\"{}\" is not an address with a port", text.value);
+            problems.error(&text.place, &value.path, fault, "write \"0.0.0.0:53\" or \"[::]:53\"");
+            None
+        }
+    };
+    texts.into_iter().filter_map(parse).collect()
+}
+
+fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {
+    let parse = |text: &str| {
+        let fault = || (format!("\"{text}\" is not an address with a port"), "write \"127.0.0.1:8053\"".to_owned());
+        text.parse().map_err(|_| fault())
+    };
+    value.parsed(parse, problems).map(|at| at.value)
+}
+
+fn read_identity(value: &Value<'_>, problems: &mut Problems) -> Option<Box<str>> {
+    let text = value.string(problems)?;
+    if text.value.len() <= IDENTITY_MAX {
+        return Some(text.value.into());
+    }
+    let fault = format!("the identity has {} octets", text.value.len());
+    problems.error(&text.place, &value.path, fault, format!("use at most {IDENTITY_MAX}"));
+    None
+}
+
+fn read_path(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<PathBuf> {
+    let text = section.take(key)?.string(problems)?;
+    Some(PathBuf::from(text.value))
+}

@@ -1,0 +1,257 @@
+//! A TOML table walked by hand: every fault is collected, every key is either taken or reported.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+
+use crate::config::problem::At;
+use crate::config::problem::FileId;
+use crate::config::problem::Place;
+use crate::config::problem::Problems;
+
+/// A table being read. [`Section::finish`] reports the keys that nobody took.
+pub struct Section<'t> {
+    /// Where its values stand.
+    pub file: FileId,
+    /// Its key, such as `pool.eu`; empty for a whole file.
+    pub path: String,
+    /// Where it stands.
+    pub place: Place,
+    entries: Vec<Entry<'t>>,
+    asked: Vec<&'static str>,
+}
+
+struct Entry<'t> {
+    key: &'t str,
+    key_place: Place,
+    value: &'t Spanned<DeValue<'t>>,
+    taken: bool,
+}
+
+/// A value being read, with its key's path and its place.
+#[derive(Clone)]
+pub struct Value<'t> {
+    /// The key, such as `pool.eu.site`.
+    pub path: String,
+    /// Where the value stands.
+    pub place: Place,
+    /// Where the key stands.
+    pub key_place: Place,
+    value: &'t DeValue<'t>,
+}
+
+/// Why a text is refused, and what to write.
+pub type Refusal = (String, String);
+
+impl<'t> Section<'t> {
+    /// Starts reading a table.
+    pub fn new(file: FileId, path: &str, table: &'t DeTable<'t>, place: Place) -> Self {
+        let entries = table.iter().map(|(key, value)| Entry {
+            key: key.get_ref(),
+            key_place: Place { file, span: key.span() },
+            value,
+            taken: false,
+        });
+        Self { file, path: path.to_owned(), place, entries: entries.collect(), asked: Vec::new() }
+    }
+
+    /// The value of a key, if it is there.
+    pub fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
+        self.asked.push(key);
+        let path = self.key_path(key);
+        let file = self.file;
+        let entry = self.entries.iter_mut().find(|entry| entry.key == key)?;
+        entry.taken = true;
+        Some(Value {
+            path,
+            place: Place { file, span: entry.value.span() },
+            key_place: entry.key_place.clone(),
+            value: entry.value.get_ref(),
+        })
+    }
+
+    /// Every key with its value: for tables whose keys are the operator's names.
+    pub fn take_all(&mut self) -> Vec<(At<String>, Value<'t>)> {
+        let (path, file) = (&self.path, self.file);
+        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        self.entries
+            .iter_mut()
+            .map(|entry| {
+                entry.taken = true;
+                let name = At { value: entry.key.to_owned(), place: entry.key_place.clone() };
+                let value = Value {
+                    path: join(entry.key),
+                    place: Place { file, span: entry.value.span() },
+                    key_place: entry.key_place.clone(),
+                    value: entry.value.get_ref(),
+                };
+                (name, value)
+            })
+            .collect()
+    }
+
+    /// The value of a key that must be there.
+    pub fn need(&mut self, key: &'static str, example: &str, problems: &mut Problems) -> Option<Value<'t>> {
+        let value = self.take(key);
+        if value.is_none() {
+            let remedy = format!("add it, for example {key} = {example}");
+            problems.error(&self.place, self.key_path(key), "this key is missing", remedy);
+        }
+        value
+    }
+
+    /// Reports every key that nobody asked for.
+    pub fn finish(self, problems: &mut Problems) {
+        for entry in self.entries.iter().filter(|entry| !entry.taken) {
+            let remedy = match closest(entry.key, &self.asked) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("the keys here are: {}", self.asked.join(", ")),
+            };
+            problems.error(&entry.key_place, self.key_path(entry.key), "this key is not known", remedy);
+        }
+    }
+
+    fn key_path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// The word nearest to `word`, if any is near: at most a third of its letters differ.
+pub fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let near = |other: &&&str| strsim::damerau_levenshtein(word, other);
+    words.iter().min_by_key(near).filter(|best| near(best) <= (word.chars().count() / 3).max(1)).copied()
+}
+
+impl<'t> Value<'t> {
+    /// A text.
+    pub fn string(&self, problems: &mut Problems) -> Option<At<String>> {
+        match self.value.as_str() {
+            Some(text) => Some(self.at(text.to_owned())),
+            None => self.wrong("a text in quotes", problems),
+        }
+    }
+
+    /// A text that `parse` makes something of.
+    pub fn parsed<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+        problems: &mut Problems,
+    ) -> Option<At<T>> {
+        let text = self.string(problems)?;
+        match parse(&text.value) {
+            Ok(value) => Some(self.at(value)),
+            Err((fault, remedy)) => {
+                problems.error(&self.place, &self.path, fault, remedy);
+                None
+            }
+        }
+    }
+
+    /// A whole number of `range`.
+    pub fn integer(&self, range: RangeInclusive<i64>, hint: &str, problems: &mut Problems) -> Option<At<i64>> {
+        let Some(number) = self.value.as_integer() else {
+            return self.wrong(&format!("a whole number of {} to {}", range.start(), range.end()), problems);
+        };
+        let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        match parsed.filter(|parsed| range.contains(parsed)) {
+            Some(parsed) => Some(self.at(parsed)),
+            None => {
+                let hint = if hint.is_empty() { String::new() } else { format!("{hint} ") };
+                let remedy = format!("use {}{hint}to {}", range.start().to_string() + " ", range.end());
+                problems.error(&self.place, &self.path, format!("{} is not allowed", number.as_str()), remedy);
+                None
+            }
+        }
+    }
+
+    /// A number with or without a fraction.
+    pub fn number(&self, range: RangeInclusive<f64>, problems: &mut Problems) -> Option<At<f64>> {
+        let text = match self.value {
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return self.wrong(&format!("a number of {} to {}", range.start(), range.end()), problems),
+        };
+        match text.parse::<f64>().ok().filter(|parsed| range.contains(parsed)) {
+            Some(parsed) => Some(self.at(parsed)),
+            None => {
+                let remedy = format!("use {} to {}", range.start(), range.end());
+                problems.error(&self.place, &self.path, format!("{text} is not allowed"), remedy);
+                None
+            }
+        }
+    }
+
+    /// True or false.
+    pub fn boolean(&self, problems: &mut Problems) -> Option<At<bool>> {
+        match self.value.as_bool() {
+            Some(value) => Some(self.at(value)),
+            None => self.wrong("true or false", problems),
+        }
+    }
+
+    /// A duration of `range`, as `"10s"` or `"1h 30m"`.
+    pub fn duration(&self, range: RangeInclusive<Duration>, problems: &mut Problems) -> Option<At<Duration>> {
+        self.parsed(|text| parse_duration(text, &range), problems)
+    }
+
+    /// A list of texts.
+    pub fn strings(&self, problems: &mut Problems) -> Option<Vec<At<String>>> {
+        let Some(array) = self.value.as_array() else {
+            return self.wrong("a list of texts, as [\"a\", \"b\"]", problems);
+        };
+        let items = array.iter().enumerate().filter_map(|(position, item)| {
+            let value = Value {
+                path: format!("{}[{position}]", self.path),
+                place: Place { file: self.place.file, span: item.span() },
+                key_place: self.key_place.clone(),
+                value: item.get_ref(),
+            };
+            value.string(problems)
+        });
+        Some(items.collect())
+    }
+
+    /// A table.
+    pub fn section(&self, problems: &mut Problems) -> Option<Section<'t>> {
+        match self.value.as_table() {
+            // A table's own span may be its first line only; the key is what a caret should show.
+            Some(table) => Some(Section::new(self.place.file, &self.path, table, self.key_place.clone())),
+            None => self.wrong("a table", problems),
+        }
+    }
+
+    /// Whether it is a text.
+    pub fn is_string(&self) -> bool {
+        self.value.is_str()
+    }
+
+    fn at<T>(&self, value: T) -> At<T> {
+        At { value, place: self.place.clone() }
+    }
+
+    fn wrong<T>(&self, wanted: &str, problems: &mut Problems) -> Option<T> {
+        let fault = format!("this is {} {}", article(self.value.type_str()), self.value.type_str());
+        problems.error(&self.place, &self.path, fault, format!("write {wanted}"));
+        None
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// Reads a duration; a bare number is refused, because nobody can tell its unit.
+pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
+    let bounds = || {
+        let (start, end) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        format!("use {start} to {end}")
+    };
+    match humantime::parse_duration(text) {
+        Ok(duration) if range.contains(&duration) => Ok(duration),
+        Ok(_) => Err((format!("{text} is not allowed"), bounds())),
+        Err(_) => Err((format!("\"{text}\" is not a duration"), "write a number and a unit, as \"10s\"".into())),
+    }
+}

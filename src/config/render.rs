@@ -1,0 +1,96 @@
+//! Problems as people and machines read them.
+
+use annotate_snippets::AnnotationKind;
+use annotate_snippets::Level;
+use annotate_snippets::Renderer;
+use annotate_snippets::Snippet;
+use serde::Serialize;
+
+use crate::config::Files;
+use crate::config::Problem;
+use crate::config::Problems;
+use crate::config::Severity;
+use crate::config::problem::Place;
+
+/// A place as editors count: both from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineColumn {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in characters.
+    pub column: usize,
+}
+
+/// Line and column of an offset; one past the end counts as the end.
+pub fn line_column(text: &str, offset: usize) -> LineColumn {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let line = before.iter().filter(|&&octet| octet == b'\n').count() + 1;
+    let line_start = before.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1);
+    LineColumn { line, column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1 }
+}
+
+/// One line: `file:line:col: key: fault; remedy`.
+pub fn one_line(files: &Files, problem: &Problem) -> String {
+    let file = files.get(problem.place.file);
+    let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
+    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+    format!("{}:{line}:{column}: {key}{}; {}", file.name, problem.fault, problem.remedy)
+}
+
+/// Every problem with its line, a caret and the remedy, as rustc shows errors.
+pub fn for_people(files: &Files, problems: &Problems, color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    problems.iter().map(|problem| snippet(files, problem, &renderer) + "\n\n").collect()
+}
+
+fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+    let title = format!("{key}{}", problem.fault);
+    let at = |place: &Place| {
+        let file = files.get(place.file);
+        let end = place.span.end.min(file.text.len());
+        (file, place.span.start.min(end)..end)
+    };
+    let (file, span) = at(&problem.place);
+    let primary = Snippet::source(&*file.text)
+        .path(&*file.name)
+        .annotation(AnnotationKind::Primary.span(span).label(&problem.remedy));
+    let mut group = level.primary_title(&title).element(primary);
+    if let Some((place, label)) = &problem.also {
+        let (file, span) = at(place);
+        let other = Snippet::source(&*file.text).path(&*file.name);
+        group = group.element(other.annotation(AnnotationKind::Context.span(span).label(label)));
+    }
+    renderer.render(&[group])
+}
+
+/// One problem for machines.
+#[derive(Debug, Serialize)]
+pub struct JsonProblem<'a> {
+    severity: &'static str,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    key: &'a str,
+    fault: &'a str,
+    remedy: &'a str,
+}
+
+/// Every problem for machines, in order.
+pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonProblem<'a>> {
+    let json = |problem: &'a Problem| {
+        let file = files.get(problem.place.file);
+        let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
+        let severity = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let Problem { key, fault, remedy, .. } = problem;
+        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy }
+    };
+    problems.iter().map(json).collect()
+}

@@ -1,0 +1,242 @@
+//! Files as written: values are of the right kind, names are not looked up yet.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::problem::At;
+use crate::config::problem::FileId;
+use crate::config::problem::Place;
+use crate::model::DualStack;
+use crate::model::KeySource;
+use crate::model::MinHealthy;
+use crate::model::Percent;
+use crate::model::Period;
+use crate::wire::Name;
+use crate::wire::RecordType;
+use crate::zonefile::Entry;
+
+/// One file.
+#[derive(Clone, Debug, Default)]
+pub struct FileSpec {
+    /// Its zone, if it has one.
+    pub zone: Option<ZoneSpec>,
+    /// `[site.*]`
+    pub sites: Vec<SiteSpec>,
+    /// `[check.*]`
+    pub checks: Vec<CheckSpec>,
+    /// `[pool.*]`
+    pub pools: Vec<PoolSpec>,
+    /// `[policy.*]`
+    pub policies: Vec<PolicySpec>,
+    /// `[name.*]`
+    pub names: Vec<NameSpec>,
+}
+
+/// A zone, from `[zone]` or from a master file.
+#[derive(Clone, Debug)]
+pub struct ZoneSpec {
+    /// The file it stands in.
+    pub file: FileId,
+    /// Its apex.
+    pub apex: At<Name>,
+    /// How its SOA and NS come about.
+    pub authority: Authority,
+    /// TTL of steered answers.
+    pub steered_ttl: u32,
+    /// TTL of static records.
+    pub record_ttl: u32,
+    /// A master file with more records, as named.
+    pub records: Option<At<String>>,
+    /// Records of a master file that is the whole zone.
+    pub entries: Vec<Entry>,
+}
+
+/// How a zone's SOA and NS come about.
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// Made from `[zone]`.
+    Made {
+        /// Name servers, the first is the primary.
+        nameservers: Vec<At<Name>>,
+        /// Mailbox as a name.
+        contact: Name,
+        /// TTL of negative answers.
+        negative_ttl: u32,
+        /// TTL of NS and SOA.
+        nameserver_ttl: u32,
+    },
+    /// In the master file.
+    Written,
+}
+
+/// `[site.NAME]`
+#[derive(Clone, Debug)]
+pub struct SiteSpec {
+    /// Its name.
+    pub name: At<String>,
+    /// Degrees.
+    pub latitude: f64,
+    /// Degrees.
+    pub longitude: f64,
+    /// Upper-case code.
+    pub country: Option<[u8; 2]>,
+}
+
+/// `[check.NAME]`
+#[derive(Clone, Debug)]
+pub struct CheckSpec {
+    /// Its name.
+    pub name: At<String>,
+    /// What a probe does.
+    pub kind: CheckKindSpec,
+    /// Port that is probed.
+    pub port: u16,
+    /// Between probes.
+    pub interval: Duration,
+    /// Of one probe.
+    pub timeout: At<Duration>,
+    /// Failures that take down.
+    pub fall: u8,
+    /// Successes that bring back.
+    pub rise: u8,
+    /// Least time down.
+    pub hold_down: Duration,
+    /// Percent of the interval.
+    pub jitter_percent: u8,
+}
+
+/// What a probe does.
+#[derive(Clone, Debug)]
+pub enum CheckKindSpec {
+    /// `kind = "tcp"`
+    Tcp,
+    /// `kind = "http"` and `kind = "https"`
+    Http {
+        /// Host header.
+        host: Option<String>,
+        /// Path and query.
+        path: String,
+        /// Good codes.
+        status: Vec<RangeInclusive<u16>>,
+        /// Text to find.
+        body: Option<String>,
+        /// `Some` for https.
+        tls: Option<TlsSpec>,
+    },
+}
+
+/// TLS keys of `kind = "https"`.
+#[derive(Clone, Debug)]
+pub struct TlsSpec {
+    /// SNI.
+    pub server_name: Option<String>,
+    /// PEM file beside this one.
+    pub ca: Option<At<String>>,
+    /// Whether certificates are judged.
+    pub verify: bool,
+}
+
+/// `[pool.NAME]`
+#[derive(Clone, Debug)]
+pub struct PoolSpec {
+    /// Its name.
+    pub name: At<String>,
+    /// Where it stands.
+    pub site: Option<At<String>>,
+    /// How it is probed.
+    pub check: Option<At<String>>,
+    /// What it needs.
+    pub min_healthy: At<MinHealthy>,
+    /// When it panics; `None` for the default.
+    pub panic_below: Option<At<Percent>>,
+    /// `[pool.NAME.endpoint.*]`
+    pub endpoints: Vec<EndpointSpec>,
+}
+
+/// `[pool.NAME.endpoint.NAME]`
+#[derive(Clone, Debug)]
+pub struct EndpointSpec {
+    /// Its name inside the pool.
+    pub name: At<String>,
+    /// One or two.
+    pub addresses: Vec<At<IpAddr>>,
+    /// 0 is a standby.
+    pub weight: u16,
+}
+
+/// `[policy.NAME]`
+#[derive(Clone, Debug)]
+pub struct PolicySpec {
+    /// Its name.
+    pub name: At<String>,
+    /// How it orders.
+    pub kind: PolicyKindSpec,
+    /// Whether clients never leave it.
+    pub fence: bool,
+}
+
+/// How a policy orders its targets.
+#[derive(Clone, Debug)]
+pub enum PolicyKindSpec {
+    /// `kind = "failover"`
+    Failover(Vec<At<String>>),
+    /// `kind = "nearest"`: targets, and a factor for some.
+    Nearest(Vec<At<String>>, Vec<(At<String>, u32)>),
+    /// `kind = "weighted"`: shares, and who takes overflow if that is said.
+    Weighted(Vec<(At<String>, u16)>, Option<Vec<At<String>>>),
+}
+
+/// `[name.NAME]`
+#[derive(Clone, Debug)]
+pub struct NameSpec {
+    /// As written; relative to the zone.
+    pub name: At<String>,
+    /// Steering, if any.
+    pub steer: Option<SteerSpec>,
+    /// Static records: type, text of the data.
+    pub records: Vec<(At<RecordType>, Vec<At<String>>)>,
+}
+
+/// The steering keys of a name.
+#[derive(Clone, Debug)]
+pub struct SteerSpec {
+    /// Policy or pool.
+    pub target: At<String>,
+    /// Most addresses.
+    pub answers: u8,
+    /// How long a choice lasts.
+    pub period: Period,
+    /// Whose address is the key.
+    pub key: KeySource,
+    /// Choice shared with other names.
+    pub affinity: Option<String>,
+    /// When nothing is healthy.
+    pub on_all_down: AllDownSpec,
+    /// Whether families choose together.
+    pub dual_stack: DualStack,
+    /// Seconds; the zone's when absent.
+    pub ttl: Option<u32>,
+}
+
+/// `on_all_down`
+#[derive(Clone, Debug)]
+pub enum AllDownSpec {
+    /// `"fail_open"`
+    FailOpen,
+    /// `{ pool = "x" }`
+    Pool(At<String>),
+    /// `"last_good"`
+    LastGood,
+    /// `"servfail"`
+    ServFail,
+}
+
+/// A record as written, with its place.
+#[derive(Clone, Debug)]
+pub struct PlacedRecord {
+    /// The record.
+    pub record: crate::model::Record,
+    /// Where it stands.
+    pub place: Place,
+}

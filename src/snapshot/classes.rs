@@ -1,0 +1,266 @@
+//! Clients that a policy treats alike, and the candidate tree of each such class.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::geo::Leaf;
+use crate::geo::PlaceMap;
+use crate::model::Location;
+use crate::model::Model;
+use crate::model::PolicyKind;
+use crate::model::SiteId;
+use crate::model::Target;
+use crate::snapshot::cover::Cover;
+use crate::steering::distance;
+use crate::steering::interpreter::NEAREST_DEPTH;
+use crate::steering::rendezvous::NameSeed;
+use crate::steering::tree::Branch;
+use crate::steering::tree::Tree;
+
+/// What one entry (a policy or pool that names steer to) makes of every place.
+#[derive(Clone, Debug)]
+pub struct Classes {
+    trees: Box<[Tree]>,
+    /// `None`: every place is of class 0.
+    by_place: Option<ByPlace>,
+}
+
+/// Classes of places, and what follows for prefixes.
+#[derive(Clone, Debug)]
+struct ByPlace {
+    class: Box<[u16]>,
+    v4: Cover,
+    v6: Cover,
+}
+
+/// A client's class, and the scope that this alone asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// Index into [`Classes::trees`].
+    pub class: u16,
+    /// Widest prefix around the client in which the class is the same, in bits.
+    pub uniform_len: u8,
+}
+
+/// More classes than 16 bits can number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyClasses;
+
+impl Classes {
+    /// Classifies every place for `entry`; `distances` is shared by all entries of one model.
+    pub fn new(
+        model: &Model,
+        entry: Target,
+        places: &PlaceMap,
+        distances: &Distances,
+    ) -> Result<Self, TooManyClasses> {
+        let grower = Grower { model };
+        if !grower.uses_place(entry) {
+            return Ok(Self { trees: Box::new([grower.tree(entry, None)]), by_place: None });
+        }
+        let mut known: HashMap<Tree, u16> = HashMap::new();
+        let mut trees = Vec::new();
+        let mut by_row: HashMap<Option<&[u64]>, u16> = HashMap::new();
+        let mut class = Vec::with_capacity(places.places().len());
+        for row in distances.rows() {
+            let id = match by_row.get(&row) {
+                Some(&id) => id,
+                None => {
+                    let tree = grower.tree(entry, row);
+                    let next = u16::try_from(trees.len()).map_err(|_| TooManyClasses)?;
+                    let id = *known.entry(tree.clone()).or_insert(next);
+                    if id == next {
+                        trees.push(tree);
+                    }
+                    by_row.insert(row, id);
+                    id
+                }
+            };
+            class.push(id);
+        }
+        if trees.len() == 1 {
+            return Ok(Self { trees: trees.into(), by_place: None });
+        }
+        let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
+        let v4 = Cover::new(v4.prefix_lens, v4.places, &class, 32);
+        let v6 = Cover::new(v6.prefix_lens, v6.places, &class, 128);
+        Ok(Self { trees: trees.into(), by_place: Some(ByPlace { class: class.into(), v4, v6 }) })
+    }
+
+    /// Candidate trees by class.
+    pub fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// The class of a client prefix of `source_len` bits around `address`, which lies in `leaf`.
+    ///
+    /// A prefix with several classes gets the one that covers most of it.
+    #[inline]
+    pub fn classify(
+        &self,
+        places: &PlaceMap,
+        address: IpAddr,
+        source_len: u8,
+        leaf: Leaf,
+    ) -> Classified {
+        let Some(by_place) = &self.by_place else { return Classified { class: 0, uniform_len: 0 } };
+        let cover = match address {
+            IpAddr::V4(_) => &by_place.v4,
+            IpAddr::V6(_) => &by_place.v6,
+        };
+        let uniform_len = cover.uniform_len(leaf.index);
+        let class = if source_len >= uniform_len {
+            by_place.class[leaf.place.0 as usize]
+        } else {
+            cover.most(leaf_of(places, middle(address, source_len)).index)
+        };
+        Classified { class, uniform_len }
+    }
+}
+
+/// The leaf of an address in the table of its own family, IPv4-mapped addresses included.
+#[inline]
+pub fn leaf_of(places: &PlaceMap, address: IpAddr) -> Leaf {
+    match address {
+        IpAddr::V4(v4) => places.find_v4(v4),
+        IpAddr::V6(v6) => places.find_v6(v6),
+    }
+}
+
+/// The first address of the right half of a prefix; `address` has no bits beyond it.
+fn middle(address: IpAddr, prefix_len: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() | 1 << (31 - prefix_len)).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() | 1 << (127 - prefix_len)).into()),
+    }
+}
+
+/// Metres from every place to every site; rows are shared by places at one point.
+#[derive(Clone, Debug)]
+pub struct Distances {
+    site_count: usize,
+    metres: Vec<u64>,
+    /// By place: which row, if it has a location.
+    row_of: Vec<Option<u32>>,
+}
+
+impl Distances {
+    /// Measures from every place of `places` to every site of `model`.
+    pub fn new(model: &Model, places: &PlaceMap) -> Self {
+        let site_count = model.sites.len();
+        let mut rows: HashMap<(i32, i32), u32> = HashMap::new();
+        let mut metres = Vec::new();
+        let row_of = places
+            .places()
+            .iter()
+            .map(|place| {
+                let point = place.location?;
+                let next = rows.len() as u32;
+                let row = *rows.entry(point.micro_degrees()).or_insert(next);
+                if row == next {
+                    let here =
+                        Location { latitude: point.latitude(), longitude: point.longitude() };
+                    metres.extend(
+                        model.sites.iter().map(|site| distance::metres(here, site.location)),
+                    );
+                }
+                Some(row)
+            })
+            .collect();
+        Self { site_count, metres, row_of }
+    }
+
+    /// By place: metres to each site.
+    fn rows(&self) -> impl Iterator<Item = Option<&[u64]>> {
+        self.row_of.iter().map(|row| {
+            row.map(|row| &self.metres[row as usize * self.site_count..][..self.site_count])
+        })
+    }
+}
+
+/// Makes candidate trees from policies.
+struct Grower<'a> {
+    model: &'a Model,
+}
+
+impl Grower<'_> {
+    /// Whether `nearest` appears anywhere below.
+    fn uses_place(&self, target: Target) -> bool {
+        let Target::Policy(policy) = target else { return false };
+        let kind = &self.model.policies[policy.index()].kind;
+        matches!(kind, PolicyKind::Nearest(_))
+            || kind.targets().into_iter().any(|target| self.uses_place(target))
+    }
+
+    /// The tree of a target for clients `metres` from each site.
+    fn tree(&self, target: Target, metres: Option<&[u64]>) -> Tree {
+        let policy = match target {
+            Target::Pool(pool) => return Tree::Pool(pool),
+            Target::Policy(policy) => policy,
+        };
+        let rule = &self.model.policies[policy.index()];
+        let fence = rule.fence;
+        match &rule.kind {
+            PolicyKind::Failover(targets) => Tree::Ordered {
+                children: targets.iter().map(|&t| self.tree(t, metres)).collect(),
+                fence,
+            },
+            PolicyKind::Nearest(targets) => {
+                let order = match metres {
+                    Some(metres) => {
+                        let far =
+                            |&(target, bias): &(Target, _)| match self.metres_to(target, metres) {
+                                Some(metres) => distance::biased(metres, bias),
+                                None => u64::MAX,
+                            };
+                        nearest_first(targets.iter().map(|entry| (far(entry), entry.0)).collect())
+                    }
+                    None => rule.kind.targets(),
+                };
+                Tree::Ordered {
+                    children: order.into_iter().map(|t| self.tree(t, metres)).collect(),
+                    fence,
+                }
+            }
+            PolicyKind::Weighted(targets) => {
+                let branches = targets.iter().map(|weighted| Branch {
+                    target: weighted.target,
+                    seed: NameSeed::of_target(&rule.name, self.name(weighted.target)),
+                    weight: weighted.weight,
+                    spill: weighted.spill,
+                    tree: self.tree(weighted.target, metres),
+                });
+                Tree::Weighted { policy, branches: branches.collect(), fence }
+            }
+        }
+    }
+
+    /// Metres to the nearest pool below a target.
+    fn metres_to(&self, target: Target, metres: &[u64]) -> Option<u64> {
+        match target {
+            Target::Pool(pool) => {
+                self.model.pools[pool.index()].site.map(|SiteId(site)| metres[site as usize])
+            }
+            Target::Policy(policy) => {
+                let targets = self.model.policies[policy.index()].kind.targets();
+                targets.into_iter().filter_map(|target| self.metres_to(target, metres)).min()
+            }
+        }
+    }
+
+    fn name(&self, target: Target) -> &str {
+        match target {
+            Target::Pool(pool) => &self.model.pools[pool.index()].name,
+            Target::Policy(policy) => &self.model.policies[policy.index()].name,
+        }
+    }
+}
+
+/// The [`NEAREST_DEPTH`] nearest, nearest first, then the rest as written: so that classes stay few.
+fn nearest_first(ranked: Vec<(u64, Target)>) -> Vec<Target> {
+    let mut places: Vec<usize> = (0..ranked.len()).collect();
+    places.sort_by_key(|&place| ranked[place].0);
+    let depth = NEAREST_DEPTH.min(places.len());
+    places[depth..].sort_unstable();
+    places.into_iter().map(|place| ranked[place].1).collect()
+}

@@ -1,0 +1,168 @@
+//! From a model and geo data to tables: the expensive half of a snapshot, made by a pure function on a worker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::geo::PlaceMap;
+use crate::model::AllDown;
+use crate::model::Family;
+use crate::model::KeySource;
+use crate::model::Model;
+use crate::model::Period;
+use crate::model::PoolId;
+use crate::model::Steer;
+use crate::model::SteerId;
+use crate::model::Target;
+use crate::snapshot::classes::Classes;
+use crate::snapshot::classes::Distances;
+use crate::snapshot::classes::TooManyClasses;
+use crate::snapshot::health::Health;
+use crate::steering::PoolPlan;
+use crate::steering::passes::Terms;
+use crate::steering::rendezvous::NameSeed;
+use crate::zone::Zone;
+use crate::zone::ZoneIndex;
+
+/// What files alone decide.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What the files say.
+    pub model: Arc<Model>,
+    /// Zones by apex.
+    pub zones: Arc<ZoneIndex>,
+    /// Addresses to places.
+    pub places: Arc<PlaceMap>,
+    /// Places to candidate trees, one for each entry that names steer to.
+    pub classes: Vec<Arc<Classes>>,
+    /// Entries with the terms of their passes, each once.
+    pub routes: Box<[Route]>,
+    /// By [`SteerId`].
+    pub steers: Box<[SteerPlan]>,
+    /// What NSID says; empty if nothing.
+    pub identity: Box<[u8]>,
+}
+
+/// An entry with the terms of its passes; names with equal ones share decisions.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Index into [`Compiled::classes`].
+    pub classes: usize,
+    /// What names ask of the passes.
+    pub terms: Terms,
+    /// Every pool that a decision can depend on.
+    pub pools: Box<[PoolId]>,
+    /// By [`Family::index`]: whether the client key can change the answer.
+    pub keyed: [bool; 2],
+}
+
+/// A steered name as the query path sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct SteerPlan {
+    /// Index into [`Compiled::routes`].
+    pub route: usize,
+    /// Most addresses in an answer.
+    pub answers: u8,
+    /// How long one client keeps one choice.
+    pub period: Period,
+    /// Whose address the choice is keyed by.
+    pub key: KeySource,
+    /// Hash of the owner name or its affinity.
+    pub owner: NameSeed,
+    /// Seconds.
+    pub ttl: u32,
+}
+
+/// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
+pub fn compile(
+    model: Arc<Model>,
+    places: Arc<PlaceMap>,
+    identity: Box<[u8]>,
+) -> Result<Compiled, TooManyClasses> {
+    let distances = Distances::new(&model, &places);
+    let mut entries: HashMap<Target, usize> = HashMap::new();
+    let mut classes: Vec<Arc<Classes>> = Vec::new();
+    let mut known: HashMap<(usize, Terms), usize> = HashMap::new();
+    let mut routes = Vec::new();
+    let mut steers = Vec::with_capacity(model.steers.len());
+    for steer in &model.steers {
+        let entry = match entries.get(&steer.target) {
+            Some(&entry) => entry,
+            None => {
+                classes.push(Arc::new(Classes::new(&model, steer.target, &places, &distances)?));
+                entries.insert(steer.target, classes.len() - 1);
+                classes.len() - 1
+            }
+        };
+        let terms = Terms { on_all_down: steer.on_all_down, dual_stack: steer.dual_stack };
+        let route = *known.entry((entry, terms)).or_insert_with(|| {
+            routes.push(route(&model, entry, &classes[entry], terms));
+            routes.len() - 1
+        });
+        steers.push(steer_plan(steer, route));
+    }
+    let zones = model.zones.iter().map(|zone| Arc::new(Zone::build(zone))).collect();
+    Ok(Compiled {
+        zones: Arc::new(ZoneIndex::new(zones)),
+        model,
+        places,
+        classes,
+        routes: routes.into(),
+        steers: steers.into(),
+        identity,
+    })
+}
+
+fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route {
+    let mut pools = Vec::new();
+    for tree in classes.trees() {
+        tree.for_each_pool(&mut |pool| pools.push(pool));
+    }
+    if let AllDown::Pool(pool) = terms.on_all_down {
+        pools.push(pool);
+    }
+    pools.sort_unstable();
+    pools.dedup();
+    let keyed_tree = classes.trees().iter().any(|tree| tree.is_keyed());
+    let keyed = Family::BOTH.map(|family| {
+        let is_choice = |pool: &PoolId| {
+            let endpoints = &model.pools[pool.index()].endpoints;
+            endpoints.iter().filter(|endpoint| endpoint.address(family).is_some()).count() > 1
+        };
+        keyed_tree || pools.iter().any(is_choice)
+    });
+    Route { classes: entry, terms, pools: pools.into(), keyed }
+}
+
+fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
+    let owner = match &steer.affinity {
+        Some(affinity) => NameSeed::of_owner(affinity.as_bytes()),
+        None => NameSeed::of_owner(steer.owner.as_wire()),
+    };
+    let Steer {
+        owner: _,
+        target: _,
+        affinity: _,
+        on_all_down: _,
+        dual_stack: _,
+        answers,
+        period,
+        key,
+        ttl,
+    } = steer;
+    SteerPlan { route, answers: *answers, period: *period, key: *key, owner, ttl: *ttl }
+}
+
+impl Compiled {
+    /// A steered name's plan.
+    #[inline]
+    pub fn steer(&self, id: SteerId) -> &SteerPlan {
+        &self.steers[id.index()]
+    }
+
+    /// A pool at this moment.
+    pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
+        let pool = &self.model.pools[pool.index()];
+        let remembered = Family::BOTH.map(|family| health.remembered(pool, family));
+        PoolPlan::new(pool, &health.states(pool), &remembered)
+    }
+}

@@ -1,0 +1,139 @@
+//! Words, quotes, comments and parentheses of a master file (RFC 1035 section 5.1).
+
+use std::ops::Range;
+
+use crate::zonefile::Fault;
+
+/// One word of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Its characters with escapes still in them, without quotes.
+    pub text: String,
+    /// Where it stands, quotes included.
+    pub span: Range<usize>,
+    /// Whether it was quoted: then it may hold blanks and is never a type or class.
+    pub is_quoted: bool,
+}
+
+/// One entry: the words of a line, or of several joined by parentheses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its words.
+    pub words: Vec<Word>,
+    /// It starts with a blank: the owner is the one before.
+    pub continues_owner: bool,
+}
+
+/// Splits a text into entries; a line with a fault is left out.
+pub fn lines(text: &str) -> (Vec<Line>, Vec<Fault>) {
+    let mut lexer = Lexer { text: text.as_bytes(), at: 0, lines: Vec::new(), faults: Vec::new() };
+    while lexer.at < lexer.text.len() {
+        lexer.line();
+    }
+    (lexer.lines, lexer.faults)
+}
+
+struct Lexer<'a> {
+    text: &'a [u8],
+    at: usize,
+    lines: Vec<Line>,
+    faults: Vec<Fault>,
+}
+
+impl Lexer<'_> {
+    /// Reads up to the end of a line that is in no parenthesis.
+    fn line(&mut self) {
+        let continues_owner = matches!(self.text[self.at], b' ' | b'\t');
+        let mut words = Vec::new();
+        let mut open: Option<usize> = None;
+        let faults_before = self.faults.len();
+        while let Some(&octet) = self.text.get(self.at) {
+            match octet {
+                b'\n' if open.is_none() => {
+                    self.at += 1;
+                    break;
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                b';' => self.skip_comment(),
+                b'(' if open.is_none() => {
+                    open = Some(self.at);
+                    self.at += 1;
+                }
+                b')' if open.is_some() => {
+                    open = None;
+                    self.at += 1;
+                }
+                b'(' | b')' => {
+                    let message = if octet == b'(' {
+                        "a parenthesis inside another"
+                    } else {
+                        "no parenthesis is open"
+                    };
+                    self.fault(
+                        self.at..self.at + 1,
+                        message,
+                        "take it out, or escape it with a backslash",
+                    );
+                    self.at += 1;
+                }
+                b'"' => words.extend(self.quoted()),
+                _ => words.push(self.word()),
+            }
+        }
+        if let Some(start) = open {
+            self.fault(start..start + 1, "this parenthesis is never closed", "close it with \")\"");
+        }
+        if !words.is_empty() && self.faults.len() == faults_before {
+            self.lines.push(Line { words, continues_owner });
+        }
+    }
+
+    fn skip_comment(&mut self) {
+        while self.text.get(self.at).is_some_and(|&octet| octet != b'\n') {
+            self.at += 1;
+        }
+    }
+
+    fn word(&mut self) -> Word {
+        let start = self.at;
+        while let Some(&octet) = self.text.get(self.at) {
+            match octet {
+                b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
+                b'\\' if self.text.get(self.at + 1).is_some_and(|&next| next != b'\n') => {
+                    self.at += 2
+                }
+                _ => self.at += 1,
+            }
+        }
+        self.at = self.at.min(self.text.len());
+        Word { text: self.slice(start..self.at), span: start..self.at, is_quoted: false }
+    }
+
+    fn quoted(&mut self) -> Option<Word> {
+        let start = self.at;
+        self.at += 1;
+        while let Some(&octet) = self.text.get(self.at) {
+            match octet {
+                b'"' => {
+                    self.at += 1;
+                    let text = self.slice(start + 1..self.at - 1);
+                    return Some(Word { text, span: start..self.at, is_quoted: true });
+                }
+                b'\n' => break,
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+        self.at = self.at.min(self.text.len());
+        self.fault(start..start + 1, "this quote is never closed", "close it on the same line");
+        None
+    }
+
+    fn slice(&self, range: Range<usize>) -> String {
+        String::from_utf8_lossy(&self.text[range]).into_owned()
+    }
+
+    fn fault(&mut self, span: Range<usize>, message: &str, remedy: &str) {
+        self.faults.push(Fault { span, message: message.into(), remedy: remedy.into() });
+    }
+}
