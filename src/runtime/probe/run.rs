@@ -221,3 +221,277 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Runner;
+    use crate::model::Check;
+    use crate::model::CheckKind;
+    use crate::model::Family;
+    use crate::model::TargetKey;
+    use crate::model::Verdict;
+    use crate::runtime::probe::Limits;
+    use crate::runtime::probe::ProbeFailure;
+    use crate::runtime::probe::ProbeReport;
+    use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::plan::Plan;
+    use std::future::Future;
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::time::Duration;
+    use tokio::sync::mpsc;
+    use tokio::sync::oneshot;
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+    use tokio::time::sleep;
+
+    type Outcome = Result<(), ProbeFailure>;
+
+    /// A target that the fake probes know by its port; the interval is one second.
+    fn target(port: u16) -> ProbeTarget {
+        let check = Check {
+            name: "tcp".into(),
+            kind: CheckKind::Tcp,
+            port,
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            fall: 3,
+            rise: 2,
+            hold_down: Duration::ZERO,
+            jitter_percent: 0,
+        };
+        ProbeTarget {
+            key: TargetKey {
+                endpoint: format!("pool/{port}").into(),
+                check: "tcp".into(),
+                family: Family::V4,
+            },
+            address: "192.0.2.1".parse().unwrap(),
+            check: Arc::new(check),
+            initial: Verdict::Unknown,
+        }
+    }
+
+    fn with_check(target: &ProbeTarget, change: impl FnOnce(&mut Check)) -> ProbeTarget {
+        let mut check = (*target.check).clone();
+        change(&mut check);
+        ProbeTarget { check: Arc::new(check), ..target.clone() }
+    }
+
+    struct Bench {
+        targets: watch::Sender<Arc<[ProbeTarget]>>,
+        reports: mpsc::Receiver<ProbeReport>,
+    }
+
+    impl Bench {
+        async fn next(&mut self) -> ProbeReport {
+            self.reports.recv().await.unwrap()
+        }
+    }
+
+    fn start<P, F>(targets: &[ProbeTarget], max_in_flight: usize, room: usize, probe: P) -> Bench
+    where
+        P: Fn(u16) -> F + Send + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        start_runner(targets, room, |clock_start| {
+            let probe = move |plan: Arc<Plan>| probe(plan.address().port());
+            Runner::new(Limits { max_in_flight }, clock_start, probe, false)
+        })
+    }
+
+    fn start_runner<P, F>(
+        targets: &[ProbeTarget],
+        room: usize,
+        make: impl FnOnce(Instant) -> Runner<P>,
+    ) -> Bench
+    where
+        P: Fn(Arc<Plan>) -> F + Send + 'static,
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let (targets, seen) = watch::channel(Arc::from(targets));
+        let (sender, reports) = mpsc::channel(room);
+        tokio::spawn(make(Instant::now()).run(seen, sender));
+        Bench { targets, reports }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_result_decides_and_the_next_come_once_an_interval() {
+        let mut bench = start(&[target(1)], 8, 8, |_| async { Ok(()) });
+        let first = bench.next().await;
+        assert_eq!((first.flip, first.verdict), (Some(Verdict::Up), Verdict::Up));
+        assert!(first.at <= Duration::from_secs(1));
+        let second = bench.next().await;
+        for count in 1..10_u32 {
+            let next = bench.next().await;
+            assert_eq!((next.flip, next.consecutive_passes), (None, count + 2));
+            let late = next.at - second.at - Duration::from_secs(1) * count;
+            assert!(late <= Duration::from_millis(1), "{late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_in_a_probe_is_a_failed_probe_and_no_more() {
+        let mut bench = start(&[target(1), target(2)], 8, 8, |port| async move {
+            assert_ne!(port, 1, "one is bad");
+            Ok(())
+        });
+        for _ in 0..6 {
+            let report = bench.next().await;
+            match report.result.outcome {
+                Ok(()) => assert_eq!(&*report.key.endpoint, "pool/2"),
+                Err(failure) => {
+                    assert_eq!(&*report.key.endpoint, "pool/1");
+                    assert!(failure.to_string().contains("one is bad"), "{failure}");
+                    assert_eq!(report.verdict, Verdict::Down);
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_probes_run_at_once_than_the_limit_and_all_get_their_turn() {
+        let (running, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let targets: Vec<_> = (1..=20).map(target).collect();
+        let count = (Arc::clone(&running), Arc::clone(&peak));
+        let mut bench = start(&targets, 3, 64, move |_| {
+            let (running, peak) = count.clone();
+            async move {
+                peak.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                sleep(Duration::from_secs(1)).await;
+                running.fetch_sub(1, SeqCst);
+                Ok(())
+            }
+        });
+        let mut seen = std::collections::HashSet::new();
+        while seen.len() < targets.len() {
+            seen.insert(bench.next().await.key);
+        }
+        assert_eq!(peak.load(SeqCst), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_longer_than_the_interval_skips_slots_and_never_overlaps() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let mut bench = start(&[target(1)], 8, 8, move |_| {
+            let running = Arc::clone(&running);
+            async move {
+                assert_eq!(running.fetch_add(1, SeqCst), 0, "overlap");
+                sleep(Duration::from_millis(2500)).await;
+                running.fetch_sub(1, SeqCst);
+                Ok(())
+            }
+        });
+        bench.next().await;
+        let mut before = bench.next().await.at;
+        for _ in 0..5 {
+            let report = bench.next().await;
+            assert_eq!(report.result.outcome, Ok(()));
+            let step = report.at - before;
+            assert!(step.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(2), "{step:?}");
+            before = report.at;
+        }
+    }
+
+    /// Tells when it is dropped.
+    struct Tell(Option<oneshot::Sender<()>>);
+
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            let _ = self.0.take().unwrap().send(());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removed_target_stops_in_mid_probe_and_starts_afresh_when_it_returns() {
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let mut bench = start(&[target(1), target(2)], 8, 8, move |port| {
+            let (told, dropped) = oneshot::channel();
+            let tell = Tell(Some(told));
+            let started = started.clone();
+            async move {
+                if port == 1 {
+                    started.send(dropped).unwrap();
+                    pending::<()>().await;
+                }
+                drop(tell);
+                Ok(())
+            }
+        });
+        let dropped = starts.recv().await.unwrap();
+        bench.targets.send_replace(Arc::new([target(2)]));
+        dropped.await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(&*bench.next().await.key.endpoint, "pool/2");
+        }
+        bench.targets.send_replace(Arc::new([target(1), target(2)]));
+        starts.recv().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_stays_when_thresholds_change_and_goes_when_the_address_does() {
+        let mut bench = start(&[target(1)], 8, 1, |_| async { Ok(()) });
+        for _ in 0..3 {
+            bench.next().await;
+        }
+        let changed = with_check(&target(1), |check| {
+            (check.fall, check.interval) = (9, Duration::from_secs(5));
+        });
+        bench.targets.send_replace(Arc::new([changed.clone()]));
+        let kept = bench.next().await;
+        assert_eq!((kept.flip, kept.consecutive_passes), (None, 4));
+        let (one, other) = (bench.next().await.at, bench.next().await.at);
+        assert!((other - one).abs_diff(Duration::from_secs(5)) <= Duration::from_millis(2));
+
+        let moved = ProbeTarget { address: "192.0.2.2".parse().unwrap(), ..changed };
+        bench.targets.send_replace(Arc::new([moved]));
+        let afresh = bench.next().await;
+        assert_eq!((afresh.flip, afresh.consecutive_passes), (Some(Verdict::Up), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_loses_no_report() {
+        let targets: Vec<_> = (1..=9).map(target).collect();
+        let mut bench = start(&targets, 8, 1, |port| async move {
+            if port % 2 == 0 { Ok(()) } else { Err(ProbeFailure::Refused) }
+        });
+        let mut first = std::collections::HashSet::new();
+        while first.len() < 9 {
+            sleep(Duration::from_secs(7)).await;
+            let report = bench.next().await;
+            assert_eq!(report.flip.is_some(), first.insert(report.key));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_this_host_counts_neither_way() {
+        let mut bench =
+            start(&[target(1)], 8, 8, |_| async { Err(ProbeFailure::Local("no files".into())) });
+        for _ in 0..5 {
+            let report = bench.next().await;
+            assert_eq!((report.flip, report.verdict), (None, Verdict::Unknown));
+            assert_eq!(report.consecutive_fails, 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restarted_prober_announces_each_verdict_once() {
+        let known = ProbeTarget { initial: Verdict::Up, ..target(1) };
+        let mut bench = start_runner(&[known], 8, |clock_start| {
+            Runner::new(Limits::default(), clock_start, |_| async { Ok(()) }, true)
+        });
+        assert_eq!(bench.next().await.flip, Some(Verdict::Up));
+        assert_eq!(bench.next().await.flip, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_when_nobody_listens() {
+        let (_targets, seen) = watch::channel(Arc::from([target(1)]));
+        let (sender, reports) = mpsc::channel(1);
+        drop(reports);
+        let probe = |_| async { Ok(()) };
+        Runner::new(Limits::default(), Instant::now(), probe, false).run(seen, sender).await;
+    }
+}
