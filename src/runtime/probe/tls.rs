@@ -41,7 +41,7 @@ impl SystemRoots {
             Arc::new(roots)
         });
         if roots.is_empty() {
-            let text = "this host has no root certificates: install ca-certificates or set ca_pem";
+            let text = "no root certificates found; install ca-certificates or set ca_pem";
             return Err(ProbeFailure::Local(text.into()));
         }
         Ok(Arc::clone(roots))
