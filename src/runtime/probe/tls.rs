@@ -125,6 +125,8 @@ impl ServerCertVerifier for AcceptAny {
 
 #[cfg(test)]
 mod tests {
+    use super::Arc;
+    use super::RootCertStore;
     use super::SystemRoots;
     use super::client;
     use super::install_crypto;
@@ -148,5 +150,14 @@ mod tests {
         let mut system = SystemRoots::default();
         client(&check, &mut system).unwrap();
         assert!(system.0.is_none());
+    }
+
+    #[test]
+    fn a_machine_without_roots_says_so_and_blames_no_backend() {
+        install_crypto();
+        let mut system = SystemRoots(Some(Arc::new(RootCertStore::empty())));
+        let check = TlsCheck { server_name: None, ca_pem: None, verify: true };
+        let failure = client(&check, &mut system).unwrap_err();
+        assert!(failure.is_local(), "{failure}");
     }
 }
