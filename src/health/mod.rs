@@ -1,1 +1,13 @@
-//! health.
+//! From single probe results to one site's verdict, and when the next probe is due.
+//!
+//! Knows no clock, socket or randomness: time and random numbers are arguments. Votes of several sites
+//! are the business of `quorum`.
+#![forbid(unsafe_code)]
+
+pub mod schedule;
+pub mod tracker;
+
+pub use schedule::Schedule;
+pub use tracker::Observation;
+pub use tracker::Thresholds;
+pub use tracker::Tracker;

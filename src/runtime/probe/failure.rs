@@ -1,0 +1,243 @@
+//! Why a probe failed, in the words an operator wants at three in the morning.
+//!
+//! Finds the real reason under the layers of hyper, I/O and rustls errors.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use rustls::CertificateError;
+use thiserror::Error;
+
+/// How far a probe had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Opening the TCP connection.
+    Connecting,
+    /// In the TLS handshake.
+    Handshake,
+    /// The request is on its way, no complete header block has come back.
+    AwaitingResponse,
+    /// Reading the body.
+    ReadingBody,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::Handshake => "in the TLS handshake",
+            Self::AwaitingResponse => "waiting for the response",
+            Self::ReadingBody => "reading the body",
+        })
+    }
+}
+
+/// Why a probe failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProbeFailure {
+    /// Nothing listens on the port, or a firewall says so.
+    #[error("connect refused")]
+    Refused,
+    /// No connection for another reason: no route, host down, network down.
+    #[error("connect failed: {0}")]
+    Unreachable(Box<str>),
+    /// The deadline passed.
+    #[error("timed out after {after:?}, {phase}")]
+    TimedOut {
+        /// The check's timeout.
+        after: Duration,
+        /// What was not over by then.
+        phase: Phase,
+    },
+    /// The backend closed or reset the connection too early.
+    #[error("connection closed early, {0}")]
+    Closed(Phase),
+    /// The status is none of those wanted.
+    #[error("status {got}, wanted {}", Ranges(.wanted))]
+    Status {
+        /// What the backend sent.
+        got: u16,
+        /// What the check accepts.
+        wanted: Vec<RangeInclusive<u16>>,
+    },
+    /// The body lacks the text.
+    #[error("body lacks {text:?} in its {} octets", Searched(*.octets, *.whole))]
+    BodyLacks {
+        /// What was looked for.
+        text: Box<str>,
+        /// How much of the body was searched.
+        octets: usize,
+        /// Whether that was all of it.
+        whole: bool,
+    },
+    /// The backend's certificate is not good.
+    #[error("certificate: {0}")]
+    Certificate(Box<str>),
+    /// The TLS handshake or a record failed for another reason.
+    #[error("TLS: {0}")]
+    Tls(Box<str>),
+    /// What came back is not an HTTP/1.1 response we accept.
+    #[error("not a valid HTTP response: {0}")]
+    NotHttp(Box<str>),
+    /// The backend sent more octets than a probe ever reads.
+    #[error("backend sent more than {0} octets")]
+    TooMuch(usize),
+    /// The check cannot be run as it is written.
+    #[error("check cannot be run: {0}")]
+    BadCheck(Box<str>),
+    /// This machine ran out of something; says nothing about the backend.
+    #[error("this host cannot probe: {0}")]
+    Local(Box<str>),
+    /// A bug in the probe.
+    #[error("probe panicked: {0}")]
+    Panicked(Box<str>),
+}
+
+impl ProbeFailure {
+    /// Tells whether the fault is this machine's, so that it is no evidence against the target.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// The failure behind an I/O error that came up in `phase`.
+    pub(super) fn from_io(error: &io::Error, phase: Phase) -> Self {
+        if is_local(error) {
+            return Self::Local(error.to_string().into());
+        }
+        if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return failure.clone();
+        }
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::from_tls(tls);
+        }
+        match (phase, error.kind()) {
+            (Phase::Connecting, io::ErrorKind::ConnectionRefused) => Self::Refused,
+            (Phase::Connecting, _) => Self::Unreachable(error.to_string().into()),
+            (Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody, _) => {
+                Self::Closed(phase)
+            }
+        }
+    }
+
+    /// The failure behind an error of hyper that came up in `phase`.
+    pub(super) fn from_hyper(error: &hyper::Error, phase: Phase) -> Self {
+        let mut source = error.source();
+        while let Some(error) = source {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return Self::from_io(io, phase);
+            }
+            source = error.source();
+        }
+        if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            return Self::Closed(phase);
+        }
+        Self::NotHttp(error.to_string().into())
+    }
+
+    fn from_tls(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(reason) => {
+                Self::Certificate(certificate_text(reason).into())
+            }
+            other => Self::Tls(other.to_string().into()),
+        }
+    }
+}
+
+/// Tells whether the error is about this machine's own files, memory or ports.
+fn is_local(error: &io::Error) -> bool {
+    let ours = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| ours.contains(&code))
+}
+
+fn certificate_text(error: &CertificateError) -> String {
+    let date = |at: rustls::pki_types::UnixTime| {
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at.as_secs()));
+        time.map_or_else(String::new, |time| humantime::format_rfc3339_seconds(time).to_string())
+    };
+    match error {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("expired {}", date(*not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("not valid before {}", date(*not_before))
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = presented.iter().map(|name| readable(name)).collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "no name at all" } else { &names };
+            format!("not valid for {}, only for {names}", expected.to_str())
+        }
+        CertificateError::UnknownIssuer => "its issuer is not trusted".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A name of a certificate without webpki's wrapping: `DnsName("shop.test")` is `shop.test`.
+fn readable(name: &str) -> &str {
+    let inner = name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")"));
+    inner.unwrap_or(name)
+}
+
+/// `200-299, 301`.
+struct Ranges<'a>(&'a [RangeInclusive<u16>]);
+
+impl fmt::Display for Ranges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, range) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let (first, last) = (range.start(), range.end());
+            match first == last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `first 65536` of a longer body, `whole 12` of a short one.
+struct Searched(usize, bool);
+
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(octets, whole) = self;
+        write!(f, "{} {octets}", if *whole { "whole" } else { "first" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Phase;
+    use super::ProbeFailure;
+    use std::io;
+    use std::time::Duration;
+
+    #[test]
+    fn failures_read_like_a_sentence() {
+        let text = |failure: ProbeFailure| failure.to_string();
+        assert_eq!(
+            text(ProbeFailure::Status { got: 503, wanted: vec![200..=299, 301..=301] }),
+            "status 503, wanted 200-299, 301"
+        );
+        let lacks = |whole| ProbeFailure::BodyLacks { text: "ok".into(), octets: 65_536, whole };
+        assert_eq!(text(lacks(false)), "body lacks \"ok\" in its first 65536 octets");
+        assert_eq!(text(lacks(true)), "body lacks \"ok\" in its whole 65536 octets");
+        let late =
+            ProbeFailure::TimedOut { after: Duration::from_secs(2), phase: Phase::Handshake };
+        assert_eq!(text(late), "timed out after 2s, in the TLS handshake");
+    }
+
+    #[test]
+    fn running_out_of_files_is_no_evidence_but_no_route_is() {
+        let failure =
+            |code| ProbeFailure::from_io(&io::Error::from_raw_os_error(code), Phase::Connecting);
+        assert!(failure(libc::EMFILE).is_local());
+        assert!(failure(libc::EADDRNOTAVAIL).is_local());
+        assert!(!failure(libc::ENETUNREACH).is_local());
+        assert_eq!(failure(libc::ECONNREFUSED), ProbeFailure::Refused);
+    }
+}

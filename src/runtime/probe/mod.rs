@@ -1,0 +1,143 @@
+//! The prober: probes targets on their schedules and reports each result, and each change of verdict.
+//!
+//! One task owns all trackers and timers; probes are tasks of their own. Does not decide what an
+//! answer is, does not vote, and logs nothing: whoever takes the reports does.
+
+mod body;
+mod failure;
+mod http;
+mod meter;
+mod plan;
+mod run;
+mod slot;
+mod tcp;
+mod tls;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::Check;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+use crate::runtime::supervise::supervise;
+
+pub use failure::Phase;
+pub use failure::ProbeFailure;
+pub use tls::install_crypto;
+
+use run::Runner;
+
+/// Something to probe: one address of one endpoint by one check.
+#[derive(Clone, Debug)]
+pub struct ProbeTarget {
+    /// Names it in reports, and keeps its state over [`Prober::set_targets`].
+    pub key: TargetKey,
+    /// Where it is.
+    pub address: IpAddr,
+    /// How it is probed.
+    pub check: Arc<Check>,
+    /// What is known of it from before; used only when the prober does not know it yet.
+    pub initial: Verdict,
+}
+
+/// What the prober may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Probes that run at once; the rest wait their turn. At least 1.
+    pub max_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_in_flight: 1024 }
+    }
+}
+
+/// How one probe ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeResult {
+    /// Success, or why not.
+    pub outcome: Result<(), ProbeFailure>,
+    /// From its start to its end.
+    pub duration: Duration,
+}
+
+/// One probe's result and what it means for its target.
+#[derive(Clone, Debug)]
+pub struct ProbeReport {
+    /// Whose result it is.
+    pub key: TargetKey,
+    /// The new verdict, if this result changed it.
+    ///
+    /// Also set, to the verdict at hand, in each target's first report after the prober itself was
+    /// restarted.
+    pub flip: Option<Verdict>,
+    /// The verdict with this result counted in.
+    pub verdict: Verdict,
+    /// The result; a [local](ProbeFailure::is_local) failure counts neither way.
+    pub result: ProbeResult,
+    /// When the probe ended, on the prober's monotonic clock.
+    pub at: Duration,
+    /// Successes in a row, this one included.
+    pub consecutive_passes: u32,
+    /// Failures in a row, this one included.
+    pub consecutive_fails: u32,
+}
+
+/// Handle of a running prober; dropping it stops all probes.
+#[derive(Debug)]
+pub struct Prober {
+    targets: watch::Sender<Arc<[ProbeTarget]>>,
+    stop: CancellationToken,
+}
+
+impl Prober {
+    /// Starts a prober without targets, under a supervisor, on the current tokio runtime.
+    ///
+    /// `clock_start` is the zero of [`ProbeReport::at`]. A full `reports` channel slows the prober down
+    /// rather than lose a flip; a closed one stops it. `restarts` counts restarts of its task.
+    pub fn spawn(
+        limits: Limits,
+        clock_start: Instant,
+        reports: mpsc::Sender<ProbeReport>,
+        restarts: impl FnMut(&'static str) + Send + 'static,
+    ) -> Self {
+        install_crypto();
+        let (targets, seen) = watch::channel(Arc::from([]));
+        let stop = CancellationToken::new();
+        let mut lives = 0_u64;
+        let stop_when_unheard = stop.clone();
+        let make = move || {
+            lives += 1;
+            let runner = Runner::new(limits, clock_start, plan::probe, lives > 1);
+            let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
+            async move {
+                runner.run(seen, reports).await;
+                stop.cancel();
+            }
+        };
+        tokio::spawn(supervise("prober", stop.clone(), restarts, make));
+        Self { targets, stop }
+    }
+
+    /// Replaces the set of targets; a key stands in it once.
+    ///
+    /// A target of the same key, address, kind of probe and port keeps its tracker, and its schedule too
+    /// if its interval and jitter are the same. A removed one stops at once, even in mid-probe; only
+    /// reports that are in the channel already still come.
+    pub fn set_targets(&self, targets: Vec<ProbeTarget>) {
+        self.targets.send_replace(targets.into());
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

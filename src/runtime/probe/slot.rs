@@ -1,0 +1,96 @@
+//! What the prober keeps of one target between its probes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio_util::time::delay_queue;
+
+use crate::health::Observation;
+use crate::health::Schedule;
+use crate::health::Thresholds;
+use crate::health::Tracker;
+use crate::model::Verdict;
+use crate::runtime::probe::ProbeReport;
+use crate::runtime::probe::ProbeResult;
+use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::plan::Plan;
+
+/// Names a slot; never used again, so that a late result of a removed target finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SlotId(pub(super) u64);
+
+/// Where a target stands.
+///
+/// ```text
+///  Waiting ── due ──▶ Ready ── fewer than the limit run ──▶ Probing ── result ──▶ Waiting
+/// ```
+#[derive(Debug)]
+pub(super) enum State {
+    /// In the queue of timers.
+    Waiting(delay_queue::Key),
+    /// Due, and waiting for its turn.
+    Ready,
+    /// Its probe runs.
+    Probing(AbortHandle),
+}
+
+/// One target with its history.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) target: ProbeTarget,
+    pub(super) plan: Arc<Plan>,
+    pub(super) schedule: Schedule,
+    pub(super) state: State,
+    tracker: Tracker,
+    /// Whether the first report carries the verdict even if it is no change.
+    announce: bool,
+}
+
+impl Slot {
+    pub(super) fn new(
+        target: ProbeTarget,
+        plan: Plan,
+        schedule: Schedule,
+        timer: delay_queue::Key,
+        announce: bool,
+    ) -> Self {
+        let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let state = State::Waiting(timer);
+        Self { target, plan: Arc::new(plan), schedule, state, tracker, announce }
+    }
+
+    /// Whether `target` asks the same thing of the same place, so that what is known stays true.
+    pub(super) fn is_same_probe(&self, target: &ProbeTarget) -> bool {
+        let (old, new) = (&self.target.check, &target.check);
+        self.target.address == target.address && old.kind == new.kind && old.port == new.port
+    }
+
+    /// Takes over new thresholds of the same probe.
+    pub(super) fn set_target(&mut self, target: ProbeTarget) {
+        self.tracker.set_thresholds(Thresholds::from(&*target.check));
+        self.target = target;
+    }
+
+    /// Counts a result in and says what it means.
+    pub(super) fn report(&mut self, result: ProbeResult, at: Duration) -> ProbeReport {
+        let mut flip = match &result.outcome {
+            Ok(()) => self.tracker.observe(Observation::Pass, at),
+            Err(failure) if failure.is_local() => None,
+            Err(_) => self.tracker.observe(Observation::Fail, at),
+        };
+        let verdict = self.tracker.verdict();
+        if std::mem::take(&mut self.announce) && verdict != Verdict::Unknown {
+            flip = Some(verdict);
+        }
+        ProbeReport {
+            key: self.target.key.clone(),
+            flip,
+            verdict,
+            result,
+            at,
+            consecutive_passes: self.tracker.consecutive_passes(),
+            consecutive_fails: self.tracker.consecutive_fails(),
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Probes against real backends on loopback: good, bad and hostile ones.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+
+#[path = "probes/backend.rs"]
+mod backend;
+#[path = "probes/certificate.rs"]
+mod certificate;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhumb::model::Check;
+use rhumb::model::CheckKind;
+use rhumb::model::Family;
+use rhumb::model::HttpCheck;
+use rhumb::model::TargetKey;
+use rhumb::model::TlsCheck;
+use rhumb::model::Verdict;
+use rhumb::runtime::probe::Limits;
+use rhumb::runtime::probe::ProbeReport;
+use rhumb::runtime::probe::ProbeTarget;
+use rhumb::runtime::probe::Prober;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use backend::Backend;
+use backend::Reply;
+use backend::closed_port;
+use certificate::Authority;
+use certificate::self_signed;
+
+const BODY_MAX: usize = rhumb::model::check::BODY_MAX;
+
+fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
+    let check = Check {
+        name: "check".into(),
+        kind,
+        port: address.port(),
+        interval: Duration::from_millis(20),
+        timeout: Duration::from_secs(10),
+        fall: 3,
+        rise: 2,
+        hold_down: Duration::ZERO,
+        jitter_percent: 20,
+    };
+    ProbeTarget {
+        key: TargetKey {
+            endpoint: format!("pool/{}", address.port()).into(),
+            check: "check".into(),
+            family: Family::V4,
+        },
+        address: address.ip(),
+        check: Arc::new(check),
+        initial: Verdict::Unknown,
+    }
+}
+
+fn with_check(mut target: ProbeTarget, change: impl FnOnce(&mut Check)) -> ProbeTarget {
+    change(Arc::make_mut(&mut target.check));
+    target
+}
+
+fn http() -> HttpCheck {
+    HttpCheck { host: None, path: "/health?full=1".into(), status: vec![200..=299], body: None }
+}
+
+fn wants_body(text: &str) -> CheckKind {
+    CheckKind::Http(HttpCheck { body: Some(text.into()), ..http() })
+}
+
+fn ok(body: &str) -> Reply {
+    Reply::Full(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+}
+
+fn prober() -> (Prober, mpsc::Receiver<ProbeReport>) {
+    let (sender, reports) = mpsc::channel(16);
+    let restarts = |name| panic!("{name} was restarted");
+    (Prober::spawn(Limits::default(), Instant::now(), sender, restarts), reports)
+}
+
+/// The first result of a target, as an operator reads it.
+async fn first(target: ProbeTarget) -> String {
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![target]);
+    let report = reports.recv().await.unwrap();
+    let outcome = report.result.outcome;
+    let verdict = if outcome.is_ok() { Verdict::Up } else { Verdict::Down };
+    assert_eq!(report.flip, Some(verdict));
+    outcome.map_or_else(|failure| failure.to_string(), |()| "ok".to_owned())
+}
+
+async fn first_http(kind: CheckKind, reply: Reply) -> String {
+    let backend = Backend::start(reply).await;
+    first(target(kind, backend.address)).await
+}
+
+#[tokio::test]
+async fn tcp_passes_where_something_listens_and_nowhere_else() {
+    let backend = Backend::start(Reply::Stall).await;
+    assert_eq!(first(target(CheckKind::Tcp, backend.address)).await, "ok");
+    assert_eq!(first(target(CheckKind::Tcp, closed_port().await)).await, "connect refused");
+}
+
+#[tokio::test]
+async fn http_passes_for_the_wanted_status_codes_only() {
+    let status = |code| Reply::Full(format!("HTTP/1.1 {code} X\r\nContent-Length: 0\r\n\r\n"));
+    assert_eq!(first_http(CheckKind::Http(http()), ok("")).await, "ok");
+    let failed = first_http(CheckKind::Http(http()), status(503)).await;
+    assert_eq!(failed, "status 503, wanted 200-299");
+
+    let odd = HttpCheck { status: vec![401..=401, 500..=503], ..http() };
+    assert_eq!(first_http(CheckKind::Http(odd.clone()), status(503)).await, "ok");
+    let failed = first_http(CheckKind::Http(odd), status(200)).await;
+    assert_eq!(failed, "status 200, wanted 401, 500-503");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let mut trap = Backend::start(ok("")).await;
+    let moved = format!("HTTP/1.1 301 Moved\r\nLocation: http://{}/\r\n\r\n", trap.address);
+    let failed = first_http(CheckKind::Http(http()), Reply::Full(moved)).await;
+    assert_eq!(failed, "status 301, wanted 200-299");
+    assert!(trap.seen.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn the_backend_sees_who_asks_and_for_which_host() {
+    for host in [None, Some("shop.test")] {
+        let mut backend = Backend::start(ok("")).await;
+        let check = HttpCheck { host: host.map(Into::into), ..http() };
+        first(target(CheckKind::Http(check), backend.address)).await;
+        let (head, _) = backend.request().await;
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("get /health?full=1 http/1.1\r\n"), "{head}");
+        let host = host.map_or(backend.address.to_string(), str::to_owned);
+        assert!(head.contains(&format!("\r\nhost: {host}\r\n")), "{head}");
+        let agent = format!("user-agent: rhumb/{} (health check)\r\n", env!("CARGO_PKG_VERSION"));
+        assert!(head.contains(&agent), "{head}");
+        assert!(!head.contains("accept-encoding"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_searched_across_chunks() {
+    assert_eq!(first_http(wants_body("ok"), ok("all is ok")).await, "ok");
+    let failed = first_http(wants_body("ok"), ok("all is bad")).await;
+    assert_eq!(failed, "body lacks \"ok\" in its whole 10 octets");
+
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunked = [head, "4\r\nall \r\n", "3\r\nis \r\n", "1\r\no\r\n", "1\r\nk\r\n", "0\r\n\r\n"];
+    let pieces = Reply::Pieces(chunked.map(str::to_owned).into());
+    assert_eq!(first_http(wants_body("is ok"), pieces).await, "ok");
+    let until_close = Reply::Full("HTTP/1.1 200 OK\r\n\r\nall is ok".to_owned());
+    assert_eq!(first_http(wants_body("ok"), until_close).await, "ok");
+}
+
+#[tokio::test]
+async fn only_the_first_64_kib_of_a_body_count() {
+    let last = ".".repeat(BODY_MAX - 2) + "ok";
+    assert_eq!(first_http(wants_body("ok"), ok(&last)).await, "ok");
+    let late = ".".repeat(BODY_MAX - 1) + "ok";
+    let failed = first_http(wants_body("ok"), ok(&late)).await;
+    assert_eq!(failed, "body lacks \"ok\" in its first 65536 octets");
+}
+
+#[tokio::test]
+async fn the_deadline_covers_every_phase() {
+    let late = |target| with_check(target, |check| check.timeout = Duration::from_millis(150));
+    let cases = [
+        (Reply::Stall, "waiting for the response"),
+        (Reply::Drip("HTTP/1.1 200 OK\r\nX: ".into()), "waiting for the response"),
+        (Reply::Drip("HTTP/1.1 200 OK\r\n\r\n".into()), "reading the body"),
+    ];
+    for (reply, phase) in cases {
+        let backend = Backend::start(reply).await;
+        let failed = first(late(target(wants_body("ok"), backend.address))).await;
+        assert_eq!(failed, format!("timed out after 150ms, {phase}"));
+    }
+    // Never accepted: the kernel takes the connection, nobody answers the handshake.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kind = CheckKind::Https(http(), unverified());
+    let failed = first(late(target(kind, listener.local_addr().unwrap()))).await;
+    assert_eq!(failed, "timed out after 150ms, in the TLS handshake");
+}
+
+#[tokio::test]
+async fn a_hostile_backend_is_cut_off_long_before_the_deadline() {
+    let endless = |first: &str, more: &str| Reply::Endless(first.into(), more.repeat(1000));
+    let ok = "HTTP/1.1 200 OK\r\n";
+    let cases = [
+        (endless(ok, "X-More: headers\r\n"), "not a valid HTTP response"),
+        (endless("HTTP/1.1 200 OK\r\nX: ", "one long header "), "not a valid HTTP response"),
+        (endless("", "HTTP/1.1 100 Continue\r\n\r\n"), "backend sent more than 131072 octets"),
+        (endless("", "\r\n"), "not a valid HTTP response"),
+        (endless("SSH-2.0-OpenSSH\r\n", "x"), "not a valid HTTP response"),
+        (
+            endless("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", "............"),
+            "body lacks \"ok\" in its first 65536 octets",
+        ),
+        (
+            endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n.\r\n"),
+            "backend sent more than 131072 octets",
+        ),
+    ];
+    for (reply, reason) in cases {
+        let failed = first_http(wants_body("ok"), reply).await;
+        assert!(failed.starts_with(reason), "{failed}, not {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_hangs_up_is_named_as_such() {
+    let failed = first_http(CheckKind::Http(http()), Reply::Full(String::new())).await;
+    assert_eq!(failed, "connection closed early, waiting for the response");
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nall is".to_owned();
+    let failed = first_http(wants_body("ok"), Reply::Full(cut)).await;
+    assert_eq!(failed, "connection closed early, reading the body");
+}
+
+fn unverified() -> TlsCheck {
+    TlsCheck { server_name: None, ca_pem: None, verify: false }
+}
+
+fn shop() -> HttpCheck {
+    HttpCheck { host: Some("shop.test".into()), ..http() }
+}
+
+#[tokio::test]
+async fn https_passes_with_a_good_certificate_of_the_given_authority() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("shop.test", 2100);
+    let mut backend = Backend::start_tls(acceptor, ok("fine")).await;
+    let tls = TlsCheck { server_name: None, ca_pem: Some(authority.pem()), verify: true };
+    let check = HttpCheck { body: Some("fine".into()), ..shop() };
+    assert_eq!(first(target(CheckKind::Https(check, tls), backend.address)).await, "ok");
+    assert_eq!(backend.request().await.1.as_deref(), Some("shop.test"));
+}
+
+#[tokio::test]
+async fn https_names_what_is_wrong_with_a_certificate() {
+    let authority = Authority::new();
+    let trusted = |authority: &Authority| TlsCheck {
+        server_name: None,
+        ca_pem: Some(authority.pem()),
+        verify: true,
+    };
+    let expired = (authority.acceptor("shop.test", 2020), trusted(&authority));
+    let misnamed = (authority.acceptor("other.test", 2100), trusted(&authority));
+    let unknown = (self_signed("shop.test"), trusted(&authority));
+    let cases = [
+        (expired, "certificate: expired 2020-12-31T00:00:00Z"),
+        (misnamed, "certificate: not valid for shop.test, only for other.test"),
+        (unknown, "certificate: its issuer is not trusted"),
+    ];
+    for ((acceptor, tls), reason) in cases {
+        let backend = Backend::start_tls(acceptor.clone(), ok("")).await;
+        let kind = CheckKind::Https(shop(), tls);
+        assert_eq!(first(target(kind, backend.address)).await, reason);
+        let kind = CheckKind::Https(shop(), unverified());
+        assert_eq!(first(target(kind, backend.address)).await, "ok");
+    }
+}
+
+#[tokio::test]
+async fn without_an_authority_of_its_own_a_check_trusts_what_the_system_trusts() {
+    let backend = Backend::start_tls(self_signed("shop.test"), ok("")).await;
+    let tls = TlsCheck { server_name: None, ca_pem: None, verify: true };
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![target(CheckKind::Https(shop(), tls), backend.address)]);
+    let report = reports.recv().await.unwrap();
+    let failure = report.result.outcome.unwrap_err();
+    if failure.is_local() {
+        // A machine without any roots knows nothing, and must not take a backend down for it.
+        assert_eq!(report.flip, None);
+        assert!(failure.to_string().contains("no root certificates found"), "{failure}");
+    } else {
+        assert_eq!(report.flip, Some(Verdict::Down));
+        assert_eq!(failure.to_string(), "certificate: its issuer is not trusted");
+    }
+}
+
+#[tokio::test]
+async fn the_server_name_may_differ_from_the_host() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("origin.test", 2100);
+    let mut backend = Backend::start_tls(acceptor, ok("")).await;
+    let tls = TlsCheck {
+        server_name: Some("origin.test".into()),
+        ca_pem: Some(authority.pem()),
+        verify: true,
+    };
+    assert_eq!(first(target(CheckKind::Https(shop(), tls), backend.address)).await, "ok");
+    let (head, server_name) = backend.request().await;
+    assert_eq!(server_name.as_deref(), Some("origin.test"));
+    assert!(head.to_ascii_lowercase().contains("\r\nhost: shop.test\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn without_any_name_the_certificate_must_hold_the_address() {
+    let authority = Authority::new();
+    for (name, reason) in [
+        ("127.0.0.1", "ok"),
+        ("shop.test", "certificate: not valid for 127.0.0.1, only for shop.test"),
+    ] {
+        let mut backend = Backend::start_tls(authority.acceptor(name, 2100), ok("")).await;
+        let tls = TlsCheck { server_name: None, ca_pem: Some(authority.pem()), verify: true };
+        let kind = CheckKind::Https(http(), tls);
+        assert_eq!(first(target(kind, backend.address)).await, reason);
+        if reason == "ok" {
+            assert_eq!(backend.request().await.1, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn https_to_a_plain_backend_and_back_fails_readably() {
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = plain.local_addr().unwrap();
+    let answer = tokio::spawn(async move {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    });
+    let failed = first(target(CheckKind::Https(http(), unverified()), address)).await;
+    assert!(failed.starts_with("TLS: received corrupt message"), "{failed}");
+    drop(answer.await.unwrap());
+
+    let backend = Backend::start_tls(self_signed("shop.test"), ok("")).await;
+    let failed = first(target(CheckKind::Http(http()), backend.address)).await;
+    assert!(failed.starts_with("not a valid HTTP response"), "{failed}");
+}
+
+async fn next_flip(reports: &mut mpsc::Receiver<ProbeReport>) -> (Verdict, ProbeReport) {
+    loop {
+        let report = reports.recv().await.unwrap();
+        if let Some(verdict) = report.flip {
+            return (verdict, report);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backend_goes_up_down_held_and_up_again() {
+    let backend = Backend::start(ok("")).await;
+    let address = backend.address;
+    let hold_down = Duration::from_secs(2);
+    let target = target(CheckKind::Http(http()), address);
+    let target = with_check(target, |check| check.hold_down = hold_down);
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![target]);
+
+    let (verdict, up) = next_flip(&mut reports).await;
+    assert_eq!((verdict, up.consecutive_passes), (Verdict::Up, 1));
+    drop(backend);
+    let (verdict, down) = next_flip(&mut reports).await;
+    assert_eq!((verdict, down.consecutive_fails), (Verdict::Down, 3));
+    let _backend = Backend::listen(address, None, ok("")).await;
+    let (verdict, held) = next_flip(&mut reports).await;
+    assert_eq!((verdict, held.consecutive_passes), (Verdict::Held, 2));
+    let (verdict, up) = next_flip(&mut reports).await;
+    assert_eq!(verdict, Verdict::Up);
+    assert!(up.at - down.at >= hold_down);
+}
+
+#[tokio::test]
+async fn a_removed_target_is_left_alone_in_mid_probe() {
+    let mut backend = Backend::start(Reply::Stall).await;
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![target(CheckKind::Http(http()), backend.address)]);
+    backend.request().await;
+    prober.set_targets(vec![]);
+    backend.closed().await;
+    drop(prober);
+    assert!(reports.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn unchanged_targets_keep_their_state_when_others_come() {
+    let (one, two) = (Backend::start(ok("")).await, Backend::start(ok("")).await);
+    let (one, two) = (&one, &two);
+    let target = |backend: &Backend| target(CheckKind::Http(http()), backend.address);
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![target(one)]);
+    let known = next_flip(&mut reports).await.1;
+    prober.set_targets(vec![target(two), target(one)]);
+    // The newcomer flips, the old one never again.
+    let mut passes = known.consecutive_passes;
+    let mut newcomer_is_up = false;
+    while passes < 5 || !newcomer_is_up {
+        let report = reports.recv().await.unwrap();
+        if report.key == known.key {
+            assert_eq!((report.flip, report.consecutive_passes), (None, passes + 1));
+            passes += 1;
+        } else {
+            newcomer_is_up |= report.flip == Some(Verdict::Up);
+        }
+    }
+}
