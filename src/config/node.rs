@@ -54,7 +54,8 @@ pub fn load_node(file: &SourceFile) -> (Option<Node>, Problems, Files) {
 fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     let mut node = default_node();
     if let Some(mut server) = root.take("server").and_then(|value| value.section(problems)) {
-        node.site = server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
+        node.site =
+            server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
         if let Some(listen) = server.take("listen") {
             node.listen = read_listen(&listen, problems);
         }
@@ -71,7 +72,8 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         config.finish(problems);
     }
     if let Some(mut geo) = root.take("geo").and_then(|value| value.section(problems)) {
-        let databases = geo.take("databases").and_then(|value| value.strings(problems)).unwrap_or_default();
+        let databases =
+            geo.take("databases").and_then(|value| value.strings(problems)).unwrap_or_default();
         node.databases = databases.into_iter().map(|at| PathBuf::from(at.value)).collect();
         geo.finish(problems);
     }
@@ -86,7 +88,12 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
     let texts = value.strings(problems).unwrap_or_default();
     if texts.is_empty() {
-        problems.error(&value.place, &value.path, "no address is named", "write listen = [\"0.0.0.0:53\"]");
+        problems.error(
+            &value.place,
+            &value.path,
+            "no address is named",
+            "write listen = [\"0.0.0.0:53\"]",
+        );
     }
     let parse = |text: crate::config::problem::At<String>| match text.value.parse() {
         Ok(address) => Some(address),
@@ -101,7 +108,12 @@ fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
 
 fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {
     let parse = |text: &str| {
-        let fault = || (format!("\"{text}\" is not an address with a port"), "write \"127.0.0.1:8053\"".to_owned());
+        let fault = || {
+            (
+                format!("\"{text}\" is not an address with a port"),
+                "write \"127.0.0.1:8053\"".to_owned(),
+            )
+        };
         text.parse().map_err(|_| fault())
     };
     value.parsed(parse, problems).map(|at| at.value)
@@ -117,7 +129,11 @@ fn read_identity(value: &Value<'_>, problems: &mut Problems) -> Option<Box<str>>
     None
 }
 
-fn read_path(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<PathBuf> {
+fn read_path(
+    section: &mut Section<'_>,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
     let text = section.take(key)?.string(problems)?;
     Some(PathBuf::from(text.value))
 }

@@ -126,6 +126,8 @@ impl Problems {
 
     /// Orders problems by file and place, errors before warnings of one place.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|problem| (problem.place.file, problem.place.span.start, problem.severity));
+        self.list.sort_by_key(|problem| {
+            (problem.place.file, problem.place.span.start, problem.severity)
+        });
     }
 }

@@ -76,7 +76,8 @@ impl<'t> Section<'t> {
     /// Every key with its value: for tables whose keys are the operator's names.
     pub fn take_all(&mut self) -> Vec<(At<String>, Value<'t>)> {
         let (path, file) = (&self.path, self.file);
-        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let join =
+            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         self.entries
             .iter_mut()
             .map(|entry| {
@@ -94,7 +95,12 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key that must be there.
-    pub fn need(&mut self, key: &'static str, example: &str, problems: &mut Problems) -> Option<Value<'t>> {
+    pub fn need(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Problems,
+    ) -> Option<Value<'t>> {
         let value = self.take(key);
         if value.is_none() {
             let remedy = format!("add it, for example {key} = {example}");
@@ -110,7 +116,12 @@ impl<'t> Section<'t> {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("the keys here are: {}", self.asked.join(", ")),
             };
-            problems.error(&entry.key_place, self.key_path(entry.key), "this key is not known", remedy);
+            problems.error(
+                &entry.key_place,
+                self.key_path(entry.key),
+                "this key is not known",
+                remedy,
+            );
         }
     }
 
@@ -122,7 +133,11 @@ impl<'t> Section<'t> {
 /// The word nearest to `word`, if any is near: at most a third of its letters differ.
 pub fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let near = |other: &&&str| strsim::damerau_levenshtein(word, other);
-    words.iter().min_by_key(near).filter(|best| near(best) <= (word.chars().count() / 3).max(1)).copied()
+    words
+        .iter()
+        .min_by_key(near)
+        .filter(|best| near(best) <= (word.chars().count() / 3).max(1))
+        .copied()
 }
 
 impl<'t> Value<'t> {
@@ -151,17 +166,31 @@ impl<'t> Value<'t> {
     }
 
     /// A whole number of `range`.
-    pub fn integer(&self, range: RangeInclusive<i64>, hint: &str, problems: &mut Problems) -> Option<At<i64>> {
+    pub fn integer(
+        &self,
+        range: RangeInclusive<i64>,
+        hint: &str,
+        problems: &mut Problems,
+    ) -> Option<At<i64>> {
         let Some(number) = self.value.as_integer() else {
-            return self.wrong(&format!("a whole number of {} to {}", range.start(), range.end()), problems);
+            return self.wrong(
+                &format!("a whole number of {} to {}", range.start(), range.end()),
+                problems,
+            );
         };
         let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
         match parsed.filter(|parsed| range.contains(parsed)) {
             Some(parsed) => Some(self.at(parsed)),
             None => {
                 let hint = if hint.is_empty() { String::new() } else { format!("{hint} ") };
-                let remedy = format!("use {}{hint}to {}", range.start().to_string() + " ", range.end());
-                problems.error(&self.place, &self.path, format!("{} is not allowed", number.as_str()), remedy);
+                let remedy =
+                    format!("use {}{hint}to {}", range.start().to_string() + " ", range.end());
+                problems.error(
+                    &self.place,
+                    &self.path,
+                    format!("{} is not allowed", number.as_str()),
+                    remedy,
+                );
                 None
             }
         }
@@ -172,7 +201,10 @@ impl<'t> Value<'t> {
         let text = match self.value {
             DeValue::Integer(number) => number.as_str(),
             DeValue::Float(number) => number.as_str(),
-            _ => return self.wrong(&format!("a number of {} to {}", range.start(), range.end()), problems),
+            _ => {
+                return self
+                    .wrong(&format!("a number of {} to {}", range.start(), range.end()), problems);
+            }
         };
         match text.parse::<f64>().ok().filter(|parsed| range.contains(parsed)) {
             Some(parsed) => Some(self.at(parsed)),
@@ -193,7 +225,11 @@ impl<'t> Value<'t> {
     }
 
     /// A duration of `range`, as `"10s"` or `"1h 30m"`.
-    pub fn duration(&self, range: RangeInclusive<Duration>, problems: &mut Problems) -> Option<At<Duration>> {
+    pub fn duration(
+        &self,
+        range: RangeInclusive<Duration>,
+        problems: &mut Problems,
+    ) -> Option<At<Duration>> {
         self.parsed(|text| parse_duration(text, &range), problems)
     }
 
@@ -218,7 +254,9 @@ impl<'t> Value<'t> {
     pub fn section(&self, problems: &mut Problems) -> Option<Section<'t>> {
         match self.value.as_table() {
             // A table's own span may be its first line only; the key is what a caret should show.
-            Some(table) => Some(Section::new(self.place.file, &self.path, table, self.key_place.clone())),
+            Some(table) => {
+                Some(Section::new(self.place.file, &self.path, table, self.key_place.clone()))
+            }
             None => self.wrong("a table", problems),
         }
     }
@@ -246,12 +284,16 @@ fn article(noun: &str) -> &'static str {
 /// Reads a duration; a bare number is refused, because nobody can tell its unit.
 pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
     let bounds = || {
-        let (start, end) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        let (start, end) =
+            (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
         format!("use {start} to {end}")
     };
     match humantime::parse_duration(text) {
         Ok(duration) if range.contains(&duration) => Ok(duration),
         Ok(_) => Err((format!("{text} is not allowed"), bounds())),
-        Err(_) => Err((format!("\"{text}\" is not a duration"), "write a number and a unit, as \"10s\"".into())),
+        Err(_) => Err((
+            format!("\"{text}\" is not a duration"),
+            "write a number and a unit, as \"10s\"".into(),
+        )),
     }
 }

@@ -1,0 +1,198 @@
+//! `[check.NAME]`
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::Problems;
+use crate::config::problem::At;
+use crate::config::reader::Refusal;
+use crate::config::reader::Section;
+use crate::config::spec::CheckKindSpec;
+use crate::config::spec::CheckSpec;
+use crate::config::spec::TlsSpec;
+
+/// Defaults; the reasons are in the configuration reference.
+const INTERVAL: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(2);
+const HOLD_DOWN: Duration = Duration::from_secs(60);
+const FALL: u8 = 3;
+const RISE: u8 = 5;
+const JITTER_PERCENT: u8 = 10;
+
+pub(super) fn read_check(
+    name: At<String>,
+    mut section: Section<'_>,
+    problems: &mut Problems,
+) -> Option<CheckSpec> {
+    let kind_text = section
+        .need("kind", "\"http\"", problems)
+        .and_then(|value| value.parsed(|text| read_kind(text), problems));
+    let millis = Duration::from_millis;
+    let interval = section
+        .take("interval")
+        .and_then(|v| v.duration(millis(100)..=millis(3_600_000), problems));
+    let timeout =
+        section.take("timeout").and_then(|v| v.duration(millis(10)..=millis(60_000), problems));
+    let hold_down = section
+        .take("hold_down")
+        .and_then(|v| v.duration(millis(0)..=millis(86_400_000), problems));
+    let fall = section.take("fall").and_then(|value| value.integer(1..=100, "", problems));
+    let rise = section.take("rise").and_then(|value| value.integer(1..=100, "", problems));
+    let jitter = section.take("jitter").and_then(|value| value.parsed(read_jitter, problems));
+    let port = section.take("port").and_then(|value| value.integer(1..=65535, "", problems));
+    let port_place = section.place.clone();
+    let kind = match &kind_text {
+        Some(kind) => read_keys_of_kind(&mut section, kind.value, problems),
+        None => None,
+    };
+    let path = section.path.clone();
+    // Without a kind nobody knows which other keys belong here.
+    if kind_text.is_some() {
+        section.finish(problems);
+    }
+    let default_port = kind_text.as_ref().and_then(|kind| kind.value.default_port());
+    let port = port.map(|at| at.value as u16).or(default_port);
+    if port.is_none() && kind_text.is_some() {
+        problems.error(
+            &port_place,
+            format!("{path}.port"),
+            "this key is missing",
+            "add it, for example port = 443",
+        );
+    }
+    let interval = interval.map_or(INTERVAL, |at| at.value);
+    let timeout = timeout.unwrap_or(At { value: TIMEOUT.min(interval), place: name.place.clone() });
+    Some(CheckSpec {
+        kind: kind?,
+        port: port?,
+        interval,
+        timeout,
+        fall: fall.map_or(FALL, |at| at.value as u8),
+        rise: rise.map_or(RISE, |at| at.value as u8),
+        hold_down: hold_down.map_or(HOLD_DOWN, |at| at.value),
+        jitter_percent: jitter.map_or(JITTER_PERCENT, |at| at.value),
+        name,
+    })
+}
+
+/// What `kind` may say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tcp,
+    Http,
+    Https,
+}
+
+impl Kind {
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Tcp => None,
+            Self::Http => Some(80),
+            Self::Https => Some(443),
+        }
+    }
+}
+
+fn read_kind(text: &str) -> Result<Kind, Refusal> {
+    match text {
+        "tcp" => Ok(Kind::Tcp),
+        "http" => Ok(Kind::Http),
+        "https" => Ok(Kind::Https),
+        _ => Err((
+            format!("\"{text}\" is not a kind of check"),
+            "use \"tcp\", \"http\" or \"https\"".into(),
+        )),
+    }
+}
+
+fn read_keys_of_kind(
+    section: &mut Section<'_>,
+    kind: Kind,
+    problems: &mut Problems,
+) -> Option<CheckKindSpec> {
+    if kind == Kind::Tcp {
+        return Some(CheckKindSpec::Tcp);
+    }
+    let host = section.take("host").and_then(|value| value.parsed(read_host, problems));
+    let path = section.take("path").and_then(|value| value.parsed(read_path, problems));
+    let status = section.take("status").and_then(|value| value.parsed(read_status, problems));
+    let body = section.take("body").and_then(|value| value.parsed(read_body, problems));
+    let tls = (kind == Kind::Https).then(|| {
+        let server_name =
+            section.take("server_name").and_then(|value| value.parsed(read_host, problems));
+        let ca = section.take("ca").and_then(|value| value.string(problems));
+        let verify = section.take("verify").and_then(|value| value.boolean(problems));
+        TlsSpec {
+            server_name: server_name.map(|at| at.value),
+            ca,
+            verify: verify.is_none_or(|at| at.value),
+        }
+    });
+    Some(CheckKindSpec::Http {
+        host: host.map(|at| at.value),
+        path: path.map_or_else(|| "/".into(), |at| at.value),
+        status: status.map_or_else(|| vec![200..=299], |at| at.value),
+        body: body.map(|at| at.value),
+        tls,
+    })
+}
+
+fn read_host(text: &str) -> Result<String, Refusal> {
+    let is_host = !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet));
+    match is_host {
+        true => Ok(text.to_owned()),
+        false => Err((
+            format!("\"{text}\" is not a host name"),
+            "write a name such as \"www.example.com\"".into(),
+        )),
+    }
+}
+
+fn read_path(text: &str) -> Result<String, Refusal> {
+    let is_path = text.starts_with('/')
+        && text.len() <= 2048
+        && text.bytes().all(|octet| (0x21..0x7f).contains(&octet));
+    match is_path {
+        true => Ok(text.to_owned()),
+        false => Err((
+            format!("\"{text}\" is not a path"),
+            "begin with \"/\", use ASCII without blanks, and escape the rest as %20".into(),
+        )),
+    }
+}
+
+fn read_body(text: &str) -> Result<String, Refusal> {
+    match text.len() {
+        1..=1024 => Ok(text.to_owned()),
+        len => Err((
+            format!("a text of {len} octets cannot be looked for"),
+            "use 1 to 1024 octets".into(),
+        )),
+    }
+}
+
+/// `"200-299, 401"`
+fn read_status(text: &str) -> Result<Vec<RangeInclusive<u16>>, Refusal> {
+    let one = |part: &str| {
+        let (low, high) = part.split_once('-').unwrap_or((part, part));
+        let (low, high): (u16, u16) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+        (100 <= low && low <= high && high <= 599).then_some(low..=high)
+    };
+    let ranges: Option<Vec<_>> = text.split(',').map(one).collect();
+    ranges.ok_or_else(|| {
+        (
+            format!("\"{text}\" is not a list of status codes"),
+            "write codes of 100 to 599, as \"200-299, 401\"".into(),
+        )
+    })
+}
+
+/// `"10%"`
+fn read_jitter(text: &str) -> Result<u8, Refusal> {
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<u8>().ok());
+    percent.filter(|&percent| percent <= 50).ok_or_else(|| {
+        (format!("\"{text}\" is not a jitter"), "use \"0%\" to \"50%\" of the interval".into())
+    })
+}

@@ -1,0 +1,130 @@
+//! One file to its spec: every value read, every fault collected.
+
+mod check;
+mod name;
+mod policy;
+mod pool;
+mod zone;
+
+use toml::de::DeTable;
+
+use crate::config::Problems;
+use crate::config::SourceFile;
+use crate::config::problem::At;
+use crate::config::problem::FileId;
+use crate::config::problem::Place;
+use crate::config::reader::Section;
+use crate::config::reader::Value;
+use crate::config::spec::FileSpec;
+use crate::config::spec::SiteSpec;
+
+pub use zone::read_zone_file;
+
+/// Reads a TOML file of the zones folder.
+pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> FileSpec {
+    let (table, errors) = DeTable::parse_recoverable(&file.text);
+    syntax_errors(id, &errors, problems);
+    let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
+    let mut spec = FileSpec { zone: zone::read_zone(&mut root, problems), ..FileSpec::default() };
+    each(&mut root, "site", problems, |name, section, problems| {
+        spec.sites.extend(read_site(name, section, problems));
+    });
+    each(&mut root, "check", problems, |name, section, problems| {
+        spec.checks.extend(check::read_check(name, section, problems));
+    });
+    each(&mut root, "pool", problems, |name, section, problems| {
+        spec.pools.extend(pool::read_pool(name, section, problems));
+    });
+    each(&mut root, "policy", problems, |name, section, problems| {
+        spec.policies.extend(policy::read_policy(name, section, problems));
+    });
+    each(&mut root, "name", problems, |name, section, problems| {
+        spec.names.push(name::read_name(name, section, problems));
+    });
+    root.finish(problems);
+    spec
+}
+
+/// Adds syntax errors: of several in one line the first, since the rest follow from it.
+pub(super) fn syntax_errors(id: FileId, errors: &[toml::de::Error], problems: &mut Problems) {
+    let mut last_end = None;
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        if last_end.is_some_and(|end| span.start <= end) {
+            continue;
+        }
+        last_end = Some(span.end + 1);
+        let remedy = "correct the TOML here; see https://toml.io/en/v1.0.0";
+        problems.error(&Place { file: id, span }, "", error.message(), remedy);
+    }
+}
+
+/// Reads every table of `[key.NAME]`, and checks the names.
+fn each<'t>(
+    root: &mut Section<'t>,
+    key: &'static str,
+    problems: &mut Problems,
+    mut read: impl FnMut(At<String>, Section<'t>, &mut Problems),
+) {
+    let Some(value) = root.take(key) else { return };
+    each_of(&value, key != "name", problems, &mut read);
+}
+
+/// Reads every table of a table of tables.
+fn each_of<'t>(
+    value: &Value<'t>,
+    plain_names: bool,
+    problems: &mut Problems,
+    read: &mut impl FnMut(At<String>, Section<'t>, &mut Problems),
+) {
+    let Some(mut section) = value.section(problems) else { return };
+    for (name, value) in section.take_all() {
+        if plain_names && !is_plain(&name.value) {
+            let fault = format!("\"{}\" is not allowed as a name", name.value);
+            let remedy =
+                "use 1 to 63 letters, digits, \"-\" and \"_\", and begin with a letter or digit";
+            problems.error(&name.place, &value.path, fault, remedy);
+        }
+        if let Some(section) = value.section(problems) {
+            read(name, section, problems);
+        }
+    }
+}
+
+/// Names of sites, checks, pools, endpoints and policies appear in commands, metrics and hashes: they stay plain.
+fn is_plain(name: &str) -> bool {
+    let is_word = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_word)
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+fn read_site(
+    name: At<String>,
+    mut section: Section<'_>,
+    problems: &mut Problems,
+) -> Option<SiteSpec> {
+    let latitude = section.need("latitude", "50.11", problems);
+    let longitude = section.need("longitude", "8.68", problems);
+    let country = section.take("country").and_then(|value| {
+        let parse = |text: &str| match text.as_bytes() {
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                Ok([a.to_ascii_uppercase(), b.to_ascii_uppercase()])
+            }
+            _ => Err((
+                format!("\"{text}\" is not a country code"),
+                "write two letters, as \"DE\"".to_owned(),
+            )),
+        };
+        value.parsed(parse, problems)
+    });
+    section.finish(problems);
+    let latitude = latitude?.number(-90.0..=90.0, problems);
+    let longitude = longitude?.number(-180.0..=180.0, problems);
+    Some(SiteSpec {
+        name,
+        latitude: latitude?.value,
+        longitude: longitude?.value,
+        country: country.map(|at| at.value),
+    })
+}

@@ -1,0 +1,134 @@
+//! Warnings: what loads, but is likely not what was meant.
+
+use std::collections::HashSet;
+
+use crate::config::Problems;
+use crate::config::spec::FileSpec;
+use crate::config::validate::names::pools_of;
+use crate::model::AllDown;
+use crate::model::Family;
+use crate::model::Model;
+use crate::model::PolicyId;
+use crate::model::PoolId;
+use crate::model::Target;
+
+/// Above this a failover is slow whatever the probes do, in seconds.
+const TTL_SLOW: u32 = 300;
+
+pub(super) fn warn(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
+    let (pools, policies) = used(model);
+    for spec in specs {
+        unused(spec, model, &pools, &policies, problems);
+        for name in &spec.names {
+            let Some(steer) = &name.steer else { continue };
+            let key = format!("name.\"{}\"", name.name.value);
+            let zone_ttl = spec.zone.as_ref().map_or(0, |zone| zone.steered_ttl);
+            if steer.ttl.unwrap_or(zone_ttl) > TTL_SLOW {
+                let remedy = "use 30s to 60s: resolvers keep a dead address that long";
+                problems.warning(
+                    &name.name.place,
+                    format!("{key}.ttl"),
+                    "the TTL makes failover slow",
+                    remedy,
+                );
+            }
+        }
+    }
+    mixed_families(specs, model, problems);
+}
+
+/// Pools and policies that some name can reach.
+fn used(model: &Model) -> (HashSet<PoolId>, HashSet<PolicyId>) {
+    let (mut pools, mut policies) = (HashSet::new(), HashSet::new());
+    for steer in &model.steers {
+        let mut reached = Vec::new();
+        pools_of(model, steer.target, &mut reached);
+        pools.extend(reached);
+        policies_of(model, steer.target, &mut policies);
+        if let AllDown::Pool(pool) = steer.on_all_down {
+            pools.insert(pool);
+        }
+    }
+    (pools, policies)
+}
+
+fn policies_of(model: &Model, target: Target, policies: &mut HashSet<PolicyId>) {
+    let Target::Policy(policy) = target else { return };
+    if policies.insert(policy) {
+        model.policies[policy.index()]
+            .kind
+            .targets()
+            .into_iter()
+            .for_each(|t| policies_of(model, t, policies));
+    }
+}
+
+fn unused(
+    spec: &FileSpec,
+    model: &Model,
+    pools: &HashSet<PoolId>,
+    policies: &HashSet<PolicyId>,
+    problems: &mut Problems,
+) {
+    let remedy = "use it, or take it out";
+    for pool in &spec.pools {
+        let position = model.pools.iter().position(|other| *other.name == *pool.name.value);
+        if position.is_some_and(|position| !pools.contains(&PoolId::at(position))) {
+            problems.warning(
+                &pool.name.place,
+                format!("pool.{}", pool.name.value),
+                "no name leads to this pool",
+                remedy,
+            );
+        }
+    }
+    for policy in &spec.policies {
+        let position = model.policies.iter().position(|other| *other.name == *policy.name.value);
+        if position.is_some_and(|position| !policies.contains(&PolicyId::at(position))) {
+            let key = format!("policy.{}", policy.name.value);
+            problems.warning(&policy.name.place, key, "no name leads to this policy", remedy);
+        }
+    }
+    for check in &spec.checks {
+        let position = model.checks.iter().position(|other| *other.name == *check.name.value);
+        let is_used = model.pools.iter().any(|pool| pool.check.map(|id| id.index()) == position);
+        if !is_used {
+            problems.warning(
+                &check.name.place,
+                format!("check.{}", check.name.value),
+                "no pool uses this check",
+                remedy,
+            );
+        }
+    }
+}
+
+/// Where some pools of a name lack a family, A and AAAA may lead to different sites.
+fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
+    for name in specs.iter().flat_map(|spec| &spec.names) {
+        let Some(steer) = &name.steer else { continue };
+        let matching = |name: &str| match model.pools.iter().position(|pool| *pool.name == *name) {
+            Some(pool) => Some(Target::Pool(PoolId::at(pool))),
+            None => {
+                let policy = model.policies.iter().position(|policy| *policy.name == *name);
+                policy.map(|policy| Target::Policy(PolicyId::at(policy)))
+            }
+        };
+        let Some(target) = matching(&steer.target.value) else { continue };
+        let mut pools = Vec::new();
+        pools_of(model, target, &mut pools);
+        for family in Family::BOTH {
+            let has = |pool: &&PoolId| model.pools[pool.index()].has_family(family);
+            let with = pools.iter().filter(has).count();
+            let Some(without) = pools.iter().find(|pool| !has(pool)).filter(|_| with > 0) else {
+                continue;
+            };
+            let fault = format!(
+                "pool \"{}\" has no {family} address, others have: A and AAAA may lead to different sites",
+                model.pools[without.index()].name
+            );
+            let key = format!("name.\"{}\".steer", name.name.value);
+            problems.warning(&steer.target.place, key, fault, "give every pool the same families");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! `[name.*]`: owners, their steering and their records.
+
+use crate::config::Problems;
+use crate::config::problem::At;
+use crate::config::problem::Place;
+use crate::config::spec::AllDownSpec;
+use crate::config::spec::NameSpec;
+use crate::config::spec::PlacedRecord;
+use crate::config::spec::SteerSpec;
+use crate::config::spec::ZoneSpec;
+use crate::config::validate::Directory;
+use crate::model::AllDown;
+use crate::model::Family;
+use crate::model::Model;
+use crate::model::Policy;
+use crate::model::PolicyId;
+use crate::model::PoolId;
+use crate::model::Record;
+use crate::model::Steer;
+use crate::model::Target;
+use crate::wire::Name;
+use crate::wire::RecordType;
+use crate::zonefile::lexer;
+use crate::zonefile::parse_rdata;
+
+/// The absolute owner of a `[name.…]` table.
+pub(super) fn owner(zone: &ZoneSpec, name: &NameSpec, problems: &mut Problems) -> Option<Name> {
+    let key = format!("name.\"{}\"", name.name.value);
+    match Name::parse(&name.name.value, &zone.apex.value) {
+        Ok(owner) if owner.is_within(&zone.apex.value) => Some(owner),
+        Ok(owner) => {
+            let fault = format!("{owner} is not in the zone {}", zone.apex.value);
+            problems.error(
+                &name.name.place,
+                key,
+                fault,
+                "write a name relative to the zone, without a dot at its end",
+            );
+            None
+        }
+        Err(why) => {
+            problems.error(
+                &name.name.place,
+                key,
+                why.to_string(),
+                "write a name such as \"www\" or \"@\"",
+            );
+            None
+        }
+    }
+}
+
+/// A name's static records.
+pub(super) fn records(
+    zone: &ZoneSpec,
+    owner: &Name,
+    name: &NameSpec,
+    problems: &mut Problems,
+) -> Vec<PlacedRecord> {
+    let mut out = Vec::new();
+    for (rtype, texts) in &name.records {
+        let key = format!("name.\"{}\".records.{}", name.name.value, rtype.value);
+        if matches!(rtype.value, RecordType::SOA) {
+            problems.error(&rtype.place, key, "the SOA is made from [zone]", "take it out");
+            continue;
+        }
+        for text in texts {
+            let (lines, faults) = lexer::lines(&format!(" {}", text.value));
+            let words = lines.first().map(|line| line.words.clone()).unwrap_or_default();
+            let parsed = match faults.into_iter().next() {
+                Some(fault) => Err(fault),
+                None => parse_rdata(rtype.value, &words, &zone.apex.value, 0),
+            };
+            match parsed {
+                Ok(rdata) => out.push(PlacedRecord {
+                    record: Record {
+                        owner: owner.clone(),
+                        rtype: rtype.value,
+                        ttl: zone.record_ttl,
+                        rdata,
+                    },
+                    place: text.place.clone(),
+                }),
+                Err(fault) => problems.error(&text.place, &key, fault.message, fault.remedy),
+            }
+        }
+    }
+    out
+}
+
+/// A name's steering.
+pub(super) fn steer(
+    zone: &ZoneSpec,
+    owner: &Name,
+    name: &NameSpec,
+    spec: &SteerSpec,
+    directory: &Directory,
+    model: &Model,
+    problems: &mut Problems,
+) -> Option<Steer> {
+    let key = |key: &str| format!("name.\"{}\".{key}", name.name.value);
+    let target = directory.targets.find("pool or policy", &key("steer"), &spec.target, problems);
+    let on_all_down = all_down(spec, &key("on_all_down"), directory, problems);
+    let SteerSpec {
+        target: _,
+        answers,
+        period,
+        key: by,
+        affinity,
+        on_all_down: _,
+        dual_stack,
+        ttl,
+    } = spec;
+    let steer = Steer {
+        owner: owner.clone(),
+        target: target?,
+        answers: *answers,
+        period: *period,
+        key: *by,
+        affinity: affinity.as_deref().map(Into::into),
+        on_all_down: on_all_down?,
+        dual_stack: *dual_stack,
+        ttl: ttl.unwrap_or(zone.steered_ttl),
+    };
+    check_fences(model, steer.target, &spec.target.place, &key("steer"), problems);
+    check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
+    Some(steer)
+}
+
+fn all_down(
+    spec: &SteerSpec,
+    key: &str,
+    directory: &Directory,
+    problems: &mut Problems,
+) -> Option<AllDown> {
+    let pool = match &spec.on_all_down {
+        AllDownSpec::FailOpen => return Some(AllDown::FailOpen),
+        AllDownSpec::LastGood => return Some(AllDown::LastGood),
+        AllDownSpec::ServFail => return Some(AllDown::ServFail),
+        AllDownSpec::Pool(pool) => pool,
+    };
+    match directory.targets.find("pool", key, pool, problems)? {
+        Target::Pool(id) => Some(AllDown::Pool(id)),
+        Target::Policy(_) => {
+            problems.error(
+                &pool.place,
+                key,
+                format!("\"{}\" is a policy", pool.value),
+                "name a pool",
+            );
+            None
+        }
+    }
+}
+
+/// Families that a target's pools have by configuration.
+fn families(model: &Model, target: Target) -> [bool; 2] {
+    Family::BOTH.map(|family| has_family(model, target, family))
+}
+
+fn has_family(model: &Model, target: Target, family: Family) -> bool {
+    match target {
+        Target::Pool(pool) => model.pools[pool.index()].has_family(family),
+        Target::Policy(policy) => {
+            let targets = model.policies[policy.index()].kind.targets();
+            targets.into_iter().any(|target| has_family(model, target, family))
+        }
+    }
+}
+
+/// A fence that lacks a family others have would make NODATA depend on the client (RFC 7871 section 7.4).
+fn check_fences(model: &Model, entry: Target, place: &Place, key: &str, problems: &mut Problems) {
+    let whole = families(model, entry);
+    let mut fenced = Vec::new();
+    collect_fenced(model, entry, &mut fenced);
+    for policy in fenced {
+        let inside = families(model, Target::Policy(policy));
+        for family in Family::BOTH.into_iter().filter(|f| whole[f.index()] && !inside[f.index()]) {
+            let Policy { name, .. } = &model.policies[policy.index()];
+            let fault = format!(
+                "policy \"{name}\" is fenced and has no {family} address, though others have"
+            );
+            problems.error(
+                place,
+                key,
+                fault,
+                "give a pool inside the fence an address of that family",
+            );
+        }
+    }
+}
+
+fn collect_fenced(model: &Model, target: Target, fenced: &mut Vec<PolicyId>) {
+    let Target::Policy(id) = target else { return };
+    let policy = &model.policies[id.index()];
+    if policy.fence && !fenced.contains(&id) {
+        fenced.push(id);
+    }
+    policy.kind.targets().into_iter().for_each(|target| collect_fenced(model, target, fenced));
+}
+
+/// The pool of `on_all_down` must be able to answer whatever the name answers.
+fn check_sorry_pool(
+    model: &Model,
+    steer: &Steer,
+    spec: &SteerSpec,
+    key: &str,
+    problems: &mut Problems,
+) {
+    let (AllDown::Pool(pool), AllDownSpec::Pool(name)) = (steer.on_all_down, &spec.on_all_down)
+    else {
+        return;
+    };
+    let (whole, sorry) = (families(model, steer.target), families(model, Target::Pool(pool)));
+    for family in Family::BOTH.into_iter().filter(|f| whole[f.index()] && !sorry[f.index()]) {
+        let fault = format!(
+            "pool \"{}\" has no {family} address, but the name answers with some",
+            name.value
+        );
+        problems.error(&name.place, key, fault, "give the pool one");
+    }
+}
+
+/// Every pool that a target can lead to.
+pub(super) fn pools_of(model: &Model, target: Target, pools: &mut Vec<PoolId>) {
+    match target {
+        Target::Pool(pool) => pools.push(pool),
+        Target::Policy(policy) => {
+            model.policies[policy.index()]
+                .kind
+                .targets()
+                .into_iter()
+                .for_each(|t| pools_of(model, t, pools));
+        }
+    }
+}
+
+/// A record of the zone's own making, placed at what it was made from.
+pub(super) fn made(
+    owner: &Name,
+    rtype: RecordType,
+    ttl: u32,
+    rdata: &[u8],
+    from: &At<Name>,
+) -> PlacedRecord {
+    let record = Record { owner: owner.clone(), rtype, ttl, rdata: rdata.into() };
+    PlacedRecord { record, place: from.place.clone() }
+}

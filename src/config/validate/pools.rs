@@ -1,0 +1,201 @@
+//! Checks and pools.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::config::Files;
+use crate::config::Problems;
+use crate::config::problem::At;
+use crate::config::spec::CheckKindSpec;
+use crate::config::spec::CheckSpec;
+use crate::config::spec::EndpointSpec;
+use crate::config::spec::PoolSpec;
+use crate::config::validate::Directory;
+use crate::model::Check;
+use crate::model::CheckId;
+use crate::model::CheckKind;
+use crate::model::Endpoint;
+use crate::model::HttpCheck;
+use crate::model::MinHealthy;
+use crate::model::Model;
+use crate::model::Percent;
+use crate::model::Pool;
+use crate::model::TlsCheck;
+
+/// `panic_below` when nothing is said, unless `min_healthy` is lower.
+const PANIC_BELOW: Percent = Percent(25);
+
+pub(super) fn add_checks(
+    files: &Files,
+    checks: &[&CheckSpec],
+    directory: &mut Directory,
+    model: &mut Model,
+    problems: &mut Problems,
+) {
+    for spec in checks {
+        directory.checks.add("check", &spec.name, CheckId::at(model.checks.len()), problems);
+        if spec.timeout.value > spec.interval {
+            let key = format!("check.{}.timeout", spec.name.value);
+            let remedy =
+                format!("use at most the interval, {}", humantime::format_duration(spec.interval));
+            problems.error(
+                &spec.timeout.place,
+                key,
+                "the timeout is longer than the interval",
+                remedy,
+            );
+        }
+        let check = check(files, spec, problems);
+        model.checks.push(check);
+    }
+}
+
+fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
+    let CheckSpec { name, kind, port, interval, timeout, fall, rise, hold_down, jitter_percent } =
+        spec;
+    Check {
+        name: name.value.as_str().into(),
+        kind: check_kind(files, name, kind, problems),
+        port: *port,
+        interval: *interval,
+        timeout: timeout.value,
+        fall: *fall,
+        rise: *rise,
+        hold_down: *hold_down,
+        jitter_percent: *jitter_percent,
+    }
+}
+
+fn check_kind(
+    files: &Files,
+    name: &At<String>,
+    kind: &CheckKindSpec,
+    problems: &mut Problems,
+) -> CheckKind {
+    let CheckKindSpec::Http { host, path, status, body, tls } = kind else { return CheckKind::Tcp };
+    let http = HttpCheck {
+        host: host.as_deref().map(Into::into),
+        path: path.as_str().into(),
+        status: status.clone(),
+        body: body.as_deref().map(Into::into),
+    };
+    let Some(tls) = tls else { return CheckKind::Http(http) };
+    let mut ca_pem = None;
+    if let Some(ca) = &tls.ca {
+        let key = format!("check.{}.ca", name.value);
+        match files.find_beside(ca.place.file, &ca.value) {
+            Some((_, file)) if file.text.contains("-----BEGIN CERTIFICATE-----") => {
+                ca_pem = Some(Box::from(&*file.text));
+            }
+            Some(_) => {
+                problems.error(
+                    &ca.place,
+                    key,
+                    "the file holds no certificate",
+                    "name a PEM file of certificates",
+                );
+            }
+            None => {
+                let remedy = "put it in the folder of this file, and name it relative to it";
+                problems.error(
+                    &ca.place,
+                    key,
+                    format!("there is no file \"{}\"", ca.value),
+                    remedy,
+                );
+            }
+        }
+    }
+    let server_name = tls.server_name.as_deref().map(Into::into);
+    CheckKind::Https(http, TlsCheck { server_name, ca_pem, verify: tls.verify })
+}
+
+pub(super) fn add_pools(
+    pools: &[&PoolSpec],
+    directory: &Directory,
+    model: &mut Model,
+    problems: &mut Problems,
+) {
+    for spec in pools {
+        let key = |key: &str| format!("pool.{}.{key}", spec.name.value);
+        let site = spec.site.as_ref();
+        let site = site.and_then(|name| directory.sites.find("site", &key("site"), name, problems));
+        let check = spec.check.as_ref();
+        let check =
+            check.and_then(|name| directory.checks.find("check", &key("check"), name, problems));
+        warn_of_twins(spec, problems);
+        model.pools.push(Pool {
+            name: spec.name.value.as_str().into(),
+            site,
+            check,
+            min_healthy: min_healthy(spec, problems),
+            panic_below: panic_below(spec, problems),
+            endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
+        });
+    }
+}
+
+fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
+    let EndpointSpec { name, addresses, weight } = spec;
+    let mut endpoint = Endpoint {
+        key: format!("{pool}/{}", name.value).into(),
+        v4: None,
+        v6: None,
+        weight: *weight,
+    };
+    for address in addresses {
+        match address.value {
+            IpAddr::V4(v4) => endpoint.v4 = Some(v4),
+            IpAddr::V6(v6) => endpoint.v6 = Some(v6),
+        }
+    }
+    endpoint
+}
+
+fn min_healthy(spec: &PoolSpec, problems: &mut Problems) -> MinHealthy {
+    if let MinHealthy::Members(members) = spec.min_healthy.value {
+        if usize::from(members) > spec.endpoints.len() {
+            let key = format!("pool.{}.min_healthy", spec.name.value);
+            let fault =
+                format!("the pool has {} endpoints, fewer than {members}", spec.endpoints.len());
+            problems.error(&spec.min_healthy.place, key, fault, "ask for fewer members");
+        }
+    }
+    spec.min_healthy.value
+}
+
+fn panic_below(spec: &PoolSpec, problems: &mut Problems) -> Percent {
+    let MinHealthy::Share(limit) = spec.min_healthy.value else {
+        return spec.panic_below.as_ref().map_or(PANIC_BELOW, |at| at.value);
+    };
+    match &spec.panic_below {
+        Some(panic) if panic.value > limit => {
+            let key = format!("pool.{}.panic_below", spec.name.value);
+            let remedy = format!("use at most {}%, so that other pools are tried before", limit.0);
+            problems.error(&panic.place, key, "panic_below is above min_healthy", remedy);
+            limit
+        }
+        Some(panic) => panic.value,
+        None => PANIC_BELOW.min(limit),
+    }
+}
+
+/// Two endpoints of one pool with one address are one machine counted twice.
+fn warn_of_twins(spec: &PoolSpec, problems: &mut Problems) {
+    let mut seen: HashMap<IpAddr, &str> = HashMap::new();
+    for endpoint in &spec.endpoints {
+        for address in &endpoint.addresses {
+            if let Some(first) = seen.insert(address.value, &endpoint.name.value) {
+                let key =
+                    format!("pool.{}.endpoint.{}.addresses", spec.name.value, endpoint.name.value);
+                let fault = format!("{} is an address of \"{first}\" too", address.value);
+                problems.warning(
+                    &address.place,
+                    key,
+                    fault,
+                    "give each endpoint its own, or raise a weight",
+                );
+            }
+        }
+    }
+}
