@@ -13,12 +13,19 @@
 #![forbid(unsafe_code)]
 
 mod compile;
+pub mod database;
 pub mod fault;
 pub mod layer;
 pub mod place;
 pub mod place_map;
+mod record;
+pub mod source;
 mod steps;
+mod tree;
+pub mod write;
 
+pub use database::DatabaseInfo;
+pub use database::read_database;
 pub use fault::GeoFault;
 pub use layer::Layer;
 pub use place::Place;
@@ -27,3 +34,8 @@ pub use place::Point;
 pub use place_map::Leaf;
 pub use place_map::Leaves;
 pub use place_map::PlaceMap;
+pub use source::SourceNetwork;
+pub use source::SourceProblem;
+pub use source::parse_source;
+pub use write::WriteInfo;
+pub use write::write_database;
