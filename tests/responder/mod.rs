@@ -1,5 +1,5 @@
 //! A responder for engine tests: answers every query with one A record, and fails on demand.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "tests; each binary uses a part")]
 
 use rhumb::answer::Request;
 use rhumb::runtime::respond::Respond;
