@@ -5,6 +5,8 @@ mod responder;
 
 use std::net::SocketAddr;
 use std::net::UdpSocket;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -157,6 +159,22 @@ fn idle_and_busy_workers_stop_at_once() {
         server.stop();
         assert!(before.elapsed() < Duration::from_secs(2));
     }
+    let (server, address) = serve("127.0.0.1:0", 2);
+    let (counters, stopped) = (server.counters(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let client = client(address);
+            while !stopped.load(Ordering::Relaxed) {
+                // Refused once the server is gone.
+                let _ = client.send(&responder::query(1, "www"));
+            }
+        });
+        wait_until("it is busy", || counters.totals().received > 1000);
+        let before = Instant::now();
+        server.stop();
+        stopped.store(true, Ordering::Relaxed);
+        assert!(before.elapsed() < Duration::from_secs(2));
+    });
 }
 
 #[test]

@@ -16,6 +16,10 @@ use crate::runtime::tcp::connection;
 /// Pause after an accept that failed for want of descriptors or memory: trying again at once fails too.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// Pause after an accept that failed while an idle connection could be closed: its descriptor is free as
+/// soon as its task is dropped.
+const EVICTION_PAUSE: Duration = Duration::from_millis(1);
+
 /// Accepts until `stop` is cancelled.
 pub(super) async fn run<R: Respond>(
     listener: TcpListener,
@@ -60,7 +64,7 @@ async fn survive<R: Respond>(shared: &Arc<Shared<R>>, error: &io::Error) {
     );
     if !of_the_connection {
         // An idle client gives its descriptor to the one that waits.
-        shared.registry.evict_oldest();
-        tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
+        let evicted = shared.registry.evict_oldest();
+        tokio::time::sleep(if evicted { EVICTION_PAUSE } else { ACCEPT_ERROR_PAUSE }).await;
     }
 }

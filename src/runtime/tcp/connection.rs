@@ -20,6 +20,7 @@ use crate::runtime::tcp::Shared;
 use crate::runtime::tcp::desk::MESSAGE_MAX;
 use crate::runtime::tcp::desk::PREFIX;
 use crate::runtime::tcp::desk::Pause;
+use crate::runtime::tcp::desk::Turn;
 use crate::runtime::tcp::registry::Activity;
 
 /// Octets of a new connection's input buffer: some ten queries.
@@ -122,15 +123,11 @@ impl<R: Respond> Connection<R> {
         let Shared { limits, desks, counters, .. } = &*self.leave.server;
         let (turn, unwritten) = desks.with(|desk| {
             let turn = desk.answer(self.request, &self.input, limits.max_pipelined);
+            // Before the write: who has a reply in hand was used before whoever asks next.
+            self.count_queries(&turn);
             (turn, write_now(&self.stream, desk.replies()))
         });
         self.input.drain(..turn.consumed);
-        let silent = usize::from(matches!(turn.pause, Pause::Dropped | Pause::Panicked));
-        if turn.queries > 0 {
-            self.leave.activity.touch();
-            counters.cells.received.add(turn.queries as u64);
-            counters.cells.replies.add(turn.queries.saturating_sub(silent) as u64);
-        }
         let next = match turn.pause {
             Pause::NeedInput => Next::Read,
             Pause::EnoughReplies => Next::AnswerMore,
@@ -152,6 +149,17 @@ impl<R: Respond> Connection<R> {
             self.write_rest(&unwritten, limits.write).await?;
         }
         Ok(next)
+    }
+
+    /// Counts a turn's queries, and the connection as used if there were any.
+    fn count_queries(&self, turn: &Turn) {
+        if turn.queries > 0 {
+            let silent = usize::from(matches!(turn.pause, Pause::Dropped | Pause::Panicked));
+            let counters = &self.leave.server.counters.cells;
+            counters.received.add(turn.queries as u64);
+            counters.replies.add(turn.queries.saturating_sub(silent) as u64);
+            self.leave.activity.touch();
+        }
     }
 
     /// Waits for a client that reads more slowly than we write.
