@@ -4,3 +4,5 @@
 pub mod probe;
 pub mod respond;
 pub mod supervise;
+pub mod tcp;
+pub mod udp;

@@ -1,0 +1,10 @@
+//! What the standard library's sockets lack: batches, packet info and a few options.
+//!
+//! The only folder with `unsafe`; its API is safe. Linux only.
+#![allow(unsafe_code)]
+
+mod batch;
+pub(crate) mod options;
+mod packet_info;
+
+pub(crate) use self::batch::Batch;
