@@ -1,2 +1,9 @@
 //! The `rhumb` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    rhumb::cli::run(rhumb::cli::Cli::parse())
+}

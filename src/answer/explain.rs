@@ -1,1 +1,337 @@
-//! explain
+//! Why a client gets what it gets: the same look-ups and passes as the answer, with their steps kept.
+
+use std::net::IpAddr;
+
+use hickory_proto::op::Message;
+use hickory_proto::op::MessageType;
+use hickory_proto::op::OpCode;
+use hickory_proto::rr::Name as ProtoName;
+use hickory_proto::rr::RecordType as ProtoType;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::answer::Request;
+use crate::answer::Transport;
+use crate::answer::answer;
+use crate::answer::steered::Subject;
+use crate::answer::steered::degraded_text;
+use crate::answer::steered::key_of;
+use crate::answer::steered::locate;
+use crate::answer::steered::scope_of;
+use crate::answer::steered::ttl_of;
+use crate::model::Family;
+use crate::model::Model;
+use crate::model::SteerId;
+use crate::model::Target;
+use crate::model::policy::client_prefix_len;
+use crate::snapshot::Snapshot;
+use crate::steering::Decision;
+use crate::steering::Pass;
+use crate::steering::Step;
+use crate::steering::choose;
+use crate::steering::decide;
+use crate::steering::plan::Member;
+use crate::steering::rendezvous::seconds_left;
+use crate::steering::trace::Reason;
+use crate::wire::Ecs;
+use crate::wire::Name;
+use crate::wire::Qname;
+use crate::wire::RecordType;
+use crate::zone::Found;
+
+/// Whose answer is to be explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The name asked for.
+    pub name: String,
+    /// The type asked for, as `A`.
+    pub rtype: String,
+    /// The client on whose behalf is asked; its /24 or /48 is sent as client subnet, as resolvers do.
+    pub client: IpAddr,
+    /// Who sends the query; the client itself when absent.
+    pub resolver: Option<IpAddr>,
+    /// The second it is, since 1970.
+    pub unix_s: u64,
+}
+
+/// An answer and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// What was asked.
+    pub question: Question,
+    /// Generation of the snapshot that answered.
+    pub generation: u64,
+    /// Apex of the zone, if the name is ours.
+    pub zone: Option<String>,
+    /// What the zone has at the name, in words.
+    pub found: String,
+    /// How the addresses were chosen, if the name is steered.
+    pub steering: Option<Steering>,
+    /// The reply's code.
+    pub rcode: String,
+    /// The reply's answer and authority records, as dig shows them.
+    pub records: Vec<String>,
+}
+
+/// How addresses were chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steering {
+    /// The policy or pool the name enters.
+    pub entry: String,
+    /// The client's network in the place table.
+    pub network: String,
+    /// What geo data says of it.
+    pub place: String,
+    /// Where the client's address came from.
+    pub source: String,
+    /// The client's class among those of the entry, from 0.
+    pub class: u16,
+    /// How many classes the entry has.
+    pub classes: usize,
+    /// Each step, in words.
+    pub steps: Vec<String>,
+    /// The pool that answers.
+    pub pool: Option<String>,
+    /// On what ground, in words.
+    pub ground: String,
+    /// Members that could answer, those that do first.
+    pub members: Vec<MemberReport>,
+    /// Seconds.
+    pub ttl: u32,
+    /// Bits of the client subnet the answer depends on.
+    pub scope: u8,
+    /// Seconds until the client may get another choice; `None`: never.
+    pub choice_lasts_s: Option<u64>,
+}
+
+/// A member of the chosen pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// `pool/endpoint`
+    pub endpoint: String,
+    /// Its address of the asked family.
+    pub address: String,
+    /// Its share.
+    pub weight: u16,
+    /// Whether it is in the answer.
+    pub chosen: bool,
+}
+
+/// Answers a question as the server would, and says why.
+pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, String> {
+    let name = Name::absolute(&question.name).map_err(|why| format!("{}: {why}", question.name))?;
+    let rtype = RecordType::parse(&question.rtype).ok_or_else(|| {
+        format!("{} is not a record type; write one such as A or AAAA", question.rtype)
+    })?;
+    let client = question.client.to_canonical();
+    let ecs = Ecs::new(masked(client), client_prefix_len(client))
+        .ok_or("the client's prefix is not a subnet")?;
+    let request = Request {
+        client: question.resolver.unwrap_or(client),
+        local: None,
+        transport: Transport::Tcp,
+        unix_s: question.unix_s,
+    };
+    let reply = ask(snapshot, &request, &name, rtype, &ecs)?;
+    let qname = Qname::from(&name);
+    let zone = snapshot.compiled.zones.find(&qname);
+    let found = zone.map(|in_zone| in_zone.zone.find(&qname, in_zone.hash, rtype));
+    let steering = match found {
+        Some(Found::Steered(steer)) => {
+            let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
+            Some(steering(snapshot, &request, steer, family, ecs))
+        }
+        _ => None,
+    };
+    Ok(Explanation {
+        question: question.clone(),
+        generation: snapshot.generation,
+        zone: zone.map(|in_zone| in_zone.zone.apex().to_string()),
+        found: found_text(&snapshot.compiled.model, found.as_ref()),
+        steering,
+        rcode: format!("{:?}", reply.metadata.response_code).to_uppercase(),
+        records: reply.answers.iter().chain(&reply.authorities).map(ToString::to_string).collect(),
+    })
+}
+
+/// Sends a real query through [`answer`] and reads the reply with another implementation.
+fn ask(
+    snapshot: &Snapshot,
+    request: &Request,
+    name: &Name,
+    rtype: RecordType,
+    ecs: &Ecs,
+) -> Result<Message, String> {
+    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
+    let name = ProtoName::from_ascii(name.to_string()).map_err(|why| why.to_string())?;
+    message.add_query(hickory_proto::op::Query::query(name, ProtoType::from(rtype.0)));
+    let mut octets = message.to_vec().map_err(|why| why.to_string())?;
+    let mut option = [0; Ecs::WIRE_MAX];
+    let len = ecs.write(0, &mut option);
+    octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, len as u8]);
+    octets.extend_from_slice(&option[..len]);
+    octets[11] = 1;
+    let query_len = octets.len();
+    octets.resize(usize::from(u16::MAX), 0);
+    let outcome = answer(snapshot, request, &mut octets, query_len);
+    Message::from_vec(&octets[..outcome.reply_len])
+        .map_err(|why| format!("our own reply cannot be read: {why}"))
+}
+
+fn masked(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & !0xff).into()),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 80 << 80).into()),
+    }
+}
+
+fn found_text(model: &Model, found: Option<&Found<'_>>) -> String {
+    match found {
+        None => "the name is in none of our zones".into(),
+        Some(Found::Records(rrset)) => format!("{} static {} record(s)", rrset.count, rrset.rtype),
+        Some(Found::Steered(steer)) => {
+            format!("steered by {}", target_name(model, model.steers[steer.index()].target))
+        }
+        Some(Found::Alias(_)) => "an alias; ask for the name it leads to".into(),
+        Some(Found::Delegation(_)) => "delegated to other name servers".into(),
+        Some(Found::AnyType) => "exists; ANY is answered by RFC 8482".into(),
+        Some(Found::NoData) => "exists, without records of that type".into(),
+        Some(Found::NxDomain) => "does not exist".into(),
+    }
+}
+
+fn steering(
+    snapshot: &Snapshot,
+    request: &Request,
+    steer: SteerId,
+    family: Family,
+    ecs: Ecs,
+) -> Steering {
+    let compiled = &snapshot.compiled;
+    let model = &compiled.model;
+    let plan = compiled.steer(steer);
+    let subject = Subject::of(Some(ecs), request.client);
+    let located = locate(compiled, plan, &subject);
+    let route = &compiled.routes[plan.route];
+    let classes = &compiled.classes[route.classes];
+    let key = key_of(plan, &subject, request.client, request.unix_s);
+    let tree = &classes.trees()[usize::from(located.classified.class)];
+    let mut steps = Vec::new();
+    let decision = decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
+    let network = ipnet::IpNet::new(subject.address, located.leaf.prefix_len)
+        .map(|net| net.trunc().to_string());
+    let place = compiled.places.place(located.leaf.place);
+    let mut report = Steering {
+        entry: target_name(model, model.steers[steer.index()].target),
+        network: network.unwrap_or_default(),
+        place: if place.is_unknown() {
+            "unknown: no geo data for it".into()
+        } else {
+            place.to_string()
+        },
+        source: format!("client subnet {}/{}", subject.address, subject.source_len),
+        class: located.classified.class,
+        classes: classes.trees().len(),
+        steps: steps.iter().map(|step| step_text(model, step)).collect(),
+        pool: None,
+        ground: String::new(),
+        members: Vec::new(),
+        ttl: 0,
+        scope: scope_of(compiled, plan, &subject, located.classified.uniform_len, family),
+        choice_lasts_s: None,
+    };
+    match decision {
+        Decision::Serve(selection) => {
+            let members = selection.members(&snapshot.pools, family);
+            let is_degraded = selection.is_degraded(&snapshot.pools, family);
+            let pool = &model.pools[selection.pool.index()];
+            report.pool = Some(pool.name.to_string());
+            report.ground = match (selection.pass, is_degraded) {
+                (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
+                (pass, _) => degraded_text(pass).trim_start_matches("rhumb: ").into(),
+            };
+            let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
+            let others = members
+                .iter()
+                .filter(|member| chosen.iter().all(|c| c.endpoint != member.endpoint));
+            let all = chosen.iter().map(|&m| (m, true)).chain(others.map(|m| (m, false)));
+            report.members = all
+                .map(|(member, chosen)| MemberReport {
+                    endpoint: pool.endpoints[member.endpoint.index()].key.to_string(),
+                    address: pool.endpoints[member.endpoint.index()]
+                        .address(family)
+                        .map(|address| address.to_string())
+                        .unwrap_or_default(),
+                    weight: member.weight,
+                    chosen,
+                })
+                .collect();
+            report.ttl = ttl_of(plan, is_degraded);
+            if tree.is_keyed() || members.len() > 1 {
+                report.choice_lasts_s = seconds_left(subject.address, plan.period, request.unix_s);
+            }
+        }
+        Decision::NoFamily => report.ground = format!("no pool has an {family} address: NODATA"),
+        Decision::Nothing => report.ground = "nothing may be served: SERVFAIL".into(),
+    }
+    report
+}
+
+fn target_name(model: &Model, target: Target) -> String {
+    match target {
+        Target::Pool(pool) => format!("pool {}", model.pools[pool.index()].name),
+        Target::Policy(policy) => format!("policy {}", model.policies[policy.index()].name),
+    }
+}
+
+/// One step in words.
+pub fn step_text(model: &Model, step: &Step) -> String {
+    let pool_name = |pool: crate::model::PoolId| &model.pools[pool.index()].name;
+    match *step {
+        Step::Weighed { policy, target, first, spill } => {
+            let policy = &model.policies[policy.index()].name;
+            let target = target_name(model, target);
+            let why = match (first, spill) {
+                (true, _) => "this client's share",
+                (false, true) => "takes overflow",
+                (false, false) => "considered although it takes no overflow",
+            };
+            format!("policy {policy} -> {target}: {why}")
+        }
+        Step::WidenedForFamily => {
+            "no candidate has that address family: targets without spill count too".into()
+        }
+        Step::Taken { pass, pool } => {
+            format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
+        }
+        Step::PassedOver { pass, pool, reason } => {
+            format!(
+                "{}: pool {} passed over: {}",
+                pass_name(pass),
+                pool_name(pool),
+                reason_text(reason)
+            )
+        }
+    }
+}
+
+fn pass_name(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Qualified => "pass 1",
+        Pass::BestShare => "pass 2",
+        Pass::FailOpen | Pass::NamedPool | Pass::LastGood => "pass 3",
+    }
+}
+
+fn reason_text(reason: Reason) -> String {
+    match reason {
+        Reason::LacksFamily => "it has no address of that family".into(),
+        Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
+            format!("{family} healthy {healthy} of {enabled}, needs {needed}")
+        }
+        Reason::NoHealthyMember => "no member is healthy".into(),
+        Reason::SmallerShare => "an earlier pool has as large a healthy share".into(),
+        Reason::NoEnabledMember => "no member is enabled".into(),
+        Reason::NothingRemembered => "nothing is remembered as good".into(),
+    }
+}

@@ -1,3 +1,69 @@
-//! cli.
+//! The command line: reads arguments, calls the machines, prints for people or as JSON.
+//!
+//! Exit codes: 0 fine, 1 problems found, 2 usage.
+#![forbid(unsafe_code)]
 
+mod check;
+mod demo;
+mod explain;
 pub mod geo;
+mod operate;
+mod output;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+/// Authoritative DNS that steers clients to the nearest healthy endpoint, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "rhumb", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::ServeArguments),
+    /// Show every problem of every file, with line, caret and remedy
+    Check(check::CheckArguments),
+    /// Show step by step why a client gets what it gets
+    Explain(explain::ExplainArguments),
+    /// Show pools, endpoints, verdicts and orders of the running server
+    Status(operate::StatusArguments),
+    /// Take an endpoint, pool or site out of answers; new clients go elsewhere
+    Drain(operate::DrainArguments),
+    /// End a drain or a forced state
+    Undrain(operate::WithdrawArguments),
+    /// Count an endpoint, pool or site as up or down, whatever probes say
+    Force(operate::ForceArguments),
+    /// Read the files again, as SIGHUP does
+    Reload(operate::ReloadArguments),
+    /// Look addresses up in geo databases, or make a database
+    Geo {
+        #[command(subcommand)]
+        command: geo::GeoCommand,
+    },
+    /// Server, fake regions and real probes on loopback, to try it all in a minute
+    Demo(demo::DemoArguments),
+}
+
+/// Runs a command.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Status(arguments) => operate::status(&arguments),
+        Command::Drain(arguments) => operate::drain(&arguments),
+        Command::Undrain(arguments) => operate::withdraw(&arguments),
+        Command::Force(arguments) => operate::force(&arguments),
+        Command::Reload(arguments) => operate::reload(&arguments),
+        Command::Geo { command } => geo::run(command),
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
+}

@@ -1,8 +1,17 @@
 //! The shell: the only folder that touches sockets, files, clocks, threads, TLS and randomness.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the shell")]
 
+pub mod admin;
+pub mod answerer;
+pub mod control_loop;
+pub mod control_socket;
+pub mod files;
+pub mod metrics;
 pub mod probe;
+pub mod publish;
 pub mod respond;
+pub mod serve;
 pub mod supervise;
 pub mod tcp;
 pub mod udp;
+pub mod watch;

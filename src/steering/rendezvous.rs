@@ -73,6 +73,14 @@ impl ClientKey {
     }
 }
 
+/// Seconds that a client's choice still lasts; `None` if it lasts for ever.
+pub fn seconds_left(client: IpAddr, period: Period, unix_s: u64) -> Option<u64> {
+    let Period::Every(period) = period else { return None };
+    let period_s = period.as_secs().max(1);
+    let phase = mix(mix(masked(client))) % period_s;
+    Some(period_s - unix_s.wrapping_add(phase) % period_s)
+}
+
 /// Whose address is the key: `resolver` where the name says so, else `client`.
 #[inline]
 pub fn key_address(source: KeySource, client: IpAddr, resolver: IpAddr) -> IpAddr {

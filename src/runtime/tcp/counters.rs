@@ -42,6 +42,12 @@ pub struct TcpCounters {
     pub(crate) cells: Arc<Cells>,
 }
 
+impl std::fmt::Debug for TcpCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.totals().fmt(f)
+    }
+}
+
 impl TcpCounters {
     /// What they stand at.
     pub fn totals(&self) -> TcpTotals {

@@ -40,6 +40,12 @@ pub struct UdpCounters {
     workers: Arc<[Arc<Cells>]>,
 }
 
+impl std::fmt::Debug for UdpCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.totals().fmt(f)
+    }
+}
+
 impl UdpCounters {
     /// Reads from these cells, one a worker.
     pub(crate) fn new(workers: Vec<Arc<Cells>>) -> UdpCounters {

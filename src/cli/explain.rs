@@ -1,0 +1,155 @@
+//! `rhumb explain`
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::answer::explain::Explanation;
+use crate::answer::explain::Question;
+use crate::answer::explain::Steering;
+use crate::cli::output::PROBLEMS;
+use crate::cli::output::block_on;
+use crate::cli::output::fail;
+use crate::cli::output::print;
+use crate::cli::output::print_json;
+use crate::cli::settings;
+use crate::cli::settings::ConfigOption;
+use crate::control::Command;
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Event;
+use crate::control::Reply;
+use crate::model::Now;
+use crate::runtime::answerer::unix_s;
+use crate::runtime::control_socket;
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// The name to ask for
+    name: String,
+    /// The type to ask for
+    #[arg(default_value = "A")]
+    rtype: String,
+    /// The client on whose behalf is asked
+    #[arg(long, value_name = "IP")]
+    client: IpAddr,
+    /// Who sends the query [default: the client itself]
+    #[arg(long, value_name = "IP")]
+    resolver: Option<IpAddr>,
+    /// Take this site, pool or endpoint to be down; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    down: Vec<String>,
+    /// Do not ask the running server: use the files, with everything taken to be up
+    #[arg(long)]
+    offline: bool,
+    /// Control socket of the running server
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
+    let question = Question {
+        name: arguments.name.clone(),
+        rtype: arguments.rtype.clone(),
+        client: arguments.client,
+        resolver: arguments.resolver,
+        unix_s: unix_s(),
+    };
+    let command = Command::Explain { question, down: arguments.down.clone() };
+    let (source, reply) = match ask(arguments, command) {
+        Ok(asked) => asked,
+        Err(why) => return fail(PROBLEMS, why),
+    };
+    match reply {
+        Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
+        Reply::Explanation(explanation) => show(&explanation, source),
+        Reply::Failed { error } => return fail(PROBLEMS, error),
+        Reply::Done { .. } | Reply::Status(_) => {
+            return fail(PROBLEMS, "the server answered something else");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Asks the running server, or the same code with the files of this node.
+fn ask(arguments: &ExplainArguments, command: Command) -> Result<(&'static str, Reply), String> {
+    let socket = settings::socket_path(arguments.socket.as_ref(), &arguments.config)?;
+    if !arguments.offline && (arguments.socket.is_some() || socket.exists()) {
+        let asked =
+            block_on(control_socket::send(&socket, &command)).map_err(|why| why.to_string())?;
+        match asked {
+            Ok(reply) => return Ok(("live health of the running server", reply)),
+            Err(why) if arguments.socket.is_some() => return Err(why.to_string()),
+            Err(_) => {} // a socket that a dead server left behind
+        }
+    }
+    let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
+    let product = job.run();
+    if let Err(rejection) = &product.result {
+        return Err(rejection.text.clone());
+    }
+    let mut controller = Controller::default();
+    let mut effects = Vec::new();
+    for event in [Event::Files(job), Event::Compiled(product), Event::Command(command)] {
+        controller.handle(event, Now::default(), &mut effects);
+    }
+    let reply = effects.into_iter().find_map(|effect| match effect {
+        Effect::Reply(reply) => Some(reply),
+        _ => None,
+    });
+    reply
+        .map(|reply| ("files only, no server asked: everything is taken to be up", reply))
+        .ok_or("no reply".into())
+}
+
+fn show(explanation: &Explanation, source: &str) {
+    let Explanation { question, generation, zone, found, steering, rcode, records } = explanation;
+    print(format!("{} {} for client {}", question.name, question.rtype, question.client));
+    line("health", source);
+    line("zone", &format!("{} (generation {generation})", zone.as_deref().unwrap_or("none")));
+    line("found", found);
+    if let Some(steering) = steering {
+        show_steering(steering);
+    }
+    print("");
+    print(format!("{rcode}, {} record(s)", records.len()));
+    records.iter().for_each(|record| print(format!("  {record}")));
+}
+
+fn show_steering(steering: &Steering) {
+    line("asked as", &steering.source);
+    line("place", &format!("{} ({})", steering.place, steering.network));
+    line("class", &format!("{} of {} of {}", steering.class, steering.classes, steering.entry));
+    for (position, step) in steering.steps.iter().enumerate() {
+        line(if position == 0 { "steps" } else { "" }, step);
+    }
+    line("pool", &format!("{}: {}", steering.pool.as_deref().unwrap_or("none"), steering.ground));
+    for (position, member) in steering.members.iter().enumerate() {
+        let label = if position == 0 { "members" } else { "" };
+        let mark = if member.chosen { "->" } else { "  " };
+        line(
+            label,
+            &format!("{mark} {} {} weight {}", member.endpoint, member.address, member.weight),
+        );
+    }
+    let lasts = match steering.choice_lasts_s {
+        Some(seconds) => format!(", this client's choice holds for {seconds} s more"),
+        None => String::new(),
+    };
+    line("ttl", &format!("{} s{lasts}", steering.ttl));
+    line(
+        "scope",
+        &format!("/{} (what other clients may share this answer, RFC 7871)", steering.scope),
+    );
+}
+
+fn line(label: &str, text: &str) {
+    print(format!("  {label:<9} {text}"));
+}

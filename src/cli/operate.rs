@@ -1,0 +1,245 @@
+//! `rhumb status`, `drain`, `undrain`, `force`, `reload`: commands to a running server.
+#![allow(clippy::disallowed_methods, reason = "who gives an order is in the environment")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
+
+use clap::Args;
+use clap::ValueEnum;
+
+use crate::cli::output::PROBLEMS;
+use crate::cli::output::USAGE;
+use crate::cli::output::block_on;
+use crate::cli::output::fail;
+use crate::cli::output::print;
+use crate::cli::output::print_json;
+use crate::cli::settings;
+use crate::cli::settings::ConfigOption;
+use crate::control::Command;
+use crate::control::Reply;
+use crate::control::command::Action;
+use crate::control::status::PoolStatus;
+use crate::control::status::Status;
+use crate::runtime::answerer::unix_s;
+use crate::runtime::control_socket;
+
+/// Where the server is.
+#[derive(Debug, Args)]
+pub(super) struct ServerOption {
+    /// Control socket of the server [default: of the configuration]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigOption,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+/// What every order needs.
+#[derive(Debug, Args)]
+pub(super) struct OrderArguments {
+    /// A site, a pool, or an endpoint as pool/endpoint; site:NAME or pool:NAME if both exist
+    target: String,
+    /// Why: whoever reads `status` at night wants to know
+    #[arg(long)]
+    reason: String,
+    /// When it ends: a duration (2h, 30m), an instant (2026-11-21T18:00:00Z), or "forever"
+    #[arg(long, value_name = "WHEN")]
+    until: String,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DrainArguments {
+    #[command(flatten)]
+    order: OrderArguments,
+    /// Even if it leaves a name with nothing to serve
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForceArguments {
+    #[command(flatten)]
+    order: OrderArguments,
+    /// What to count it as
+    #[arg(long = "as", value_enum)]
+    state: ForcedState,
+}
+
+/// What `force` can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ForcedState {
+    Up,
+    Down,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WithdrawArguments {
+    /// What the order was given for
+    target: String,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReloadArguments {
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+pub(super) fn status(arguments: &StatusArguments) -> ExitCode {
+    send(&arguments.server, &Command::Status)
+}
+
+pub(super) fn drain(arguments: &DrainArguments) -> ExitCode {
+    order(&arguments.order, Action::Drain, arguments.force)
+}
+
+pub(super) fn force(arguments: &ForceArguments) -> ExitCode {
+    let action = match arguments.state {
+        ForcedState::Up => Action::ForceUp,
+        ForcedState::Down => Action::ForceDown,
+    };
+    order(&arguments.order, action, false)
+}
+
+pub(super) fn withdraw(arguments: &WithdrawArguments) -> ExitCode {
+    let command = Command::Withdraw { target: arguments.target.clone(), author: author() };
+    send(&arguments.server, &command)
+}
+
+pub(super) fn reload(arguments: &ReloadArguments) -> ExitCode {
+    send(&arguments.server, &Command::Reload)
+}
+
+fn order(arguments: &OrderArguments, action: Action, force: bool) -> ExitCode {
+    let until_s = match parse_until(&arguments.until, unix_s()) {
+        Ok(until_s) => until_s,
+        Err(why) => return fail(USAGE, why),
+    };
+    let command = Command::Order {
+        target: arguments.target.clone(),
+        action,
+        reason: arguments.reason.clone(),
+        author: author(),
+        until_s,
+        force,
+    };
+    send(&arguments.server, &command)
+}
+
+/// Seconds since 1970 of a duration from now or an instant; `None` for "forever".
+fn parse_until(text: &str, now_s: u64) -> Result<Option<u64>, String> {
+    if text == "forever" {
+        return Ok(None);
+    }
+    if let Ok(duration) = humantime::parse_duration(text) {
+        return Ok(Some(now_s + duration.as_secs()));
+    }
+    let instant =
+        humantime::parse_rfc3339_weak(text).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let instant = instant.map(|since: Duration| since.as_secs());
+    instant.map(Some).ok_or_else(|| {
+        format!("--until {text}: write a duration (2h), an instant in UTC (2026-11-21T18:00:00Z), or forever")
+    })
+}
+
+/// Who gives the order: the user behind sudo, else the user.
+fn author() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok());
+    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
+}
+
+fn send(server: &ServerOption, command: &Command) -> ExitCode {
+    let socket = match settings::socket_path(server.socket.as_ref(), &server.config) {
+        Ok(socket) => socket,
+        Err(why) => return fail(PROBLEMS, why),
+    };
+    let reply = match block_on(control_socket::send(&socket, command)) {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(why)) => {
+            return fail(PROBLEMS, format!("{why}; is the server running? name it with --socket"));
+        }
+        Err(why) => return fail(PROBLEMS, why),
+    };
+    if server.json {
+        print_json(&reply);
+        return ExitCode::from(if matches!(reply, Reply::Failed { .. }) { PROBLEMS } else { 0 });
+    }
+    match reply {
+        Reply::Done { text } => print(text),
+        Reply::Status(status) => show(&status),
+        Reply::Failed { error } => return fail(PROBLEMS, error),
+        Reply::Explanation(_) => return fail(PROBLEMS, "the server answered something else"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn show(status: &Status) {
+    print(format!(
+        "generation {}, config {}, {} place(s), zones: {}",
+        status.generation,
+        status.config,
+        status.places,
+        status.zones.join(" ")
+    ));
+    status.pools.iter().for_each(show_pool);
+    for order in &status.orders {
+        let until = order.until.as_deref().unwrap_or("it is taken back");
+        print(format!(
+            "order: {} {} by {} since {} until {until}: {}",
+            order.scope, order.order, order.author, order.since, order.reason
+        ));
+    }
+}
+
+fn show_pool(pool: &PoolStatus) {
+    let site = pool.site.as_deref().unwrap_or("no site");
+    let check = pool.check.as_deref().unwrap_or("none");
+    let standing = match (pool.qualifies, pool.panic) {
+        (true, false) => "qualifies",
+        (false, false) => "BELOW min_healthy",
+        (_, true) => "PANIC: all members served",
+    };
+    print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
+    for endpoint in &pool.endpoints {
+        for target in &endpoint.targets {
+            let since = target
+                .since_s
+                .map(|s| humantime::format_duration(Duration::from_secs(s)).to_string());
+            let since = since.map_or(String::new(), |since| format!("for {since}"));
+            let last = target.last.as_deref().unwrap_or("not probed yet");
+            print(format!(
+                "  {:<20} {:<24} weight {:<5} {:<9} {since:<14} last: {last}",
+                endpoint.key, target.address, endpoint.weight, target.verdict
+            ));
+        }
+        if !endpoint.order.is_empty() {
+            print(format!("  {:<20} ORDER {}", "", endpoint.order));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_order_is_a_duration_an_instant_or_never() {
+        assert_eq!(parse_until("2h", 1000), Ok(Some(8200)));
+        assert_eq!(parse_until("2027-01-15T08:00:00Z", 0), Ok(Some(1_800_000_000)));
+        assert_eq!(parse_until("forever", 0), Ok(None));
+        assert!(parse_until("soon", 0).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Finds the node's configuration: the named file, `./rhumb.toml`, `/etc/rhumb/rhumb.toml`, or none.
+#![allow(clippy::disallowed_methods, reason = "the command line reads the files it is given")]
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::output::wants_color;
+use crate::config::SourceFile;
+use crate::config::node::default_node;
+use crate::config::node::load_node;
+use crate::config::render;
+use crate::model::Node;
+use crate::runtime::control_socket;
+use crate::runtime::files::Sources;
+
+/// Where a configuration is looked for when none is named.
+const PLACES: [&str; 2] = ["rhumb.toml", "/etc/rhumb/rhumb.toml"];
+
+/// The option that names a configuration.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConfigOption {
+    /// The node's configuration [default: ./rhumb.toml, /etc/rhumb/rhumb.toml, else ./zones and ./geodb]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// A node's settings and where its files are.
+pub(super) struct Settings {
+    pub(super) node: Node,
+    pub(super) sources: Sources,
+    /// The file they came from.
+    pub(super) file: Option<PathBuf>,
+}
+
+/// Reads the settings, or says everything that is wrong with them.
+pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
+    let file = option
+        .config
+        .clone()
+        .or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.is_file()));
+    let Some(path) = file else {
+        let node = default_node();
+        let sources = Sources::of(&node, Path::new("."), true);
+        return Ok(Settings { node, sources, file: None });
+    };
+    let text =
+        std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    let (node, problems, files) = load_node(&SourceFile::new(&path.display().to_string(), &text));
+    let Some(node) = node else {
+        return Err(format!(
+            "{} has problems\n{}",
+            path.display(),
+            render::for_people(&files, &problems, wants_color())
+        ));
+    };
+    let base = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let sources = Sources::of(&node, base, false);
+    Ok(Settings { node, sources, file: Some(path) })
+}
+
+/// The control socket: the named one, the configured one, or the default.
+pub(super) fn socket_path(
+    named: Option<&PathBuf>,
+    option: &ConfigOption,
+) -> Result<PathBuf, String> {
+    if let Some(path) = named {
+        return Ok(path.clone());
+    }
+    Ok(find(option)?.node.socket.unwrap_or_else(control_socket::default_path))
+}

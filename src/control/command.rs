@@ -1,0 +1,258 @@
+//! What operators ask of a running server, and what they get.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::answer::explain::Explanation;
+use crate::answer::explain::Question;
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Occurrence;
+use crate::control::Order;
+use crate::control::Scope;
+use crate::control::health::Overlay;
+use crate::control::status::Status;
+use crate::model::Admin;
+use crate::model::Family;
+use crate::model::Model;
+use crate::model::Now;
+use crate::model::Pool;
+use crate::model::PoolId;
+
+/// A command of an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Show everything.
+    Status,
+    /// Give an order.
+    Order {
+        /// What it is for, as [`Scope::find`] reads it.
+        target: String,
+        /// What is ordered.
+        action: Action,
+        /// Why.
+        reason: String,
+        /// Who.
+        author: String,
+        /// Seconds since 1970 when it ends; `None`: when it is taken back.
+        until_s: Option<u64>,
+        /// Even if it leaves a name without anything to serve.
+        force: bool,
+    },
+    /// Take an order back.
+    Withdraw {
+        /// What it was for.
+        target: String,
+        /// Who takes it back.
+        author: String,
+    },
+    /// Explain an answer.
+    Explain {
+        /// What is asked.
+        question: Question,
+        /// What is taken to be down besides what is.
+        down: Vec<String>,
+    },
+    /// Read the files again.
+    Reload,
+}
+
+/// What can be ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Take no new clients.
+    Drain,
+    /// Count as healthy.
+    ForceUp,
+    /// Count as down.
+    ForceDown,
+}
+
+/// What an operator gets.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// It is done.
+    Done {
+        /// What was done, for people.
+        text: String,
+    },
+    /// It is not done.
+    Failed {
+        /// Why, and what to do.
+        error: String,
+    },
+    /// Everything.
+    Status(Box<Status>),
+    /// The reason for an answer.
+    Explanation(Box<Explanation>),
+}
+
+impl Controller {
+    /// Does what a command asks.
+    pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
+        let result = match command {
+            Command::Status => return Reply::Status(Box::new(self.status(now))),
+            Command::Reload => Ok("the files are being read".into()),
+            Command::Explain { question, down } => match self.explain(&question, &down) {
+                Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
+                Err(error) => Err(error),
+            },
+            Command::Order { target, action, reason, author, until_s, force } => {
+                let admin = match action {
+                    Action::Drain => Admin::Drained,
+                    Action::ForceUp => Admin::ForcedUp,
+                    Action::ForceDown => Admin::ForcedDown,
+                };
+                let until = until_s.map(Duration::from_secs);
+                let order = Order {
+                    admin,
+                    reason: reason.into(),
+                    author: author.into(),
+                    since: now.unix,
+                    until,
+                };
+                self.order(&target, order, force, now, effects)
+            }
+            Command::Withdraw { target, author } => self.withdraw(&target, &author, effects),
+        };
+        match result {
+            Ok(text) => Reply::Done { text },
+            Err(error) => Reply::Failed { error },
+        }
+    }
+
+    fn model(&self) -> Result<&Model, String> {
+        self.snapshot
+            .as_ref()
+            .map(|snapshot| &*snapshot.compiled.model)
+            .ok_or_else(|| "nothing is served yet".into())
+    }
+
+    fn order(
+        &mut self,
+        target: &str,
+        order: Order,
+        force: bool,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Result<String, String> {
+        let scope = Scope::find(target, self.model()?)?;
+        if order.reason.trim().is_empty() {
+            return Err("an order needs a reason: others will read it at night".into());
+        }
+        if order.until.is_some_and(|until| until <= now.unix) {
+            return Err("the end of the order has passed already".into());
+        }
+        if order.admin == Admin::Drained && !force {
+            if let Some(name) = self.left_without(&scope) {
+                return Err(format!(
+                    "this drains the last endpoint that {name} can answer with; \
+                     drain with --force to answer SERVFAIL from then on"
+                ));
+            }
+        }
+        let pools = self.pools_in(&scope);
+        self.change(&pools, |controller| {
+            controller.orders.insert(scope.clone(), order.clone());
+        });
+        let text = format!("{scope}: {order}");
+        effects.push(Effect::Record(Occurrence::Ordered { scope, order }));
+        Ok(text)
+    }
+
+    fn withdraw(
+        &mut self,
+        target: &str,
+        author: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Result<String, String> {
+        let scope = Scope::find(target, self.model()?)?;
+        if !self.orders.contains_key(&scope) {
+            let others: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
+            let others = if others.is_empty() { "none".into() } else { others.join(", ") };
+            return Err(format!("there is no order for {scope}; orders in force: {others}"));
+        }
+        let order = self.remove_order(&scope).ok_or("the order has just ended")?;
+        let text = format!("{scope}: no longer {}", order.admin);
+        effects.push(Effect::Record(Occurrence::Withdrawn { scope, order, by: author.into() }));
+        Ok(text)
+    }
+
+    /// Ends the orders whose time has come.
+    pub(super) fn expire_orders(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let over: Vec<Scope> = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.until.is_some_and(|until| until <= now.unix))
+            .map(|(scope, _)| scope.clone())
+            .collect();
+        for scope in over {
+            if let Some(order) = self.remove_order(&scope) {
+                effects.push(Effect::Record(Occurrence::Expired { scope, order }));
+            }
+        }
+    }
+
+    fn remove_order(&mut self, scope: &Scope) -> Option<Order> {
+        let pools = self.pools_in(scope);
+        let mut removed = None;
+        self.change(&pools, |controller| removed = controller.orders.remove(scope));
+        removed
+    }
+
+    /// Every pool with an endpoint in `scope`.
+    fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
+        let Ok(model) = self.model() else { return Vec::new() };
+        let covered = |pool: &Pool| {
+            pool.endpoints.iter().any(|endpoint| scope.covers(model, pool, &endpoint.key))
+        };
+        let pools = model.pools.iter().enumerate().filter(|(_, pool)| covered(pool));
+        pools.map(|(position, _)| PoolId::at(position)).collect()
+    }
+
+    /// A steered name that could answer now, and could not if `scope` were drained.
+    fn left_without(&self, scope: &Scope) -> Option<String> {
+        let snapshot = self.snapshot.as_ref()?;
+        let model = &snapshot.compiled.model;
+        let can_serve = |pool: &Pool, family: Family, drained: bool| {
+            pool.endpoints.iter().zip(self.states(pool)).any(|(endpoint, state)| {
+                endpoint.address(family).is_some()
+                    && state.is_enabled()
+                    && !(drained && scope.covers(model, pool, &endpoint.key))
+            })
+        };
+        let steers = model.steers.iter().zip(&snapshot.compiled.steers);
+        let mut emptied = steers.filter(|(_, plan)| {
+            let pools = &snapshot.compiled.routes[plan.route].pools;
+            Family::BOTH.into_iter().any(|family| {
+                let any = |drained| {
+                    pools.iter().any(|id| can_serve(&model.pools[id.index()], family, drained))
+                };
+                any(false) && !any(true)
+            })
+        });
+        emptied.next().map(|(steer, _)| steer.owner.to_string())
+    }
+
+    /// Explains an answer by the snapshot in force, with some things taken to be down.
+    fn explain(&self, question: &Question, down: &[String]) -> Result<Explanation, String> {
+        let model = self.model()?;
+        let scopes: Vec<Scope> =
+            down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
+        let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
+        if scopes.is_empty() {
+            return crate::answer::explain::explain(snapshot, question);
+        }
+        let overlay = Overlay { controller: self, model, down: &scopes };
+        let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
+        crate::answer::explain::explain(
+            &snapshot.with_changed(snapshot.generation, &all, &overlay),
+            question,
+        )
+    }
+}

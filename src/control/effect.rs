@@ -1,0 +1,134 @@
+//! What the shell is to do, and what it is to tell.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::control::command::Reply;
+use crate::control::job::Job;
+use crate::control::order::Order;
+use crate::control::order::Scope;
+use crate::model::Check;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+use crate::snapshot::Snapshot;
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer from this snapshot from now on.
+    Publish(Arc<Snapshot>),
+    /// Run this on a worker and bring the product back.
+    Compile(Arc<Job>),
+    /// Probe exactly these.
+    Probe(Vec<ProbeOrder>),
+    /// Tell that this happened: a log line, later an event in the history.
+    Record(Occurrence),
+    /// Answer the command that was just handled.
+    Reply(Reply),
+}
+
+/// A target to probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeOrder {
+    /// Its name.
+    pub key: TargetKey,
+    /// Where it is.
+    pub address: IpAddr,
+    /// How to probe it.
+    pub check: Arc<Check>,
+    /// What is known of it.
+    pub verdict: Verdict,
+}
+
+/// Something that happened and that people want to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occurrence {
+    /// A target's verdict changed.
+    Verdict {
+        /// Which target.
+        key: TargetKey,
+        /// From what.
+        before: Verdict,
+        /// To what.
+        after: Verdict,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// New files are in force.
+    Reloaded {
+        /// Generation they are in force from.
+        generation: u64,
+        /// SHA-256 of files and geo data.
+        digest: [u8; 32],
+        /// How many zones they have.
+        zones: usize,
+        /// How many warnings they gave.
+        warnings: usize,
+    },
+    /// The files are the ones in force.
+    Unchanged,
+    /// New files were refused; the old ones stay in force.
+    Refused {
+        /// Every problem, as `rhumb check` shows it.
+        text: String,
+        /// How many problems.
+        problems: usize,
+    },
+    /// An order was given.
+    Ordered {
+        /// For what.
+        scope: Scope,
+        /// Which.
+        order: Order,
+    },
+    /// An order was taken back.
+    Withdrawn {
+        /// For what.
+        scope: Scope,
+        /// Which it was.
+        order: Order,
+        /// Whose word it was, and why.
+        by: Box<str>,
+    },
+    /// An order came to its end.
+    Expired {
+        /// For what.
+        scope: Scope,
+        /// Which it was.
+        order: Order,
+    },
+}
+
+/// Hexadecimal of the first four octets of a digest: enough for people to compare.
+pub fn short_digest(digest: &[u8; 32]) -> String {
+    digest[..4].iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+impl fmt::Display for Occurrence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verdict { key, before, after, reason } => {
+                write!(f, "{key}: {before} -> {after}: {reason}")
+            }
+            Self::Reloaded { generation, digest, zones, warnings } => {
+                let digest = short_digest(digest);
+                write!(
+                    f,
+                    "serving {zones} zones, generation {generation}, digest {digest}, {warnings} warnings"
+                )
+            }
+            Self::Unchanged => f.write_str("the files have not changed"),
+            Self::Refused { text, problems } => {
+                write!(f, "files refused, {problems} problems; the old ones stay in force\n{text}")
+            }
+            Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
+            Self::Withdrawn { scope, order, by } => {
+                write!(f, "{scope}: no longer {}, {by}", order.admin)
+            }
+            Self::Expired { scope, order } => {
+                write!(f, "{scope}: no longer {}, it has expired", order.admin)
+            }
+        }
+    }
+}

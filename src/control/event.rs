@@ -1,0 +1,33 @@
+//! What can happen to the control plane.
+
+use crate::control::command::Command;
+use crate::control::job::Job;
+use crate::control::job::Product;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Files were read, changed or not.
+    Files(Job),
+    /// A worker is done with a [`Job`].
+    Compiled(Product),
+    /// This site's word on a target changed.
+    Vote(Vote),
+    /// An operator asks for something.
+    Command(Command),
+    /// Nothing more is waiting: publish what changed. Also what a timer says.
+    Settle,
+}
+
+/// A site's word on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// About what.
+    pub key: TargetKey,
+    /// What it says.
+    pub verdict: Verdict,
+    /// The probe result behind it, for people.
+    pub reason: Box<str>,
+}

@@ -1,0 +1,168 @@
+//! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::control::Controller;
+use crate::control::effect::short_digest;
+use crate::control::health;
+use crate::control::order::instant;
+use crate::model::Endpoint;
+use crate::model::Family;
+use crate::model::Now;
+use crate::model::Pool;
+use crate::steering::PoolPlan;
+
+/// The server at one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Publications since the start.
+    pub generation: u64,
+    /// First octets of the digest of files and geo data.
+    pub config: String,
+    /// Apexes served.
+    pub zones: Vec<String>,
+    /// Networks of the place table and how many places they lead to.
+    pub places: usize,
+    /// Every pool.
+    pub pools: Vec<PoolStatus>,
+    /// Every order in force.
+    pub orders: Vec<OrderStatus>,
+}
+
+/// A pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub site: Option<String>,
+    /// How it is probed.
+    pub check: Option<String>,
+    /// Whether it qualifies in pass 1, over the families it has.
+    pub qualifies: bool,
+    /// So little of it is healthy that all of it is served.
+    pub panic: bool,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndpointStatus {
+    /// `pool/endpoint`
+    pub key: String,
+    /// Its share.
+    pub weight: u16,
+    /// The order in force for it, in words; empty if none.
+    pub order: String,
+    /// Each of its addresses.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// One address of an endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// The address.
+    pub address: String,
+    /// `up`, `down`, `held`, `unknown`; `unchecked` without a check.
+    pub verdict: String,
+    /// Seconds since it changed.
+    pub since_s: Option<u64>,
+    /// The result behind the verdict.
+    pub reason: String,
+    /// The newest result; filled in by the shell, which sees all of them.
+    pub last: Option<String>,
+}
+
+/// An order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderStatus {
+    /// For what.
+    pub scope: String,
+    /// What.
+    pub order: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub author: String,
+    /// When it was given.
+    pub since: String,
+    /// When it ends.
+    pub until: Option<String>,
+}
+
+impl Controller {
+    /// Everything at once.
+    pub fn status(&self, now: Now) -> Status {
+        let Some(snapshot) = &self.snapshot else { return Status::default() };
+        let model = &snapshot.compiled.model;
+        let pools = model.pools.iter().zip(&snapshot.pools);
+        let orders = self.orders.iter().map(|(scope, order)| OrderStatus {
+            scope: scope.to_string(),
+            order: order.admin.to_string(),
+            reason: order.reason.to_string(),
+            author: order.author.to_string(),
+            since: instant(order.since),
+            until: order.until.map(instant),
+        });
+        Status {
+            generation: snapshot.generation,
+            config: self.wanted.as_ref().map(short_digest).unwrap_or_default(),
+            zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
+            places: snapshot.compiled.places.places().len(),
+            pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),
+            orders: orders.collect(),
+        }
+    }
+
+    fn pool_status(&self, pool: &Pool, plan: &PoolPlan, now: Now) -> PoolStatus {
+        let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
+        let sides = Family::BOTH.map(|family| plan.family(family));
+        PoolStatus {
+            name: pool.name.to_string(),
+            site: pool.site.map(|site| model.sites[site.index()].name.to_string()),
+            check: pool.check.map(|check| model.checks[check.index()].name.to_string()),
+            qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
+            panic: sides.iter().any(|side| side.panic),
+            endpoints: pool
+                .endpoints
+                .iter()
+                .map(|endpoint| self.endpoint_status(pool, endpoint, now))
+                .collect(),
+        }
+    }
+
+    fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
+        let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
+        let order = self.order_for(model, pool, &endpoint.key);
+        let target = |family| {
+            let address = endpoint.address(family)?.to_string();
+            let Some(check) = pool.check.map(|id| &model.checks[id.index()]) else {
+                let (since_s, reason, last) = (None, String::new(), None);
+                return Some(TargetStatus {
+                    address,
+                    verdict: "unchecked".into(),
+                    since_s,
+                    reason,
+                    last,
+                });
+            };
+            let known = self.verdicts.get(&health::key(&endpoint.key, check, family));
+            Some(TargetStatus {
+                address,
+                verdict: known.map_or_else(|| "unknown".into(), |known| known.verdict.to_string()),
+                since_s: known
+                    .map(|known| now.monotonic.saturating_sub(known.since.monotonic).as_secs()),
+                reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
+                last: None,
+            })
+        };
+        EndpointStatus {
+            key: endpoint.key.to_string(),
+            weight: endpoint.weight,
+            order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
+            targets: Family::BOTH.into_iter().filter_map(target).collect(),
+        }
+    }
+}

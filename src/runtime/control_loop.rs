@@ -1,0 +1,318 @@
+//! Runs the controller: brings it events in order, and does what it says.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::control::Command;
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Event;
+use crate::control::Job;
+use crate::control::Occurrence;
+use crate::control::Product;
+use crate::control::Reply;
+use crate::control::Vote;
+use crate::control::job::GeoDigest;
+use crate::control::job::Rejection;
+use crate::control::status::Status;
+use crate::geo::PlaceMap;
+use crate::model::Family;
+use crate::model::Now;
+use crate::model::TargetKey;
+use crate::runtime::files::Sources;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::probe::ProbeReport;
+use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::Prober;
+use crate::runtime::publish::Publisher;
+
+/// Commands that wait for the controller, at most.
+pub const COMMANDS_MAX: usize = 64;
+
+/// How long `readyz` waits for the first round of probes, at most.
+const FIRST_ROUND_MAX: Duration = Duration::from_secs(15);
+
+/// How often the controller is asked what has expired.
+const TICK: Duration = Duration::from_millis(500);
+
+/// A command and who waits for the reply.
+pub type Asked = (Command, oneshot::Sender<Reply>);
+
+/// What reaches the loop.
+pub struct Inbox {
+    /// Commands of operators.
+    pub commands: mpsc::Receiver<Asked>,
+    /// Probe results.
+    pub reports: mpsc::Receiver<ProbeReport>,
+    /// Files may have changed.
+    pub changes: mpsc::Receiver<()>,
+    /// Products of workers.
+    /// For asking for a reading ourselves.
+    changes_sender: mpsc::Sender<()>,
+    products: mpsc::Receiver<Product>,
+    products_sender: mpsc::Sender<Product>,
+}
+
+impl Inbox {
+    /// Puts the channels together.
+    pub fn new(
+        commands: mpsc::Receiver<Asked>,
+        reports: mpsc::Receiver<ProbeReport>,
+        (changes_sender, changes): (mpsc::Sender<()>, mpsc::Receiver<()>),
+    ) -> Self {
+        let (products_sender, products) = mpsc::channel(4);
+        Self { commands, reports, changes, changes_sender, products, products_sender }
+    }
+
+    /// What asks for a reading of the files.
+    pub fn changes_sender(&self) -> mpsc::Sender<()> {
+        self.changes_sender.clone()
+    }
+}
+
+/// Everything that outlives a restart of the loop.
+pub struct Core {
+    /// The pure machine.
+    pub controller: Controller,
+    /// Where snapshots are put in force.
+    pub publisher: Publisher,
+    /// What probes targets.
+    pub prober: Prober,
+    /// Channels.
+    pub inbox: Inbox,
+    /// What files to read.
+    pub sources: Sources,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The zero of monotonic time.
+    pub start: Instant,
+    /// Newest result of each target, for `status`.
+    pub last_results: BTreeMap<TargetKey, String>,
+    /// Places of the geo data in force.
+    pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
+    /// Geo digest of the job under way.
+    pub geo_wanted: GeoDigest,
+}
+
+/// The core, shared between the loop and its restarts.
+pub type SharedCore = Arc<Mutex<Option<Core>>>;
+
+/// Runs until the process ends. If it panics its supervisor runs it again with the same core.
+pub async fn run(shared: SharedCore) {
+    let taken = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(core) = taken else { return std::future::pending().await };
+    // The guard puts the core back even if handling an event panics.
+    let mut guard = Returned { core: Some(core), shared };
+    loop {
+        let Some(core) = guard.core.as_mut() else { return };
+        core.turn().await;
+    }
+}
+
+struct Returned {
+    core: Option<Core>,
+    shared: SharedCore,
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = self.core.take();
+    }
+}
+
+impl Core {
+    /// Waits for something, handles it with all else that is waiting, and publishes once.
+    async fn turn(&mut self) {
+        let mut reports = Vec::new();
+        tokio::select! {
+            Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
+            Some(product) = self.inbox.products.recv() => self.handle(Event::Compiled(product)),
+            Some(()) = self.inbox.changes.recv() => self.read_files().await,
+            count = self.inbox.reports.recv_many(&mut reports, 1024) => {
+                if count == 0 {
+                    return std::future::pending().await; // the prober is gone: the process is stopping
+                }
+            }
+            () = tokio::time::sleep(TICK) => {}
+        }
+        for report in reports {
+            self.take_report(report);
+        }
+        self.handle(Event::Settle);
+        self.note_readiness();
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { monotonic: self.start.elapsed(), unix }
+    }
+
+    fn obey(&mut self, command: Command, reply: oneshot::Sender<Reply>) {
+        if command == Command::Reload {
+            // Goes the way of a changed file; a full channel means that a reading is due anyway.
+            let _ = self.inbox.changes_sender.try_send(());
+        }
+        let mut effects = Vec::new();
+        self.controller.handle(Event::Command(command), self.now(), &mut effects);
+        let mut answer = None;
+        for effect in effects {
+            match effect {
+                Effect::Reply(reply) => answer = Some(reply),
+                other => self.carry_out(other),
+            }
+        }
+        if let Some(Reply::Status(status)) = &mut answer {
+            self.add_last_results(status);
+        }
+        // Whoever asked may have gone.
+        let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
+    }
+
+    fn add_last_results(&self, status: &mut Status) {
+        let by_target: HashMap<(&str, Family), &String> = self
+            .last_results
+            .iter()
+            .map(|(key, text)| ((&*key.endpoint, key.family), text))
+            .collect();
+        for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
+            for target in &mut endpoint.targets {
+                let family = if target.address.contains(':') { Family::V6 } else { Family::V4 };
+                target.last =
+                    by_target.get(&(endpoint.key.as_str(), family)).map(ToString::to_string);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.controller.handle(event, self.now(), &mut effects);
+        effects.into_iter().for_each(|effect| self.carry_out(effect));
+    }
+
+    /// Does what the controller says.
+    pub fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Publish(snapshot) => {
+                self.places = Some((self.geo_wanted, Arc::clone(&snapshot.compiled.places)));
+                self.publisher.publish(snapshot);
+                self.show_state();
+            }
+            Effect::Compile(job) => self.compile(job),
+            Effect::Probe(orders) => {
+                let targets = orders.into_iter().map(|order| ProbeTarget {
+                    key: order.key,
+                    address: order.address,
+                    check: order.check,
+                    initial: order.verdict,
+                });
+                let targets: Vec<ProbeTarget> = targets.collect();
+                self.last_results.retain(|key, _| targets.iter().any(|target| target.key == *key));
+                self.prober.set_targets(targets);
+            }
+            Effect::Record(occurrence) => self.tell(&occurrence),
+            Effect::Reply(_) => {}
+        }
+    }
+
+    /// Runs a job on a worker thread; a panic in it is a refusal of the files.
+    fn compile(&mut self, job: Arc<Job>) {
+        self.geo_wanted = job.geo_digest();
+        let products = self.inbox.products_sender.clone();
+        let digest = job.digest();
+        tokio::spawn(async move {
+            let product =
+                tokio::task::spawn_blocking(move || job.run()).await.unwrap_or_else(|why| {
+                    let text = format!("compiling panicked: {why}; this is a bug of ours");
+                    Product { digest, result: Err(Rejection { text, problems: 1 }), warnings: 0 }
+                });
+            let _ = products.send(product).await;
+        });
+    }
+
+    async fn read_files(&mut self) {
+        let sources = self.sources.clone();
+        let read = tokio::task::spawn_blocking(move || sources.read()).await;
+        match read {
+            Ok(Ok(job)) => {
+                let job = match &self.places {
+                    Some((digest, places)) => job.knowing(*digest, Arc::clone(places)),
+                    None => job,
+                };
+                self.handle(Event::Files(job));
+            }
+            Ok(Err(why)) => self.tell(&Occurrence::Refused { text: why.to_string(), problems: 1 }),
+            Err(why) => tracing::error!(%why, "reading files panicked"),
+        }
+    }
+
+    fn take_report(&mut self, report: ProbeReport) {
+        let passed = report.result.outcome.is_ok();
+        self.metrics.count_probe(passed);
+        let reason = match &report.result.outcome {
+            Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
+            Err(why) => why.to_string(),
+        };
+        if let Some(verdict) = report.flip {
+            let count = if passed { report.consecutive_passes } else { report.consecutive_fails };
+            let reason = format!("{reason} ({count} in a row)").into();
+            self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
+        }
+        self.last_results.insert(report.key, reason);
+    }
+
+    /// Logs what happened, once, and counts it.
+    fn tell(&self, occurrence: &Occurrence) {
+        match occurrence {
+            Occurrence::Verdict { .. } => {
+                self.metrics.count_flip();
+                tracing::info!(target: "rhumb::health", "{occurrence}");
+            }
+            Occurrence::Reloaded { .. } => {
+                self.metrics.count_reload(true);
+                tracing::info!(target: "rhumb::config", "{occurrence}");
+            }
+            Occurrence::Refused { .. } => {
+                self.metrics.count_reload(false);
+                tracing::error!(target: "rhumb::config", "{occurrence}");
+            }
+            Occurrence::Unchanged => tracing::debug!(target: "rhumb::config", "{occurrence}"),
+            Occurrence::Ordered { .. }
+            | Occurrence::Withdrawn { .. }
+            | Occurrence::Expired { .. } => {
+                tracing::warn!(target: "rhumb::orders", "{occurrence}");
+            }
+        }
+    }
+
+    fn show_state(&self) {
+        let Some(snapshot) = self.controller.snapshot() else { return };
+        self.metrics.set_state(
+            snapshot.generation,
+            self.controller.order_count(),
+            self.controller.verdicts(),
+        );
+    }
+
+    /// Ready when every target has a result, or when that takes too long.
+    fn note_readiness(&self) {
+        if self.metrics.is_ready() {
+            return;
+        }
+        let targets = self.controller.verdicts().len();
+        if self.last_results.len() >= targets || self.start.elapsed() > FIRST_ROUND_MAX {
+            self.metrics.set_ready();
+            tracing::info!(targets, "ready: the first round of probes is over");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The UNIX socket that operators' commands come by: one JSON line in, one JSON line out.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use futures_util::StreamExt;
+use tokio::net::UnixListener;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio_util::codec::Framed;
+use tokio_util::codec::LinesCodec;
+
+use crate::control::Command;
+use crate::control::Reply;
+use crate::runtime::control_loop::Asked;
+
+/// Longest command, in octets.
+const COMMAND_MAX: usize = 64 * 1024;
+
+/// Longest reply, in octets: the status of 50,000 endpoints.
+const REPLY_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a client may keep a connection without a command.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Why a socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketFault {
+    /// Somebody answers there.
+    #[error("another server uses the control socket {}; stop it, or set [admin] socket", .0.display())]
+    InUse(PathBuf),
+    /// The system says no.
+    #[error("control socket {}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The other side sent something else.
+    #[error("control socket: {0}")]
+    Protocol(String),
+}
+
+/// Where the control socket is when nothing is said: `/run/rhumb.sock` for root, else the user's own folder.
+pub fn default_path() -> PathBuf {
+    if let Some(folder) =
+        std::env::var_os("RUNTIME_DIRECTORY").or_else(|| std::env::var_os("XDG_RUNTIME_DIR"))
+    {
+        return PathBuf::from(folder).join("rhumb.sock");
+    }
+    let user = std::fs::metadata("/proc/self")
+        .map(|own| std::os::unix::fs::MetadataExt::uid(&own))
+        .unwrap_or(0);
+    if user == 0 {
+        PathBuf::from("/run/rhumb.sock")
+    } else {
+        std::env::temp_dir().join(format!("rhumb-{user}.sock"))
+    }
+}
+
+/// Binds the socket, for its owner only. One that a dead server left behind is replaced.
+pub fn bind(path: &Path) -> Result<UnixListener, SocketFault> {
+    let fault = |source| SocketFault::Io { path: path.to_path_buf(), source };
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => return Err(SocketFault::InUse(path.to_path_buf())),
+        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(fault)?
+        }
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(fault)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+    Ok(listener)
+}
+
+/// Takes commands until dropped.
+pub async fn serve(listener: &UnixListener, commands: mpsc::Sender<Asked>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve_one(stream, commands.clone()))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve_one(stream: UnixStream, commands: mpsc::Sender<Asked>) {
+    let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(COMMAND_MAX));
+    while let Ok(Some(Ok(line))) = tokio::time::timeout(IDLE_MAX, lines.next()).await {
+        let reply = match serde_json::from_str::<Command>(&line) {
+            Ok(command) => ask(&commands, command).await,
+            Err(why) => Reply::Failed { error: format!("not a command: {why}") },
+        };
+        let Ok(text) = serde_json::to_string(&reply) else { return };
+        if lines.send(text).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks the controller.
+pub async fn ask(commands: &mpsc::Sender<Asked>, command: Command) -> Reply {
+    let (sender, receiver) = oneshot::channel();
+    let gone = || Reply::Failed { error: "the server is stopping".into() };
+    if commands.send((command, sender)).await.is_err() {
+        return gone();
+    }
+    receiver.await.unwrap_or_else(|_| gone())
+}
+
+/// Sends one command to a running server.
+pub async fn send(path: &Path, command: &Command) -> Result<Reply, SocketFault> {
+    let fault = |source| SocketFault::Io { path: path.to_path_buf(), source };
+    let protocol = |why: String| SocketFault::Protocol(why);
+    let stream = UnixStream::connect(path).await.map_err(fault)?;
+    let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(REPLY_MAX));
+    let text = serde_json::to_string(command).map_err(|why| protocol(why.to_string()))?;
+    lines.send(text).await.map_err(|why| protocol(why.to_string()))?;
+    match lines.next().await {
+        Some(Ok(line)) => serde_json::from_str(&line).map_err(|why| protocol(why.to_string())),
+        Some(Err(why)) => Err(protocol(why.to_string())),
+        None => Err(protocol("the server closed the connection".into())),
+    }
+}

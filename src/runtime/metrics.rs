@@ -1,0 +1,310 @@
+//! Counters, and their text for Prometheus.
+//!
+//! Queries are counted in cells that one thread writes and the scrape sums: no atomic addition on the query path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::answer::Happened;
+use crate::answer::Outcome;
+use crate::answer::Transport;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+use crate::runtime::tcp::TcpCounters;
+use crate::runtime::udp::UdpCounters;
+use crate::wire::Rcode;
+
+/// Transports as labels, in the order of their cells.
+const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
+
+/// One thread's counts of queries. Only that thread writes.
+#[derive(Debug, Default)]
+pub struct QueryCells {
+    rcodes: [[AtomicU64; Rcode::ALL.len()]; 2],
+    happened: [AtomicU64; Happened::NAMES.len()],
+    truncated: AtomicU64,
+    silent: AtomicU64,
+}
+
+impl QueryCells {
+    /// Counts one query. A load and a store: the cell has one writer.
+    #[inline]
+    pub fn count(&self, transport: Transport, outcome: &Outcome) {
+        match outcome.rcode {
+            Some(rcode) => bump(&self.rcodes[transport as usize][rcode.index()]),
+            None => bump(&self.silent),
+        }
+        bump(&self.happened[outcome.happened.index()]);
+        if outcome.truncated {
+            bump(&self.truncated);
+        }
+    }
+}
+
+#[inline]
+fn bump(cell: &AtomicU64) {
+    cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+/// Everything that is counted or shown.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    cells: Mutex<Vec<Arc<QueryCells>>>,
+    udp: Mutex<Option<UdpCounters>>,
+    tcp: Mutex<Option<TcpCounters>>,
+    restarts: Mutex<BTreeMap<&'static str, u64>>,
+    verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
+    probes_passed: AtomicU64,
+    probes_failed: AtomicU64,
+    flips: AtomicU64,
+    reloads: AtomicU64,
+    refusals: AtomicU64,
+    generation: AtomicU64,
+    orders: AtomicU64,
+    is_ready: AtomicBool,
+}
+
+impl Metrics {
+    /// Cells for one more thread.
+    pub fn add_query_cells(&self) -> Arc<QueryCells> {
+        let cells = Arc::new(QueryCells::default());
+        lock(&self.cells).push(Arc::clone(&cells));
+        cells
+    }
+
+    /// Shows the engines' own counters too.
+    pub fn set_engines(&self, udp: UdpCounters, tcp: TcpCounters) {
+        *lock(&self.udp) = Some(udp);
+        *lock(&self.tcp) = Some(tcp);
+    }
+
+    /// Counts a restart of a supervised task.
+    pub fn count_restart(&self, task: &'static str) {
+        *lock(&self.restarts).entry(task).or_default() += 1;
+    }
+
+    /// Counts a probe.
+    pub fn count_probe(&self, passed: bool) {
+        let cell = if passed { &self.probes_passed } else { &self.probes_failed };
+        cell.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a change of verdict.
+    pub fn count_flip(&self) {
+        self.flips.fetch_add(1, Relaxed);
+    }
+
+    /// Counts files that were put in force, or refused.
+    pub fn count_reload(&self, accepted: bool) {
+        let cell = if accepted { &self.reloads } else { &self.refusals };
+        cell.fetch_add(1, Relaxed);
+    }
+
+    /// Shows what was published.
+    pub fn set_state(&self, generation: u64, orders: usize, verdicts: Vec<(TargetKey, Verdict)>) {
+        self.generation.store(generation, Relaxed);
+        self.orders.store(orders as u64, Relaxed);
+        *lock(&self.verdicts) = verdicts;
+    }
+
+    /// Says whether the first round of probes is over.
+    pub fn set_ready(&self) {
+        self.is_ready.store(true, Relaxed);
+    }
+
+    /// Whether the first round of probes is over.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Relaxed)
+    }
+
+    /// Queries answered so far, over all threads.
+    pub fn queries(&self) -> u64 {
+        let cells = lock(&self.cells);
+        cells
+            .iter()
+            .flat_map(|cells| cells.rcodes.iter().flatten())
+            .map(|cell| cell.load(Relaxed))
+            .sum()
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(self: &Arc<Self>) -> String {
+        let mut registry = Registry::with_prefix("rhumb");
+        registry.register_collector(Box::new(Scrape(Arc::clone(self))));
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads all values at the moment of a scrape.
+#[derive(Debug)]
+struct Scrape(Arc<Metrics>);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let metrics = &*self.0;
+        self.encode_queries(&mut encoder)?;
+        let probes = [("pass", &metrics.probes_passed), ("fail", &metrics.probes_failed)];
+        family(
+            &mut encoder,
+            "probes",
+            "Probe results",
+            probes.map(|(l, c)| ([("result", l)], c.load(Relaxed))),
+        )?;
+        let reloads = [("accepted", &metrics.reloads), ("refused", &metrics.refusals)];
+        family(
+            &mut encoder,
+            "reloads",
+            "Loads of files",
+            reloads.map(|(l, c)| ([("result", l)], c.load(Relaxed))),
+        )?;
+        counter(
+            &mut encoder,
+            "verdict_changes",
+            "Changes of verdicts",
+            metrics.flips.load(Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "generation",
+            "Publications since the start",
+            metrics.generation.load(Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "orders",
+            "Orders of operators in force",
+            metrics.orders.load(Relaxed),
+        )?;
+        gauge(
+            &mut encoder,
+            "ready",
+            "Whether the first round of probes is over",
+            u64::from(metrics.is_ready()),
+        )?;
+        let restarts: Vec<_> =
+            lock(&metrics.restarts).iter().map(|(&t, &n)| ([("task", t)], n)).collect();
+        family(&mut encoder, "task_restarts", "Restarts of supervised tasks", restarts)?;
+        self.encode_engines(&mut encoder)?;
+        self.encode_verdicts(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn encode_queries(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let cells = lock(&self.0.cells);
+        let sum = |read: &dyn Fn(&QueryCells) -> &AtomicU64| {
+            cells.iter().map(|c| read(c).load(Relaxed)).sum::<u64>()
+        };
+        let mut replies = Vec::new();
+        for (transport, label) in TRANSPORTS.iter().enumerate() {
+            for rcode in Rcode::ALL {
+                let count = sum(&|cells| &cells.rcodes[transport][rcode.index()]);
+                replies.push((
+                    [("transport", label.to_string()), ("rcode", rcode.to_string())],
+                    count,
+                ));
+            }
+        }
+        family(encoder, "replies", "Replies by transport and code", replies)?;
+        let outcomes = Happened::NAMES.iter().enumerate();
+        let outcomes: Vec<_> = outcomes
+            .map(|(place, name)| ([("outcome", *name)], sum(&|cells| &cells.happened[place])))
+            .collect();
+        family(encoder, "queries", "Queries by what was found", outcomes)?;
+        counter(encoder, "truncated", "Replies with TC", sum(&|cells| &cells.truncated))?;
+        counter(encoder, "unanswered", "Packets that got no reply", sum(&|cells| &cells.silent))
+    }
+
+    fn encode_engines(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if let Some(udp) = lock(&self.0.udp).as_ref().map(UdpCounters::totals) {
+            counter(
+                encoder,
+                "udp_send_errors",
+                "Datagrams the kernel did not take",
+                udp.send_errors,
+            )?;
+            counter(encoder, "udp_panics", "Panics of UDP workers", udp.panics)?;
+        }
+        if let Some(tcp) = lock(&self.0.tcp).as_ref().map(TcpCounters::totals) {
+            counter(encoder, "tcp_accepted", "TCP connections taken", tcp.accepted)?;
+            gauge(encoder, "tcp_open", "TCP connections open", tcp.open)?;
+            counter(
+                encoder,
+                "tcp_evicted",
+                "Idle TCP connections closed for new ones",
+                tcp.evicted,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauge = ConstGauge::new(1i64);
+        let help = "1 for the verdict that holds for a target";
+        let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
+        for (key, verdict) in lock(&self.0.verdicts).iter() {
+            let labels = [
+                ("endpoint", key.endpoint.to_string()),
+                ("check", key.check.to_string()),
+                ("family", key.family.to_string()),
+                ("verdict", verdict.to_string()),
+            ];
+            gauge.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let counter = ConstCounter::new(value);
+    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(value as i64);
+    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// One counter for each set of labels.
+fn family<L: prometheus_client::encoding::EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (L, u64)>,
+) -> Result<(), std::fmt::Error> {
+    let kind = ConstCounter::new(0u64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (labels, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Puts the server together: files, sockets, threads, tasks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Event;
+use crate::control::Job;
+use crate::control::job::Rejection;
+use crate::model::Now;
+use crate::runtime::admin;
+use crate::runtime::answerer::Answerer;
+use crate::runtime::control_loop;
+use crate::runtime::control_loop::Asked;
+use crate::runtime::control_loop::COMMANDS_MAX;
+use crate::runtime::control_loop::Core;
+use crate::runtime::control_loop::Inbox;
+use crate::runtime::control_socket;
+use crate::runtime::control_socket::SocketFault;
+use crate::runtime::files::ReadFault;
+use crate::runtime::files::Sources;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::probe::Limits;
+use crate::runtime::probe::Prober;
+use crate::runtime::probe::install_crypto;
+use crate::runtime::publish::Publisher;
+use crate::runtime::supervise::supervise;
+use crate::runtime::tcp::TcpLimits;
+use crate::runtime::tcp::TcpSockets;
+use crate::runtime::udp::BindError;
+use crate::runtime::udp::UdpServer;
+use crate::runtime::udp::UdpSockets;
+use crate::runtime::watch;
+
+/// Probe results that wait for the controller, at most.
+const REPORTS_MAX: usize = 4096;
+
+/// What a server needs to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it answers, by UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// UDP workers an address; 0 for one a core.
+    pub workers: usize,
+    /// Files to serve.
+    pub sources: Sources,
+    /// Where metrics and health pages are; none if `None`.
+    pub admin: Option<SocketAddr>,
+    /// Control socket; none if `None`.
+    pub socket: Option<PathBuf>,
+    /// Whether to read files again when they change.
+    pub watch: bool,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadFault),
+    /// The files have problems.
+    #[error("{text}the files have {problems} problem(s); nothing is served")]
+    Refused {
+        /// All of them.
+        text: String,
+        /// How many.
+        problems: usize,
+    },
+    /// An address cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The control socket cannot be used.
+    #[error(transparent)]
+    Socket(#[from] SocketFault),
+    /// The address of the pages cannot be used.
+    #[error("admin address {address}: {source}")]
+    Admin {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread or task cannot be started.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// A running server. Dropping it stops it.
+pub struct Server {
+    udp: UdpServer,
+    admin: Option<SocketAddr>,
+    socket: Option<PathBuf>,
+    commands: mpsc::Sender<Asked>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Reads the files, binds the addresses, starts probing and answering.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        install_crypto();
+        let start = Instant::now();
+        let sources = options.sources.clone();
+        let job = tokio::task::spawn_blocking(move || sources.read())
+            .await
+            .map_err(std::io::Error::other)??;
+        // Addresses before anything else that is seen outside: a second server must fail without a trace.
+        let udp = UdpSockets::bind(&options.listen, options.workers)?;
+        let tcp = TcpSockets::bind(&udp.local_addrs())?;
+        let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
+        let pages = match options.admin {
+            Some(address) => Some(
+                admin::bind(address)
+                    .await
+                    .map_err(|source| StartError::Admin { address, source })?,
+            ),
+            None => None,
+        };
+        let metrics = Arc::new(Metrics::default());
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
+        let changes = core.inbox.changes_sender();
+        let core = Arc::new(Mutex::new(Some(core)));
+        let supervisor =
+            Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
+        supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
+        if options.watch {
+            let folders = options.sources.folders();
+            supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
+        }
+        if let Some(listener) = socket {
+            let (listener, commands) = (Arc::new(listener), commands.clone());
+            supervisor.run("control socket", move || {
+                let (listener, commands) = (Arc::clone(&listener), commands.clone());
+                async move { control_socket::serve(&listener, commands).await }
+            });
+        }
+        let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = pages {
+            let (router, stopped) = (admin::router(Arc::clone(&metrics)), stop.clone());
+            tasks.spawn(async move {
+                let serving =
+                    axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
+                if let Err(why) = serving.await {
+                    tracing::error!(%why, "metrics and health pages are gone");
+                }
+            });
+        }
+        let tcp = tcp.serve(answerer.clone(), TcpLimits::default())?;
+        let udp = udp.start(answerer)?;
+        metrics.set_engines(udp.counters(), tcp.counters());
+        tasks.spawn(tcp.run(stop.clone()));
+        Ok(Self { udp, admin, socket: options.socket, commands, metrics, stop, tasks })
+    }
+
+    /// Where it answers.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.udp.local_addrs()
+    }
+
+    /// Where its pages are.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Where commands go.
+    pub fn commands(&self) -> &mpsc::Sender<Asked> {
+        &self.commands
+    }
+
+    /// Its counters.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Stops answering and waits for everything to end.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        let udp = self.udp;
+        // Joining threads blocks.
+        let _ = tokio::task::spawn_blocking(move || udp.stop()).await;
+        self.tasks.wait().await;
+        if let Some(socket) = self.socket {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+/// Starts tasks that are restarted when they end.
+struct Supervisor {
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Supervisor {
+    fn run<F>(&self, name: &'static str, make: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let metrics = Arc::clone(&self.metrics);
+        let count = move |task: &'static str| metrics.count_restart(task);
+        drop(self.tasks.spawn(supervise(name, self.stop.clone(), count, make)));
+    }
+}
+
+/// Compiles the first files and makes the core around the first snapshot.
+async fn first_core(
+    job: Job,
+    options: &Options,
+    start: Instant,
+    commands: mpsc::Receiver<Asked>,
+    metrics: Arc<Metrics>,
+) -> Result<Core, StartError> {
+    let geo_wanted = job.geo_digest();
+    let worker = job.clone();
+    let product =
+        tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
+    if let Err(Rejection { text, problems }) = &product.result {
+        return Err(StartError::Refused { text: text.clone(), problems: *problems });
+    }
+    let mut controller = Controller::default();
+    let mut effects = Vec::new();
+    controller.handle(Event::Files(job), Now::default(), &mut effects);
+    effects.clear(); // the job it asks for is done already
+    controller.handle(Event::Compiled(product), Now::default(), &mut effects);
+    let first = controller
+        .snapshot()
+        .cloned()
+        .ok_or_else(|| std::io::Error::other("no snapshot came of the files"))?;
+    let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
+    let restarts = Arc::clone(&metrics);
+    let count = move |task: &'static str| restarts.count_restart(task);
+    let prober = Prober::spawn(Limits::default(), start, reports_sender, count);
+    let inbox = Inbox::new(commands, reports, mpsc::channel(1));
+    let mut core = Core {
+        controller,
+        publisher: Publisher::new(first),
+        prober,
+        inbox,
+        sources: options.sources.clone(),
+        metrics,
+        start,
+        last_results: BTreeMap::new(),
+        places: None,
+        geo_wanted,
+    };
+    effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
+    Ok(core)
+}
