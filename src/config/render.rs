@@ -78,6 +78,17 @@ pub struct JsonProblem<'a> {
     key: &'a str,
     fault: &'a str,
     remedy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<JsonPlace<'a>>,
+}
+
+/// Another place that a problem has to do with.
+#[derive(Debug, Serialize)]
+pub struct JsonPlace<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    what: &'a str,
 }
 
 /// Every problem for machines, in order.
@@ -89,8 +100,13 @@ pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonPro
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let Problem { key, fault, remedy, .. } = problem;
-        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy }
+        let Problem { severity: _, place: _, key, fault, remedy, also } = problem;
+        let also = also.as_ref().map(|(place, what)| {
+            let file = files.get(place.file);
+            let LineColumn { line, column } = line_column(&file.text, place.span.start);
+            JsonPlace { file: &file.name, line, column, what }
+        });
+        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy, also }
     };
     problems.iter().map(json).collect()
 }
