@@ -357,7 +357,7 @@ pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Du
 pub fn spell(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
-    match units.into_iter().find(|&(unit, _)| millis > 0 && millis % unit == 0) {
+    match units.into_iter().find(|&(unit, _)| millis > 0 && millis.is_multiple_of(unit)) {
         Some((unit, name)) => format!("{}{name}", millis / unit),
         None => "0s".to_owned(),
     }

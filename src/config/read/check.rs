@@ -27,7 +27,7 @@ pub(super) fn read_check(
 ) -> Option<CheckSpec> {
     let kind_text = section
         .need("kind", "\"http\"", problems)
-        .and_then(|value| value.parsed(|text| read_kind(text), problems));
+        .and_then(|value| value.parsed(read_kind, problems));
     let millis = Duration::from_millis;
     let is_interval_said = section.find_key("interval").is_some();
     let interval = section

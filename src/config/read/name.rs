@@ -123,6 +123,10 @@ fn read_period(text: &str) -> Result<Period, Refusal> {
     match text {
         "forever" => Ok(Period::Forever),
         _ => match parse_duration(text, &(Duration::from_secs(1)..=PERIOD_MAX)) {
+            Ok(period) if period.subsec_nanos() != 0 => {
+                let remedy = format!("write \"{}s\"", period.as_secs());
+                Err(("a period counts whole seconds".into(), remedy))
+            }
             Ok(period) => Ok(Period::Every(period)),
             Err((fault, remedy)) => Err((fault, format!("{remedy}, or \"forever\""))),
         },

@@ -8,6 +8,7 @@ use crate::config::Files;
 use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::reader::closest;
+use crate::config::reader::dotted;
 use crate::config::reader::spell;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
@@ -171,15 +172,15 @@ fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
 }
 
 fn min_healthy(spec: &PoolSpec, problems: &mut Problems) -> MinHealthy {
-    if let MinHealthy::Members(members) = spec.min_healthy.value {
-        if usize::from(members) > spec.endpoints.len() {
-            let key = format!("pool.{}.min_healthy", spec.name.value);
-            let fault = match spec.endpoints.len() {
-                1 => format!("the pool has 1 endpoint, fewer than {members}"),
-                count => format!("the pool has {count} endpoints, fewer than {members}"),
-            };
+    let count = spec.endpoints.len();
+    match spec.min_healthy.value {
+        MinHealthy::Members(members) if usize::from(members) > count => {
+            let key = format!("{}.min_healthy", dotted("pool", &spec.name.value));
+            let endpoints = if count == 1 { "endpoint" } else { "endpoints" };
+            let fault = format!("the pool has {count} {endpoints}, fewer than {members}");
             problems.error(&spec.min_healthy.place, key, fault, "ask for fewer members");
         }
+        MinHealthy::Members(_) | MinHealthy::Share(_) => {}
     }
     spec.min_healthy.value
 }
