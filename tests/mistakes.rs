@@ -184,6 +184,18 @@ fn one_line_is_what_editors_jump_to() {
     );
 }
 
+#[test]
+fn what_a_file_says_cannot_steer_a_terminal_or_a_log() {
+    let files =
+        files("[pool.ap]\nsite = \"a\\nb\\u001b[2J\"\nendpoint.a.addresses = [\"192.0.2.9\"]\n");
+    let (_, problems) = config::load(&files);
+    let problem = problems.iter().next().expect("there is no such site");
+    let line = render::one_line(&files, problem);
+    let shown = render::for_people(&files, &problems, false);
+    assert!(line.contains(r#"no site "a\nb\u{1b}[2J""#), "{line}");
+    assert!(!line.contains('\n') && !shown.contains('\u{1b}'), "{line}{shown}");
+}
+
 /// The column of the first caret in a rendered problem, from 1, counted in the shown source line.
 fn caret(text: &str) -> (String, usize) {
     let files = files(text);

@@ -609,6 +609,25 @@ steered_ttl = "7500ms"
         expected: &[("4:15", "zone.steered_ttl", "whole seconds", "\"7s\"")],
     },
     Case {
+        title: "a period of half seconds",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+period = "1500ms"
+"#,
+        expected: &[("6:10", "name.www.period", "whole seconds", "\"1s\"")],
+    },
+    Case {
+        title: "a panic limit above the default minimum",
+        text: r#"[pool.ap]
+panic_below = "60%"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.panic_below", "above min_healthy", "at most 50%")],
+    },
+    Case {
         title: "a period of years",
         text: r#"[zone]
 name = "case.test"
