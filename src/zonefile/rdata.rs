@@ -66,13 +66,13 @@ impl<'a> Fields<'a> {
             }
             RecordType::NS | RecordType::CNAME | RecordType::PTR => self.name()?,
             RecordType::MX => {
-                self.u16()?;
+                self.u16("a preference of 0 to 65535", "10 mail.example.com.")?;
                 self.name()?;
             }
             RecordType::SRV => {
-                self.u16()?;
-                self.u16()?;
-                self.u16()?;
+                for field in ["a priority", "a weight", "a port"] {
+                    self.u16(&format!("{field} of 0 to 65535"), "10 5 443 host.example.com.")?;
+                }
                 self.name()?;
             }
             RecordType::SOA => self.soa()?,
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
                 self.out.extend_from_slice(&octets);
             }
             RecordType::DS => {
-                self.u16()?;
+                self.u16("a key tag of 0 to 65535", "60485")?;
                 for _ in 0..2 {
                     let number: u8 = self.parsed("a number of 0 to 255", "13")?;
                     self.out.push(number);
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
                 let word = self.words.first();
                 return Err(Fault {
                     span: word.map_or(self.end..self.end, |word| word.span.clone()),
-                    message: format!("data of type {rtype} cannot be written in words here"),
+                    message: format!("{rtype} data cannot be written in words"),
                     remedy: "write it as \\# LENGTH HEX (RFC 3597)".into(),
                 });
             }
@@ -158,12 +158,16 @@ impl<'a> Fields<'a> {
     fn parsed<T: std::str::FromStr>(&mut self, what: &str, example: &str) -> Result<T, Fault> {
         let word = self.next(what, example)?;
         word.text.parse().map_err(|_| {
-            fault(word, format!("\"{}\" is not {what}", word.text), format!("write {example}"))
+            fault(
+                word,
+                format!("\"{}\" is not {what}", word.text),
+                format!("write it as in {example}"),
+            )
         })
     }
 
-    fn u16(&mut self) -> Result<(), Fault> {
-        let number: u16 = self.parsed("a number of 0 to 65535", "10")?;
+    fn u16(&mut self, what: &str, example: &str) -> Result<(), Fault> {
+        let number: u16 = self.parsed(what, example)?;
         self.out.extend_from_slice(&number.to_be_bytes());
         Ok(())
     }
