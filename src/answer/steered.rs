@@ -145,7 +145,7 @@ impl Snapshot {
     }
 }
 
-impl Answering<'_> {
+impl<'a> Answering<'a> {
     /// Answers A or AAAA of a steered name.
     #[inline]
     pub(super) fn put_steered(
@@ -155,7 +155,7 @@ impl Answering<'_> {
         family: Family,
         name: &Qname,
         owner: usize,
-    ) -> Result<Step, Full> {
+    ) -> Result<Step<'a>, Full> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);

@@ -33,8 +33,9 @@ pub(super) fn listen() -> Keys {
     }
     // A plain thread: reading a terminal cannot be cancelled, and must not keep the process from ending.
     std::thread::spawn(move || {
-        for key in std::io::stdin().bytes().map_while(Result::ok) {
-            if sender.blocking_send(key).is_err() {
+        let mut key = [0];
+        while matches!(std::io::stdin().read(&mut key), Ok(1)) {
+            if sender.blocking_send(key[0]).is_err() {
                 return;
             }
         }
