@@ -124,7 +124,9 @@ fn has_bits_beyond(prefix: &[u8], prefix_len: u8) -> bool {
 }
 
 /// Reads the body of an OPT record: `class` is the size, `ttl` holds version and flags (RFC 6891 section 6.1.3).
-pub fn parse_opt(class: u16, ttl: [u8; 4], mut options: &[u8]) -> Result<Edns, BadOption> {
+///
+/// What the fixed part says is there even if an option is malformed: the reply needs it.
+pub fn parse_opt(class: u16, ttl: [u8; 4], options: &[u8]) -> (Edns, Result<(), BadOption>) {
     let mut edns = Edns {
         udp_size: class,
         version: ttl[1],
@@ -132,24 +134,34 @@ pub fn parse_opt(class: u16, ttl: [u8; 4], mut options: &[u8]) -> Result<Edns, B
         nsid: false,
         ecs: None,
     };
-    while !options.is_empty() {
-        let (Some(option), Some(len)) = (read_u16(options, 0), read_u16(options, 2)) else {
-            return Err(BadOption);
-        };
-        let end = 4 + usize::from(len);
-        let data = options.get(4..end).ok_or(BadOption)?;
-        // Options of other versions have other meanings: BADVERS comes before their faults.
-        if edns.version == 0 {
-            match option {
-                code::NSID => edns.nsid = true,
-                code::ECS if edns.ecs.is_some() => return Err(BadOption),
-                code::ECS => edns.ecs = Some(Ecs::parse(data)?),
-                _ => {}
-            }
-        }
-        options = &options[end..];
+    let read = edns.read_options(options);
+    if read.is_err() {
+        edns.ecs = None;
     }
-    Ok(edns)
+    (edns, read)
+}
+
+impl Edns {
+    fn read_options(&mut self, mut options: &[u8]) -> Result<(), BadOption> {
+        while !options.is_empty() {
+            let (Some(option), Some(len)) = (read_u16(options, 0), read_u16(options, 2)) else {
+                return Err(BadOption);
+            };
+            let end = 4 + usize::from(len);
+            let data = options.get(4..end).ok_or(BadOption)?;
+            // Options of other versions have other meanings: BADVERS comes before their faults.
+            if self.version == 0 {
+                match option {
+                    code::NSID => self.nsid = true,
+                    code::ECS if self.ecs.is_some() => return Err(BadOption),
+                    code::ECS => self.ecs = Some(Ecs::parse(data)?),
+                    _ => {}
+                }
+            }
+            options = &options[end..];
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
