@@ -102,8 +102,8 @@ impl Query {
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let (answers, authorities, additionals) = (count(6), count(8), count(10));
         let mut at = self.question_end;
-        let soas = if self.qtype == RecordType::IXFR { 1 } else { 0 };
-        if answers > 0 || authorities > soas {
+        let mut soas_left = usize::from(self.qtype == RecordType::IXFR);
+        if answers > 0 {
             self.note(Fault::UnexpectedRecords);
         }
         for _ in 0..u32::from(answers) + u32::from(authorities) {
@@ -111,6 +111,10 @@ impl Query {
                 return self.note(Fault::BadAdditional);
             };
             at = record.end;
+            match record.rtype {
+                RecordType::SOA if soas_left > 0 => soas_left -= 1,
+                _ => self.note(Fault::UnexpectedRecords),
+            }
         }
         for position in 1..=additionals {
             let Some(record) = RawRecord::parse(packet, at) else {
@@ -217,5 +221,17 @@ mod tests {
             assert_eq!(query.edns.map(|edns| edns.udp_size), Some(1232), "{counts:?} {rest:?}");
         }
         assert_eq!(parsed(1, [0, 0, 1], &OPT).fault, None);
+    }
+
+    #[test]
+    fn only_ixfr_brings_a_record_and_it_is_an_soa() {
+        const SOA: [u8; 11] = [0, 0, 6, 0, 1, 0, 0, 0, 0, 0, 0];
+        const NS: [u8; 12] = [0, 0, 2, 0, 1, 0, 0, 0, 0, 0, 1, 0];
+        let unexpected = Some(Fault::UnexpectedRecords);
+        assert_eq!(parsed(251, [0, 1, 0], &SOA).fault, None);
+        assert_eq!(parsed(251, [0, 1, 0], &NS).fault, unexpected);
+        assert_eq!(parsed(251, [0, 2, 0], &[SOA, SOA].concat()).fault, unexpected);
+        assert_eq!(parsed(251, [1, 0, 0], &SOA).fault, unexpected);
+        assert_eq!(parsed(252, [0, 1, 0], &SOA).fault, unexpected);
     }
 }
