@@ -134,6 +134,10 @@ pub fn parse_opt(class: u16, ttl: [u8; 4], options: &[u8]) -> (Edns, Result<(), 
         nsid: false,
         ecs: None,
     };
+    // Another version may lay its octets out otherwise: BADVERS comes before their faults (RFC 6891 section 6.1.3).
+    if edns.version != 0 {
+        return (edns, Ok(()));
+    }
     let read = edns.read_options(options);
     if read.is_err() {
         edns.ecs = None;
@@ -149,14 +153,11 @@ impl Edns {
             };
             let end = 4 + usize::from(len);
             let data = options.get(4..end).ok_or(BadOption)?;
-            // Options of other versions have other meanings: BADVERS comes before their faults.
-            if self.version == 0 {
-                match option {
-                    code::NSID => self.nsid = true,
-                    code::ECS if self.ecs.is_some() => return Err(BadOption),
-                    code::ECS => self.ecs = Some(Ecs::parse(data)?),
-                    _ => {}
-                }
+            match option {
+                code::NSID => self.nsid = true,
+                code::ECS if self.ecs.is_some() => return Err(BadOption),
+                code::ECS => self.ecs = Some(Ecs::parse(data)?),
+                _ => {}
             }
             options = &options[end..];
         }
@@ -192,5 +193,13 @@ mod tests {
         ] {
             assert_eq!(Ecs::parse(bad), Err(BadOption), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn reads_no_options_of_versions_it_does_not_know() {
+        let cut = [0, 8, 0, 200];
+        assert_eq!(parse_opt(1232, [0, 0, 0, 0], &cut).1, Err(BadOption));
+        let (edns, options) = parse_opt(1232, [0, 1, 0, 0], &cut);
+        assert_eq!((edns.version, options), (1, Ok(())));
     }
 }
