@@ -1,5 +1,5 @@
 //! A zone with one of everything an answer can be made of.
-#![allow(dead_code, reason = "each test uses its own part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its own part")]
 
 use std::fmt::Write;
 use std::sync::Arc;
