@@ -44,10 +44,10 @@ pub fn answer(
     query_len: usize,
 ) -> Outcome {
     assert!(frame.len() >= FRAME_MIN, "a frame has room for the least reply");
-    let query = match Query::parse(&frame[..query_len]) {
-        Ok(query) => query,
-        Err(fault) => return refuse_packet(frame, fault),
-    };
+    let mut query = Query::blank();
+    if let Err(fault) = query.read(&frame[..query_len]) {
+        return refuse_packet(frame, fault);
+    }
     let identity = &snapshot.compiled.identity;
     let limit = reply_limit(&query, request.transport);
     let reserve = Writer::reserve(query.edns.as_ref(), identity);

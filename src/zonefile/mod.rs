@@ -3,6 +3,7 @@
 //! Knows no zone: whether records fit together is for the layer above.
 #![forbid(unsafe_code)]
 
+mod form;
 pub mod lexer;
 pub mod master;
 pub mod rdata;

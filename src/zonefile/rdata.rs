@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Fault;
+use crate::zonefile::form::has_form;
 use crate::zonefile::lexer::Word;
 
 /// Reads the data of a record of type `rtype`; relative names end in `origin`.
@@ -19,7 +20,7 @@ pub fn parse_rdata(
 ) -> Result<Box<[u8]>, Fault> {
     let mut fields = Fields { words, origin, end, out: Vec::new() };
     if words.first().is_some_and(|word| word.text == "\\#" && !word.is_quoted) {
-        fields.generic()?;
+        fields.generic(rtype)?;
     } else {
         fields.typed(rtype)?;
     }
@@ -126,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     /// `\# LENGTH HEX...`
-    fn generic(&mut self) -> Result<(), Fault> {
+    fn generic(&mut self, rtype: RecordType) -> Result<(), Fault> {
         self.words = &self.words[1..];
         let at = self.words.first().cloned();
         let len: u16 = self.parsed("a length in octets", "4")?;
@@ -138,6 +139,11 @@ impl<'a> Fields<'a> {
                 &word,
                 format!("the length is {len}, but {} octets follow", self.out.len()),
                 "make them agree",
+            )),
+            Some(word) if !has_form(rtype, &self.out) => Err(fault(
+                &word,
+                format!("these octets are not data of type {rtype}"),
+                "correct them, or write the data in words",
             )),
             _ => Ok(()),
         }
@@ -157,7 +163,9 @@ impl<'a> Fields<'a> {
 
     fn parsed<T: std::str::FromStr>(&mut self, what: &str, example: &str) -> Result<T, Fault> {
         let word = self.next(what, example)?;
-        word.text.parse().map_err(|_| {
+        // Rust's parsers take a sign that master files do not have.
+        let digits = if word.text.starts_with('+') { "" } else { word.text.as_str() };
+        digits.parse().map_err(|_| {
             fault(
                 word,
                 format!("\"{}\" is not {what}", word.text),
@@ -213,7 +221,8 @@ impl<'a> Fields<'a> {
         }
         let pairs = digits.as_bytes().chunks(2);
         for pair in pairs {
-            let octet = std::str::from_utf8(pair).ok().filter(|_| pair.len() == 2);
+            let is_pair = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            let octet = std::str::from_utf8(pair).ok().filter(|_| is_pair);
             let octet = octet.and_then(|pair| u8::from_str_radix(pair, 16).ok());
             let Some(octet) = octet else {
                 return Err(fault(

@@ -34,6 +34,12 @@ use crate::zonefile::Entry;
 /// SOA refresh, retry and expire in seconds: nobody transfers a made zone, so they only look familiar.
 const SOA_TIMES: [u32; 3] = [7200, 1800, 1_209_600];
 
+/// Octets of a record besides its data, with a compressed owner.
+const RECORD_OVERHEAD: usize = 12;
+
+/// Largest set of records of one owner and type, in octets: the rest of a message is for its question and OPT record.
+const RRSET_MAX: usize = 64_000;
+
 /// Adds every zone with its names. Names in a file without a zone are a problem.
 pub(super) fn add_zones(
     files: &Files,
@@ -228,6 +234,24 @@ fn serial_of(records: &[PlacedRecord], steered: &[(At<Name>, SteerId)]) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
+/// A set that no message can hold could never be answered (RFC 1035 section 4.2.2: 65,535 octets over TCP).
+fn check_sizes(records: &[PlacedRecord], problems: &mut Problems) {
+    let mut sizes: HashMap<(&Name, RecordType), usize> = HashMap::new();
+    for placed in records {
+        let record = &placed.record;
+        let size = sizes.entry((&record.owner, record.rtype)).or_default();
+        let before = *size;
+        *size += RECORD_OVERHEAD + record.rdata.len();
+        // Said once, where the limit is crossed.
+        if before <= RRSET_MAX && *size > RRSET_MAX {
+            let fault =
+                format!("the {} records of {} do not fit a message", record.rtype, record.owner);
+            let remedy = format!("keep them below {RRSET_MAX} octets together");
+            problems.error(&placed.place, &placed.key, fault, remedy);
+        }
+    }
+}
+
 /// What may not stand beside what (RFC 1034 section 3.6.2, RFC 2181 section 5).
 fn check_coexistence(
     steered: &[(At<Name>, SteerId)],
@@ -246,6 +270,7 @@ fn check_coexistence(
         }
         push_to(&mut by_owner, &record.owner, placed);
     }
+    check_sizes(records, problems);
     for (owner, group) in &by_owner {
         let steer = steered.iter().find(|(name, _)| name.value == **owner);
         let alias = group.iter().find(|placed| placed.record.rtype == RecordType::CNAME);
