@@ -201,26 +201,28 @@ impl Situation<'_> {
     fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
         let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
         let Some(location) = self.location else { return kind.targets() };
-        let mut ranked: Vec<_> = targets
+        let mut ranked: Vec<(u64, usize)> = targets
             .iter()
-            .map(|&(target, bias)| {
+            .enumerate()
+            .map(|(place, &(target, bias))| {
                 let nearest = pools_below(self.model, target)
                     .into_iter()
                     .filter_map(|pool| self.model.pools[pool.index()].site)
                     .map(|site| distance::metres(location, self.model.sites[site.index()].location))
                     .min();
-                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), target)
+                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), place)
             })
             .collect();
-        ranked.sort_by_key(|&(distance, _)| distance);
-        let mut order: Vec<Target> =
-            ranked.iter().take(NEAREST_DEPTH).map(|&(_, target)| target).collect();
-        for &(target, _) in targets {
-            if !order.contains(&target) {
-                order.push(target);
+        ranked.sort_unstable();
+        // Places, not targets: one that is named twice is a candidate twice.
+        let mut order: Vec<usize> =
+            ranked.iter().take(NEAREST_DEPTH).map(|&(_, place)| place).collect();
+        for place in 0..targets.len() {
+            if !order.contains(&place) {
+                order.push(place);
             }
         }
-        order
+        order.into_iter().map(|place| targets[place].0).collect()
     }
 
     /// The first pool where every family that counts keeps `min_healthy`.
