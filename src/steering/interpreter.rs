@@ -86,7 +86,7 @@ enum Line {
 pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     let mut steps = Vec::new();
     let mut lines = Vec::new();
-    situation.expand(steer.target, false, &mut lines);
+    let mut is_open = situation.expand(steer.target, false, &mut lines);
     let has_family = |lines: &[Line]| {
         lines
             .iter()
@@ -103,12 +103,12 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
-        situation.expand(steer.target, true, &mut lines);
+        is_open = situation.expand(steer.target, true, &mut lines);
     }
     let chosen = situation
         .pass_1(steer, &lines, &mut steps)
         .or_else(|| situation.pass_2(steer, &lines, &mut steps))
-        .or_else(|| situation.pass_3(steer, &lines, &mut steps));
+        .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
     let Some((pool, pass)) = chosen else {
         return Interpretation { result: Meaning::Nothing, steps };
     };
@@ -302,18 +302,23 @@ impl Situation<'_> {
         best.map(|(pool, _)| (pool, Pass::BestShare))
     }
 
-    /// What `on_all_down` says.
+    /// What `on_all_down` says, inside the fence if one ended the list.
     fn pass_3(
         &self,
         steer: &Steer,
         lines: &[Line],
+        is_open: bool,
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
         let special = match steer.on_all_down {
             AllDown::ServFail => return None,
             AllDown::FailOpen => None,
-            AllDown::Pool(pool) => (!self.count(pool, self.family).enabled.is_empty())
-                .then_some((pool, Pass::NamedPool)),
+            AllDown::Pool(pool) => {
+                let is_candidate =
+                    lines.iter().any(|line| matches!(line, Line::Pool(other) if *other == pool));
+                let has_members = !self.count(pool, self.family).enabled.is_empty();
+                (has_members && (is_open || is_candidate)).then_some((pool, Pass::NamedPool))
+            }
             AllDown::LastGood => {
                 let mut best: Option<(PoolId, u64)> = None;
                 for line in lines {

@@ -26,7 +26,7 @@ pub enum Pass {
     BestShare,
     /// Pass 3: no member is healthy; all enabled members of the first pool.
     FailOpen,
-    /// Pass 3: the pool that `on_all_down` names.
+    /// Pass 3: the pool that `on_all_down` names, unless a fence keeps the client from it.
     NamedPool,
     /// Pass 3: who was healthy last.
     LastGood,
@@ -171,7 +171,8 @@ impl Passes<'_> {
             AllDown::FailOpen => None,
             AllDown::Pool(pool) => {
                 let has_members = !self.plan(pool).family(self.family).enabled.is_empty();
-                has_members.then_some((pool, Pass::NamedPool))
+                (has_members && !self.tree.fences_off(pool, self.key, reach))
+                    .then_some((pool, Pass::NamedPool))
             }
             AllDown::LastGood => self.last_good(reach, trace).map(|pool| (pool, Pass::LastGood)),
         };
