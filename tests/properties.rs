@@ -16,6 +16,8 @@ use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::answer::answer;
 use rhumb::model::Admin;
+use rhumb::model::AllDown;
+use rhumb::model::DualStack;
 use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
@@ -394,6 +396,57 @@ fn all_clients_inside_a_scope_get_one_answer_and_no_scope_is_longer_than_it_must
     );
     if ran >= WORLDS {
         assert!(positive > ran / 2 && unkeyed > ran / 20 && differ > ran / 50);
+    }
+}
+
+// -- (d) Dual stack ---------------------------------------------------------------------------------
+
+#[test]
+fn joint_names_choose_one_pool_for_both_families() {
+    let (mut agreed, mut degraded, mut excused) = (0u64, 0u64, 0u64);
+    let ran = for_each_seed(WORLDS, |seed| {
+        let mut random = Random::new(seed);
+        let world = World::with(&mut random, |model| {
+            model.steers.iter_mut().for_each(|steer| steer.dual_stack = DualStack::Joint);
+        });
+        let health = RandomHealth::new(&mut random, &world.model);
+        let snapshot = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+        // A pool whose members of one family are all drained cannot answer for that family.
+        let serves_both = |pool: PoolId| {
+            let endpoints = &world.model.pools[pool.index()].endpoints;
+            Family::BOTH.into_iter().all(|family| {
+                endpoints.iter().zip(&health.states[pool.index()]).any(|(endpoint, state)| {
+                    endpoint.address(family).is_some() && state.admin != Admin::Drained
+                })
+            })
+        };
+        for _ in 0..8 {
+            let steer = random.pick(&world.model.steers).clone();
+            let client = world.client(&mut random);
+            let unix_s = NOON + random.below(1_000_000);
+            let [v4, v6] = Family::BOTH.map(|family| {
+                ask(&snapshot, &steer.owner, family, client.resolver, client.form, unix_s)
+            });
+            let pool = |reply: &Reply| reply.addresses.first().map(|&a| member_of(a).0);
+            let (Some(v4_pool), Some(v6_pool)) = (pool(&v4), pool(&v6)) else { continue };
+            // `on_all_down` may name a pool outside of the policy.
+            let is_named = |pool| steer.on_all_down == AllDown::Pool(pool);
+            if !serves_both(v4_pool)
+                || !serves_both(v6_pool)
+                || is_named(v4_pool)
+                || is_named(v6_pool)
+            {
+                excused += u64::from(v4_pool != v6_pool);
+                continue;
+            }
+            assert_eq!(v4_pool, v6_pool, "{steer:?} {client:?}");
+            agreed += 1;
+            degraded += u64::from(v4.ttl != Some(steer.ttl));
+        }
+    });
+    println!("{agreed} agreed, {degraded} of them degraded; {excused} lack a family");
+    if ran >= WORLDS {
+        assert!(agreed > ran && degraded > ran / 5);
     }
 }
 

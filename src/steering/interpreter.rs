@@ -324,17 +324,28 @@ impl Situation<'_> {
                 for line in lines {
                     match *line {
                         Line::Remark(step) => steps.push(step),
-                        Line::Pool(pool) => match self.last_good(pool) {
-                            Some((stamp, _)) if best.is_none_or(|(_, other)| stamp > other) => {
-                                best = Some((pool, stamp));
-                            }
-                            Some(_) => {}
-                            None => steps.push(Step::PassedOver {
-                                pass: Pass::LastGood,
-                                pool,
-                                reason: Reason::NothingRemembered,
-                            }),
-                        },
+                        Line::Pool(pool) => {
+                            let families = match steer.dual_stack {
+                                DualStack::Joint => Family::BOTH.to_vec(),
+                                DualStack::Independent => vec![self.family],
+                            };
+                            let stamps = families.into_iter().filter_map(|family| {
+                                self.last_good(pool, family).map(|(stamp, _)| stamp)
+                            });
+                            let reason = match stamps.max() {
+                                None => Reason::NothingRemembered,
+                                Some(_) if self.count(pool, self.family).enabled.is_empty() => {
+                                    Reason::NoEnabledMember
+                                }
+                                Some(stamp) => {
+                                    if best.is_none_or(|(_, other)| stamp > other) {
+                                        best = Some((pool, stamp));
+                                    }
+                                    continue;
+                                }
+                            };
+                            steps.push(Step::PassedOver { pass: Pass::LastGood, pool, reason });
+                        }
                     }
                 }
                 best.map(|(pool, _)| (pool, Pass::LastGood))
@@ -416,7 +427,9 @@ impl Situation<'_> {
             && count.healthy_weight() * 100 < count.enabled_weight() * panic_below;
         let set = match pass {
             Pass::FailOpen => count.enabled,
-            Pass::LastGood => self.last_good(pool).map_or(count.enabled, |(_, members)| members),
+            Pass::LastGood => {
+                self.last_good(pool, self.family).map_or(count.enabled, |(_, members)| members)
+            }
             Pass::Qualified | Pass::BestShare | Pass::NamedPool if panic => count.enabled,
             Pass::Qualified | Pass::BestShare | Pass::NamedPool if count.healthy.is_empty() => {
                 count.enabled
@@ -433,9 +446,9 @@ impl Situation<'_> {
     }
 
     /// Who was healthy last and may still be served, and when that was.
-    fn last_good(&self, pool: PoolId) -> Option<(u64, Vec<(EndpointId, u16)>)> {
-        let remembered = self.remembered[pool.index()][self.family.index()].as_ref()?;
-        let mut members = self.count(pool, self.family).enabled;
+    fn last_good(&self, pool: PoolId, family: Family) -> Option<(u64, Vec<(EndpointId, u16)>)> {
+        let remembered = self.remembered[pool.index()][family.index()].as_ref()?;
+        let mut members = self.count(pool, family).enabled;
         members.retain(|(id, _)| remembered.endpoints.contains(id));
         (!members.is_empty()).then_some((remembered.stamp, members))
     }

@@ -51,6 +51,7 @@ impl Selection {
             Pass::NamedPool if !plan.serving.is_empty() => &plan.serving,
             // Joint choice may land on a pool whose other family is the healthy one.
             Pass::Qualified | Pass::BestShare | Pass::NamedPool | Pass::FailOpen => &plan.enabled,
+            // Joint choice may land on a pool that is remembered for its other family.
             Pass::LastGood => plan.last_good.as_ref().map_or(&plan.enabled, |last| &last.members),
         }
     }
@@ -223,17 +224,25 @@ impl Passes<'_> {
     fn last_good(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
         let mut best: Option<(PoolId, u64)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
-            let remembered = self.plan(pool).family(self.family).last_good.as_ref();
-            match remembered.filter(|last| !last.members.is_empty()) {
-                Some(last) if best.is_none_or(|(_, stamp)| last.stamp > stamp) => {
-                    best = Some((pool, last.stamp))
+            let plan = self.plan(pool);
+            let stamp = match self.terms.dual_stack {
+                DualStack::Joint => plan.joint_stamp(),
+                DualStack::Independent => plan.family(self.family).stamp(),
+            };
+            let reason = match stamp {
+                None => Some(Reason::NothingRemembered),
+                Some(_) if plan.family(self.family).enabled.is_empty() => {
+                    Some(Reason::NoEnabledMember)
                 }
-                Some(_) => {}
-                None => trace(Step::PassedOver {
-                    pass: Pass::LastGood,
-                    pool,
-                    reason: Reason::NothingRemembered,
-                }),
+                Some(stamp) => {
+                    if best.is_none_or(|(_, other)| stamp > other) {
+                        best = Some((pool, stamp));
+                    }
+                    None
+                }
+            };
+            if let Some(reason) = reason {
+                trace(Step::PassedOver { pass: Pass::LastGood, pool, reason });
             }
             ControlFlow::<()>::Continue(())
         });
