@@ -10,7 +10,7 @@ pub struct Node {
     pub site: Option<Box<str>>,
     /// Addresses served over UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// What NSID and `id.server` say (RFC 5001, RFC 4892).
+    /// What NSID says (RFC 5001).
     pub identity: Option<Box<str>>,
     /// UDP worker threads; one a core when absent.
     pub workers: Option<u16>,
