@@ -1,5 +1,7 @@
 //! Reads and runs one scenario.
 
+mod crowd;
+mod expect;
 mod world;
 
 use std::path::Path;
