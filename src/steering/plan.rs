@@ -54,9 +54,11 @@ pub struct FamilyPlan {
     pub standing: Standing,
     /// Healthy and enabled weight, standbys standing in counted as 1.
     pub share: Share,
+    /// As `share`, but where nobody is healthy those that are held count: what pass 2 falls back on.
+    pub held_share: Share,
     /// So little is healthy that all enabled members are served.
     pub panic: bool,
-    /// Who is served: the healthy, or all enabled in panic; empty if none is healthy.
+    /// Who is served: the healthy, or if there is none the held, or all enabled in panic; empty if none passes.
     pub serving: Box<[Member]>,
     /// All enabled members: who is served when all are down.
     pub enabled: Box<[Member]>,
@@ -164,6 +166,11 @@ impl PoolPlan {
     pub fn joint_share(&self) -> Share {
         self.families[0].share.plus(self.families[1].share)
     }
+
+    /// Share over both families that passes, held or not.
+    pub fn joint_held_share(&self) -> Share {
+        self.families[0].held_share.plus(self.families[1].held_share)
+    }
 }
 
 impl FamilyPlan {
@@ -177,10 +184,12 @@ impl FamilyPlan {
         let group = Group::of(&candidates);
         let healthy = group.members(&candidates, |candidate| candidate.healthy);
         let enabled = group.members(&candidates, |_| true);
-        let share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
+        let held_share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
+        let only_held = candidates.iter().any(|candidate| candidate.healthy && candidate.held);
+        let share = if only_held { Share { healthy: 0, ..held_share } } else { held_share };
         let panic = !healthy.is_empty()
-            && u64::from(share.healthy) * 100
-                < u64::from(share.enabled) * u64::from(pool.panic_below.0);
+            && u64::from(held_share.healthy) * 100
+                < u64::from(held_share.enabled) * u64::from(pool.panic_below.0);
         let last_good = remembered.map(|remembered| LastGood {
             stamp: remembered.stamp,
             members: enabled
@@ -193,6 +202,7 @@ impl FamilyPlan {
             configured: pool.has_family(family),
             standing: standing(pool.min_healthy, &candidates, share),
             share,
+            held_share,
             panic,
             serving: if panic { enabled.clone() } else { healthy },
             enabled,
@@ -221,6 +231,8 @@ struct Candidate<'a> {
     endpoint: &'a Endpoint,
     address: std::net::IpAddr,
     healthy: bool,
+    /// Hold-down still runs; healthy only if no other is, and never for pass 1.
+    held: bool,
 }
 
 /// Enabled endpoints with an address of `family`. One that is held counts as healthy only if no other is.
@@ -240,7 +252,7 @@ fn candidates<'a>(pool: &'a Pool, states: &[MemberState], family: Family) -> Vec
                 Verdict::Held => !any_healthy,
                 Verdict::Down => false,
             };
-            Candidate { id, endpoint, address, healthy }
+            Candidate { id, endpoint, address, healthy, held: verdict == Verdict::Held }
         })
         .collect()
 }
@@ -312,7 +324,7 @@ fn standing(min_healthy: MinHealthy, candidates: &[Candidate<'_>], share: Share)
             Standing { healthy: share.healthy, needed: needed.max(1), enabled: share.enabled }
         }
         MinHealthy::Members(count) => Standing {
-            healthy: candidates.iter().filter(|candidate| candidate.healthy).count() as u32,
+            healthy: candidates.iter().filter(|c| c.healthy && !c.held).count() as u32,
             needed: u32::from(count).max(1),
             enabled: candidates.len() as u32,
         },
