@@ -176,7 +176,9 @@ impl Controller {
         author: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<String, String> {
-        let scope = Scope::find(target, self.model()?)?;
+        // What an order was for may be gone since.
+        let written = || self.orders.keys().find(|scope| scope.is_written(target)).cloned();
+        let scope = Scope::find(target, self.model()?).or_else(|why| written().ok_or(why))?;
         if !self.orders.contains_key(&scope) {
             let others: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
             let others = if others.is_empty() { "none".into() } else { others.join(", ") };
