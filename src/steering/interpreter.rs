@@ -441,6 +441,12 @@ impl Situation<'_> {
         let remembered = self.remembered[pool.index()][self.family.index()].as_ref()?;
         let mut members = self.count(pool, self.family).enabled;
         members.retain(|(id, _)| remembered.endpoints.contains(id));
+        if members.is_empty() {
+            // A standby had taken over, and was the last.
+            let states = &self.states[pool.index()];
+            let kept = |id: &&EndpointId| states[id.index()].admin != Admin::Drained;
+            members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
+        }
         (!members.is_empty()).then_some((remembered.stamp, members))
     }
 

@@ -192,11 +192,7 @@ impl FamilyPlan {
                 < u64::from(held_share.enabled) * u64::from(pool.panic_below.0);
         let last_good = remembered.map(|remembered| LastGood {
             stamp: remembered.stamp,
-            members: enabled
-                .iter()
-                .filter(|m| remembered.endpoints.contains(&m.endpoint))
-                .copied()
-                .collect(),
+            members: members_remembered(&candidates, remembered),
         });
         Self {
             configured: pool.has_family(family),
@@ -294,6 +290,13 @@ impl Group {
             .map(|candidate| member(candidate, candidate.endpoint.weight.max(1)))
             .collect()
     }
+}
+
+/// Remembered members that are still enabled: those with a weight, else the standbys that had taken over.
+fn members_remembered(candidates: &[Candidate<'_>], remembered: &Remembered) -> Box<[Member]> {
+    let is_kept = |candidate: &Candidate<'_>| remembered.endpoints.contains(&candidate.id);
+    let weighted = Group::Weighted.members(candidates, is_kept);
+    if weighted.is_empty() { Group::Standby.members(candidates, is_kept) } else { weighted }
 }
 
 fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
