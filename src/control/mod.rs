@@ -38,7 +38,6 @@ use crate::model::Verdict;
 use crate::quorum;
 use crate::snapshot::Snapshot;
 use crate::steering::plan::FamilyPlan;
-use crate::steering::plan::Remembered;
 
 /// The control plane's state.
 #[derive(Debug, Default)]
@@ -50,11 +49,20 @@ pub struct Controller {
     /// What this site says, and why.
     verdicts: HashMap<TargetKey, Known>,
     orders: BTreeMap<Scope, Order>,
-    remembered: HashMap<(Box<str>, Family), Remembered>,
+    remembered: HashMap<(Box<str>, Family), Memory>,
     /// Stamps of `remembered`: higher is later.
     stamp: u64,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
+}
+
+/// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Higher is later.
+    pub(crate) stamp: u64,
+    /// `pool/endpoint` of each.
+    pub(crate) endpoints: Vec<Arc<str>>,
 }
 
 /// A verdict with its history.
@@ -187,20 +195,23 @@ impl Controller {
                     self.remembered.remove(&(name, family));
                 } else if !before.is_empty() {
                     self.stamp += 1;
-                    let remembered = Remembered { stamp: self.stamp, endpoints: before.clone() };
-                    self.remembered.insert((name, family), remembered);
+                    let memory = Memory { stamp: self.stamp, endpoints: before.clone() };
+                    self.remembered.insert((name, family), memory);
                 }
             }
             self.changed.insert(pool);
         }
     }
 
-    /// Healthy endpoints of a pool by family.
-    fn healthy(&self, pool: PoolId) -> [Vec<EndpointId>; 2] {
+    /// Keys of the healthy endpoints of a pool by family.
+    fn healthy(&self, pool: PoolId) -> [Vec<Arc<str>>; 2] {
         let Some(snapshot) = &self.snapshot else { return Default::default() };
         let pool = &snapshot.compiled.model.pools[pool.index()];
         let states = self.states(pool);
-        Family::BOTH.map(|family| FamilyPlan::healthy_endpoints(pool, &states, family))
+        let key = |id: EndpointId| Arc::clone(&pool.endpoints[id.index()].key);
+        Family::BOTH.map(|family| {
+            FamilyPlan::healthy_endpoints(pool, &states, family).into_iter().map(key).collect()
+        })
     }
 
     fn pool_name(&self, pool: PoolId) -> Option<Box<str>> {
