@@ -44,6 +44,8 @@ use crate::steering::plan::FamilyPlan;
 pub struct Controller {
     /// Digest of the files being compiled, or compiled last.
     wanted: Option<[u8; 32]>,
+    /// Digest of the files that are served.
+    in_force: Option<[u8; 32]>,
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
@@ -108,11 +110,13 @@ impl Controller {
 
     /// Compiles files unless they are the ones in force.
     fn take_files(&mut self, job: Job, effects: &mut Vec<Effect>) {
-        if self.wanted == Some(job.digest()) {
+        let is_known = [self.wanted, self.in_force].contains(&Some(job.digest()));
+        // Back to the files in force: what is being compiled meanwhile is wanted no more.
+        self.wanted = Some(job.digest());
+        if is_known {
             effects.push(Effect::Record(Occurrence::Unchanged));
             return;
         }
-        self.wanted = Some(job.digest());
         effects.push(Effect::Compile(Arc::new(job)));
     }
 
@@ -125,7 +129,7 @@ impl Controller {
             Ok(compiled) => compiled,
             Err(Rejection { text, problems }) => {
                 // The same files may be tried again once something else about them is mended.
-                self.wanted = None;
+                self.wanted = self.in_force;
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
                 return;
             }
@@ -136,6 +140,7 @@ impl Controller {
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
+        self.in_force = Some(product.digest);
         self.generation += 1;
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
