@@ -120,9 +120,10 @@ impl Controller {
         effects.push(Effect::Compile(Arc::new(job)));
     }
 
-    /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped.
+    /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped, and so
+    /// is one that came before.
     fn take_product(&mut self, product: Product, effects: &mut Vec<Effect>) {
-        if self.wanted != Some(product.digest) {
+        if self.wanted != Some(product.digest) || self.in_force == Some(product.digest) {
             return;
         }
         let compiled = match product.result {

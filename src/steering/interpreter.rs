@@ -282,7 +282,8 @@ impl Situation<'_> {
             };
             let counts: Vec<Count> =
                 families.into_iter().map(|family| self.count(pool, family)).collect();
-            let weight_of = |counts: Vec<&Count>| counts.into_iter().map(Count::healthy_weight).sum();
+            let weight_of =
+                |counts: Vec<&Count>| counts.into_iter().map(Count::healthy_weight).sum();
             let trusted: u32 = weight_of(counts.iter().filter(|count| !count.only_held).collect());
             let passing: u32 = weight_of(counts.iter().collect());
             let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();

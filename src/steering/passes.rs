@@ -192,11 +192,12 @@ impl Passes<'_> {
             };
             let only_held = healthy.healthy == 0;
             let share = if only_held { held } else { healthy };
-            let is_better = best.is_none_or(|(_, other_held, other)| match (only_held, other_held) {
-                (false, true) => true,
-                (true, false) => false,
-                (true, true) | (false, false) => share.exceeds(other),
-            });
+            let is_better =
+                best.is_none_or(|(_, other_held, other)| match (only_held, other_held) {
+                    (false, true) => true,
+                    (true, false) => false,
+                    (true, true) | (false, false) => share.exceeds(other),
+                });
             let reason = if !side.configured {
                 Reason::LacksFamily
             } else if side.enabled.is_empty() {
