@@ -54,7 +54,7 @@ MX = ["10 mail.example.com."]
 
 fn query(name: &str, rtype: RecordType) -> Message {
     let mut message = Message::new(7, MessageType::Query, OpCode::Query);
-    message.add_query(Query::query(Name::from_ascii(name).unwrap(), rtype));
+    message.add_query(Query::query(Name::from_ascii(name).expect("a name"), rtype));
     message
 }
 

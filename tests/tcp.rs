@@ -41,7 +41,7 @@ fn serve_on(address: &str, limits: TcpLimits) -> Served {
     let server = sockets.serve(OneRecord, limits).unwrap();
     drop(entered);
     let (counters, stop) = (server.counters(), CancellationToken::new());
-    let task = runtime.spawn(server.run(stop.clone()));
+    let task = runtime.spawn(server.run(stop.clone(), |_| {}));
     Served { runtime, address, counters, stop, task }
 }
 

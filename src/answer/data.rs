@@ -40,10 +40,10 @@ pub(super) struct Answering<'a> {
 }
 
 /// What one step of the answer came to.
-pub(super) enum Step {
+pub(super) enum Step<'a> {
     Done(Rcode, Happened),
-    /// Go on at this name, whose octets are at this offset of the reply.
-    Follow(Qname, usize),
+    /// Go on at the name of this wire form, whose octets are at this offset of the reply.
+    Follow(&'a [u8], usize),
 }
 
 impl<'a> Answering<'a> {
@@ -84,7 +84,10 @@ impl<'a> Answering<'a> {
         for _ in 0..ALIASES_MAX {
             match step {
                 Step::Done(rcode, happened) => return Ok((rcode, happened)),
-                Step::Follow(name, owner) => step = self.answer_for(&name, owner)?,
+                Step::Follow(target, owner) => {
+                    let target = Qname::parse(target).expect("rdata of a CNAME is a name");
+                    step = self.answer_for(&target, owner)?;
+                }
             }
         }
         Ok((Rcode::NoError, Happened::Static))
@@ -92,9 +95,10 @@ impl<'a> Answering<'a> {
 
     /// Answers for one name; `owner` is where its octets are in the reply.
     #[inline]
-    fn answer_for(&mut self, name: &Qname, owner: usize) -> Result<Step, Full> {
+    fn answer_for(&mut self, name: &Qname, owner: usize) -> Result<Step<'a>, Full> {
         let is_first = owner == HEADER_LEN;
-        let Some(in_zone) = self.snapshot.compiled.zones.find(name) else {
+        let snapshot: &'a Snapshot = self.snapshot;
+        let Some(in_zone) = snapshot.compiled.zones.find(name) else {
             let (rcode, happened) = match is_first {
                 true => (Rcode::Refused, Happened::NotOurs),
                 false => (Rcode::NoError, Happened::Static), // the alias leads out of our zones
@@ -116,8 +120,7 @@ impl<'a> Answering<'a> {
             Found::Alias(cname) => {
                 let target_at = self.writer.position() + 12;
                 self.put_answer(zone, cname, owner)?;
-                let target = zone.rdata(cname).next().and_then(Qname::parse);
-                Ok(match target {
+                Ok(match zone.rdata(cname).next() {
                     Some(target) => Step::Follow(target, target_at),
                     None => Step::Done(Rcode::NoError, Happened::Static),
                 })

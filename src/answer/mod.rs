@@ -44,22 +44,22 @@ pub fn answer(
     query_len: usize,
 ) -> Outcome {
     assert!(frame.len() >= FRAME_MIN, "a frame has room for the least reply");
-    let query = match Query::parse(&frame[..query_len]) {
-        Ok(query) => query,
-        Err(fault) => return refuse_packet(frame, fault),
-    };
+    let mut query = Query::blank();
+    if let Err(fault) = query.read(&frame[..query_len]) {
+        return refuse_packet(frame, fault);
+    }
     let identity = &snapshot.compiled.identity;
     let limit = reply_limit(&query, request.transport);
     let reserve = Writer::reserve(query.edns.as_ref(), identity);
     let writer = Writer::new(frame, query.question_end, limit, reserve);
     let answering = Answering::new(snapshot, request, &query, writer);
     match unanswerable(&query) {
-        Some(rcode) => answering.finish(rcode, Happened::Unanswerable),
+        Some((rcode, happened)) => answering.finish(rcode, happened),
         None => answering.answer(),
     }
 }
 
-/// Replies to what is not a query with the header alone, or not at all.
+/// Replies to what has no question with the header alone, or not at all.
 fn refuse_packet(frame: &mut [u8], fault: Fault) -> Outcome {
     match fault.rcode() {
         Some(rcode) => {
@@ -80,9 +80,19 @@ fn refuse_packet(frame: &mut [u8], fault: Fault) -> Outcome {
     }
 }
 
+/// The code for queries that no zone can answer, malformed ones first.
+#[inline]
+fn unanswerable(query: &Query) -> Option<(Rcode, Happened)> {
+    if let Some(fault) = query.fault {
+        let rcode = fault.rcode().expect("faults behind a question have a code");
+        return Some((rcode, Happened::Malformed(fault)));
+    }
+    unanswerable_rcode(query).map(|rcode| (rcode, Happened::Unanswerable))
+}
+
 /// The code for well-formed queries that no zone can answer.
 #[inline]
-fn unanswerable(query: &Query) -> Option<Rcode> {
+fn unanswerable_rcode(query: &Query) -> Option<Rcode> {
     if query.edns.is_some_and(|edns| edns.version != 0) {
         return Some(Rcode::BadVers);
     }

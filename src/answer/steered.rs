@@ -145,7 +145,7 @@ impl Snapshot {
     }
 }
 
-impl Answering<'_> {
+impl<'a> Answering<'a> {
     /// Answers A or AAAA of a steered name.
     #[inline]
     pub(super) fn put_steered(
@@ -155,7 +155,7 @@ impl Answering<'_> {
         family: Family,
         name: &Qname,
         owner: usize,
-    ) -> Result<Step, Full> {
+    ) -> Result<Step<'a>, Full> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
@@ -163,6 +163,7 @@ impl Answering<'_> {
         let subject = Subject::of(ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
         let selection = match snapshot.decision(plan, located.classified.class, family, key) {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
@@ -170,6 +171,8 @@ impl Answering<'_> {
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
             Decision::Nothing => {
+                // Other clients may be better off: resolvers keep failures too (RFC 9520).
+                self.options.ecs = ecs.map(|ecs| (ecs, scope));
                 self.options.ede =
                     Some((EDE_OTHER, "rhumb: nothing healthy, and nothing else may be served"));
                 return Ok(Step::Done(Rcode::ServFail, Happened::NothingToServe));
@@ -186,7 +189,6 @@ impl Answering<'_> {
         for member in choose(members, plan.answers, key).iter() {
             self.writer.put_record(owner, rtype, ttl, member.rdata())?;
         }
-        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
         self.options.ecs = ecs.map(|ecs| (ecs, scope));
         Ok(Step::Done(Rcode::NoError, self.note_pass(selection, is_degraded)))
     }

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::cli::output::block_on;
 use crate::geo::DatabaseInfo;
 use crate::geo::Place;
 use crate::geo::PlaceMap;
@@ -25,6 +26,7 @@ use crate::geo::parse_source;
 use crate::geo::place::code_text;
 use crate::geo::read_database;
 use crate::geo::write_database;
+use crate::runtime::fetch::fetch;
 
 /// Folder that `lookup` reads if no database is named.
 const DEFAULT_FOLDER: &str = "geodb";
@@ -46,6 +48,14 @@ pub enum GeoCommand {
         /// Print one JSON object a line
         #[arg(long)]
         json: bool,
+    },
+    /// Download a database, check it, and put it in place by rename; a running server takes it up
+    Fetch {
+        /// Where it is, http or https
+        url: String,
+        /// File to replace
+        #[arg(long, short)]
+        output: PathBuf,
     },
     /// Build a database from readable text, one network a line
     Build {
@@ -70,6 +80,7 @@ pub enum GeoCommand {
 pub fn run(command: GeoCommand) -> ExitCode {
     let done = match command {
         GeoCommand::Lookup { addresses, database, json } => lookup(&addresses, database, json),
+        GeoCommand::Fetch { url, output } => fetch_database(&url, &output),
         GeoCommand::Build { source, output, epoch, database_type, description } => {
             let build_epoch = epoch.unwrap_or_else(now);
             build(&source, &output, &WriteInfo { database_type, description, build_epoch })
@@ -218,6 +229,20 @@ fn as_json(answers: &[Answer]) -> String {
     };
     let lines = answers.iter().map(|answer| Value::to_string(&object(answer)) + "\n");
     lines.collect()
+}
+
+fn fetch_database(url: &str, output: &Path) -> Result<String, String> {
+    let done = block_on(fetch(url, output)).map_err(|why| format!("{why}\n"))?;
+    let info =
+        done.map_err(|why| format!("{}: {why}; the file there is as it was\n", output.display()))?;
+    warn_of_foreign_shape(&output.display().to_string(), &info);
+    Ok(format!(
+        "{}: {}, {} networks, {} places\n",
+        output.display(),
+        info.database_type,
+        info.networks,
+        info.places
+    ))
 }
 
 fn build(source: &Path, output: &Path, info: &WriteInfo) -> Result<String, String> {

@@ -158,7 +158,9 @@ fn parse_until(text: &str, now_s: u64) -> Result<Option<u64>, String> {
 /// Who gives the order: the user behind sudo, else the user.
 fn author() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 fn send(server: &ServerOption, command: &Command) -> ExitCode {

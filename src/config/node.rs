@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::config::read::syntax_errors;
@@ -41,7 +42,10 @@ pub fn load_node(file: &SourceFile) -> (Option<Node>, Problems, Files) {
     let mut problems = Problems::default();
     let id = FileId(0);
     let (table, errors) = DeTable::parse_recoverable(&file.text);
-    syntax_errors(id, &errors, &mut problems);
+    if !errors.is_empty() {
+        syntax_errors(id, file, &errors, &mut problems);
+        return (None, problems, Files::new(vec![file.clone()]));
+    }
     let place = Place { file: id, span: 0..0 };
     let mut root = Section::new(id, "", table.get_ref(), place);
     let node = read_node(&mut root, &mut problems);
@@ -86,7 +90,7 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
 }
 
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
-    let texts = value.strings(problems).unwrap_or_default();
+    let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
         problems.error(
             &value.place,
@@ -95,15 +99,25 @@ fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
             "write listen = [\"0.0.0.0:53\"]",
         );
     }
-    let parse = |text: crate::config::problem::At<String>| match text.value.parse() {
-        Ok(address) => Some(address),
+    let parse = |text: At<String>| match text.value.parse() {
+        Ok(address) => Some(At { value: address, place: text.place }),
         Err(_) => {
             let fault = format!("\"{}\" is not an address with a port", text.value);
             problems.error(&text.place, &value.path, fault, "write \"0.0.0.0:53\" or \"[::]:53\"");
             None
         }
     };
-    texts.into_iter().filter_map(parse).collect()
+    let mut addresses: Vec<At<SocketAddr>> = Vec::new();
+    let parsed: Vec<_> = texts.into_iter().filter_map(parse).collect();
+    for address in parsed {
+        if let Some(first) = addresses.iter().find(|first| first.value == address.value) {
+            let fault = format!("{} is named twice", address.value);
+            let also = (first.place.clone(), "first named here");
+            problems.error_with(&address.place, &value.path, fault, "take one out", also);
+        }
+        addresses.push(address);
+    }
+    addresses.into_iter().map(|at| at.value).collect()
 }
 
 fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {

@@ -55,7 +55,10 @@ impl<'t> Section<'t> {
             value,
             taken: false,
         });
-        Self { file, path: path.to_owned(), place, entries: entries.collect(), asked: Vec::new() }
+        let mut entries: Vec<_> = entries.collect();
+        // The parser sorts keys by name; people read them in the order of the file.
+        entries.sort_by_key(|entry| entry.key_place.span.start);
+        Self { file, path: path.to_owned(), place, entries, asked: Vec::new() }
     }
 
     /// The value of a key, if it is there.
@@ -76,15 +79,13 @@ impl<'t> Section<'t> {
     /// Every key with its value: for tables whose keys are the operator's names.
     pub fn take_all(&mut self) -> Vec<(At<String>, Value<'t>)> {
         let (path, file) = (&self.path, self.file);
-        let join =
-            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         self.entries
             .iter_mut()
             .map(|entry| {
                 entry.taken = true;
                 let name = At { value: entry.key.to_owned(), place: entry.key_place.clone() };
                 let value = Value {
-                    path: join(entry.key),
+                    path: dotted(path, entry.key),
                     place: Place { file, span: entry.value.span() },
                     key_place: entry.key_place.clone(),
                     value: entry.value.get_ref(),
@@ -92,6 +93,12 @@ impl<'t> Section<'t> {
                 (name, value)
             })
             .collect()
+    }
+
+    /// Where a key stands that is there, whether or not it has been taken.
+    pub fn find_key(&self, key: &str) -> Option<Place> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        Some(entry.key_place.clone())
     }
 
     /// The value of a key that must be there.
@@ -126,8 +133,30 @@ impl<'t> Section<'t> {
     }
 
     fn key_path(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        dotted(&self.path, key)
     }
+}
+
+/// A key below a path, as TOML writes it: quoted only if it must be.
+pub fn dotted(path: &str, key: &str) -> String {
+    let is_bare = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    let dot = if path.is_empty() { "" } else { "." };
+    match !key.is_empty() && key.bytes().all(is_bare) {
+        true => format!("{path}{dot}{key}"),
+        false => format!("{path}{dot}{key:?}"),
+    }
+}
+
+/// Refuses a word that is none of `words`, and names the nearest.
+pub fn refuse_word(text: &str, what: &str, words: &[&str]) -> Refusal {
+    let near = match closest(text, words) {
+        Some(near) => format!("did you mean \"{near}\"? "),
+        None => String::new(),
+    };
+    let all: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    let (last, others) = all.split_last().expect("there is a word to choose");
+    let remedy = format!("{near}use {} or {last}", others.join(", "));
+    (format!("\"{text}\" is not {what}"), remedy)
 }
 
 /// The word nearest to `word`, if any is near: at most a third of its letters differ.
@@ -145,7 +174,7 @@ impl<'t> Value<'t> {
     pub fn string(&self, problems: &mut Problems) -> Option<At<String>> {
         match self.value.as_str() {
             Some(text) => Some(self.at(text.to_owned())),
-            None => self.wrong("a text in quotes", problems),
+            None => self.wrong("a text in double quotes", problems),
         }
     }
 
@@ -174,7 +203,12 @@ impl<'t> Value<'t> {
     ) -> Option<At<i64>> {
         let Some(number) = self.value.as_integer() else {
             return self.wrong(
-                &format!("a whole number of {} to {}", range.start(), range.end()),
+                &format!(
+                    "a whole number of {} to {}{}",
+                    range.start(),
+                    range.end(),
+                    self.unquoted()
+                ),
                 problems,
             );
         };
@@ -202,8 +236,10 @@ impl<'t> Value<'t> {
             DeValue::Integer(number) => number.as_str(),
             DeValue::Float(number) => number.as_str(),
             _ => {
-                return self
-                    .wrong(&format!("a number of {} to {}", range.start(), range.end()), problems);
+                return self.wrong(
+                    &format!("a number of {} to {}{}", range.start(), range.end(), self.unquoted()),
+                    problems,
+                );
             }
         };
         match text.parse::<f64>().ok().filter(|parsed| range.contains(parsed)) {
@@ -220,7 +256,7 @@ impl<'t> Value<'t> {
     pub fn boolean(&self, problems: &mut Problems) -> Option<At<bool>> {
         match self.value.as_bool() {
             Some(value) => Some(self.at(value)),
-            None => self.wrong("true or false", problems),
+            None => self.wrong(&format!("true or false{}", self.unquoted()), problems),
         }
     }
 
@@ -230,7 +266,15 @@ impl<'t> Value<'t> {
         range: RangeInclusive<Duration>,
         problems: &mut Problems,
     ) -> Option<At<Duration>> {
-        self.parsed(|text| parse_duration(text, &range), problems)
+        match self.value {
+            DeValue::Integer(number) => {
+                let fault = format!("{} has no unit", number.as_str());
+                let remedy = format!("write a text with a unit, as \"{}s\"", number.as_str());
+                problems.error(&self.place, &self.path, fault, remedy);
+                None
+            }
+            _ => self.parsed(|text| parse_duration(text, &range), problems),
+        }
     }
 
     /// A list of texts.
@@ -252,12 +296,17 @@ impl<'t> Value<'t> {
 
     /// A table.
     pub fn section(&self, problems: &mut Problems) -> Option<Section<'t>> {
+        self.section_like("a table", problems)
+    }
+
+    /// A table; `wanted` says what to write if it is none.
+    pub fn section_like(&self, wanted: &str, problems: &mut Problems) -> Option<Section<'t>> {
         match self.value.as_table() {
             // A table's own span may be its first line only; the key is what a caret should show.
             Some(table) => {
                 Some(Section::new(self.place.file, &self.path, table, self.key_place.clone()))
             }
-            None => self.wrong("a table", problems),
+            None => self.wrong(wanted, problems),
         }
     }
 
@@ -268,6 +317,11 @@ impl<'t> Value<'t> {
 
     fn at<T>(&self, value: T) -> At<T> {
         At { value, place: self.place.clone() }
+    }
+
+    /// What to add to a remedy if the value stands in quotes and must not.
+    fn unquoted(&self) -> &'static str {
+        if self.is_string() { ", without quotes" } else { "" }
     }
 
     fn wrong<T>(&self, wanted: &str, problems: &mut Problems) -> Option<T> {
@@ -283,17 +337,28 @@ fn article(noun: &str) -> &'static str {
 
 /// Reads a duration; a bare number is refused, because nobody can tell its unit.
 pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
-    let bounds = || {
-        let (start, end) =
-            (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-        format!("use {start} to {end}")
-    };
     match humantime::parse_duration(text) {
         Ok(duration) if range.contains(&duration) => Ok(duration),
-        Ok(_) => Err((format!("{text} is not allowed"), bounds())),
+        Ok(_) => Err((
+            format!("\"{text}\" is not allowed"),
+            format!("use \"{}\" to \"{}\"", spell(*range.start()), spell(*range.end())),
+        )),
+        Err(_) if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) => {
+            Err((format!("\"{text}\" has no unit"), format!("add one, as in \"{text}s\"")))
+        }
         Err(_) => Err((
             format!("\"{text}\" is not a duration"),
-            "write a number and a unit, as \"10s\"".into(),
+            "write whole numbers with units ms, s, m, h, d or w, as \"10s\" or \"1h 30m\"".into(),
         )),
+    }
+}
+
+/// A duration in the largest unit that it is a whole number of.
+pub fn spell(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+    match units.into_iter().find(|&(unit, _)| millis > 0 && millis.is_multiple_of(unit)) {
+        Some((unit, name)) => format!("{}{name}", millis / unit),
+        None => "0s".to_owned(),
     }
 }

@@ -33,8 +33,25 @@ pub fn line_column(text: &str, offset: usize) -> LineColumn {
 pub fn one_line(files: &Files, problem: &Problem) -> String {
     let file = files.get(problem.place.file);
     let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
-    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
-    format!("{}:{line}:{column}: {key}{}; {}", file.name, problem.fault, problem.remedy)
+    let line = format!("{}:{line}:{column}: {}; {}", file.name, title(problem), problem.remedy);
+    visible(&line)
+}
+
+/// Key and fault.
+fn title(problem: &Problem) -> String {
+    match &*problem.key {
+        "" => problem.fault.clone(),
+        key => format!("{key}: {}", problem.fault),
+    }
+}
+
+/// A text whose control characters are written as escapes: what a file says must not steer a terminal or a log.
+fn visible(text: &str) -> String {
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_default().collect(),
+        false => String::from(character),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// Every problem with its line, a caret and the remedy, as rustc shows errors.
@@ -48,8 +65,7 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
-    let title = format!("{key}{}", problem.fault);
+    let (title, remedy) = (visible(&title(problem)), visible(&problem.remedy));
     let at = |place: &Place| {
         let file = files.get(place.file);
         let end = place.span.end.min(file.text.len());
@@ -58,7 +74,7 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
     let (file, span) = at(&problem.place);
     let primary = Snippet::source(&*file.text)
         .path(&*file.name)
-        .annotation(AnnotationKind::Primary.span(span).label(&problem.remedy));
+        .annotation(AnnotationKind::Primary.span(span).label(&remedy));
     let mut group = level.primary_title(&title).element(primary);
     if let Some((place, label)) = &problem.also {
         let (file, span) = at(place);
@@ -78,6 +94,17 @@ pub struct JsonProblem<'a> {
     key: &'a str,
     fault: &'a str,
     remedy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<JsonPlace<'a>>,
+}
+
+/// Another place that a problem has to do with.
+#[derive(Debug, Serialize)]
+pub struct JsonPlace<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    what: &'a str,
 }
 
 /// Every problem for machines, in order.
@@ -89,8 +116,13 @@ pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonPro
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let Problem { key, fault, remedy, .. } = problem;
-        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy }
+        let Problem { severity: _, place: _, key, fault, remedy, also } = problem;
+        let also = also.as_ref().map(|(place, what)| {
+            let file = files.get(place.file);
+            let LineColumn { line, column } = line_column(&file.text, place.span.start);
+            JsonPlace { file: &file.name, line, column, what }
+        });
+        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy, also }
     };
     problems.iter().map(json).collect()
 }

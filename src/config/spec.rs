@@ -31,6 +31,23 @@ pub struct FileSpec {
     pub policies: Vec<PolicySpec>,
     /// `[name.*]`
     pub names: Vec<NameSpec>,
+    /// What stands in it and could not be read.
+    pub broken: Broken,
+}
+
+/// What could not be read: asking for it is no second mistake.
+#[derive(Clone, Debug, Default)]
+pub struct Broken {
+    /// The file's syntax: nobody knows what else it holds.
+    pub syntax: bool,
+    /// `[zone]`, or the SOA of a master file.
+    pub zone: bool,
+    /// `[site.*]`
+    pub sites: Vec<At<String>>,
+    /// `[check.*]`
+    pub checks: Vec<At<String>>,
+    /// `[policy.*]`
+    pub policies: Vec<At<String>>,
 }
 
 /// A zone, from `[zone]` or from a master file.
@@ -43,13 +60,15 @@ pub struct ZoneSpec {
     /// How its SOA and NS come about.
     pub authority: Authority,
     /// TTL of steered answers.
-    pub steered_ttl: u32,
+    pub steered_ttl: At<u32>,
     /// TTL of static records.
     pub record_ttl: u32,
     /// A master file with more records, as named.
     pub records: Option<At<String>>,
     /// Records of a master file that is the whole zone.
     pub entries: Vec<Entry>,
+    /// Whether every record of that file could be read.
+    pub is_whole: bool,
 }
 
 /// How a zone's SOA and NS come about.
@@ -216,7 +235,7 @@ pub struct SteerSpec {
     /// Whether families choose together.
     pub dual_stack: DualStack,
     /// Seconds; the zone's when absent.
-    pub ttl: Option<u32>,
+    pub ttl: Option<At<u32>>,
 }
 
 /// `on_all_down`
@@ -239,4 +258,6 @@ pub struct PlacedRecord {
     pub record: crate::model::Record,
     /// Where it stands.
     pub place: Place,
+    /// The key it stands under; empty in a master file.
+    pub key: String,
 }

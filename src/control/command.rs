@@ -153,13 +153,14 @@ impl Controller {
         if order.until.is_some_and(|until| until <= now.unix) {
             return Err("the end of the order has passed already".into());
         }
-        if order.admin == Admin::Drained && !force {
-            if let Some(name) = self.left_without(&scope) {
-                return Err(format!(
-                    "this drains the last endpoint that {name} can answer with; \
+        if order.admin == Admin::Drained
+            && !force
+            && let Some(name) = self.left_without(&scope)
+        {
+            return Err(format!(
+                "this drains the last endpoint that {name} can answer with; \
                      drain with --force to answer SERVFAIL from then on"
-                ));
-            }
+            ));
         }
         let pools = self.pools_in(&scope);
         self.change(&pools, |controller| {

@@ -120,10 +120,10 @@ impl Job {
     }
 
     fn places(&self) -> Result<Arc<PlaceMap>, Rejection> {
-        if let Some((known, places)) = &self.geo.known {
-            if *known == self.geo.digest {
-                return Ok(Arc::clone(places));
-            }
+        if let Some((known, places)) = &self.geo.known
+            && *known == self.geo.digest
+        {
+            return Ok(Arc::clone(places));
         }
         let read = |(name, octets): &(Box<str>, Arc<[u8]>)| {
             read_database(name, octets)

@@ -63,7 +63,7 @@ impl Bias {
 pub struct WeightedTarget {
     /// What is chosen.
     pub target: Target,
-    /// Share against its siblings, 1 to 65535.
+    /// Share against its siblings; a target of weight 0 is never the first choice.
     pub weight: u16,
     /// Whether it takes the clients of siblings that fail.
     pub spill: bool,
@@ -115,7 +115,7 @@ pub enum KeySource {
 pub enum AllDown {
     /// All enabled members of the first pool.
     FailOpen,
-    /// All enabled members of this pool.
+    /// This pool: its healthy members, or all enabled ones if none is.
     Pool(PoolId),
     /// The members that were healthy last.
     LastGood,

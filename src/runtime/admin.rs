@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,14 +12,44 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 use crate::runtime::metrics::Metrics;
 
 /// What OpenMetrics text is served as.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// A listener that outlives a restart of what serves on it.
+struct Shared(Arc<TcpListener>);
+
+impl axum::serve::Listener for Shared {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.0.accept().await {
+                Ok(accepted) => return accepted,
+                // Out of descriptors, most likely: trying again at once fails too.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// Serves the pages until dropped.
+pub async fn serve(listener: Arc<TcpListener>, metrics: Arc<Metrics>) {
+    if let Err(why) = axum::serve(Shared(listener), router(metrics)).await {
+        tracing::error!(%why, "metrics and health pages failed");
+    }
+}
+
 /// The pages.
-pub fn router(metrics: Arc<Metrics>) -> Router {
+fn router(metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))

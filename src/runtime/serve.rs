@@ -150,19 +150,15 @@ impl Server {
         }
         let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = pages {
-            let (router, stopped) = (admin::router(Arc::clone(&metrics)), stop.clone());
-            tasks.spawn(async move {
-                let serving =
-                    axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
-                if let Err(why) = serving.await {
-                    tracing::error!(%why, "metrics and health pages are gone");
-                }
-            });
+            let (listener, metrics) = (Arc::new(listener), Arc::clone(&metrics));
+            supervisor
+                .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
         }
         let tcp = tcp.serve(answerer.clone(), TcpLimits::default())?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
-        tasks.spawn(tcp.run(stop.clone()));
+        let restarts = Arc::clone(&metrics);
+        tasks.spawn(tcp.run(stop.clone(), move |task| restarts.count_restart(task)));
         Ok(Self { udp, admin, socket: options.socket, commands, metrics, stop, tasks })
     }
 

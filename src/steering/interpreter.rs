@@ -86,7 +86,7 @@ enum Line {
 pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     let mut steps = Vec::new();
     let mut lines = Vec::new();
-    situation.expand(steer.target, false, &mut lines);
+    let mut is_open = situation.expand(steer.target, false, &mut lines);
     let has_family = |lines: &[Line]| {
         lines
             .iter()
@@ -103,12 +103,12 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
-        situation.expand(steer.target, true, &mut lines);
+        is_open = situation.expand(steer.target, true, &mut lines);
     }
     let chosen = situation
         .pass_1(steer, &lines, &mut steps)
         .or_else(|| situation.pass_2(steer, &lines, &mut steps))
-        .or_else(|| situation.pass_3(steer, &lines, &mut steps));
+        .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
     let Some((pool, pass)) = chosen else {
         return Interpretation { result: Meaning::Nothing, steps };
     };
@@ -203,26 +203,28 @@ impl Situation<'_> {
     fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
         let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
         let Some(location) = self.location else { return kind.targets() };
-        let mut ranked: Vec<_> = targets
+        let mut ranked: Vec<(u64, usize)> = targets
             .iter()
-            .map(|&(target, bias)| {
+            .enumerate()
+            .map(|(place, &(target, bias))| {
                 let nearest = pools_below(self.model, target)
                     .into_iter()
                     .filter_map(|pool| self.model.pools[pool.index()].site)
                     .map(|site| distance::metres(location, self.model.sites[site.index()].location))
                     .min();
-                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), target)
+                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), place)
             })
             .collect();
-        ranked.sort_by_key(|&(distance, _)| distance);
-        let mut order: Vec<Target> =
-            ranked.iter().take(NEAREST_DEPTH).map(|&(_, target)| target).collect();
-        for &(target, _) in targets {
-            if !order.contains(&target) {
-                order.push(target);
+        ranked.sort_unstable();
+        // Places, not targets: one that is named twice is a candidate twice.
+        let mut order: Vec<usize> =
+            ranked.iter().take(NEAREST_DEPTH).map(|&(_, place)| place).collect();
+        for place in 0..targets.len() {
+            if !order.contains(&place) {
+                order.push(place);
             }
         }
-        order
+        order.into_iter().map(|place| targets[place].0).collect()
     }
 
     /// The first pool where every family that counts keeps `min_healthy`.
@@ -307,34 +309,50 @@ impl Situation<'_> {
         best.map(|(pool, _)| (pool, Pass::BestShare))
     }
 
-    /// What `on_all_down` says.
+    /// What `on_all_down` says, inside the fence if one ended the list.
     fn pass_3(
         &self,
         steer: &Steer,
         lines: &[Line],
+        is_open: bool,
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
         let special = match steer.on_all_down {
             AllDown::ServFail => return None,
             AllDown::FailOpen => None,
-            AllDown::Pool(pool) => (!self.count(pool, self.family).enabled.is_empty())
-                .then_some((pool, Pass::NamedPool)),
+            AllDown::Pool(pool) => {
+                let is_candidate =
+                    lines.iter().any(|line| matches!(line, Line::Pool(other) if *other == pool));
+                let has_members = !self.count(pool, self.family).enabled.is_empty();
+                (has_members && (is_open || is_candidate)).then_some((pool, Pass::NamedPool))
+            }
             AllDown::LastGood => {
                 let mut best: Option<(PoolId, u64)> = None;
                 for line in lines {
                     match *line {
                         Line::Remark(step) => steps.push(step),
-                        Line::Pool(pool) => match self.last_good(pool) {
-                            Some((stamp, _)) if best.is_none_or(|(_, other)| stamp > other) => {
-                                best = Some((pool, stamp));
-                            }
-                            Some(_) => {}
-                            None => steps.push(Step::PassedOver {
-                                pass: Pass::LastGood,
-                                pool,
-                                reason: Reason::NothingRemembered,
-                            }),
-                        },
+                        Line::Pool(pool) => {
+                            let families = match steer.dual_stack {
+                                DualStack::Joint => Family::BOTH.to_vec(),
+                                DualStack::Independent => vec![self.family],
+                            };
+                            let stamps = families.into_iter().filter_map(|family| {
+                                self.last_good(pool, family).map(|(stamp, _)| stamp)
+                            });
+                            let reason = match stamps.max() {
+                                None => Reason::NothingRemembered,
+                                Some(_) if self.count(pool, self.family).enabled.is_empty() => {
+                                    Reason::NoEnabledMember
+                                }
+                                Some(stamp) => {
+                                    if best.is_none_or(|(_, other)| stamp > other) {
+                                        best = Some((pool, stamp));
+                                    }
+                                    continue;
+                                }
+                            };
+                            steps.push(Step::PassedOver { pass: Pass::LastGood, pool, reason });
+                        }
                     }
                 }
                 best.map(|(pool, _)| (pool, Pass::LastGood))
@@ -421,7 +439,9 @@ impl Situation<'_> {
             && count.healthy_weight() * 100 < count.enabled_weight() * panic_below;
         let set = match pass {
             Pass::FailOpen => count.enabled,
-            Pass::LastGood => self.last_good(pool).map_or(count.enabled, |(_, members)| members),
+            Pass::LastGood => {
+                self.last_good(pool, self.family).map_or(count.enabled, |(_, members)| members)
+            }
             Pass::Qualified | Pass::BestShare | Pass::NamedPool if panic => count.enabled,
             Pass::Qualified | Pass::BestShare | Pass::NamedPool if count.healthy.is_empty() => {
                 count.enabled
@@ -438,14 +458,18 @@ impl Situation<'_> {
     }
 
     /// Who was healthy last and may still be served, and when that was.
-    fn last_good(&self, pool: PoolId) -> Option<(u64, Vec<(EndpointId, u16)>)> {
-        let remembered = self.remembered[pool.index()][self.family.index()].as_ref()?;
-        let mut members = self.count(pool, self.family).enabled;
+    fn last_good(&self, pool: PoolId, family: Family) -> Option<(u64, Vec<(EndpointId, u16)>)> {
+        let remembered = self.remembered[pool.index()][family.index()].as_ref()?;
+        let mut members = self.count(pool, family).enabled;
         members.retain(|(id, _)| remembered.endpoints.contains(id));
         if members.is_empty() {
             // A standby had taken over, and was the last.
             let states = &self.states[pool.index()];
-            let kept = |id: &&EndpointId| states[id.index()].admin != Admin::Drained;
+            let endpoints = &self.model.pools[pool.index()].endpoints;
+            let kept = |id: &&EndpointId| {
+                states[id.index()].admin != Admin::Drained
+                    && endpoints[id.index()].address(family).is_some()
+            };
             members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
         }
         (!members.is_empty()).then_some((remembered.stamp, members))

@@ -26,7 +26,7 @@ pub enum Pass {
     BestShare,
     /// Pass 3: no member is healthy; all enabled members of the first pool.
     FailOpen,
-    /// Pass 3: the pool that `on_all_down` names.
+    /// Pass 3: the pool that `on_all_down` names, unless a fence keeps the client from it.
     NamedPool,
     /// Pass 3: who was healthy last.
     LastGood,
@@ -51,6 +51,7 @@ impl Selection {
             Pass::NamedPool if !plan.serving.is_empty() => &plan.serving,
             // Joint choice may land on a pool whose other family is the healthy one.
             Pass::Qualified | Pass::BestShare | Pass::NamedPool | Pass::FailOpen => &plan.enabled,
+            // Joint choice may land on a pool that is remembered for its other family.
             Pass::LastGood => plan.last_good.as_ref().map_or(&plan.enabled, |last| &last.members),
         }
     }
@@ -171,7 +172,8 @@ impl Passes<'_> {
             AllDown::FailOpen => None,
             AllDown::Pool(pool) => {
                 let has_members = !self.plan(pool).family(self.family).enabled.is_empty();
-                has_members.then_some((pool, Pass::NamedPool))
+                (has_members && !self.tree.fences_off(pool, self.key, reach))
+                    .then_some((pool, Pass::NamedPool))
             }
             AllDown::LastGood => self.last_good(reach, trace).map(|pool| (pool, Pass::LastGood)),
         };
@@ -231,17 +233,25 @@ impl Passes<'_> {
     fn last_good(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
         let mut best: Option<(PoolId, u64)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
-            let remembered = self.plan(pool).family(self.family).last_good.as_ref();
-            match remembered.filter(|last| !last.members.is_empty()) {
-                Some(last) if best.is_none_or(|(_, stamp)| last.stamp > stamp) => {
-                    best = Some((pool, last.stamp))
+            let plan = self.plan(pool);
+            let stamp = match self.terms.dual_stack {
+                DualStack::Joint => plan.joint_stamp(),
+                DualStack::Independent => plan.family(self.family).stamp(),
+            };
+            let reason = match stamp {
+                None => Some(Reason::NothingRemembered),
+                Some(_) if plan.family(self.family).enabled.is_empty() => {
+                    Some(Reason::NoEnabledMember)
                 }
-                Some(_) => {}
-                None => trace(Step::PassedOver {
-                    pass: Pass::LastGood,
-                    pool,
-                    reason: Reason::NothingRemembered,
-                }),
+                Some(stamp) => {
+                    if best.is_none_or(|(_, other)| stamp > other) {
+                        best = Some((pool, stamp));
+                    }
+                    None
+                }
+            };
+            if let Some(reason) = reason {
+                trace(Step::PassedOver { pass: Pass::LastGood, pool, reason });
             }
             ControlFlow::<()>::Continue(())
         });

@@ -62,7 +62,7 @@ pub struct FamilyPlan {
     pub serving: Box<[Member]>,
     /// All enabled members: who is served when all are down.
     pub enabled: Box<[Member]>,
-    /// Who was healthy last, if now nobody is.
+    /// Who was healthy last, if now nobody is and any of them is still enabled.
     pub last_good: Option<LastGood>,
 }
 
@@ -171,9 +171,19 @@ impl PoolPlan {
     pub fn joint_held_share(&self) -> Share {
         self.families[0].held_share.plus(self.families[1].held_share)
     }
+
+    /// When either family was healthy last.
+    pub fn joint_stamp(&self) -> Option<u64> {
+        self.families.iter().filter_map(FamilyPlan::stamp).max()
+    }
 }
 
 impl FamilyPlan {
+    /// When it was healthy last.
+    pub fn stamp(&self) -> Option<u64> {
+        self.last_good.as_ref().map(|last| last.stamp)
+    }
+
     fn new(
         pool: &Pool,
         states: &[MemberState],
@@ -194,6 +204,7 @@ impl FamilyPlan {
             stamp: remembered.stamp,
             members: members_remembered(&candidates, remembered),
         });
+        let last_good = last_good.filter(|last| !last.members.is_empty());
         Self {
             configured: pool.has_family(family),
             standing: standing(pool.min_healthy, &candidates, share),

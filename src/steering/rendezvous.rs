@@ -158,8 +158,8 @@ fn negative_log2(hash: u64) -> u64 {
     let index = (mantissa >> (64 - TABLE_BITS)) as usize;
     let within = mantissa << TABLE_BITS >> 34; // 30 bits
     let (low, high) = (LOG2[index], LOG2[index + 1]);
-    let log = low + ((high - low) * within >> 30);
-    ((u64::from(zeros) + 1 << FRACTION_BITS) - log).max(1)
+    let log = low + (((high - low) * within) >> 30);
+    (((u64::from(zeros) + 1) << FRACTION_BITS) - log).max(1)
 }
 
 /// Fills [`LOG2`] by squaring: each squaring of the mantissa gives one bit of its logarithm.
@@ -171,7 +171,7 @@ const fn log2_table() -> [u64; (1 << TABLE_BITS) + 1] {
         let mut log = 0u64;
         let mut bit = 0;
         while bit < FRACTION_BITS {
-            x = x * x >> 62;
+            x = (x * x) >> 62;
             log <<= 1;
             if x >= 1 << 63 {
                 log |= 1;

@@ -8,6 +8,7 @@ use crate::model::Target;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
+use crate::steering::trace::NoTrace;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
 
@@ -81,6 +82,14 @@ impl Tree {
             ControlFlow::Break(End::Broken(value)) => Some(value),
             ControlFlow::Break(End::Fenced) | ControlFlow::Continue(()) => None,
         }
+    }
+
+    /// Whether a fence ends this client's list before `pool` comes.
+    pub fn fences_off(&self, pool: PoolId, key: ClientKey, reach: Reach) -> bool {
+        let end = self.step(key, reach, &mut NoTrace, &mut |candidate, _| {
+            if candidate == pool { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        matches!(end, ControlFlow::Break(End::Fenced))
     }
 
     fn step<B>(

@@ -124,7 +124,9 @@ fn has_bits_beyond(prefix: &[u8], prefix_len: u8) -> bool {
 }
 
 /// Reads the body of an OPT record: `class` is the size, `ttl` holds version and flags (RFC 6891 section 6.1.3).
-pub fn parse_opt(class: u16, ttl: [u8; 4], mut options: &[u8]) -> Result<Edns, BadOption> {
+///
+/// What the fixed part says is there even if an option is malformed: the reply needs it.
+pub fn parse_opt(class: u16, ttl: [u8; 4], options: &[u8]) -> (Edns, Result<(), BadOption>) {
     let mut edns = Edns {
         udp_size: class,
         version: ttl[1],
@@ -132,24 +134,35 @@ pub fn parse_opt(class: u16, ttl: [u8; 4], mut options: &[u8]) -> Result<Edns, B
         nsid: false,
         ecs: None,
     };
-    while !options.is_empty() {
-        let (Some(option), Some(len)) = (read_u16(options, 0), read_u16(options, 2)) else {
-            return Err(BadOption);
-        };
-        let end = 4 + usize::from(len);
-        let data = options.get(4..end).ok_or(BadOption)?;
-        // Options of other versions have other meanings: BADVERS comes before their faults.
-        if edns.version == 0 {
+    // Another version may lay its octets out otherwise: BADVERS comes before their faults (RFC 6891 section 6.1.3).
+    if edns.version != 0 {
+        return (edns, Ok(()));
+    }
+    let read = edns.read_options(options);
+    if read.is_err() {
+        edns.ecs = None;
+    }
+    (edns, read)
+}
+
+impl Edns {
+    fn read_options(&mut self, mut options: &[u8]) -> Result<(), BadOption> {
+        while !options.is_empty() {
+            let (Some(option), Some(len)) = (read_u16(options, 0), read_u16(options, 2)) else {
+                return Err(BadOption);
+            };
+            let end = 4 + usize::from(len);
+            let data = options.get(4..end).ok_or(BadOption)?;
             match option {
-                code::NSID => edns.nsid = true,
-                code::ECS if edns.ecs.is_some() => return Err(BadOption),
-                code::ECS => edns.ecs = Some(Ecs::parse(data)?),
+                code::NSID => self.nsid = true,
+                code::ECS if self.ecs.is_some() => return Err(BadOption),
+                code::ECS => self.ecs = Some(Ecs::parse(data)?),
                 _ => {}
             }
+            options = &options[end..];
         }
-        options = &options[end..];
+        Ok(())
     }
-    Ok(edns)
 }
 
 #[cfg(test)]
@@ -180,5 +193,13 @@ mod tests {
         ] {
             assert_eq!(Ecs::parse(bad), Err(BadOption), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn reads_no_options_of_versions_it_does_not_know() {
+        let cut = [0, 8, 0, 200];
+        assert_eq!(parse_opt(1232, [0, 0, 0, 0], &cut).1, Err(BadOption));
+        let (edns, options) = parse_opt(1232, [0, 1, 0, 0], &cut);
+        assert_eq!((edns.version, options), (1, Ok(())));
     }
 }

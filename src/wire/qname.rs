@@ -15,13 +15,23 @@ pub struct Qname {
 }
 
 impl Qname {
-    /// Reads the uncompressed name at the start of `octets`; `None` if it is none, or has a compression pointer.
-    ///
-    /// Returns the name; [`Qname::wire_len`] tells how many octets it took.
+    /// The root, to be filled by [`Qname::read`].
     #[inline]
+    pub fn blank() -> Self {
+        Self { octets: [0; 255], len: 1, label_count: 0, starts: [0; LABELS_MAX] }
+    }
+
+    /// Reads the uncompressed name at the start of `octets`; `None` if it is none, or has a compression pointer.
     pub fn parse(octets: &[u8]) -> Option<Self> {
-        let mut name = Self { octets: [0; 255], len: 0, label_count: 0, starts: [0; LABELS_MAX] };
+        let mut name = Self::blank();
+        name.read(octets).map(|()| name)
+    }
+
+    /// As [`Qname::parse`], into a blank name; [`Qname::wire_len`] tells how many octets it took.
+    #[inline]
+    pub fn read(&mut self, octets: &[u8]) -> Option<()> {
         let mut at = 0usize;
+        let mut label_count = 0u8;
         loop {
             let len = usize::from(*octets.get(at)?);
             if len == 0 {
@@ -31,16 +41,17 @@ impl Qname {
             if len > 63 || at + 1 + len > 254 {
                 return None;
             }
-            name.starts[usize::from(name.label_count)] = at as u8;
-            name.label_count += 1;
+            self.starts[usize::from(label_count)] = at as u8;
+            label_count += 1;
             at += 1 + len;
         }
         let source = octets.get(..=at)?;
-        for (to, from) in name.octets[..=at].iter_mut().zip(source) {
+        for (to, from) in self.octets[..=at].iter_mut().zip(source) {
             *to = from.to_ascii_lowercase(); // a label's length is below 64 and stays as it is
         }
-        name.len = (at + 1) as u8;
-        Some(name)
+        self.label_count = label_count;
+        self.len = (at + 1) as u8;
+        Some(())
     }
 
     /// Wire octets, root octet included.

@@ -26,6 +26,9 @@ pub struct Query {
     pub tsig: bool,
     /// Octets of header and question: where the reply's records begin.
     pub question_end: usize,
+    /// What is wrong after the question; the reply still repeats the question, and has an OPT record if
+    /// one was read (RFC 6891 section 6.1.1).
+    pub fault: Option<Fault>,
 }
 
 /// Why a packet is not a query we can answer.
@@ -61,11 +64,31 @@ impl Fault {
 }
 
 impl Query {
-    /// Reads a packet.
+    /// A query of nothing, to be filled by [`Query::read`].
+    #[inline]
+    pub fn blank() -> Self {
+        Self {
+            qname: Qname::blank(),
+            qtype: RecordType(0),
+            qclass: 0,
+            edns: None,
+            tsig: false,
+            question_end: HEADER_LEN,
+            fault: None,
+        }
+    }
+
+    /// Reads a packet. `Err` if no question can be read: what is wrong behind it is in [`Query::fault`].
+    pub fn parse(packet: &[u8]) -> Result<Self, Fault> {
+        let mut query = Self::blank();
+        query.read(packet).map(|()| query)
+    }
+
+    /// Reads a packet into a blank query, which saves moving its 400 octets about.
     ///
     /// Takes IXFR's SOA in the authority section (RFC 1995 section 3); any other record there is a fault.
     #[inline]
-    pub fn parse(packet: &[u8]) -> Result<Self, Fault> {
+    pub fn read(&mut self, packet: &[u8]) -> Result<(), Fault> {
         let header: &[u8; HEADER_LEN] = packet.first_chunk().ok_or(Fault::TooShort)?;
         if header[2] & bits::QR != 0 {
             return Err(Fault::NotAQuery);
@@ -76,58 +99,74 @@ impl Query {
         if header[4..6] != [0, 1] {
             return Err(Fault::BadQuestion);
         }
-        let qname = Qname::parse(&packet[HEADER_LEN..]).ok_or(Fault::BadQuestion)?;
-        let name_end = HEADER_LEN + qname.wire_len();
+        self.qname.read(&packet[HEADER_LEN..]).ok_or(Fault::BadQuestion)?;
+        let name_end = HEADER_LEN + self.qname.wire_len();
         let fixed: &[u8; 4] =
             packet.get(name_end..).and_then(|rest| rest.first_chunk()).ok_or(Fault::BadQuestion)?;
-        let qtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
-        let qclass = u16::from_be_bytes([fixed[2], fixed[3]]);
-        let question_end = name_end + 4;
-        let mut query = Self { qname, qtype, qclass, edns: None, tsig: false, question_end };
-        if header[6..10] == [0; 4] && header[10..12] == [0; 2] {
-            return if packet.len() == question_end {
-                Ok(query)
-            } else {
-                Err(Fault::BadAdditional)
-            };
+        self.qtype = RecordType(u16::from_be_bytes([fixed[0], fixed[1]]));
+        self.qclass = u16::from_be_bytes([fixed[2], fixed[3]]);
+        self.question_end = name_end + 4;
+        if header[6..12] == [0; 6] {
+            self.fault = (packet.len() != self.question_end).then_some(Fault::BadAdditional);
+        } else {
+            self.parse_records(header, packet);
         }
-        query.parse_records(header, packet)?;
-        Ok(query)
+        Ok(())
     }
 
-    /// Reads what follows the question.
-    fn parse_records(&mut self, header: &[u8; HEADER_LEN], packet: &[u8]) -> Result<(), Fault> {
+    /// Reads what follows the question. The first fault counts, but reading goes on: the reply needs to know
+    /// of an OPT record.
+    fn parse_records(&mut self, header: &[u8; HEADER_LEN], packet: &[u8]) {
+        let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let (answers, authorities, additionals) = (count(6), count(8), count(10));
         let mut at = self.question_end;
-        let authority_count = u16::from_be_bytes([header[8], header[9]]);
-        if header[6..8] != [0, 0] || authority_count > 1 {
-            return Err(Fault::UnexpectedRecords);
+        let mut soas_left = usize::from(self.qtype == RecordType::IXFR);
+        if answers > 0 {
+            self.note(Fault::UnexpectedRecords);
         }
-        if authority_count == 1 {
-            if self.qtype != RecordType::IXFR {
-                return Err(Fault::UnexpectedRecords);
-            }
-            let soa = RawRecord::parse(packet, at).ok_or(Fault::BadAdditional)?;
-            at = soa.end;
-        }
-        let additional_count = u16::from_be_bytes([header[10], header[11]]);
-        for position in 1..=additional_count {
-            let record = RawRecord::parse(packet, at).ok_or(Fault::BadAdditional)?;
+        for _ in 0..u32::from(answers) + u32::from(authorities) {
+            let Some(record) = RawRecord::parse(packet, at) else {
+                return self.note(Fault::BadAdditional);
+            };
             at = record.end;
             match record.rtype {
-                RecordType::OPT => {
-                    if self.edns.is_some() || !record.owner_is_root {
-                        return Err(Fault::BadOpt);
-                    }
-                    let edns = parse_opt(record.class, record.ttl, record.rdata);
-                    self.edns = Some(edns.map_err(|_| Fault::BadOpt)?);
-                }
+                RecordType::SOA if soas_left > 0 => soas_left -= 1,
+                _ => self.note(Fault::UnexpectedRecords),
+            }
+        }
+        for position in 1..=additionals {
+            let Some(record) = RawRecord::parse(packet, at) else {
+                return self.note(Fault::BadAdditional);
+            };
+            at = record.end;
+            match record.rtype {
+                RecordType::OPT => self.take_opt(&record),
                 // RFC 8945 section 5.1: anywhere but last it is an error.
-                RecordType::TSIG if position == additional_count => self.tsig = true,
-                RecordType::TSIG => return Err(Fault::BadAdditional),
+                RecordType::TSIG if position == additionals => self.tsig = true,
+                RecordType::TSIG => self.note(Fault::BadAdditional),
                 _ => {}
             }
         }
-        if at == packet.len() { Ok(()) } else { Err(Fault::BadAdditional) }
+        if at != packet.len() {
+            self.note(Fault::BadAdditional);
+        }
+    }
+
+    /// Reads an OPT record. There is at most one, and the root owns it (RFC 6891 sections 6.1.1 and 6.1.2).
+    fn take_opt(&mut self, record: &RawRecord<'_>) {
+        if self.edns.is_some() || !record.owner_is_root {
+            self.note(Fault::BadOpt);
+        }
+        let (edns, options) = parse_opt(record.class, record.ttl, record.rdata);
+        if options.is_err() {
+            self.note(Fault::BadOpt);
+        }
+        self.edns.get_or_insert(edns);
+    }
+
+    /// Keeps the first fault.
+    fn note(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
     }
 }
 
@@ -159,14 +198,61 @@ impl<'a> RawRecord<'a> {
     }
 }
 
-/// Where the name at `at` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
-fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
+/// Where the name at `start` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
+fn skip_name(packet: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
     loop {
         match *packet.get(at)? {
             0 => return Some(at + 1),
-            len @ 1..=63 => at += 1 + usize::from(len),
+            // 254: as in a question's name, the root octet still has to fit.
+            len @ 1..=63 if at + 1 + usize::from(len) - start <= 254 => at += 1 + usize::from(len),
+            1..=63 => return None,
             192..=255 => return packet.get(at + 1).map(|_| at + 2),
             64..=191 => return None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A query for `a.` of type `qtype`, with these counts and this rest.
+    fn parsed(qtype: u8, counts: [u8; 3], rest: &[u8]) -> Query {
+        let [an, ns, ar] = counts;
+        let question = [0, 7, 0, 0, 0, 1, 0, an, 0, ns, 0, ar, 1, b'a', 0, 0, qtype, 0, 1];
+        Query::parse(&[&question, rest].concat()).unwrap()
+    }
+
+    #[test]
+    fn an_opt_record_is_known_of_whatever_is_wrong_around_it() {
+        const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+        const ADDRESS: [u8; 15] = [0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1];
+        const BAD_ECS: [u8; 19] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 8, 0, 8, 0, 4, 0, 3, 0, 0];
+        for (counts, rest, fault) in [
+            ([0, 0, 1], [OPT, OPT].concat(), Fault::BadAdditional),
+            ([0, 0, 2], [OPT, OPT].concat(), Fault::BadOpt),
+            ([0, 0, 1], BAD_ECS.to_vec(), Fault::BadOpt),
+            ([1, 0, 1], [&ADDRESS[..], &OPT].concat(), Fault::UnexpectedRecords),
+            ([0, 1, 1], [&ADDRESS[..], &OPT].concat(), Fault::UnexpectedRecords),
+            ([0, 0, 2], OPT.to_vec(), Fault::BadAdditional),
+        ] {
+            let query = parsed(1, counts, &rest);
+            assert_eq!(query.fault, Some(fault), "{counts:?} {rest:?}");
+            assert_eq!(query.edns.map(|edns| edns.udp_size), Some(1232), "{counts:?} {rest:?}");
+        }
+        assert_eq!(parsed(1, [0, 0, 1], &OPT).fault, None);
+    }
+
+    #[test]
+    fn only_ixfr_brings_a_record_and_it_is_an_soa() {
+        const SOA: [u8; 11] = [0, 0, 6, 0, 1, 0, 0, 0, 0, 0, 0];
+        const NS: [u8; 12] = [0, 0, 2, 0, 1, 0, 0, 0, 0, 0, 1, 0];
+        let unexpected = Some(Fault::UnexpectedRecords);
+        assert_eq!(parsed(251, [0, 1, 0], &SOA).fault, None);
+        assert_eq!(parsed(251, [0, 1, 0], &NS).fault, unexpected);
+        assert_eq!(parsed(251, [0, 2, 0], &[SOA, SOA].concat()).fault, unexpected);
+        assert_eq!(parsed(251, [1, 0, 0], &SOA).fault, unexpected);
+        assert_eq!(parsed(252, [0, 1, 0], &SOA).fault, unexpected);
     }
 }

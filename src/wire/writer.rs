@@ -250,13 +250,13 @@ impl<'a> Writer<'a> {
             self.append(&(nsid.len() as u16).to_be_bytes());
             self.append(nsid);
         }
-        if let Some((info, text)) = options.ede {
-            if self.at + 6 + text.len() <= self.end {
-                self.append(&code::EDE.to_be_bytes());
-                self.append(&(2 + text.len() as u16).to_be_bytes());
-                self.append(&info.to_be_bytes());
-                self.append(text.as_bytes());
-            }
+        if let Some((info, text)) = options.ede
+            && self.at + 6 + text.len() <= self.end
+        {
+            self.append(&code::EDE.to_be_bytes());
+            self.append(&(2 + text.len() as u16).to_be_bytes());
+            self.append(&info.to_be_bytes());
+            self.append(text.as_bytes());
         }
         let len = (self.at - start - OPT_LEN) as u16;
         self.frame[start + 9..start + 11].copy_from_slice(&len.to_be_bytes());

@@ -62,10 +62,10 @@ impl Zone {
     /// What a name that exists has.
     #[inline]
     fn data(&self, node: &Node, qtype: RecordType) -> Found<'_> {
-        if let Some(steer) = node.steer {
-            if qtype == RecordType::A || qtype == RecordType::AAAA {
-                return Found::Steered(steer);
-            }
+        if let Some(steer) = node.steer
+            && (qtype == RecordType::A || qtype == RecordType::AAAA)
+        {
+            return Found::Steered(steer);
         }
         if let Some(rrset) = self.find_rrset(node, qtype) {
             return Found::Records(rrset);

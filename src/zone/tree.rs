@@ -274,10 +274,10 @@ fn find_cut(zone: &Zone, name: &Name) -> Option<u32> {
     let mut at = Some(name.clone());
     while let Some(name) = at.filter(|name| name != &zone.apex) {
         let hash = NameHash::of(&Qname::from(&name));
-        if let Some((position, node)) = zone.find_node(hash, name.as_wire()) {
-            if zone.find_rrset(node, RecordType::NS).is_some() {
-                cut = Some(position);
-            }
+        if let Some((position, node)) = zone.find_node(hash, name.as_wire())
+            && zone.find_rrset(node, RecordType::NS).is_some()
+        {
+            cut = Some(position);
         }
         at = name.parent();
     }

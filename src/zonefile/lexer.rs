@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::zonefile::Fault;
 
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// One word of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -26,16 +29,54 @@ pub struct Line {
 
 /// Splits a text into entries; a line with a fault is left out.
 pub fn lines(text: &str) -> (Vec<Line>, Vec<Fault>) {
-    let mut lexer = Lexer { text: text.as_bytes(), at: 0, lines: Vec::new(), faults: Vec::new() };
+    let lexer = lex(text);
+    (lexer.lines, lexer.faults)
+}
+
+/// The words of one record's data, where neither a comment nor a second line can be meant.
+pub fn words(text: &str) -> Result<Vec<Word>, Fault> {
+    let mut lexer = lex(text);
+    if !lexer.faults.is_empty() {
+        return Err(lexer.faults.swap_remove(0));
+    }
+    if let Some(at) = lexer.first_comment {
+        return Err(Fault {
+            span: at..text.len(),
+            message: "all after this semicolon would be a comment".into(),
+            remedy: "put quotes around the text, as in '\"v=DKIM1; k=rsa\"'".into(),
+        });
+    }
+    if let Some(word) = lexer.lines.get(1).and_then(|line| line.words.first()) {
+        return Err(Fault {
+            span: word.span.clone(),
+            message: "a second line in one record".into(),
+            remedy: "write one text for each record".into(),
+        });
+    }
+    Ok(lexer.lines.pop().map(|line| line.words).unwrap_or_default())
+}
+
+fn lex(text: &str) -> Lexer<'_> {
+    let mut lexer = Lexer {
+        text: text.as_bytes(),
+        at: 0,
+        first_comment: None,
+        lines: Vec::new(),
+        faults: Vec::new(),
+    };
+    if text.starts_with(BYTE_ORDER_MARK) {
+        lexer.at = BYTE_ORDER_MARK.len_utf8();
+    }
     while lexer.at < lexer.text.len() {
         lexer.line();
     }
-    (lexer.lines, lexer.faults)
+    lexer
 }
 
 struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
+    first_comment: Option<usize>,
     lines: Vec<Line>,
     faults: Vec<Fault>,
 }
@@ -89,6 +130,7 @@ impl Lexer<'_> {
     }
 
     fn skip_comment(&mut self) {
+        self.first_comment.get_or_insert(self.at);
         while self.text.get(self.at).is_some_and(|&octet| octet != b'\n') {
             self.at += 1;
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Fault;
+use crate::zonefile::TYPES_REMEDY;
 use crate::zonefile::lexer;
 use crate::zonefile::lexer::Line;
 use crate::zonefile::lexer::Word;
@@ -110,8 +111,8 @@ impl State {
         let rtype = RecordType::parse(&word.text).filter(|_| !word.is_quoted).ok_or_else(|| {
             fault(
                 word,
-                format!("\"{}\" is not a record type", word.text),
-                "write a type such as A, MX or TYPE257",
+                format!("\"{}\" is not a record type that can be written", word.text),
+                TYPES_REMEDY,
             )
         })?;
         if matches!(rtype.0, 0 | 41 | 128..=255) {

@@ -3,6 +3,7 @@
 //! Knows no zone: whether records fit together is for the layer above.
 #![forbid(unsafe_code)]
 
+mod form;
 pub mod lexer;
 pub mod master;
 pub mod rdata;
@@ -11,6 +12,10 @@ pub use master::Entry;
 pub use master::Parsed;
 pub use master::parse;
 pub use rdata::parse_rdata;
+
+/// What to write where a word is no record type.
+pub const TYPES_REMEDY: &str = "use A, AAAA, CAA, CNAME, DS, MX, NS, PTR, SRV or TXT, \
+     or TYPE and its number with \\# data (RFC 3597)";
 
 /// What is wrong at one place of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]

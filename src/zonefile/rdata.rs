@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Fault;
+use crate::zonefile::form::has_form;
 use crate::zonefile::lexer::Word;
 
 /// Reads the data of a record of type `rtype`; relative names end in `origin`.
@@ -19,7 +20,7 @@ pub fn parse_rdata(
 ) -> Result<Box<[u8]>, Fault> {
     let mut fields = Fields { words, origin, end, out: Vec::new() };
     if words.first().is_some_and(|word| word.text == "\\#" && !word.is_quoted) {
-        fields.generic()?;
+        fields.generic(rtype)?;
     } else {
         fields.typed(rtype)?;
     }
@@ -66,13 +67,13 @@ impl<'a> Fields<'a> {
             }
             RecordType::NS | RecordType::CNAME | RecordType::PTR => self.name()?,
             RecordType::MX => {
-                self.u16()?;
+                self.u16("a preference of 0 to 65535", "10 mail.example.com.")?;
                 self.name()?;
             }
             RecordType::SRV => {
-                self.u16()?;
-                self.u16()?;
-                self.u16()?;
+                for field in ["a priority", "a weight", "a port"] {
+                    self.u16(&format!("{field} of 0 to 65535"), "10 5 443 host.example.com.")?;
+                }
                 self.name()?;
             }
             RecordType::SOA => self.soa()?,
@@ -86,7 +87,7 @@ impl<'a> Fields<'a> {
                 self.out.extend_from_slice(&octets);
             }
             RecordType::DS => {
-                self.u16()?;
+                self.u16("a key tag of 0 to 65535", "60485")?;
                 for _ in 0..2 {
                     let number: u8 = self.parsed("a number of 0 to 255", "13")?;
                     self.out.push(number);
@@ -97,7 +98,7 @@ impl<'a> Fields<'a> {
                 let word = self.words.first();
                 return Err(Fault {
                     span: word.map_or(self.end..self.end, |word| word.span.clone()),
-                    message: format!("data of type {rtype} cannot be written in words here"),
+                    message: format!("{rtype} data cannot be written in words"),
                     remedy: "write it as \\# LENGTH HEX (RFC 3597)".into(),
                 });
             }
@@ -126,7 +127,7 @@ impl<'a> Fields<'a> {
     }
 
     /// `\# LENGTH HEX...`
-    fn generic(&mut self) -> Result<(), Fault> {
+    fn generic(&mut self, rtype: RecordType) -> Result<(), Fault> {
         self.words = &self.words[1..];
         let at = self.words.first().cloned();
         let len: u16 = self.parsed("a length in octets", "4")?;
@@ -138,6 +139,11 @@ impl<'a> Fields<'a> {
                 &word,
                 format!("the length is {len}, but {} octets follow", self.out.len()),
                 "make them agree",
+            )),
+            Some(word) if !has_form(rtype, &self.out) => Err(fault(
+                &word,
+                format!("these octets are not data of type {rtype}"),
+                "correct them, or write the data in words",
             )),
             _ => Ok(()),
         }
@@ -157,13 +163,19 @@ impl<'a> Fields<'a> {
 
     fn parsed<T: std::str::FromStr>(&mut self, what: &str, example: &str) -> Result<T, Fault> {
         let word = self.next(what, example)?;
-        word.text.parse().map_err(|_| {
-            fault(word, format!("\"{}\" is not {what}", word.text), format!("write {example}"))
+        // Rust's parsers take a sign that master files do not have.
+        let digits = if word.text.starts_with('+') { "" } else { word.text.as_str() };
+        digits.parse().map_err(|_| {
+            fault(
+                word,
+                format!("\"{}\" is not {what}", word.text),
+                format!("write it as in {example}"),
+            )
         })
     }
 
-    fn u16(&mut self) -> Result<(), Fault> {
-        let number: u16 = self.parsed("a number of 0 to 65535", "10")?;
+    fn u16(&mut self, what: &str, example: &str) -> Result<(), Fault> {
+        let number: u16 = self.parsed(what, example)?;
         self.out.extend_from_slice(&number.to_be_bytes());
         Ok(())
     }
@@ -209,7 +221,8 @@ impl<'a> Fields<'a> {
         }
         let pairs = digits.as_bytes().chunks(2);
         for pair in pairs {
-            let octet = std::str::from_utf8(pair).ok().filter(|_| pair.len() == 2);
+            let is_pair = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            let octet = std::str::from_utf8(pair).ok().filter(|_| is_pair);
             let octet = octet.and_then(|pair| u8::from_str_radix(pair, 16).ok());
             let Some(octet) = octet else {
                 return Err(fault(

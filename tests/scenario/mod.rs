@@ -1,4 +1,5 @@
 //! Reads and runs one scenario.
+#![allow(clippy::disallowed_methods, reason = "a test reads its own files")]
 
 mod crowd;
 mod expect;

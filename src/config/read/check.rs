@@ -7,6 +7,7 @@ use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
+use crate::config::reader::refuse_word;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::TlsSpec;
@@ -26,8 +27,9 @@ pub(super) fn read_check(
 ) -> Option<CheckSpec> {
     let kind_text = section
         .need("kind", "\"http\"", problems)
-        .and_then(|value| value.parsed(|text| read_kind(text), problems));
+        .and_then(|value| value.parsed(read_kind, problems));
     let millis = Duration::from_millis;
+    let is_interval_said = section.find_key("interval").is_some();
     let interval = section
         .take("interval")
         .and_then(|v| v.duration(millis(100)..=millis(3_600_000), problems));
@@ -39,6 +41,7 @@ pub(super) fn read_check(
     let fall = section.take("fall").and_then(|value| value.integer(1..=100, "", problems));
     let rise = section.take("rise").and_then(|value| value.integer(1..=100, "", problems));
     let jitter = section.take("jitter").and_then(|value| value.parsed(read_jitter, problems));
+    let is_port_said = section.find_key("port").is_some();
     let port = section.take("port").and_then(|value| value.integer(1..=65535, "", problems));
     let port_place = section.place.clone();
     let kind = match &kind_text {
@@ -52,7 +55,7 @@ pub(super) fn read_check(
     }
     let default_port = kind_text.as_ref().and_then(|kind| kind.value.default_port());
     let port = port.map(|at| at.value as u16).or(default_port);
-    if port.is_none() && kind_text.is_some() {
+    if port.is_none() && kind_text.is_some() && !is_port_said {
         problems.error(
             &port_place,
             format!("{path}.port"),
@@ -60,7 +63,12 @@ pub(super) fn read_check(
             "add it, for example port = 443",
         );
     }
-    let interval = interval.map_or(INTERVAL, |at| at.value);
+    let interval = match (interval, &timeout) {
+        (Some(at), _) => at.value,
+        // A wrong interval is one mistake: the timeout is not compared with the default.
+        (None, Some(timeout)) if is_interval_said => timeout.value,
+        (None, _) => INTERVAL,
+    };
     let timeout = timeout.unwrap_or(At { value: TIMEOUT.min(interval), place: name.place.clone() });
     Some(CheckSpec {
         kind: kind?,
@@ -98,10 +106,7 @@ fn read_kind(text: &str) -> Result<Kind, Refusal> {
         "tcp" => Ok(Kind::Tcp),
         "http" => Ok(Kind::Http),
         "https" => Ok(Kind::Https),
-        _ => Err((
-            format!("\"{text}\" is not a kind of check"),
-            "use \"tcp\", \"http\" or \"https\"".into(),
-        )),
+        _ => Err(refuse_word(text, "a kind of check", &["tcp", "http", "https"])),
     }
 }
 
@@ -158,7 +163,7 @@ fn read_path(text: &str) -> Result<String, Refusal> {
         true => Ok(text.to_owned()),
         false => Err((
             format!("\"{text}\" is not a path"),
-            "begin with \"/\", use ASCII without blanks, and escape the rest as %20".into(),
+            "begin with \"/\", use at most 2048 ASCII characters, no blanks; escape the rest as %20".into(),
         )),
     }
 }

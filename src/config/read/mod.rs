@@ -4,6 +4,7 @@ mod check;
 mod name;
 mod policy;
 mod pool;
+mod syntax;
 mod zone;
 
 use toml::de::DeTable;
@@ -15,48 +16,56 @@ use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::config::spec::SiteSpec;
 
+pub(super) use syntax::syntax_errors;
 pub use zone::read_zone_file;
 
 /// Reads a TOML file of the zones folder.
 pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> FileSpec {
     let (table, errors) = DeTable::parse_recoverable(&file.text);
-    syntax_errors(id, &errors, problems);
+    if !errors.is_empty() {
+        // What the rest says is a guess: a table whose header is lost lends its keys to the one before.
+        syntax_errors(id, file, &errors, problems);
+        return FileSpec {
+            broken: Broken { syntax: true, ..Broken::default() },
+            ..FileSpec::default()
+        };
+    }
     let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
-    let mut spec = FileSpec { zone: zone::read_zone(&mut root, problems), ..FileSpec::default() };
+    let mut spec = FileSpec::default();
+    if let Some(value) = root.take("zone") {
+        spec.zone = zone::read_zone(&value, problems);
+        spec.broken.zone = spec.zone.is_none();
+    }
     each(&mut root, "site", problems, |name, section, problems| {
-        spec.sites.extend(read_site(name, section, problems));
+        match read_site(name.clone(), section, problems) {
+            Some(site) => spec.sites.push(site),
+            None => spec.broken.sites.push(name),
+        }
     });
     each(&mut root, "check", problems, |name, section, problems| {
-        spec.checks.extend(check::read_check(name, section, problems));
+        match check::read_check(name.clone(), section, problems) {
+            Some(check) => spec.checks.push(check),
+            None => spec.broken.checks.push(name),
+        }
     });
     each(&mut root, "pool", problems, |name, section, problems| {
-        spec.pools.extend(pool::read_pool(name, section, problems));
+        spec.pools.push(pool::read_pool(name, section, problems));
     });
     each(&mut root, "policy", problems, |name, section, problems| {
-        spec.policies.extend(policy::read_policy(name, section, problems));
+        match policy::read_policy(name.clone(), section, problems) {
+            Some(policy) => spec.policies.push(policy),
+            None => spec.broken.policies.push(name),
+        }
     });
     each(&mut root, "name", problems, |name, section, problems| {
         spec.names.push(name::read_name(name, section, problems));
     });
     root.finish(problems);
     spec
-}
-
-/// Adds syntax errors: of several in one line the first, since the rest follow from it.
-pub(super) fn syntax_errors(id: FileId, errors: &[toml::de::Error], problems: &mut Problems) {
-    let mut last_end = None;
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        if last_end.is_some_and(|end| span.start <= end) {
-            continue;
-        }
-        last_end = Some(span.end + 1);
-        let remedy = "correct the TOML here; see https://toml.io/en/v1.0.0";
-        problems.error(&Place { file: id, span }, "", error.message(), remedy);
-    }
 }
 
 /// Reads every table of `[key.NAME]`, and checks the names.
@@ -77,7 +86,8 @@ fn each_of<'t>(
     problems: &mut Problems,
     read: &mut impl FnMut(At<String>, Section<'t>, &mut Problems),
 ) {
-    let Some(mut section) = value.section(problems) else { return };
+    let wanted = format!("a table with a name, as [{}.NAME]", value.path);
+    let Some(mut section) = value.section_like(&wanted, problems) else { return };
     for (name, value) in section.take_all() {
         if plain_names && !is_plain(&name.value) {
             let fault = format!("\"{}\" is not allowed as a name", name.value);
@@ -85,7 +95,8 @@ fn each_of<'t>(
                 "use 1 to 63 letters, digits, \"-\" and \"_\", and begin with a letter or digit";
             problems.error(&name.place, &value.path, fault, remedy);
         }
-        if let Some(section) = value.section(problems) {
+        // A key of the table below, written without a name above it, lands here.
+        if let Some(section) = value.section_like(&wanted, problems) {
             read(name, section, problems);
         }
     }
@@ -105,7 +116,9 @@ fn read_site(
     problems: &mut Problems,
 ) -> Option<SiteSpec> {
     let latitude = section.need("latitude", "50.11", problems);
+    let latitude = latitude.and_then(|value| value.number(-90.0..=90.0, problems));
     let longitude = section.need("longitude", "8.68", problems);
+    let longitude = longitude.and_then(|value| value.number(-180.0..=180.0, problems));
     let country = section.take("country").and_then(|value| {
         let parse = |text: &str| match text.as_bytes() {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
@@ -119,8 +132,6 @@ fn read_site(
         value.parsed(parse, problems)
     });
     section.finish(problems);
-    let latitude = latitude?.number(-90.0..=90.0, problems);
-    let longitude = longitude?.number(-180.0..=180.0, problems);
     Some(SiteSpec {
         name,
         latitude: latitude?.value,

@@ -7,7 +7,9 @@ use crate::config::problem::At;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::reader::dotted;
 use crate::config::reader::parse_duration;
+use crate::config::reader::refuse_word;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
@@ -16,6 +18,20 @@ use crate::model::KeySource;
 use crate::model::Period;
 use crate::steering::select::ANSWERS_MAX;
 use crate::wire::RecordType;
+use crate::zonefile::TYPES_REMEDY;
+
+/// Keys that say how a steered name is answered.
+const STEERING_KEYS: [&str; 7] =
+    ["answers", "period", "key", "affinity", "on_all_down", "dual_stack", "ttl"];
+
+/// Least TTL: below it resolvers ask all the time and gain nothing.
+const TTL_MIN: Duration = Duration::from_secs(5);
+
+/// Longest TTL: a week, where resolvers cap it (RFC 8767 section 4).
+const TTL_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// Longest period; whoever wants more writes "forever".
+const PERIOD_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// How long a client keeps its choice when nothing is said.
 const PERIOD: Period = Period::Every(Duration::from_secs(3600));
@@ -25,7 +41,11 @@ pub(super) fn read_name(
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> NameSpec {
+    let said = ["steer", "records"].map(|key| section.find_key(key).is_some());
     let steer = section.take("steer").and_then(|value| value.string(problems));
+    if !said[0] {
+        refuse_steering_keys(&section, problems);
+    }
     let answers = section.take("answers").and_then(|value| read_answers(&value, problems));
     let period = section.take("period").and_then(|value| value.parsed(read_period, problems));
     let key = section.take("key").and_then(|value| value.parsed(read_key, problems));
@@ -33,17 +53,17 @@ pub(super) fn read_name(
     let on_all_down = section.take("on_all_down").and_then(|value| read_all_down(&value, problems));
     let dual_stack =
         section.take("dual_stack").and_then(|value| value.parsed(read_dual_stack, problems));
-    let ttl = section.take("ttl").and_then(|value| value.duration(ttl_range(), problems));
+    let ttl = section.take("ttl").and_then(|value| read_ttl(&value, problems));
     let records =
         section.take("records").map(|value| read_records(&value, problems)).unwrap_or_default();
     let (path, place) = (section.path.clone(), section.place.clone());
     section.finish(problems);
-    if steer.is_none() && records.is_empty() {
+    if said == [false, false] {
         problems.error(
             &place,
             path,
             "nothing is said of this name",
-            "add steer = \"…\" or a table of records",
+            format!("add steer = \"…\", or a table [{}.records]", dotted("name", &name.value)),
         );
     }
     let steer = steer.map(|target| SteerSpec {
@@ -54,14 +74,34 @@ pub(super) fn read_name(
         affinity: affinity.map(|at| at.value),
         on_all_down: on_all_down.unwrap_or(AllDownSpec::FailOpen),
         dual_stack: dual_stack.map_or(DualStack::Joint, |at| at.value),
-        ttl: ttl.map(|at| at.value.as_secs() as u32),
+        ttl,
     });
     NameSpec { name, steer, records }
 }
 
-/// TTLs of steered names: from the floor to a week (RFC 8767 section 4 caps at that).
-pub(super) fn ttl_range() -> std::ops::RangeInclusive<Duration> {
-    Duration::from_secs(5)..=Duration::from_secs(604_800)
+/// Keys of steering without steering change nothing, which nobody means.
+fn refuse_steering_keys(section: &Section<'_>, problems: &mut Problems) {
+    for key in STEERING_KEYS {
+        let Some(place) = section.find_key(key) else { continue };
+        let remedy = match key {
+            "ttl" => "add steer; the TTL of records is record_ttl in [zone]",
+            _ => "add steer, or take it out",
+        };
+        let path = dotted(&section.path, key);
+        problems.error(&place, path, "this key is for steered names only", remedy);
+    }
+}
+
+/// Seconds of a TTL, from the floor of steered names to [`TTL_MAX`].
+pub(super) fn read_ttl(value: &Value<'_>, problems: &mut Problems) -> Option<At<u32>> {
+    let ttl = value.duration(TTL_MIN..=TTL_MAX, problems)?;
+    if ttl.value.subsec_nanos() != 0 {
+        let remedy = format!("write \"{}s\"", ttl.value.as_secs());
+        problems.error(&value.place, &value.path, "a TTL counts whole seconds", remedy);
+        return None;
+    }
+    let seconds = u32::try_from(ttl.value.as_secs()).expect("TTL_MAX fits 32 bits");
+    Some(At { value: seconds, place: ttl.place })
 }
 
 /// A number of 1 to 8, or `"all"`.
@@ -82,8 +122,14 @@ fn read_answers(value: &Value<'_>, problems: &mut Problems) -> Option<u8> {
 fn read_period(text: &str) -> Result<Period, Refusal> {
     match text {
         "forever" => Ok(Period::Forever),
-        _ => parse_duration(text, &(Duration::from_secs(1)..=Duration::from_secs(31_536_000)))
-            .map(Period::Every),
+        _ => match parse_duration(text, &(Duration::from_secs(1)..=PERIOD_MAX)) {
+            Ok(period) if period.subsec_nanos() != 0 => {
+                let remedy = format!("write \"{}s\"", period.as_secs());
+                Err(("a period counts whole seconds".into(), remedy))
+            }
+            Ok(period) => Ok(Period::Every(period)),
+            Err((fault, remedy)) => Err((fault, format!("{remedy}, or \"forever\""))),
+        },
     }
 }
 
@@ -91,7 +137,7 @@ fn read_key(text: &str) -> Result<KeySource, Refusal> {
     match text {
         "client" => Ok(KeySource::Client),
         "resolver" => Ok(KeySource::Resolver),
-        _ => Err((format!("\"{text}\" is not a key"), "use \"client\" or \"resolver\"".into())),
+        _ => Err(refuse_word(text, "a key", &["client", "resolver"])),
     }
 }
 
@@ -99,17 +145,15 @@ fn read_dual_stack(text: &str) -> Result<DualStack, Refusal> {
     match text {
         "joint" => Ok(DualStack::Joint),
         "independent" => Ok(DualStack::Independent),
-        _ => Err((
-            format!("\"{text}\" is not a way to choose"),
-            "use \"joint\" or \"independent\"".into(),
-        )),
+        _ => Err(refuse_word(text, "a way to choose", &["joint", "independent"])),
     }
 }
 
 /// `"fail_open"`, `"last_good"`, `"servfail"` or `{ pool = "x" }`
 fn read_all_down(value: &Value<'_>, problems: &mut Problems) -> Option<AllDownSpec> {
     if !value.is_string() {
-        let mut section = value.section(problems)?;
+        let wanted = "\"fail_open\", \"last_good\", \"servfail\" or { pool = \"…\" }";
+        let mut section = value.section_like(wanted, problems)?;
         let pool =
             section.need("pool", "\"sorry\"", problems).and_then(|value| value.string(problems));
         section.finish(problems);
@@ -119,10 +163,11 @@ fn read_all_down(value: &Value<'_>, problems: &mut Problems) -> Option<AllDownSp
         "fail_open" => Ok(AllDownSpec::FailOpen),
         "last_good" => Ok(AllDownSpec::LastGood),
         "servfail" => Ok(AllDownSpec::ServFail),
-        _ => Err((
-            format!("\"{text}\" is not what to do when all is down"),
-            "use \"fail_open\", \"last_good\", \"servfail\" or { pool = \"…\" }".to_owned(),
-        )),
+        _ => {
+            let words = ["fail_open", "last_good", "servfail"];
+            let (fault, remedy) = refuse_word(text, "what to do when all is down", &words);
+            Err((fault, format!("{remedy}, or {{ pool = \"…\" }}")))
+        }
     };
     value.parsed(parse, problems).map(|at| at.value)
 }
@@ -138,13 +183,8 @@ fn read_records(
         let rtype =
             RecordType::parse(&key.value).filter(|rtype| !matches!(rtype.0, 0 | 41 | 128..=255));
         let Some(rtype) = rtype else {
-            let fault = format!("\"{}\" is not a type of record", key.value);
-            problems.error(
-                &key.place,
-                &value.path,
-                fault,
-                "write a type such as MX, TXT or TYPE99",
-            );
+            let fault = format!("\"{}\" is not a record type that can be written", key.value);
+            problems.error(&key.place, &value.path, fault, TYPES_REMEDY);
             continue;
         };
         let texts = value.strings(problems).unwrap_or_default();

@@ -3,7 +3,7 @@
 use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::reader::Section;
-use crate::config::reader::closest;
+use crate::config::reader::refuse_word;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
 
@@ -19,12 +19,7 @@ pub(super) fn read_policy(
     let kind = kind.parsed(
         |text| match KINDS.iter().find(|kind| **kind == text) {
             Some(kind) => Ok(*kind),
-            None => {
-                let near = closest(text, &KINDS)
-                    .map_or(String::new(), |near| format!("did you mean \"{near}\"? "));
-                let remedy = format!("{near}the kinds are: {}", KINDS.join(", "));
-                Err((format!("\"{text}\" is not a kind of policy"), remedy))
-            }
+            None => Err(refuse_word(text, "a kind of policy", &KINDS)),
         },
         problems,
     )?;
@@ -65,7 +60,10 @@ fn read_targets(section: &mut Section<'_>, problems: &mut Problems) -> Option<Ve
 
 /// `bias = { us = 1.2 }`, in thousandths.
 fn read_bias(section: &mut Section<'_>, problems: &mut Problems) -> Vec<(At<String>, u32)> {
-    let Some(mut table) = section.take("bias").and_then(|value| value.section(problems)) else {
+    let Some(mut table) = section
+        .take("bias")
+        .and_then(|value| value.section_like("a table, as { us = 1.2 }", problems))
+    else {
         return Vec::new();
     };
     let factors = table.take_all().into_iter().filter_map(|(target, value)| {
@@ -79,15 +77,20 @@ fn read_bias(section: &mut Section<'_>, problems: &mut Problems) -> Vec<(At<Stri
 fn read_weighted(section: &mut Section<'_>, problems: &mut Problems) -> Option<PolicyKindSpec> {
     let spill = section.take("spill").and_then(|value| value.strings(problems));
     let value = section.need("weights", "{ world = 95, next = 5 }", problems)?;
-    let mut table = value.section(problems)?;
+    let mut table = value.section_like("a table, as { world = 95, next = 5 }", problems)?;
+    let mut is_whole = true;
     let weights: Vec<_> = table
         .take_all()
         .into_iter()
         .filter_map(|(target, value)| {
-            let weight = value.integer(0..=65535, "", problems)?;
-            Some((target, weight.value as u16))
+            let weight = value.integer(0..=65535, "(none)", problems);
+            is_whole &= weight.is_some();
+            Some((target, weight?.value as u16))
         })
         .collect();
+    if !is_whole {
+        return None;
+    }
     if weights.iter().all(|&(_, weight)| weight == 0) {
         problems.error(
             &value.place,

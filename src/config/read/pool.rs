@@ -1,12 +1,16 @@
 //! `[pool.NAME]` and its endpoints.
 
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 
 use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::read::each_of;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
+use crate::config::reader::Value;
+use crate::config::reader::dotted;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::PoolSpec;
 use crate::model::MinHealthy;
@@ -22,7 +26,7 @@ pub(super) fn read_pool(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
-) -> Option<PoolSpec> {
+) -> PoolSpec {
     let site = section.take("site").and_then(|value| value.string(problems));
     let check = section.take("check").and_then(|value| value.string(problems));
     let min_healthy =
@@ -30,11 +34,18 @@ pub(super) fn read_pool(
     let panic_below =
         section.take("panic_below").and_then(|value| value.parsed(read_percent, problems));
     let mut endpoints = Vec::new();
-    let endpoint = section.need("endpoint", "[pool.NAME.endpoint.a] with addresses", problems);
-    if let Some(value) = &endpoint {
-        each_of(value, true, problems, &mut |name, section, problems| {
-            endpoints.extend(read_endpoint(name, section, problems));
+    let faults_before = problems.len();
+    if let Some(value) = section.take("endpoint") {
+        each_of(&value, true, problems, &mut |name, section, problems| {
+            endpoints.push(read_endpoint(name, section, problems));
         });
+    }
+    if endpoints.is_empty() && problems.len() == faults_before {
+        let remedy = format!(
+            "add one: [{}] with addresses = [\"192.0.2.10\"]",
+            dotted(&format!("{}.endpoint", section.path), "a")
+        );
+        problems.error(&section.place, &section.path, "the pool has no endpoint", remedy);
     }
     let (path, place) = (section.path.clone(), section.place.clone());
     section.finish(problems);
@@ -48,51 +59,73 @@ pub(super) fn read_pool(
         );
     }
     let min_healthy = min_healthy.unwrap_or(At { value: MIN_HEALTHY, place: name.place.clone() });
-    Some(PoolSpec { name, site, check, min_healthy, panic_below, endpoints })
+    PoolSpec { name, site, check, min_healthy, panic_below, endpoints }
 }
 
 fn read_endpoint(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
-) -> Option<EndpointSpec> {
+) -> EndpointSpec {
     let addresses = section.need("addresses", "[\"192.0.2.10\", \"2001:db8::10\"]", problems);
     let weight =
         section.take("weight").and_then(|value| value.integer(0..=65535, "(standby)", problems));
     section.finish(problems);
-    let value = addresses?;
-    let texts = value.strings(problems)?;
+    let weight = weight.map_or(1, |at| at.value as u16);
+    let addresses = addresses.map(|value| read_addresses(&value, problems)).unwrap_or_default();
+    EndpointSpec { name, addresses, weight }
+}
+
+/// One address a family. A refused one keeps its place, so that its family is not missed as well.
+fn read_addresses(value: &Value<'_>, problems: &mut Problems) -> Vec<At<IpAddr>> {
+    let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
         problems.error(&value.place, &value.path, "no address is named", "write [\"192.0.2.10\"]");
-        return None;
     }
     let mut addresses: Vec<At<IpAddr>> = Vec::new();
     for text in texts {
-        let refusal = match text.value.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() || address.is_multicast() => Some((
-                format!("nobody can connect to {address}"),
-                "write the endpoint's own address",
-            )),
-            Ok(address)
-                if addresses.iter().any(|other| other.value.is_ipv4() == address.is_ipv4()) =>
-            {
-                Some(("a second address of one family".into(), "make it an endpoint of its own"))
+        let (address, refusal) = match text.value.parse::<IpAddr>() {
+            Ok(address) if nobody_connects_to(address) => {
+                let fault = format!("nobody can connect to {address}");
+                (address, Some((fault, "write the endpoint's own address")))
             }
-            Ok(address) => {
-                addresses.push(At { value: address, place: text.place.clone() });
-                None
+            Ok(address) => (address, None),
+            Err(_) => {
+                let remedy = "write an IPv4 or IPv6 address, without port or prefix length";
+                let fault = format!("\"{}\" is not an address", text.value);
+                (placeholder(&text.value), Some((fault, remedy)))
             }
-            Err(_) => Some((
-                format!("\"{}\" is not an address", text.value),
-                "write an IPv4 or IPv6 address",
-            )),
         };
+        let twin = addresses.iter().find(|other| other.value.is_ipv4() == address.is_ipv4());
         if let Some((fault, remedy)) = refusal {
             problems.error(&text.place, &value.path, fault, remedy);
+        } else if let Some(first) = twin {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            problems.error_with(
+                &text.place,
+                &value.path,
+                format!("a second {family} address"),
+                "make it an endpoint of its own",
+                (first.place.clone(), "the first"),
+            );
+        }
+        if twin.is_none() {
+            addresses.push(At { value: address, place: text.place });
         }
     }
-    let weight = weight.map_or(1, |at| at.value as u16);
-    Some(EndpointSpec { name, addresses, weight })
+    addresses
+}
+
+fn nobody_connects_to(address: IpAddr) -> bool {
+    address.is_unspecified() || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// Stands for a text that is no address, in the family that was likely meant.
+fn placeholder(text: &str) -> IpAddr {
+    match text.contains(':') && !text.contains('.') {
+        true => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        false => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
 }
 
 /// `"50%"` or `"2 members"`

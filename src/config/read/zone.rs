@@ -7,11 +7,12 @@ use crate::config::SourceFile;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
-use crate::config::read::name::ttl_range;
+use crate::config::read::name;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::spec::Authority;
+use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::config::spec::ZoneSpec;
 use crate::wire::Name;
@@ -24,8 +25,8 @@ const RECORD_TTL: u32 = 3600;
 const NEGATIVE_TTL: u32 = 30;
 const NAMESERVER_TTL: u32 = 86_400;
 
-pub(super) fn read_zone(root: &mut Section<'_>, problems: &mut Problems) -> Option<ZoneSpec> {
-    let mut section = root.take("zone")?.section(problems)?;
+pub(super) fn read_zone(value: &Value<'_>, problems: &mut Problems) -> Option<ZoneSpec> {
+    let mut section = value.section_like("a table: [zone]", problems)?;
     let apex = section
         .need("name", "\"gtm.example.com\"", problems)
         .and_then(|v| v.parsed(read_domain, problems));
@@ -45,12 +46,18 @@ pub(super) fn read_zone(root: &mut Section<'_>, problems: &mut Problems) -> Opti
     let contact = contact.map(|at| at.value).or_else(|| apex.value.child(b"hostmaster"))?;
     Some(ZoneSpec {
         file,
-        authority: Authority::Made { nameservers, contact, negative_ttl, nameserver_ttl },
+        authority: Authority::Made {
+            nameservers,
+            contact,
+            negative_ttl: negative_ttl.value,
+            nameserver_ttl: nameserver_ttl.value,
+        },
         apex,
         steered_ttl,
-        record_ttl,
+        record_ttl: record_ttl.value,
         records,
         entries: Vec::new(),
+        is_whole: true,
     })
 }
 
@@ -59,9 +66,9 @@ fn read_ttl(
     key: &'static str,
     default: u32,
     problems: &mut Problems,
-) -> u32 {
-    let ttl = section.take(key).and_then(|value| value.duration(ttl_range(), problems));
-    ttl.map_or(default, |at| at.value.as_secs() as u32)
+) -> At<u32> {
+    let ttl = section.take(key).and_then(|value| name::read_ttl(&value, problems));
+    ttl.unwrap_or(At { value: default, place: section.place.clone() })
 }
 
 fn read_domain(text: &str) -> Result<Name, Refusal> {
@@ -70,8 +77,19 @@ fn read_domain(text: &str) -> Result<Name, Refusal> {
     })
 }
 
+/// A host's whole name: a single label would be a top-level domain, which nobody means.
+fn read_host(text: &str) -> Result<Name, Refusal> {
+    match read_domain(text) {
+        Ok(name) if name.labels().count() < 2 => Err((
+            format!("\"{text}\" is not a whole name"),
+            "write it out, as \"ns1.example.net\"".into(),
+        )),
+        other => other,
+    }
+}
+
 fn read_nameservers(value: &Value<'_>, problems: &mut Problems) -> Vec<At<Name>> {
-    let texts = value.strings(problems).unwrap_or_default();
+    let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
         problems.error(
             &value.place,
@@ -80,7 +98,7 @@ fn read_nameservers(value: &Value<'_>, problems: &mut Problems) -> Vec<At<Name>>
             "name at least one, better two",
         );
     }
-    let parse = |text: At<String>| match read_domain(&text.value) {
+    let parse = |text: At<String>| match read_host(&text.value) {
         Ok(name) => Some(At { value: name, place: text.place }),
         Err((fault, remedy)) => {
             problems.error(&text.place, &value.path, fault, remedy);
@@ -97,7 +115,12 @@ fn read_contact(text: &str) -> Result<Name, Refusal> {
         None => text.to_owned(),
     };
     let remedy = || "write a mailbox such as \"hostmaster@example.com\"".to_owned();
-    Name::absolute(&escaped).map_err(|why| (format!("\"{text}\": {why}"), remedy()))
+    match Name::absolute(&escaped) {
+        Ok(name) if name.labels().count() < 2 => {
+            Err((format!("\"{text}\" is not a mailbox"), remedy()))
+        }
+        other => other.map_err(|why| (format!("\"{text}\": {why}"), remedy())),
+    }
 }
 
 /// Reads a zone that is wholly a master file. Until its SOA says otherwise the file's name is the origin.
@@ -105,24 +128,31 @@ pub fn read_zone_file(id: FileId, file: &SourceFile, problems: &mut Problems) ->
     let stem = Path::new(&*file.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
     let origin = Name::absolute(stem).unwrap_or_else(|_| Name::root());
     let parsed = zonefile::parse(&file.text, &origin);
+    let is_whole = parsed.faults.is_empty();
     for fault in parsed.faults {
         problems.error(&Place { file: id, span: fault.span }, "", fault.message, fault.remedy);
     }
     let soa = parsed.entries.iter().find(|entry| entry.rtype == RecordType::SOA);
     let Some(soa) = soa else {
+        let broken = Broken { zone: true, ..Broken::default() };
+        let is_written = file.text.split_whitespace().any(|word| word.eq_ignore_ascii_case("SOA"));
+        if is_written && !is_whole {
+            return FileSpec { broken, ..FileSpec::default() }; // its fault has been reported
+        }
         let remedy = "begin with: @ 3600 SOA ns1 hostmaster 1 2h 30m 2w 30";
         problems.error(&Place { file: id, span: 0..0 }, "", "the zone has no SOA record", remedy);
-        return FileSpec::default();
+        return FileSpec { broken, ..FileSpec::default() };
     };
     let apex = At { value: soa.owner.clone(), place: Place { file: id, span: soa.span.clone() } };
     let zone = ZoneSpec {
         file: id,
+        steered_ttl: At { value: STEERED_TTL, place: apex.place.clone() },
         apex,
         authority: Authority::Written,
-        steered_ttl: STEERED_TTL,
         record_ttl: RECORD_TTL,
         records: None,
         entries: parsed.entries,
+        is_whole,
     };
     FileSpec { zone: Some(zone), ..FileSpec::default() }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::config::Problems;
+use crate::config::reader::dotted;
 use crate::config::spec::FileSpec;
 use crate::config::validate::names::pools_of;
 use crate::model::AllDown;
@@ -19,22 +20,22 @@ pub(super) fn warn(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
     let (pools, policies) = used(model);
     for spec in specs {
         unused(spec, model, &pools, &policies, problems);
-        for name in &spec.names {
-            let Some(steer) = &name.steer else { continue };
-            let key = format!("name.\"{}\"", name.name.value);
-            let zone_ttl = spec.zone.as_ref().map_or(0, |zone| zone.steered_ttl);
-            if steer.ttl.unwrap_or(zone_ttl) > TTL_SLOW {
-                let remedy = "use 30s to 60s: resolvers keep a dead address that long";
-                problems.warning(
-                    &name.name.place,
-                    format!("{key}.ttl"),
-                    "the TTL makes failover slow",
-                    remedy,
-                );
-            }
-        }
+        slow(spec, problems);
     }
     mixed_families(specs, model, problems);
+}
+
+/// TTLs above which probes hardly matter.
+fn slow(spec: &FileSpec, problems: &mut Problems) {
+    let zone = spec.zone.iter().map(|zone| (&zone.steered_ttl, "zone.steered_ttl".to_owned()));
+    let names = spec.names.iter().filter_map(|name| {
+        let ttl = name.steer.as_ref()?.ttl.as_ref()?;
+        Some((ttl, format!("{}.ttl", dotted("name", &name.name.value))))
+    });
+    for (ttl, key) in zone.chain(names).filter(|(ttl, _)| ttl.value > TTL_SLOW) {
+        let remedy = "use \"30s\" to \"60s\": resolvers keep a dead address that long";
+        problems.warning(&ttl.place, key, "the TTL makes failover slow", remedy);
+    }
 }
 
 /// Pools and policies that some name can reach.
@@ -127,7 +128,7 @@ fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
                 "pool \"{}\" has no {family} address, others have: A and AAAA may lead to different sites",
                 model.pools[without.index()].name
             );
-            let key = format!("name.\"{}\".steer", name.name.value);
+            let key = format!("{}.steer", dotted("name", &name.name.value));
             problems.warning(&steer.target.place, key, fault, "give every pool the same families");
         }
     }

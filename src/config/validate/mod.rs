@@ -4,6 +4,7 @@ mod lint;
 mod names;
 mod policies;
 mod pools;
+mod strays;
 mod zones;
 
 use std::collections::HashMap;
@@ -14,42 +15,68 @@ use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::closest;
+use crate::config::reader::dotted;
+use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
+use crate::model::CheckId;
 use crate::model::Location;
 use crate::model::Model;
 use crate::model::Site;
 use crate::model::SiteId;
 use crate::model::Target;
 
-/// Names of one kind, each with where it was said.
-pub(super) struct Names<K, V> {
-    map: HashMap<K, (V, Place)>,
+/// Names of one namespace, each with what it names and where.
+pub(super) struct Names<V> {
+    map: HashMap<String, Known<V>>,
+    /// Whether every file could be read: else a name may be in one that could not.
+    is_complete: bool,
 }
 
-impl<V: Copy> Names<String, V> {
-    fn new() -> Self {
-        Self { map: HashMap::new() }
+struct Known<V> {
+    /// What has this name, such as "pool".
+    what: &'static str,
+    /// `None` if its table could not be read, which is reported there.
+    value: Option<V>,
+    place: Place,
+}
+
+impl<V: Copy> Names<V> {
+    fn new(is_complete: bool) -> Self {
+        Self { map: HashMap::new(), is_complete }
     }
 
     /// Adds a name; a second use of it is a problem.
-    fn add(&mut self, what: &str, name: &At<String>, value: V, problems: &mut Problems) {
-        if let Some((_, first)) = self.map.get(&name.value) {
+    fn add(
+        &mut self,
+        what: &'static str,
+        name: &At<String>,
+        value: Option<V>,
+        problems: &mut Problems,
+    ) {
+        if let Some(first) = self.map.get(&name.value) {
+            let remedy = match first.what == what {
+                true => "choose another; names hold for all files",
+                false => "choose another; pools and policies share their names, in all files",
+            };
             problems.error_with(
                 &name.place,
-                format!("{what}.{}", name.value),
-                "this name is taken",
-                "choose another; names hold for all files",
-                (first.clone(), "taken here"),
+                dotted(what, &name.value),
+                format!("there is a {} \"{}\" already", first.what, name.value),
+                remedy,
+                (first.place.clone(), "the first is here"),
             );
             return;
         }
-        self.map.insert(name.value.clone(), (value, name.place.clone()));
+        self.map.insert(name.value.clone(), Known { what, value, place: name.place.clone() });
     }
 
     /// What a name stands for; an unknown one is a problem.
     fn find(&self, what: &str, key: &str, name: &At<String>, problems: &mut Problems) -> Option<V> {
-        if let Some(&(value, _)) = self.map.get(&name.value) {
-            return Some(value);
+        if let Some(known) = self.map.get(&name.value) {
+            return known.value;
+        }
+        if !self.is_complete {
+            return None;
         }
         let known: Vec<&str> = sorted(self.map.keys().map(String::as_str));
         let remedy = match closest(&name.value, &known) {
@@ -59,6 +86,11 @@ impl<V: Copy> Names<String, V> {
         };
         problems.error(&name.place, key, format!("there is no {what} \"{}\"", name.value), remedy);
         None
+    }
+
+    /// Where a name was given.
+    fn find_place(&self, name: &str) -> Option<&Place> {
+        self.map.get(name).map(|known| &known.place)
     }
 }
 
@@ -70,9 +102,11 @@ fn sorted<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
 
 /// Everything that can be named, before references are followed.
 pub(super) struct Directory {
-    sites: Names<String, SiteId>,
-    checks: Names<String, crate::model::CheckId>,
-    targets: Names<String, Target>,
+    sites: Names<SiteId>,
+    checks: Names<CheckId>,
+    targets: Names<Target>,
+    /// Whether policies have all their targets and no cycles, so that trees can be walked.
+    is_sound: bool,
 }
 
 /// Makes one model of all files. What is wrong is left out of it and reported.
@@ -81,11 +115,16 @@ pub(super) fn validate(
     specs: Vec<FileSpec>,
     problems: &mut Problems,
 ) -> Option<Model> {
-    let mut directory =
-        Directory { sites: Names::new(), checks: Names::new(), targets: Names::new() };
+    let is_complete = specs.iter().all(|spec| !spec.broken.syntax);
+    let mut directory = Directory {
+        sites: Names::new(is_complete),
+        checks: Names::new(is_complete),
+        targets: Names::new(is_complete),
+        is_sound: true,
+    };
     let mut model = Model::default();
     for site in specs.iter().flat_map(|spec| &spec.sites) {
-        directory.sites.add("site", &site.name, SiteId::at(model.sites.len()), problems);
+        directory.sites.add("site", &site.name, Some(SiteId::at(model.sites.len())), problems);
         model.sites.push(Site {
             name: site.name.value.as_str().into(),
             location: Location { latitude: site.latitude, longitude: site.longitude },
@@ -97,14 +136,28 @@ pub(super) fn validate(
     let pools: Vec<_> = specs.iter().flat_map(|spec| &spec.pools).collect();
     let policies: Vec<_> = specs.iter().flat_map(|spec| &spec.policies).collect();
     policies::name_targets(&pools, &policies, &mut directory, problems);
+    name_broken(&specs, &mut directory, problems);
     pools::add_pools(&pools, &directory, &mut model, problems);
-    let sound = policies::add_policies(&policies, &directory, &mut model, problems);
-    if !sound {
-        return None; // trees with holes or cycles cannot be judged further
-    }
+    directory.is_sound =
+        policies::add_policies(&policies, &pools, &directory, &mut model, problems);
     zones::add_zones(files, &specs, &directory, &mut model, problems);
+    // What looks unused or lopsided may follow from an error.
+    if problems.has_errors() {
+        return None;
+    }
     lint::warn(&specs, &model, problems);
     Some(model)
+}
+
+/// Names of tables that could not be read: whoever uses them makes no mistake.
+fn name_broken(specs: &[FileSpec], directory: &mut Directory, problems: &mut Problems) {
+    for Broken { syntax: _, zone: _, sites, checks, policies } in
+        specs.iter().map(|spec| &spec.broken)
+    {
+        sites.iter().for_each(|name| directory.sites.add("site", name, None, problems));
+        checks.iter().for_each(|name| directory.checks.add("check", name, None, problems));
+        policies.iter().for_each(|name| directory.targets.add("policy", name, None, problems));
+    }
 }
 
 /// Adds `value` to a map of lists.

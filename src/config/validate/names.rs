@@ -1,8 +1,12 @@
 //! `[name.*]`: owners, their steering and their records.
 
+use std::ops::Range;
+
+use crate::config::Files;
 use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::problem::Place;
+use crate::config::reader::dotted;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::PlacedRecord;
@@ -21,11 +25,12 @@ use crate::model::Target;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::lexer;
+use crate::zonefile::lexer::Word;
 use crate::zonefile::parse_rdata;
 
 /// The absolute owner of a `[name.…]` table.
 pub(super) fn owner(zone: &ZoneSpec, name: &NameSpec, problems: &mut Problems) -> Option<Name> {
-    let key = format!("name.\"{}\"", name.name.value);
+    let key = dotted("name", &name.name.value);
     match Name::parse(&name.name.value, &zone.apex.value) {
         Ok(owner) if owner.is_within(&zone.apex.value) => Some(owner),
         Ok(owner) => {
@@ -52,6 +57,7 @@ pub(super) fn owner(zone: &ZoneSpec, name: &NameSpec, problems: &mut Problems) -
 
 /// A name's static records.
 pub(super) fn records(
+    files: &Files,
     zone: &ZoneSpec,
     owner: &Name,
     name: &NameSpec,
@@ -59,33 +65,61 @@ pub(super) fn records(
 ) -> Vec<PlacedRecord> {
     let mut out = Vec::new();
     for (rtype, texts) in &name.records {
-        let key = format!("name.\"{}\".records.{}", name.name.value, rtype.value);
+        let path = format!("{}.records", dotted("name", &name.name.value));
+        let key = dotted(&path, &rtype.value.to_string());
         if matches!(rtype.value, RecordType::SOA) {
             problems.error(&rtype.place, key, "the SOA is made from [zone]", "take it out");
             continue;
         }
         for text in texts {
-            let (lines, faults) = lexer::lines(&format!(" {}", text.value));
-            let words = lines.first().map(|line| line.words.clone()).unwrap_or_default();
-            let parsed = match faults.into_iter().next() {
-                Some(fault) => Err(fault),
-                None => parse_rdata(rtype.value, &words, &zone.apex.value, 0),
-            };
+            let words = lexer::words(&text.value);
+            let parsed = words.and_then(|words| {
+                warn_of_split_text(rtype.value, &words, text, &key, problems);
+                parse_rdata(rtype.value, &words, &zone.apex.value, text.value.len())
+            });
+            let ttl = zone.record_ttl;
             match parsed {
                 Ok(rdata) => out.push(PlacedRecord {
-                    record: Record {
-                        owner: owner.clone(),
-                        rtype: rtype.value,
-                        ttl: zone.record_ttl,
-                        rdata,
-                    },
+                    record: Record { owner: owner.clone(), rtype: rtype.value, ttl, rdata },
                     place: text.place.clone(),
+                    key: key.clone(),
                 }),
-                Err(fault) => problems.error(&text.place, &key, fault.message, fault.remedy),
+                Err(fault) => {
+                    let place = inside(files, text, fault.span);
+                    problems.error(&place, &key, fault.message, fault.remedy);
+                }
             }
         }
     }
     out
+}
+
+/// Octets of a text as octets of its file; the whole text if it is written with escapes.
+fn inside(files: &Files, text: &At<String>, span: Range<usize>) -> Place {
+    let Place { file, span: outer } = &text.place;
+    let written = files.get(*file).text.get(outer.clone()).unwrap_or_default();
+    let is_plain = written.len() == text.value.len() + 2 && written[1..].starts_with(&text.value);
+    if !is_plain {
+        return text.place.clone();
+    }
+    let start = outer.start + 1;
+    Place { file: *file, span: start + span.start..start + span.end }
+}
+
+/// Strings of one TXT record are joined without a blank, so that an SPF rule falls apart.
+fn warn_of_split_text(
+    rtype: RecordType,
+    words: &[Word],
+    text: &At<String>,
+    key: &str,
+    problems: &mut Problems,
+) {
+    if rtype != RecordType::TXT || words.len() < 2 || words.iter().all(|word| word.is_quoted) {
+        return;
+    }
+    let fault = format!("these are {} strings, which readers join without a blank", words.len());
+    let remedy = "put quotes around the whole, as in '\"v=spf1 -all\"'";
+    problems.warning(&text.place, key, fault, remedy);
 }
 
 /// A name's steering.
@@ -98,7 +132,7 @@ pub(super) fn steer(
     model: &Model,
     problems: &mut Problems,
 ) -> Option<Steer> {
-    let key = |key: &str| format!("name.\"{}\".{key}", name.name.value);
+    let key = |key: &str| dotted(&dotted("name", &name.name.value), key);
     let target = directory.targets.find("pool or policy", &key("steer"), &spec.target, problems);
     let on_all_down = all_down(spec, &key("on_all_down"), directory, problems);
     let SteerSpec {
@@ -120,10 +154,12 @@ pub(super) fn steer(
         affinity: affinity.as_deref().map(Into::into),
         on_all_down: on_all_down?,
         dual_stack: *dual_stack,
-        ttl: ttl.unwrap_or(zone.steered_ttl),
+        ttl: ttl.as_ref().unwrap_or(&zone.steered_ttl).value,
     };
-    check_fences(model, steer.target, &spec.target.place, &key("steer"), problems);
-    check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
+    if directory.is_sound {
+        check_fences(model, steer.target, spec, directory, &key("steer"), problems);
+        check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
+    }
     Some(steer)
 }
 
@@ -169,7 +205,14 @@ fn has_family(model: &Model, target: Target, family: Family) -> bool {
 }
 
 /// A fence that lacks a family others have would make NODATA depend on the client (RFC 7871 section 7.4).
-fn check_fences(model: &Model, entry: Target, place: &Place, key: &str, problems: &mut Problems) {
+fn check_fences(
+    model: &Model,
+    entry: Target,
+    spec: &SteerSpec,
+    directory: &Directory,
+    key: &str,
+    problems: &mut Problems,
+) {
     let whole = families(model, entry);
     let mut fenced = Vec::new();
     collect_fenced(model, entry, &mut fenced);
@@ -180,12 +223,10 @@ fn check_fences(model: &Model, entry: Target, place: &Place, key: &str, problems
             let fault = format!(
                 "policy \"{name}\" is fenced and has no {family} address, though others have"
             );
-            problems.error(
-                place,
-                key,
-                fault,
-                "give a pool inside the fence an address of that family",
-            );
+            let remedy = "give a pool inside the fence an address of that family";
+            let policy = directory.targets.find_place(name).expect("every policy has a name");
+            let also = (policy.clone(), "this policy");
+            problems.error_with(&spec.target.place, key, fault, remedy, also);
         }
     }
 }
@@ -244,5 +285,6 @@ pub(super) fn made(
     from: &At<Name>,
 ) -> PlacedRecord {
     let record = Record { owner: owner.clone(), rtype, ttl, rdata: rdata.into() };
-    PlacedRecord { record, place: from.place.clone() }
+    let key = if rtype == RecordType::NS { "zone.nameservers" } else { "zone.name" };
+    PlacedRecord { record, place: from.place.clone(), key: key.to_owned() }
 }

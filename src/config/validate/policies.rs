@@ -1,7 +1,11 @@
 //! Policies: targets looked up, cycles and depth refused.
 
+use std::collections::HashSet;
+
 use crate::config::Problems;
 use crate::config::problem::At;
+use crate::config::reader::closest;
+use crate::config::reader::dotted;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
 use crate::config::spec::PoolSpec;
@@ -33,21 +37,19 @@ pub(super) fn name_targets(
     problems: &mut Problems,
 ) {
     for (position, pool) in pools.iter().enumerate() {
-        directory.targets.add("pool", &pool.name, Target::Pool(PoolId::at(position)), problems);
+        let target = Target::Pool(PoolId::at(position));
+        directory.targets.add("pool", &pool.name, Some(target), problems);
     }
     for (position, policy) in policies.iter().enumerate() {
-        directory.targets.add(
-            "policy",
-            &policy.name,
-            Target::Policy(PolicyId::at(position)),
-            problems,
-        );
+        let target = Target::Policy(PolicyId::at(position));
+        directory.targets.add("policy", &policy.name, Some(target), problems);
     }
 }
 
-/// Adds policies. False if a target is missing or a policy contains itself.
+/// Adds policies. False if a target is missing or trees do not end.
 pub(super) fn add_policies(
     specs: &[&PolicySpec],
+    pools: &[&PoolSpec],
     directory: &Directory,
     model: &mut Model,
     problems: &mut Problems,
@@ -63,22 +65,27 @@ pub(super) fn add_policies(
             fence: spec.fence,
         });
     }
-    for (position, spec) in specs.iter().enumerate() {
-        is_sound &= check_nesting(PolicyId::at(position), spec, model, problems);
-    }
+    is_sound &= check_cycles(specs, model, problems) && check_sizes(specs, model, problems);
     if is_sound {
         specs
             .iter()
             .enumerate()
-            .for_each(|(position, spec)| check_sites(position, spec, model, problems));
+            .for_each(|(position, spec)| check_sites(position, spec, pools, model, problems));
     }
     is_sound
 }
 
 fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Option<PolicyKind> {
-    let path = format!("policy.{}", spec.name.value);
+    let path = dotted("policy", &spec.name.value);
     let find = |name: &At<String>, key: &str, problems: &mut Problems| {
         directory.targets.find("pool or policy", &format!("{path}.{key}"), name, problems)
+    };
+    let remedy_of = |name: &str| {
+        let targets: Vec<&str> = target_names(&spec.kind).map(|at| at.value.as_str()).collect();
+        match closest(name, &targets) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("name one of: {}", targets.join(", ")),
+        }
     };
     let count = match &spec.kind {
         PolicyKindSpec::Failover(targets) | PolicyKindSpec::Nearest(targets, _) => targets.len(),
@@ -100,7 +107,7 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
                 bias.iter().filter(|(name, _)| targets.iter().all(|t| t.value != name.value))
             {
                 let fault = format!("\"{}\" is not a target of this policy", name.value);
-                problems.error(&name.place, format!("{path}.bias"), fault, "name a target");
+                problems.error(&name.place, format!("{path}.bias"), fault, remedy_of(&name.value));
             }
             let bias_of = |target: &At<String>| {
                 bias.iter()
@@ -120,7 +127,7 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
                 .filter(|name| weights.iter().all(|(t, _)| t.value != name.value))
             {
                 let fault = format!("\"{}\" is not a target of this policy", name.value);
-                problems.error(&name.place, format!("{path}.spill"), fault, "name a target");
+                problems.error(&name.place, format!("{path}.spill"), fault, remedy_of(&name.value));
             }
             let total: u32 = weights.iter().map(|&(_, weight)| u32::from(weight)).sum();
             let takes_overflow = |name: &At<String>, weight: u16| match spill {
@@ -140,106 +147,143 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
     }
 }
 
-/// Refuses policies that contain themselves, nest too deep, or come to too many candidates.
-fn check_nesting(id: PolicyId, spec: &PolicySpec, model: &Model, problems: &mut Problems) -> bool {
-    let path = format!("policy.{}", spec.name.value);
-    let mut trail = vec![id];
-    if let Some(cycle) = find_cycle(model, &mut trail) {
-        let names: Vec<&str> = cycle.iter().map(|id| &*model.policies[id.index()].name).collect();
-        let fault = format!("the policy contains itself: {}", names.join(" -> "));
-        problems.error(&spec.name.place, path, fault, "take one of these targets out");
-        return false;
+/// The names of a policy's targets, in the order of [`PolicyKind::targets`].
+fn target_names(kind: &PolicyKindSpec) -> Box<dyn Iterator<Item = &At<String>> + '_> {
+    match kind {
+        PolicyKindSpec::Failover(targets) | PolicyKindSpec::Nearest(targets, _) => {
+            Box::new(targets.iter())
+        }
+        PolicyKindSpec::Weighted(weights, _) => Box::new(weights.iter().map(|(name, _)| name)),
     }
-    let (depth, candidates) = measure(model, Target::Policy(id));
-    if depth > DEPTH_MAX {
-        let remedy = format!("nest at most {DEPTH_MAX} deep");
-        problems.error(
-            &spec.name.place,
-            &path,
-            format!("policies are nested {depth} deep"),
-            remedy,
-        );
-    }
-    if candidates > CANDIDATES_MAX {
-        let remedy = format!(
-            "use at most {CANDIDATES_MAX}; each is considered when the ones before it fail"
-        );
-        problems.error(
-            &spec.name.place,
-            &path,
-            format!("the policy comes to {candidates} candidates"),
-            remedy,
-        );
-    }
-    depth <= DEPTH_MAX && candidates <= CANDIDATES_MAX
 }
 
-/// A way from the last policy of `trail` back to the first.
-fn find_cycle(model: &Model, trail: &mut Vec<PolicyId>) -> Option<Vec<PolicyId>> {
+/// Refuses policies that contain themselves, each cycle once: at its first policy.
+fn check_cycles(specs: &[&PolicySpec], model: &Model, problems: &mut Problems) -> bool {
+    let mut is_sound = true;
+    for (position, spec) in specs.iter().enumerate() {
+        let first = PolicyId::at(position);
+        let mut trail = vec![first];
+        if !find_cycle(model, &mut trail, &mut HashSet::new()) {
+            continue;
+        }
+        is_sound = false;
+        if trail.iter().any(|id| id.index() < position) {
+            continue;
+        }
+        let names: Vec<&str> = trail.iter().map(|id| &*model.policies[id.index()].name).collect();
+        let path = names.join(" -> ");
+        let step = target_names(&spec.kind).find(|name| name.value == names[1]);
+        let place = step.map_or(&spec.name.place, |name| &name.place);
+        let key = dotted("policy", &spec.name.value);
+        let fault = format!("the policy contains itself: {path}");
+        problems.error(place, key, fault, "take one of these targets out");
+    }
+    is_sound
+}
+
+/// Extends `trail` to a way from its last policy back to its first. `seen` leads nowhere.
+fn find_cycle(model: &Model, trail: &mut Vec<PolicyId>, seen: &mut HashSet<PolicyId>) -> bool {
     let last = trail[trail.len() - 1];
     for target in model.policies[last.index()].kind.targets() {
         let Target::Policy(next) = target else { continue };
-        if next == trail[0] {
-            trail.push(next);
-            return Some(trail.clone());
-        }
-        if trail.contains(&next) {
-            continue; // a cycle that starts elsewhere is reported there
+        if next != trail[0] && !seen.insert(next) {
+            continue;
         }
         trail.push(next);
-        if let Some(cycle) = find_cycle(model, trail) {
-            return Some(cycle);
+        if next == trail[0] || find_cycle(model, trail, seen) {
+            return true;
         }
         trail.pop();
     }
-    None
+    false
 }
 
-/// Depth of nesting and number of candidates below a target. Stops counting where a cycle elsewhere would not end.
-fn measure(model: &Model, target: Target) -> (usize, usize) {
-    fn down(model: &Model, target: Target, depth: usize, candidates: &mut usize) -> usize {
-        let Target::Policy(policy) = target else {
-            *candidates += 1;
-            return 0;
-        };
-        if depth > DEPTH_MAX || *candidates > CANDIDATES_MAX {
-            return 1;
+/// Refuses trees that are too deep or come to too many candidates, at their roots.
+fn check_sizes(specs: &[&PolicySpec], model: &Model, problems: &mut Problems) -> bool {
+    let mut sizes = vec![None; specs.len()];
+    (0..specs.len()).for_each(|position| {
+        measure(model, PolicyId::at(position), &mut sizes);
+    });
+    let is_too_big = |size: &Option<Size>| {
+        size.is_some_and(|size| size.depth > DEPTH_MAX || size.candidates > CANDIDATES_MAX)
+    };
+    let mut inner = vec![false; specs.len()];
+    for policy in model.policies.iter().zip(&sizes).filter(|(_, size)| is_too_big(size)) {
+        for target in policy.0.kind.targets() {
+            let Target::Policy(id) = target else { continue };
+            inner[id.index()] = true;
         }
-        let targets = model.policies[policy.index()].kind.targets();
-        1 + targets
-            .into_iter()
-            .map(|target| down(model, target, depth + 1, candidates))
-            .max()
-            .unwrap_or(0)
     }
-    let mut candidates = 0;
-    let depth = down(model, target, 0, &mut candidates);
-    (depth, candidates)
+    for (position, spec) in specs.iter().enumerate().filter(|&(position, _)| !inner[position]) {
+        let Some(Size { depth, candidates }) = sizes[position] else { continue };
+        let key = dotted("policy", &spec.name.value);
+        if depth > DEPTH_MAX {
+            let remedy = format!("nest at most {DEPTH_MAX} deep");
+            let fault = format!("policies are nested {depth} deep");
+            problems.error(&spec.name.place, &key, fault, remedy);
+        }
+        if candidates > CANDIDATES_MAX {
+            let fault = format!("the policy comes to {candidates} candidates");
+            let remedy = format!(
+                "use at most {CANDIDATES_MAX}; each is considered when the ones before it fail"
+            );
+            problems.error(&spec.name.place, &key, fault, remedy);
+        }
+    }
+    !sizes.iter().any(is_too_big)
+}
+
+/// How large a policy's tree is.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Policies above each other; 1 for one of pools only.
+    depth: usize,
+    /// Pools, counted with repetition.
+    candidates: usize,
+}
+
+/// Size of a tree without cycles; each policy is measured once.
+fn measure(model: &Model, id: PolicyId, sizes: &mut [Option<Size>]) -> Size {
+    if let Some(size) = sizes[id.index()] {
+        return size;
+    }
+    let mut size = Size { depth: 1, candidates: 0 };
+    for target in model.policies[id.index()].kind.targets() {
+        let inner = match target {
+            Target::Pool(_) => Size { depth: 0, candidates: 1 },
+            Target::Policy(policy) => measure(model, policy, sizes),
+        };
+        size.depth = size.depth.max(inner.depth + 1);
+        size.candidates = size.candidates.saturating_add(inner.candidates);
+    }
+    sizes[id.index()] = Some(size);
+    size
 }
 
 /// `nearest` needs to know where its pools are.
-fn check_sites(position: usize, spec: &PolicySpec, model: &Model, problems: &mut Problems) {
+fn check_sites(
+    position: usize,
+    spec: &PolicySpec,
+    pools: &[&PoolSpec],
+    model: &Model,
+    problems: &mut Problems,
+) {
     let PolicyKind::Nearest(targets) = &model.policies[position].kind else { return };
-    for &(target, _) in targets {
-        if let Some(pool) = find_homeless(model, target) {
-            let fault = format!("pool \"{pool}\" has no site, so nobody is near it");
-            let key = format!("policy.{}.targets", spec.name.value);
-            problems.error(
-                &spec.name.place,
-                key,
-                fault,
-                format!("add site = \"…\" to [pool.{pool}]"),
-            );
-        }
+    for (&(target, _), name) in targets.iter().zip(target_names(&spec.kind)) {
+        // A site that is named and unknown has been reported.
+        let homeless = find_homeless(model, target).map(|id| pools[id.index()]);
+        let Some(pool) = homeless.filter(|pool| pool.site.is_none()) else { continue };
+        let fault = format!("pool \"{}\" has no site, so nobody is near it", pool.name.value);
+        let key = format!("{}.targets", dotted("policy", &spec.name.value));
+        let remedy = format!("add site = \"…\" to [{}]", dotted("pool", &pool.name.value));
+        let also = (pool.name.place.clone(), "this pool");
+        problems.error_with(&name.place, key, fault, remedy, also);
     }
 }
 
-fn find_homeless(model: &Model, target: Target) -> Option<&str> {
+fn find_homeless(model: &Model, target: Target) -> Option<PoolId> {
     match target {
-        Target::Pool(pool) => {
-            let pool = &model.pools[pool.index()];
-            pool.site.is_none().then_some(&*pool.name)
-        }
+        Target::Pool(pool) => model.pools[pool.index()].site.is_none().then_some(pool),
         Target::Policy(policy) => model.policies[policy.index()]
             .kind
             .targets()

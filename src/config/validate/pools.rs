@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::problem::At;
+use crate::config::reader::closest;
+use crate::config::reader::dotted;
+use crate::config::reader::spell;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::EndpointSpec;
@@ -33,11 +37,11 @@ pub(super) fn add_checks(
     problems: &mut Problems,
 ) {
     for spec in checks {
-        directory.checks.add("check", &spec.name, CheckId::at(model.checks.len()), problems);
+        let id = CheckId::at(model.checks.len());
+        directory.checks.add("check", &spec.name, Some(id), problems);
         if spec.timeout.value > spec.interval {
             let key = format!("check.{}.timeout", spec.name.value);
-            let remedy =
-                format!("use at most the interval, {}", humantime::format_duration(spec.interval));
+            let remedy = format!("use at most the interval, {}", spell(spec.interval));
             problems.error(
                 &spec.timeout.place,
                 key,
@@ -96,7 +100,7 @@ fn check_kind(
                 );
             }
             None => {
-                let remedy = "put it in the folder of this file, and name it relative to it";
+                let remedy = missing_file_remedy(files, ca);
                 problems.error(
                     &ca.place,
                     key,
@@ -108,6 +112,21 @@ fn check_kind(
     }
     let server_name = tls.server_name.as_deref().map(Into::into);
     CheckKind::Https(http, TlsCheck { server_name, ca_pem, verify: tls.verify })
+}
+
+/// What to do about a file that is not beside the one that names it.
+pub(super) fn missing_file_remedy(files: &Files, name: &At<String>) -> String {
+    let folder = Path::new(&*files.get(name.place.file).name).parent();
+    let beside: Vec<&str> = files
+        .iter()
+        .map(|(_, file)| Path::new(&*file.name))
+        .filter(|path| path.parent() == folder)
+        .filter_map(|path| path.file_name()?.to_str())
+        .collect();
+    match closest(&name.value, &beside) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "put it in the folder of this file, and name it relative to it".to_owned(),
+    }
 }
 
 pub(super) fn add_pools(
@@ -153,13 +172,15 @@ fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
 }
 
 fn min_healthy(spec: &PoolSpec, problems: &mut Problems) -> MinHealthy {
-    if let MinHealthy::Members(members) = spec.min_healthy.value {
-        if usize::from(members) > spec.endpoints.len() {
-            let key = format!("pool.{}.min_healthy", spec.name.value);
-            let fault =
-                format!("the pool has {} endpoints, fewer than {members}", spec.endpoints.len());
+    let count = spec.endpoints.len();
+    match spec.min_healthy.value {
+        MinHealthy::Members(members) if usize::from(members) > count => {
+            let key = format!("{}.min_healthy", dotted("pool", &spec.name.value));
+            let endpoints = if count == 1 { "endpoint" } else { "endpoints" };
+            let fault = format!("the pool has {count} {endpoints}, fewer than {members}");
             problems.error(&spec.min_healthy.place, key, fault, "ask for fewer members");
         }
+        MinHealthy::Members(_) | MinHealthy::Share(_) => {}
     }
     spec.min_healthy.value
 }
@@ -184,7 +205,7 @@ fn panic_below(spec: &PoolSpec, problems: &mut Problems) -> Percent {
 fn warn_of_twins(spec: &PoolSpec, problems: &mut Problems) {
     let mut seen: HashMap<IpAddr, &str> = HashMap::new();
     for endpoint in &spec.endpoints {
-        for address in &endpoint.addresses {
+        for address in endpoint.addresses.iter().filter(|at| !at.value.is_unspecified()) {
             if let Some(first) = seen.insert(address.value, &endpoint.name.value) {
                 let key =
                     format!("pool.{}.endpoint.{}.addresses", spec.name.value, endpoint.name.value);

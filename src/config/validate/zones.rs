@@ -10,6 +10,7 @@ use crate::config::Files;
 use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::problem::Place;
+use crate::config::reader::dotted;
 use crate::config::spec::Authority;
 use crate::config::spec::FileSpec;
 use crate::config::spec::PlacedRecord;
@@ -17,7 +18,9 @@ use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::names;
 use crate::config::validate::names::made;
+use crate::config::validate::pools;
 use crate::config::validate::push_to;
+use crate::config::validate::strays;
 use crate::model::Model;
 use crate::model::Record;
 use crate::model::Steer;
@@ -31,6 +34,12 @@ use crate::zonefile::Entry;
 /// SOA refresh, retry and expire in seconds: nobody transfers a made zone, so they only look familiar.
 const SOA_TIMES: [u32; 3] = [7200, 1800, 1_209_600];
 
+/// Octets of a record besides its data, with a compressed owner.
+const RECORD_OVERHEAD: usize = 12;
+
+/// Largest set of records of one owner and type, in octets: the rest of a message is for its question and OPT record.
+const RRSET_MAX: usize = 64_000;
+
 /// Adds every zone with its names. Names in a file without a zone are a problem.
 pub(super) fn add_zones(
     files: &Files,
@@ -42,8 +51,9 @@ pub(super) fn add_zones(
     let mut apexes: HashMap<Name, Place> = HashMap::new();
     for spec in specs {
         let Some(zone) = &spec.zone else {
-            for name in &spec.names {
-                let key = format!("name.\"{}\"", name.name.value);
+            let names = if spec.broken.zone { &[][..] } else { &spec.names[..] };
+            for name in names {
+                let key = dotted("name", &name.name.value);
                 let remedy = "add [zone] to this file, or move the name to the zone's file";
                 problems.error(&name.name.place, key, "this file has no zone for the name", remedy);
             }
@@ -77,11 +87,11 @@ fn build_zone(
     let mut steered: Vec<(At<Name>, SteerId)> = Vec::new();
     for name in &file.names {
         let Some(owner) = names::owner(spec, name, problems) else { continue };
-        records.extend(names::records(spec, &owner, name, problems));
+        records.extend(names::records(files, spec, &owner, name, problems));
         let Some(steer) = &name.steer else { continue };
         let twin = steered.iter().find(|(other, _)| other.value == owner);
         if let Some((first, _)) = twin {
-            let key = format!("name.\"{}\"", name.name.value);
+            let key = dotted("name", &name.name.value);
             let also = (first.place.clone(), "first here");
             problems.error_with(
                 &name.name.place,
@@ -101,7 +111,13 @@ fn build_zone(
     }
     add_authority(spec, &steered, &mut records, problems);
     check_coexistence(&steered, &records, problems);
-    check_name_servers(spec, &steered, &records, problems);
+    check_delegations(&spec.apex.value, &steered, &records, problems);
+    if spec.is_whole {
+        check_name_servers(spec, &steered, &records, problems);
+    }
+    if !problems.has_errors() {
+        strays::warn(file, spec, &steered, &records, problems);
+    }
     let steered = steered.into_iter().map(|(owner, steer)| (owner.value, steer)).collect();
     let records = records.into_iter().map(|placed| placed.record).collect();
     Zone { apex: spec.apex.value.clone(), records, steered }
@@ -130,13 +146,14 @@ fn written_records(files: &Files, spec: &ZoneSpec, problems: &mut Problems) -> V
         let Entry { owner, rtype, ttl, rdata, span: _ } = entry;
         let ttl = ttl.unwrap_or(spec.record_ttl);
         let record = Record { owner: owner.clone(), rtype: *rtype, ttl, rdata: rdata.clone() };
-        records.push(PlacedRecord { record, place });
+        records.push(PlacedRecord { record, place, key: String::new() });
     };
     spec.entries.iter().for_each(|entry| add(spec.file, entry, problems));
     let Some(name) = &spec.records else { return records };
     let Some((id, file)) = files.find_beside(spec.file, &name.value) else {
         let fault = format!("there is no file \"{}\"", name.value);
-        problems.error(&name.place, "zone.records", fault, "put it beside this file");
+        let remedy = pools::missing_file_remedy(files, name);
+        problems.error(&name.place, "zone.records", fault, remedy);
         return records;
     };
     let parsed = zonefile::parse(&file.text, &spec.apex.value);
@@ -191,7 +208,7 @@ fn add_authority(
             let is_ns = |placed: &&PlacedRecord| {
                 placed.record.rtype == RecordType::NS && placed.record.owner == *apex
             };
-            if !records.iter().any(|placed| is_ns(&placed)) {
+            if spec.is_whole && !records.iter().any(|placed| is_ns(&placed)) {
                 problems.error(
                     &spec.apex.place,
                     "",
@@ -217,6 +234,24 @@ fn serial_of(records: &[PlacedRecord], steered: &[(At<Name>, SteerId)]) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
+/// A set that no message can hold could never be answered (RFC 1035 section 4.2.2: 65,535 octets over TCP).
+fn check_sizes(records: &[PlacedRecord], problems: &mut Problems) {
+    let mut sizes: HashMap<(&Name, RecordType), usize> = HashMap::new();
+    for placed in records {
+        let record = &placed.record;
+        let size = sizes.entry((&record.owner, record.rtype)).or_default();
+        let before = *size;
+        *size += RECORD_OVERHEAD + record.rdata.len();
+        // Said once, where the limit is crossed.
+        if before <= RRSET_MAX && *size > RRSET_MAX {
+            let fault =
+                format!("the {} records of {} do not fit a message", record.rtype, record.owner);
+            let remedy = format!("keep them below {RRSET_MAX} octets together");
+            problems.error(&placed.place, &placed.key, fault, remedy);
+        }
+    }
+}
+
 /// What may not stand beside what (RFC 1034 section 3.6.2, RFC 2181 section 5).
 fn check_coexistence(
     steered: &[(At<Name>, SteerId)],
@@ -227,12 +262,15 @@ fn check_coexistence(
     let mut seen: HashSet<(&Name, RecordType, &[u8])> = HashSet::new();
     for placed in records {
         let record = &placed.record;
-        if !seen.insert((&record.owner, record.rtype, &record.rdata)) {
+        let is_new = seen.insert((&record.owner, record.rtype, &record.rdata));
+        // A second SOA has been reported as such.
+        if !is_new && record.rtype != RecordType::SOA {
             let fault = format!("this {} record of {} is there twice", record.rtype, record.owner);
-            problems.error(&placed.place, "", fault, "take one out");
+            problems.error(&placed.place, &placed.key, fault, "take one out");
         }
         push_to(&mut by_owner, &record.owner, placed);
     }
+    check_sizes(records, problems);
     for (owner, group) in &by_owner {
         let steer = steered.iter().find(|(name, _)| name.value == **owner);
         let alias = group.iter().find(|placed| placed.record.rtype == RecordType::CNAME);
@@ -242,7 +280,7 @@ fn check_coexistence(
                 let fault = format!("{owner} is an alias and has other records");
                 problems.error_with(
                     &alias.place,
-                    "",
+                    &alias.key,
                     fault,
                     "a CNAME stands alone (RFC 1034 section 3.6.2)",
                     also,
@@ -251,7 +289,7 @@ fn check_coexistence(
                 let also = (name.place.clone(), "steered here");
                 problems.error_with(
                     &alias.place,
-                    "",
+                    &alias.key,
                     format!("{owner} is an alias and is steered"),
                     "keep one",
                     also,
@@ -267,12 +305,55 @@ fn check_coexistence(
             let also = (name.place.clone(), "steered here");
             problems.error_with(
                 &fixed.place,
-                "",
+                &fixed.key,
                 fault,
                 "put the address into a pool, or do not steer the name",
                 also,
             );
         }
+    }
+}
+
+/// Nobody asks this server for what lies below a delegation (RFC 1034 section 4.2.1).
+fn check_delegations(
+    apex: &Name,
+    steered: &[(At<Name>, SteerId)],
+    records: &[PlacedRecord],
+    problems: &mut Problems,
+) {
+    let cuts = records
+        .iter()
+        .filter(|placed| placed.record.rtype == RecordType::NS && placed.record.owner != *apex);
+    let cuts: HashMap<&Name, &PlacedRecord> =
+        cuts.map(|placed| (&placed.record.owner, placed)).collect();
+    for (owner, _) in steered {
+        let mut above = Some(owner.value.clone());
+        while let Some(name) = above {
+            if let Some(cut) = cuts.get(&name) {
+                let fault = format!("{} is steered, but {name} is delegated", owner.value);
+                let remedy = "steer it in the zone it is delegated to, or take the NS records out";
+                let also = (cut.place.clone(), "delegated here");
+                let key = relative_key(&owner.value, apex);
+                problems.error_with(&owner.place, key, fault, remedy, also);
+                break;
+            }
+            above = name.parent();
+        }
+    }
+}
+
+/// The key of a name's table, as it is mostly written.
+fn relative_key(owner: &Name, apex: &Name) -> String {
+    dotted("name", &relative(owner, apex))
+}
+
+/// A name without its apex, `@` for the apex itself.
+pub(super) fn relative(owner: &Name, apex: &Name) -> String {
+    let (whole, apex) = (owner.to_string(), apex.to_string());
+    match whole.strip_suffix(&apex).map(|rest| rest.trim_end_matches('.')) {
+        Some("") => "@".to_owned(),
+        Some(rest) => rest.to_owned(),
+        None => whole,
     }
 }
 
@@ -283,20 +364,29 @@ fn check_name_servers(
     records: &[PlacedRecord],
     problems: &mut Problems,
 ) {
-    let Authority::Made { nameservers, .. } = &spec.authority else { return };
-    for server in nameservers.iter().filter(|server| server.value.is_within(&spec.apex.value)) {
+    let apex = &spec.apex.value;
+    let servers = records
+        .iter()
+        .filter(|placed| placed.record.rtype == RecordType::NS && placed.record.owner == *apex);
+    for placed in servers {
+        let server = Name::from_wire(&placed.record.rdata);
+        let Some(server) = server.filter(|server| server.is_within(apex)) else { continue };
         let has_address = records.iter().any(|placed| {
             let Record { owner, rtype, .. } = &placed.record;
-            *owner == server.value && (*rtype == RecordType::A || *rtype == RecordType::AAAA)
+            *owner == server && (*rtype == RecordType::A || *rtype == RecordType::AAAA)
         });
-        let is_steered = steered.iter().any(|(name, _)| name.value == server.value);
-        if !has_address && !is_steered {
-            let fault =
-                format!("the name server {} lies in the zone and has no address", server.value);
-            let relative =
-                server.value.labels().next().map(String::from_utf8_lossy).unwrap_or_default();
-            let remedy = format!("add [name.\"{relative}\".records] with A = [\"…\"]");
-            problems.error(&server.place, "zone.nameservers", fault, remedy);
+        let is_steered = steered.iter().any(|(name, _)| name.value == server);
+        if has_address || is_steered {
+            continue;
         }
+        let fault = format!("the name server {server} lies in the zone and has no address");
+        let relative = relative(&server, apex);
+        let remedy = match spec.authority {
+            Authority::Made { .. } => {
+                format!("add [{}.records] with A = [\"…\"]", dotted("name", &relative))
+            }
+            Authority::Written => format!("add: {relative} A …"),
+        };
+        problems.error(&placed.place, &placed.key, fault, remedy);
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use crate::runtime::respond::Respond;
 use crate::runtime::tcp::Shared;
@@ -20,21 +19,14 @@ const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// soon as its task is dropped.
 const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
-/// Accepts until `stop` is cancelled.
-pub(super) async fn run<R: Respond>(
-    listener: TcpListener,
-    shared: Arc<Shared<R>>,
-    stop: CancellationToken,
-) {
-    let accept_all = async {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => admit(&shared, stream, peer),
-                Err(error) => survive(&shared, &error).await,
-            }
+/// Accepts until dropped.
+pub(super) async fn run<R: Respond>(listener: Arc<TcpListener>, shared: Arc<Shared<R>>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => admit(&shared, stream, peer),
+            Err(error) => survive(&shared, &error).await,
         }
-    };
-    stop.run_until_cancelled(accept_all).await;
+    }
 }
 
 /// Makes room if need be, then serves the connection.

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::respond::Respond;
+use crate::runtime::supervise::supervise;
 use crate::runtime::udp::BindError;
 
 pub use self::counters::TcpCounters;
@@ -97,14 +98,21 @@ impl<R: Respond> TcpServer<R> {
 
     /// Serves until `stop` is cancelled; then closes idle connections at once, and the others when
     /// their replies are written or the time for that is over.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// An accept loop that fails is started again, and `restarts` is told.
+    pub async fn run(
+        self,
+        stop: CancellationToken,
+        restarts: impl FnMut(&'static str) + Clone + Send + 'static,
+    ) {
         let loops = self.listeners.into_iter().map(|listener| {
-            let (shared, stop) = (Arc::clone(&self.shared), stop.clone());
-            tokio::spawn(accept::run(listener, shared, stop))
+            let (listener, shared) = (Arc::new(listener), Arc::clone(&self.shared));
+            let make = move || accept::run(Arc::clone(&listener), Arc::clone(&shared));
+            tokio::spawn(supervise("tcp", stop.clone(), restarts.clone(), make))
         });
         for task in loops.collect::<Vec<_>>() {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a TCP accept loop failed");
+                tracing::error!(%error, "the supervisor of a TCP accept loop failed");
             }
         }
         self.shared.registry.close_all(self.shared.limits.write).await;

@@ -1,0 +1,4 @@
+//! `cargo +nightly fuzz run geo`: MaxMind DB files to a layer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rhumb_fuzz::geo(data));

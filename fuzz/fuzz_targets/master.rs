@@ -1,0 +1,4 @@
+//! `cargo +nightly fuzz run master`: master files to records.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rhumb_fuzz::master(data));

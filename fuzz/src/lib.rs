@@ -1,0 +1,110 @@
+//! What each fuzz target does with foreign octets, and what must hold whatever they are.
+//!
+//! `tests/corpus.rs` includes this file, so that `cargo test` replays the corpus without a fuzzer.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use rhumb::answer::Request;
+use rhumb::answer::Transport;
+use rhumb::answer::answer;
+use rhumb::config;
+use rhumb::config::Files;
+use rhumb::config::SourceFile;
+use rhumb::geo::PlaceMap;
+use rhumb::geo::read_database;
+use rhumb::model::Model;
+use rhumb::snapshot::Snapshot;
+use rhumb::snapshot::compile;
+use rhumb::snapshot::health::AllUnknown;
+use rhumb::wire::Name;
+use rhumb::zonefile;
+
+/// The zone that packets are asked of; a seed of `config` too.
+const WORLD: &str = include_str!("../corpus/config/world.toml");
+
+/// The world of [`query`], made once a run.
+pub fn world() -> Snapshot {
+    let files = Files::new(vec![SourceFile::new("zones/world.toml", WORLD)]);
+    let (model, problems) = config::load(&files);
+    let Some(model) = model else {
+        panic!("{}", config::render::for_people(&files, &problems, false))
+    };
+    snapshot(model)
+}
+
+fn snapshot(model: Model) -> Snapshot {
+    let compiled = compile(Arc::new(model), Arc::new(PlaceMap::compile(&[])), Box::from(*b"fuzz"));
+    Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown)
+}
+
+/// A packet gets a reply of its id and within its limit, or none; octets behind it change nothing.
+pub fn query(world: &Snapshot, data: &[u8]) {
+    let data = &data[..data.len().min(65_535)];
+    for (transport, limit) in [(Transport::Udp, 1232), (Transport::Tcp, 65_535)] {
+        let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+        let request = Request { client, local: None, transport, unix_s: 1_800_000_000 };
+        let replies = [0x00, 0xa5].map(|filling| {
+            let mut frame = vec![filling; 65_535];
+            frame[..data.len()].copy_from_slice(data);
+            let outcome = answer(world, &request, &mut frame, data.len());
+            frame.truncate(outcome.reply_len);
+            (outcome, frame)
+        });
+        assert_eq!(replies[0], replies[1], "the reply depends on octets behind the query");
+        let [(outcome, reply), _] = replies;
+        assert_eq!(outcome.rcode.is_some(), !reply.is_empty());
+        if reply.is_empty() {
+            continue;
+        }
+        assert!((12..=limit).contains(&reply.len()));
+        assert_eq!(reply[..2], data[..2]);
+        assert_eq!(reply[2] & 0x80, 0x80);
+    }
+}
+
+/// Faults of a master file lie in its text, and names it holds can be written and read back.
+pub fn master(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let origin = Name::absolute("fuzz.test").expect("a name");
+    let parsed = zonefile::parse(text, &origin);
+    for fault in &parsed.faults {
+        assert!(text.get(fault.span.clone()).is_some(), "{fault:?}");
+    }
+    for entry in &parsed.entries {
+        assert!(text.get(entry.span.clone()).is_some(), "{entry:?}");
+        assert_eq!(Name::absolute(&entry.owner.to_string()).as_ref(), Ok(&entry.owner));
+    }
+}
+
+/// Problems can be shown; what is accepted, as TOML or as a master file, can be compiled and asked.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for name in ["zones/fuzz.test.toml", "zones/fuzz.test.zone"] {
+        let files = Files::new(vec![SourceFile::new(name, text)]);
+        let (model, problems) = config::load(&files);
+        config::render::for_people(&files, &problems, false);
+        if let Some(model) = model {
+            let apexes: Vec<Name> = model.zones.iter().map(|zone| zone.apex.clone()).collect();
+            let snapshot = snapshot(model);
+            for apex in apexes {
+                for rtype in [1, 6, 15, 28] {
+                    query(&snapshot, &question(&apex, rtype));
+                }
+            }
+        }
+    }
+}
+
+/// A query for a name.
+fn question(name: &Name, rtype: u8) -> Vec<u8> {
+    [&[0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], name.as_wire(), &[0, rtype, 0, 1]].concat()
+}
+
+/// A database is refused or read; what is read can be compiled.
+pub fn geo(data: &[u8]) {
+    if let Ok((layer, _)) = read_database("fuzz.mmdb", data) {
+        PlaceMap::compile(&[layer]);
+    }
+}

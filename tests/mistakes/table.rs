@@ -1,0 +1,1908 @@
+//! Mistakes and what must be said of each: place, key, words of the fault, words of the remedy.
+
+/// One mistake, or several in one text.
+pub struct Case {
+    /// What the operator did.
+    pub title: &'static str,
+    /// The text; a line `-- NAME --` begins another file.
+    pub text: &'static str,
+    /// Each problem: place, key, words of the fault, words of the remedy.
+    pub expected: &'static [(&'static str, &'static str, &'static str, &'static str)],
+}
+
+/// Mistakes in TOML files of the zones folder.
+pub const ZONE_FILES: &[Case] = &[
+    Case {
+        title: "an unclosed quote",
+        text: r#"[zone]
+name = "case.test
+"#,
+        expected: &[("2:18", "", "never closed", "close it")],
+    },
+    Case {
+        title: "a table header that does not end",
+        text: r#"[zone
+name = "case.test"
+"#,
+        expected: &[("1:6", "", "header is never closed", "]")],
+    },
+    Case {
+        title: "a key said twice",
+        text: r#"[site.x]
+latitude = 1
+latitude = 2
+longitude = 3
+"#,
+        expected: &[("3:1", "", "there already", "keep one")],
+    },
+    Case {
+        title: "a table said twice",
+        text: r#"[site.x]
+latitude = 1
+longitude = 3
+[site.x]
+country = "DE"
+"#,
+        expected: &[("4:7", "", "there already", "keep one")],
+    },
+    Case {
+        title: "two syntax errors are both shown",
+        text: r#"[site.x]
+latitude = 
+longitude = 3
+[site.y]
+latitude 1
+longitude = 3
+"#,
+        expected: &[
+            ("2:12", "", "neither a text", "quotes"),
+            ("5:10", "", "no value", "key = value"),
+        ],
+    },
+    Case {
+        title: "a value without quotes",
+        text: r#"[pool.ap]
+site = fra
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "", "neither a text", "quotes")],
+    },
+    Case {
+        title: "a list that is never closed",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu", "us"
+fence = true
+"#,
+        expected: &[("3:22", "", "list is never closed", "]")],
+    },
+    Case {
+        title: "a backslash that is no escape",
+        text: r#"[policy.p]
+kind = "\q"
+"#,
+        expected: &[("2:10", "", "backslash", "single quotes")],
+    },
+    Case {
+        title: "an unknown table, with the likely one",
+        text: r#"[sites.x]
+latitude = 1
+longitude = 3
+"#,
+        expected: &[("1:2", "sites", "not known", "did you mean \"site\"?")],
+    },
+    Case {
+        title: "an unknown table with nothing near it",
+        text: r#"[region.x]
+"#,
+        expected: &[("1:2", "region", "not known", "zone, site, check, pool, policy, name")],
+    },
+    Case {
+        title: "an unknown key of a zone",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+steered_tll = "30s"
+"#,
+        expected: &[("4:1", "zone.steered_tll", "not known", "did you mean \"steered_ttl\"?")],
+    },
+    Case {
+        title: "an unknown key of a site",
+        text: r#"[site.x]
+lattitude = 1
+latitude = 1
+longitude = 3
+"#,
+        expected: &[("2:1", "site.x.lattitude", "not known", "did you mean \"latitude\"?")],
+    },
+    Case {
+        title: "an unknown key of a check",
+        text: r#"[check.x]
+kind = "http"
+timout = "1s"
+"#,
+        expected: &[("3:1", "check.x.timout", "not known", "did you mean \"timeout\"?")],
+    },
+    Case {
+        title: "a key of https in a check of http",
+        text: r#"[check.x]
+kind = "http"
+verify = false
+"#,
+        expected: &[("3:1", "check.x.verify", "not known", "the keys here are:")],
+    },
+    Case {
+        title: "an unknown key of a pool",
+        text: r#"[pool.ap]
+min_helthy = "50%"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:1", "pool.ap.min_helthy", "not known", "did you mean \"min_healthy\"?")],
+    },
+    Case {
+        title: "an unknown key of an endpoint",
+        text: r#"[pool.ap.endpoint.a]
+address = ["192.0.2.9"]
+addresses = ["192.0.2.9"]
+"#,
+        expected: &[(
+            "2:1",
+            "pool.ap.endpoint.a.address",
+            "not known",
+            "did you mean \"addresses\"?",
+        )],
+    },
+    Case {
+        title: "an unknown key of a policy",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu"]
+fences = true
+"#,
+        expected: &[("4:1", "policy.p.fences", "not known", "did you mean \"fence\"?")],
+    },
+    Case {
+        title: "an unknown key of a name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+answer = 2
+"#,
+        expected: &[("6:1", "name.www.answer", "not known", "did you mean \"answers\"?")],
+    },
+    Case {
+        title: "an unknown key of a name with dots",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."api.v2"]
+steer = "eu"
+answer = 2
+"#,
+        expected: &[("6:1", "name.\"api.v2\".answer", "not known", "did you mean \"answers\"?")],
+    },
+    Case {
+        title: "an unknown key of on_all_down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = { pol = "us", pool = "us" }
+"#,
+        expected: &[("6:17", "name.www.on_all_down.pol", "not known", "did you mean \"pool\"?")],
+    },
+    Case {
+        title: "a number for a text",
+        text: r#"[pool.ap]
+site = 7
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "pool.ap.site", "this is an integer", "write a text in double quotes")],
+    },
+    Case {
+        title: "a text for a number",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+weight = "2"
+"#,
+        expected: &[(
+            "3:10",
+            "pool.ap.endpoint.a.weight",
+            "this is a string",
+            "0 to 65535, without quotes",
+        )],
+    },
+    Case {
+        title: "a list for a text",
+        text: r#"[pool.ap]
+site = ["fra"]
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "pool.ap.site", "this is an array", "write a text in double quotes")],
+    },
+    Case {
+        title: "a text for a list",
+        text: r#"[policy.p]
+kind = "failover"
+targets = "eu"
+"#,
+        expected: &[("3:11", "policy.p.targets", "this is a string", "as [\"a\", \"b\"]")],
+    },
+    Case {
+        title: "a number in a list of texts",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu", 7]
+"#,
+        expected: &[("3:18", "policy.p.targets[1]", "this is an integer", "write a text")],
+    },
+    Case {
+        title: "a list for a table of weights",
+        text: r#"[policy.p]
+kind = "weighted"
+weights = ["eu", "us"]
+"#,
+        expected: &[("3:11", "policy.p.weights", "this is an array", "{ world = 95, next = 5 }")],
+    },
+    Case {
+        title: "a text for yes or no",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu"]
+fence = "true"
+"#,
+        expected: &[("4:9", "policy.p.fence", "this is a string", "true or false, without quotes")],
+    },
+    Case {
+        title: "a zone as an array of tables",
+        text: r#"[[zone]]
+name = "case.test"
+"#,
+        expected: &[("1:1", "zone", "this is an array", "[zone]")],
+    },
+    Case {
+        title: "an endpoint without a name",
+        text: r#"[pool.ap.endpoint]
+addresses = ["192.0.2.9"]
+"#,
+        expected: &[(
+            "2:13",
+            "pool.ap.endpoint.addresses",
+            "this is an array",
+            "[pool.ap.endpoint.NAME]",
+        )],
+    },
+    Case {
+        title: "a pool without a name",
+        text: r#"[pool]
+site = "fra"
+"#,
+        expected: &[("2:8", "pool.site", "this is a string", "[pool.NAME]")],
+    },
+    Case {
+        title: "a zone without a name",
+        text: r#"[zone]
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+"#,
+        expected: &[("1:2", "zone.name", "missing", "name = \"gtm.example.com\"")],
+    },
+    Case {
+        title: "a zone without name servers",
+        text: r#"[zone]
+name = "case.test"
+"#,
+        expected: &[("1:2", "zone.nameservers", "missing", "ns1.example.net")],
+    },
+    Case {
+        title: "a zone with an empty list of name servers",
+        text: r#"[zone]
+name = "case.test"
+nameservers = []
+"#,
+        expected: &[("3:15", "zone.nameservers", "no name server", "at least one")],
+    },
+    Case {
+        title: "a site without longitude",
+        text: r#"[site.x]
+latitude = 1
+[pool.ap]
+site = "x"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("1:7", "site.x.longitude", "missing", "longitude = 8.68")],
+    },
+    Case {
+        title: "a check without a kind, used by a pool",
+        text: r#"[check.x]
+port = 80
+[pool.ap]
+check = "x"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("1:8", "check.x.kind", "missing", "kind = \"http\"")],
+    },
+    Case {
+        title: "a TCP check without a port",
+        text: r#"[check.x]
+kind = "tcp"
+"#,
+        expected: &[("1:8", "check.x.port", "missing", "port = 443")],
+    },
+    Case {
+        title: "a pool without endpoints",
+        text: r#"[pool.ap]
+site = "fra"
+"#,
+        expected: &[("1:7", "pool.ap", "no endpoint", "[pool.ap.endpoint.a]")],
+    },
+    Case {
+        title: "a pool with an empty table of endpoints",
+        text: r#"[pool.ap]
+endpoint = {}
+"#,
+        expected: &[("1:7", "pool.ap", "no endpoint", "[pool.ap.endpoint.a]")],
+    },
+    Case {
+        title: "an endpoint without addresses",
+        text: r#"[pool.ap.endpoint.a]
+weight = 2
+"#,
+        expected: &[("1:19", "pool.ap.endpoint.a.addresses", "missing", "192.0.2.10")],
+    },
+    Case {
+        title: "an endpoint with an empty list of addresses",
+        text: r#"[pool.ap.endpoint.a]
+addresses = []
+"#,
+        expected: &[("2:13", "pool.ap.endpoint.a.addresses", "no address", "192.0.2.10")],
+    },
+    Case {
+        title: "a policy without a kind, used by another and by a name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.p]
+targets = ["eu"]
+[policy.q]
+kind = "failover"
+targets = ["p"]
+[name.www]
+steer = "p"
+"#,
+        expected: &[("4:9", "policy.p.kind", "missing", "kind = \"failover\"")],
+    },
+    Case {
+        title: "a policy without targets",
+        text: r#"[policy.p]
+kind = "failover"
+"#,
+        expected: &[("1:9", "policy.p.targets", "missing", "[\"eu\", \"us\"]")],
+    },
+    Case {
+        title: "a policy with an empty list of targets",
+        text: r#"[policy.p]
+kind = "failover"
+targets = []
+"#,
+        expected: &[("3:11", "policy.p.targets", "no target", "name pools")],
+    },
+    Case {
+        title: "a weighted policy without weights",
+        text: r#"[policy.p]
+kind = "weighted"
+"#,
+        expected: &[("1:9", "policy.p.weights", "missing", "{ world = 95")],
+    },
+    Case {
+        title: "a name that says nothing",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+"#,
+        expected: &[("4:7", "name.www", "nothing is said", "[name.www.records]")],
+    },
+    Case {
+        title: "a latitude of 91",
+        text: r#"[site.x]
+latitude = 91
+longitude = 3
+[pool.ap]
+site = "x"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:12", "site.x.latitude", "91 is not allowed", "use -90 to 90")],
+    },
+    Case {
+        title: "a latitude that is no number",
+        text: r#"[site.x]
+latitude = nan
+longitude = 3
+"#,
+        expected: &[("2:12", "site.x.latitude", "nan is not allowed", "use -90 to 90")],
+    },
+    Case {
+        title: "a country of three letters",
+        text: r#"[site.x]
+latitude = 1
+longitude = 3
+country = "DEU"
+"#,
+        expected: &[("4:11", "site.x.country", "not a country code", "two letters")],
+    },
+    Case {
+        title: "a port of 70000 is not a missing port as well",
+        text: r#"[check.x]
+kind = "tcp"
+port = 70000
+"#,
+        expected: &[("3:8", "check.x.port", "70000 is not allowed", "1 to 65535")],
+    },
+    Case {
+        title: "a weight of 70000",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+weight = 70000
+"#,
+        expected: &[(
+            "3:10",
+            "pool.ap.endpoint.a.weight",
+            "70000 is not allowed",
+            "0 (standby) to 65535",
+        )],
+    },
+    Case {
+        title: "a weight of -1",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+weight = -1
+"#,
+        expected: &[(
+            "3:10",
+            "pool.ap.endpoint.a.weight",
+            "-1 is not allowed",
+            "0 (standby) to 65535",
+        )],
+    },
+    Case {
+        title: "a weight beyond 64 bits",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+weight = 99999999999999999999
+"#,
+        expected: &[(
+            "3:10",
+            "pool.ap.endpoint.a.weight",
+            "is not allowed",
+            "0 (standby) to 65535",
+        )],
+    },
+    Case {
+        title: "a bias of 0",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "us"]
+bias = { us = 0 }
+"#,
+        expected: &[("4:15", "policy.p.bias.us", "0 is not allowed", "0.01 to 100")],
+    },
+    Case {
+        title: "no answer at all",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+answers = 0
+"#,
+        expected: &[("6:11", "name.www.answers", "0 is not allowed", "1 to 8")],
+    },
+    Case {
+        title: "nine answers",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+answers = 9
+"#,
+        expected: &[("6:11", "name.www.answers", "9 is not allowed", "1 to 8")],
+    },
+    Case {
+        title: "many answers",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+answers = "many"
+"#,
+        expected: &[("6:11", "name.www.answers", "not a number of answers", "\"all\"")],
+    },
+    Case {
+        title: "an interval without a unit",
+        text: r#"[check.x]
+kind = "http"
+interval = 10
+"#,
+        expected: &[("3:12", "check.x.interval", "10 has no unit", "\"10s\"")],
+    },
+    Case {
+        title: "an interval in quotes without a unit; the timeout is judged later",
+        text: r#"[check.x]
+kind = "http"
+interval = "10"
+timeout = "15s"
+"#,
+        expected: &[("3:12", "check.x.interval", "has no unit", "\"10s\"")],
+    },
+    Case {
+        title: "an interval of light years",
+        text: r#"[check.x]
+kind = "http"
+interval = "10 lightyears"
+"#,
+        expected: &[("3:12", "check.x.interval", "not a duration", "\"10s\"")],
+    },
+    Case {
+        title: "an interval of a day",
+        text: r#"[check.x]
+kind = "http"
+interval = "1d"
+"#,
+        expected: &[("3:12", "check.x.interval", "not allowed", "\"100ms\" to \"1h\"")],
+    },
+    Case {
+        title: "a timeout longer than the interval",
+        text: r#"[check.x]
+kind = "http"
+interval = "5s"
+timeout = "6s"
+"#,
+        expected: &[(
+            "4:11",
+            "check.x.timeout",
+            "longer than the interval",
+            "at most the interval, 5s",
+        )],
+    },
+    Case {
+        title: "a timeout longer than the default interval",
+        text: r#"[check.x]
+kind = "http"
+timeout = "11s"
+"#,
+        expected: &[("3:11", "check.x.timeout", "longer than the interval", "10s")],
+    },
+    Case {
+        title: "a TTL of one second",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+ttl = "1s"
+"#,
+        expected: &[("6:7", "name.www.ttl", "not allowed", "\"5s\" to \"7d\"")],
+    },
+    Case {
+        title: "a TTL as a number",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+steered_ttl = 30
+"#,
+        expected: &[("4:15", "zone.steered_ttl", "30 has no unit", "\"30s\"")],
+    },
+    Case {
+        title: "a TTL of half seconds",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+steered_ttl = "7500ms"
+"#,
+        expected: &[("4:15", "zone.steered_ttl", "whole seconds", "\"7s\"")],
+    },
+    Case {
+        title: "a period of half seconds",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+period = "1500ms"
+"#,
+        expected: &[("6:10", "name.www.period", "whole seconds", "\"1s\"")],
+    },
+    Case {
+        title: "a panic limit above the default minimum",
+        text: r#"[pool.ap]
+panic_below = "60%"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.panic_below", "above min_healthy", "at most 50%")],
+    },
+    Case {
+        title: "a period of years",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+period = "3y"
+"#,
+        expected: &[("6:10", "name.www.period", "not allowed", "\"forever\"")],
+    },
+    Case {
+        title: "a kind of check with a typo",
+        text: r#"[check.x]
+kind = "htps"
+[pool.ap]
+check = "x"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "check.x.kind", "not a kind of check", "did you mean \"http")],
+    },
+    Case {
+        title: "a status that is no code",
+        text: r#"[check.x]
+kind = "http"
+status = "2xx"
+"#,
+        expected: &[("3:10", "check.x.status", "not a list of status codes", "200-299, 401")],
+    },
+    Case {
+        title: "a status as a number",
+        text: r#"[check.x]
+kind = "http"
+status = 200
+"#,
+        expected: &[("3:10", "check.x.status", "this is an integer", "text in double quotes")],
+    },
+    Case {
+        title: "a status range that runs backwards",
+        text: r#"[check.x]
+kind = "http"
+status = "299-200"
+"#,
+        expected: &[("3:10", "check.x.status", "not a list of status codes", "100 to 599")],
+    },
+    Case {
+        title: "a path without its slash",
+        text: r#"[check.x]
+kind = "http"
+path = "healthz"
+"#,
+        expected: &[("3:8", "check.x.path", "not a path", "begin with \"/\"")],
+    },
+    Case {
+        title: "a host that is a URL",
+        text: r#"[check.x]
+kind = "https"
+host = "https://www.example.com"
+"#,
+        expected: &[("3:8", "check.x.host", "not a host name", "www.example.com")],
+    },
+    Case {
+        title: "a body longer than what is read",
+        text: "[check.x]\nkind = \"http\"\nbody = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n",
+        expected: &[("3:8", "check.x.body", "1025 octets", "1 to 1024")],
+    },
+    Case {
+        title: "an empty body",
+        text: r#"[check.x]
+kind = "http"
+body = ""
+"#,
+        expected: &[("3:8", "check.x.body", "0 octets", "1 to 1024")],
+    },
+    Case {
+        title: "a jitter above the half",
+        text: r#"[check.x]
+kind = "http"
+jitter = "60%"
+"#,
+        expected: &[("3:10", "check.x.jitter", "not a jitter", "50%")],
+    },
+    Case {
+        title: "a file of certificates that is not there",
+        text: r#"[check.x]
+kind = "https"
+ca = "own.pem"
+-- zones/owm.pem --
+x
+"#,
+        expected: &[("3:6", "check.x.ca", "no file \"own.pem\"", "did you mean \"owm.pem\"?")],
+    },
+    Case {
+        title: "a file of certificates without one",
+        text: r#"[check.x]
+kind = "https"
+ca = "own.pem"
+-- zones/own.pem --
+-----BEGIN PRIVATE KEY-----
+"#,
+        expected: &[("3:6", "check.x.ca", "no certificate", "PEM")],
+    },
+    Case {
+        title: "an unknown site",
+        text: r#"[pool.ap]
+site = "frq"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "pool.ap.site", "no site \"frq\"", "did you mean \"fra\"?")],
+    },
+    Case {
+        title: "an unknown site with nothing near it",
+        text: r#"[pool.ap]
+site = "singapore"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "pool.ap.site", "no site \"singapore\"", "use one of: fra, iad")],
+    },
+    Case {
+        title: "an unknown check",
+        text: r#"[pool.ap]
+check = "wbe"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:9", "pool.ap.check", "no check \"wbe\"", "did you mean \"web\"?")],
+    },
+    Case {
+        title: "two IPv4 addresses in one endpoint",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9", "192.0.2.10"]
+"#,
+        expected: &[(
+            "2:27",
+            "pool.ap.endpoint.a.addresses",
+            "a second IPv4 address",
+            "endpoint of its own",
+        )],
+    },
+    Case {
+        title: "a multicast address",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["224.0.0.1"]
+"#,
+        expected: &[(
+            "2:14",
+            "pool.ap.endpoint.a.addresses",
+            "nobody can connect to 224.0.0.1",
+            "own address",
+        )],
+    },
+    Case {
+        title: "an unspecified address",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9", "::"]
+"#,
+        expected: &[(
+            "2:27",
+            "pool.ap.endpoint.a.addresses",
+            "nobody can connect to ::",
+            "own address",
+        )],
+    },
+    Case {
+        title: "an address with a port",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9:80"]
+"#,
+        expected: &[(
+            "2:14",
+            "pool.ap.endpoint.a.addresses",
+            "\"192.0.2.9:80\" is not an address",
+            "without port",
+        )],
+    },
+    Case {
+        title: "an endpoint's name with a slash",
+        text: r#"[pool.ap.endpoint."a/b"]
+addresses = ["192.0.2.9"]
+"#,
+        expected: &[(
+            "1:19",
+            "pool.ap.endpoint.\"a/b\"",
+            "\"a/b\" is not allowed as a name",
+            "letters, digits",
+        )],
+    },
+    Case {
+        title: "a minimum that is a bare number",
+        text: r#"[pool.ap]
+min_healthy = "2"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.min_healthy", "\"2\" is not a share", "\"2 members\"")],
+    },
+    Case {
+        title: "a minimum of 120%",
+        text: r#"[pool.ap]
+min_healthy = "120%"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.min_healthy", "\"120%\" is not a percentage", "\"100%\"")],
+    },
+    Case {
+        title: "a minimum above the number of endpoints",
+        text: r#"[pool.ap]
+min_healthy = "2 members"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[(
+            "2:15",
+            "pool.ap.min_healthy",
+            "has 1 endpoint, fewer than 2",
+            "fewer members",
+        )],
+    },
+    Case {
+        title: "a panic limit above the minimum",
+        text: r#"[pool.ap]
+min_healthy = "30%"
+panic_below = "40%"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("3:15", "pool.ap.panic_below", "above min_healthy", "at most 30%")],
+    },
+    Case {
+        title: "one pool in two files",
+        text: r#"[pool.ap]
+endpoint.a.addresses = ["192.0.2.9"]
+-- zones/other.toml --
+[pool.ap]
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("zones/other.toml:1:7", "pool.ap", "a pool \"ap\" already", "for all files")],
+    },
+    Case {
+        title: "a pool and a policy of one name",
+        text: r#"[policy.eu]
+kind = "failover"
+targets = ["us"]
+"#,
+        expected: &[("1:9", "policy.eu", "a pool \"eu\" already", "share their names")],
+    },
+    Case {
+        title: "a kind of policy with a typo",
+        text: r#"[policy.p]
+kind = "wieghted"
+weights = { eu = 1 }
+"#,
+        expected: &[("2:8", "policy.p.kind", "not a kind of policy", "did you mean \"weighted\"?")],
+    },
+    Case {
+        title: "a target with a typo",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu", "wrold"]
+"#,
+        expected: &[(
+            "3:18",
+            "policy.p.targets",
+            "no pool or policy \"wrold\"",
+            "did you mean \"world\"?",
+        )],
+    },
+    Case {
+        title: "a weighted target with a typo",
+        text: r#"[policy.p]
+kind = "weighted"
+weights = { eu = 1, wrold = 2 }
+"#,
+        expected: &[(
+            "3:21",
+            "policy.p.weights",
+            "no pool or policy \"wrold\"",
+            "did you mean \"world\"?",
+        )],
+    },
+    Case {
+        title: "a target named twice",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu", "us", "eu"]
+"#,
+        expected: &[("3:24", "policy.p.targets", "\"eu\" is named twice", "take one out")],
+    },
+    Case {
+        title: "a policy that contains itself",
+        text: r#"[policy.p]
+kind = "failover"
+targets = ["eu", "p"]
+"#,
+        expected: &[("3:18", "policy.p", "p -> p", "take one")],
+    },
+    Case {
+        title: "three policies in a circle, and one that leads to them",
+        text: r#"[policy.a]
+kind = "failover"
+targets = ["b"]
+[policy.b]
+kind = "failover"
+targets = ["eu", "c"]
+[policy.c]
+kind = "failover"
+targets = ["d"]
+[policy.d]
+kind = "weighted"
+weights = { us = 1, b = 1 }
+"#,
+        expected: &[("6:18", "policy.b", "b -> c -> d -> b", "take one")],
+    },
+    Case {
+        title: "policies nested ten deep",
+        text: r#"[policy.p0]
+kind = "failover"
+targets = ["p1", "us"]
+[policy.p1]
+kind = "failover"
+targets = ["p2", "us"]
+[policy.p2]
+kind = "failover"
+targets = ["p3", "us"]
+[policy.p3]
+kind = "failover"
+targets = ["p4", "us"]
+[policy.p4]
+kind = "failover"
+targets = ["p5", "us"]
+[policy.p5]
+kind = "failover"
+targets = ["p6", "us"]
+[policy.p6]
+kind = "failover"
+targets = ["p7", "us"]
+[policy.p7]
+kind = "failover"
+targets = ["p8", "us"]
+[policy.p8]
+kind = "failover"
+targets = ["p9", "us"]
+[policy.p9]
+kind = "failover"
+targets = ["eu"]
+"#,
+        expected: &[("1:9", "policy.p0", "nested 10 deep", "at most 8")],
+    },
+    Case {
+        title: "nearest over a pool without a site",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "homeless"]
+"#,
+        expected: &[(
+            "3:18",
+            "policy.p.targets",
+            "pool \"homeless\" has no site",
+            "[pool.homeless]",
+        )],
+    },
+    Case {
+        title: "nearest over a policy over a pool without a site",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "q"]
+[policy.q]
+kind = "failover"
+targets = ["us", "homeless"]
+"#,
+        expected: &[(
+            "3:18",
+            "policy.p.targets",
+            "pool \"homeless\" has no site",
+            "[pool.homeless]",
+        )],
+    },
+    Case {
+        title: "a bias for what is no target",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu"]
+bias = { us = 1.2 }
+"#,
+        expected: &[("4:10", "policy.p.bias", "\"us\" is not a target", "eu")],
+    },
+    Case {
+        title: "a spill for what is no target",
+        text: r#"[policy.p]
+kind = "weighted"
+weights = { eu = 1, us = 2 }
+spill = ["ap"]
+"#,
+        expected: &[("4:10", "policy.p.spill", "\"ap\" is not a target", "eu, us")],
+    },
+    Case {
+        title: "weights that are all 0",
+        text: r#"[policy.p]
+kind = "weighted"
+weights = { eu = 0, us = 0 }
+"#,
+        expected: &[("3:11", "policy.p.weights", "above 0", "give one a weight")],
+    },
+    Case {
+        title: "a weight of a target out of range is not a missing weight too",
+        text: r#"[policy.p]
+kind = "weighted"
+weights = { eu = 70000 }
+"#,
+        expected: &[("3:18", "policy.p.weights.eu", "70000 is not allowed", "65535")],
+    },
+    Case {
+        title: "a name outside its zone",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."www.example.org."]
+steer = "eu"
+"#,
+        expected: &[(
+            "4:7",
+            "name.\"www.example.org.\"",
+            "not in the zone",
+            "relative to the zone",
+        )],
+    },
+    Case {
+        title: "a label of 64 octets",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
+steer = "eu"
+"#,
+        expected: &[(
+            "4:7",
+            "name.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "longer than 63 octets",
+            "www",
+        )],
+    },
+    Case {
+        title: "a name with two dots in a row",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."a..b"]
+steer = "eu"
+"#,
+        expected: &[("4:7", "name.\"a..b\"", "empty label", "www")],
+    },
+    Case {
+        title: "one name steered twice, in another case",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+[name.WWW]
+steer = "us"
+"#,
+        expected: &[("6:7", "name.WWW", "steered twice", "keep one")],
+    },
+    Case {
+        title: "one name steered twice, with its dot",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+[name."www.case.test."]
+steer = "us"
+"#,
+        expected: &[("6:7", "name.\"www.case.test.\"", "steered twice", "keep one")],
+    },
+    Case {
+        title: "an unknown entry",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "wrold"
+"#,
+        expected: &[(
+            "5:9",
+            "name.www.steer",
+            "no pool or policy \"wrold\"",
+            "did you mean \"world\"?",
+        )],
+    },
+    Case {
+        title: "steering that is no text is not missing as well",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = ["world"]
+"#,
+        expected: &[("5:9", "name.www.steer", "this is an array", "text")],
+    },
+    Case {
+        title: "a key of steering without steering",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+ttl = "60s"
+records.A = ["192.0.2.1"]
+"#,
+        expected: &[("5:1", "name.www.ttl", "for steered names only", "record_ttl")],
+    },
+    Case {
+        title: "names in a file without a zone",
+        text: r#"[name.www]
+steer = "eu"
+"#,
+        expected: &[("1:7", "name.www", "no zone", "[zone]")],
+    },
+    Case {
+        title: "one zone in two files",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+-- zones/other.toml --
+[zone]
+name = "CASE.test."
+nameservers = ["ns1.example.net"]
+"#,
+        expected: &[("zones/other.toml:2:8", "zone.name", "case.test. is there twice", "keep one")],
+    },
+    Case {
+        title: "a name server inside the zone without an address",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.sub.case.test"]
+"#,
+        expected: &[(
+            "3:16",
+            "zone.nameservers",
+            "ns1.sub.case.test. lies in the zone",
+            "[name.\"ns1.sub\".records]",
+        )],
+    },
+    Case {
+        title: "a name server of one label",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1"]
+"#,
+        expected: &[("3:16", "zone.nameservers", "not a whole name", "ns1.example.net")],
+    },
+    Case {
+        title: "a contact of one label",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+contact = "hostmaster"
+"#,
+        expected: &[("4:11", "zone.contact", "not a mailbox", "hostmaster@example.com")],
+    },
+    Case {
+        title: "an unknown pool for when all is down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = { pool = "uss" }
+"#,
+        expected: &[("6:24", "name.www.on_all_down", "no pool \"uss\"", "did you mean \"us\"?")],
+    },
+    Case {
+        title: "a policy for when all is down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = { pool = "world" }
+"#,
+        expected: &[("6:24", "name.www.on_all_down", "\"world\" is a policy", "name a pool")],
+    },
+    Case {
+        title: "a pool without the family for when all is down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = { pool = "homeless" }
+"#,
+        expected: &[("6:24", "name.www.on_all_down", "no IPv6 address", "give the pool one")],
+    },
+    Case {
+        title: "a word for when all is down with a typo",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = "fail-open"
+"#,
+        expected: &[(
+            "6:15",
+            "name.www.on_all_down",
+            "not what to do",
+            "did you mean \"fail_open\"?",
+        )],
+    },
+    Case {
+        title: "a number for when all is down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+on_all_down = 1
+"#,
+        expected: &[("6:15", "name.www.on_all_down", "this is an integer", "\"servfail\"")],
+    },
+    Case {
+        title: "a fence that lacks a family",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.f]
+kind = "failover"
+fence = true
+targets = ["homeless"]
+[policy.p]
+kind = "failover"
+targets = ["f", "us"]
+[name.www]
+steer = "p"
+"#,
+        expected: &[(
+            "12:9",
+            "name.www.steer",
+            "policy \"f\" is fenced and has no IPv6",
+            "inside the fence",
+        )],
+    },
+    Case {
+        title: "a key of choice with a typo",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+key = "clinet"
+"#,
+        expected: &[("6:7", "name.www.key", "not a key", "did you mean \"client\"?")],
+    },
+    Case {
+        title: "a dual stack with a typo",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+dual_stack = "jiont"
+"#,
+        expected: &[("6:14", "name.www.dual_stack", "not a way", "did you mean \"joint\"?")],
+    },
+    Case {
+        title: "a steered name below a delegation",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.sub.records]
+NS = ["ns1.example.net."]
+[name."www.sub"]
+steer = "eu"
+"#,
+        expected: &[("6:7", "name.\"www.sub\"", "sub.case.test. is delegated", "delegated to")],
+    },
+    Case {
+        title: "an alias beside other data",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+CNAME = ["a.example.net."]
+TXT = ["x"]
+"#,
+        expected: &[(
+            "5:10",
+            "name.www.records.CNAME",
+            "is an alias and has other records",
+            "stands alone",
+        )],
+    },
+    Case {
+        title: "two aliases of one name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+CNAME = ["a.example.net.", "b.example.net."]
+"#,
+        expected: &[(
+            "5:10",
+            "name.www.records.CNAME",
+            "is an alias and has other records",
+            "stands alone",
+        )],
+    },
+    Case {
+        title: "an alias at the apex",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+CNAME = ["a.example.net."]
+"#,
+        expected: &[(
+            "5:10",
+            "name.\"@\".records.CNAME",
+            "is an alias and has other records",
+            "stands alone",
+        )],
+    },
+    Case {
+        title: "an alias that is steered",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+records.CNAME = ["a.example.net."]
+"#,
+        expected: &[("6:18", "name.www.records.CNAME", "is an alias and is steered", "keep one")],
+    },
+    Case {
+        title: "an address beside steering",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+records.A = ["192.0.2.1"]
+"#,
+        expected: &[("6:14", "name.www.records.A", "is steered and has A records", "into a pool")],
+    },
+    Case {
+        title: "one record twice",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+A = ["192.0.2.1", "192.0.2.1"]
+"#,
+        expected: &[("5:19", "name.www.records.A", "twice", "take one out")],
+    },
+    Case {
+        title: "an SOA among records",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+SOA = ["a b 1 1 1 1 1"]
+"#,
+        expected: &[("5:1", "name.\"@\".records.SOA", "made from [zone]", "take it out")],
+    },
+    Case {
+        title: "an unknown record type",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+MXX = ["10 a."]
+"#,
+        expected: &[("5:1", "name.www.records.MXX", "\"MXX\" is not a record type", "MX")],
+    },
+    Case {
+        title: "an MX without its preference",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+MX = ["mail.example.com."]
+"#,
+        expected: &[(
+            "5:8",
+            "name.www.records.MX",
+            "is not a preference of 0 to 65535",
+            "10 mail.example.com.",
+        )],
+    },
+    Case {
+        title: "an MX without its name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+MX = ["10"]
+"#,
+        expected: &[("5:10", "name.www.records.MX", "a name is missing", "host.example.com.")],
+    },
+    Case {
+        title: "an MX with a word too many, in the second text",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+MX = ["10 a.example.net.", "20 b.example.net. x"]
+"#,
+        expected: &[("5:47", "name.www.records.MX", "nothing after its last field", "take it out")],
+    },
+    Case {
+        title: "a TXT with a quote that never ends",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+TXT = ['"v=spf1']
+"#,
+        expected: &[("5:9", "name.www.records.TXT", "never closed", "close it")],
+    },
+    Case {
+        title: "a TXT that would be cut at its semicolon",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+TXT = ["v=DKIM1; k=rsa"]
+"#,
+        expected: &[("5:16", "name.www.records.TXT", "semicolon", "put quotes around")],
+    },
+    Case {
+        title: "a TXT of 256 octets",
+        text: "[zone]\nname = \"case.test\"\nnameservers = [\"ns1.example.net\"]\n[name.www.records]\nTXT = ['\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"']\n",
+        expected: &[("5:9", "name.www.records.TXT", "at most 255 octets", "split it")],
+    },
+    Case {
+        title: "two records in one text",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+MX = ["""10 a.example.net.
+20 b.example.net."""]
+"#,
+        expected: &[("5:7", "name.www.records.MX", "a second line", "one text for each")],
+    },
+    Case {
+        title: "an SRV with a bad port",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."_x._tcp".records]
+SRV = ["1 2 99999 a.example.net."]
+"#,
+        expected: &[("5:13", "name.\"_x._tcp\".records.SRV", "not a port of 0 to 65535", "443")],
+    },
+    Case {
+        title: "a CAA without its value",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+CAA = ["0 issue"]
+"#,
+        expected: &[("5:16", "name.\"@\".records.CAA", "a value is missing", "letsencrypt.org")],
+    },
+    Case {
+        title: "a CAA with a flag beyond an octet",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+CAA = ["300 issue \"ca.example.net\""]
+"#,
+        expected: &[("5:8", "name.\"@\".records.CAA", "not a flag byte", "128")],
+    },
+    Case {
+        title: "an A with a bad address",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.a.records]
+A = ["192.0.2.256"]
+"#,
+        expected: &[("5:7", "name.a.records.A", "not an IPv4 address", "192.0.2.1")],
+    },
+    Case {
+        title: "a file of records that is not there",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+records = "case.records"
+"#,
+        expected: &[("4:11", "zone.records", "no file \"case.records\"", "folder")],
+    },
+    Case {
+        title: "a mistake in a file of records",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+records = "case.records"
+-- zones/case.records --
+www A 192.0.2.1 x
+@ SOA a b 1 1 1 1 1
+www.example.org. A 192.0.2.1
+"#,
+        expected: &[
+            ("zones/case.records:1:17", "", "nothing after", "take it out"),
+            ("zones/case.records:2:1", "", "made from [zone]", "take it out"),
+            ("zones/case.records:3:1", "", "not in the zone", "own zone"),
+        ],
+    },
+    Case {
+        title: "warning: a TXT that falls apart",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "world"
+records.TXT = ["v=spf1 -all"]
+"#,
+        expected: &[
+            ("6:16", "name.www.records.TXT", "2 strings", "put quotes around"),
+            ("zones/shared/base.toml:19:7", "pool.homeless", "no name leads", "use it"),
+        ],
+    },
+    Case {
+        title: "warning: a name with the zone's own at its end",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."www.case.test"]
+steer = "world"
+"#,
+        expected: &[
+            ("4:7", "name.\"www.case.test\"", "this is www.case.test.case.test.", "leave"),
+            ("zones/shared/base.toml:19:7", "pool.homeless", "no name leads", "use it"),
+        ],
+    },
+    Case {
+        title: "warning: a target without its dot",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+MX = ["10 mail.example.com"]
+[name.www]
+steer = "world"
+"#,
+        expected: &[
+            (
+                "5:7",
+                "name.\"@\".records.MX",
+                "mail.example.com.case.test., which is not there",
+                "with a dot",
+            ),
+            ("zones/shared/base.toml:19:7", "pool.homeless", "no name leads", "use it"),
+        ],
+    },
+    Case {
+        title: "warning: a slow TTL",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+steered_ttl = "1h"
+[name.www]
+steer = "world"
+ttl = "10m"
+[name.a]
+steer = "homeless"
+"#,
+        expected: &[
+            ("4:15", "zone.steered_ttl", "slow", "60s"),
+            ("7:7", "name.www.ttl", "slow", "60s"),
+        ],
+    },
+    Case {
+        title: "warning: two endpoints with one address",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.ap]
+endpoint.a.addresses = ["192.0.2.9"]
+endpoint.b.addresses = ["192.0.2.9"]
+[name.www]
+steer = "world"
+[name.a]
+steer = "homeless"
+[name.b]
+steer = "ap"
+"#,
+        expected: &[(
+            "6:25",
+            "pool.ap.endpoint.b.addresses",
+            "192.0.2.9 is an address of \"a\" too",
+            "its own",
+        )],
+    },
+];
+
+/// Mistakes in `case.test.zone`.
+pub const MASTER_FILES: &[Case] = &[
+    Case {
+        title: "words after the last field",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www A 192.0.2.1 192.0.2.2
+"#,
+        expected: &[("3:17", "", "nothing after its last field", "take it out")],
+    },
+    Case {
+        title: "an owner outside the zone",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www.example.org. A 192.0.2.1
+"#,
+        expected: &[("3:1", "", "not in the zone", "its own zone")],
+    },
+    Case {
+        title: "no SOA",
+        text: r#"@ NS ns1.example.net.
+www A 192.0.2.1
+"#,
+        expected: &[("1:1", "", "no SOA record", "begin with")],
+    },
+    Case {
+        title: "an SOA with a fault is not missing",
+        text: r#"@ SOA ns1 host 1 1 1 x 1
+@ NS ns1.example.net.
+"#,
+        expected: &[("1:22", "", "expire is not a time", "1h30m")],
+    },
+    Case {
+        title: "no NS",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+www A 192.0.2.1
+"#,
+        expected: &[("1:1", "", "no NS record", "@ NS ns1")],
+    },
+    Case {
+        title: "an NS with a fault is not missing",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS
+"#,
+        expected: &[("2:5", "", "a name is missing", "host.example.com.")],
+    },
+    Case {
+        title: "a parenthesis that is never closed",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www TXT ( "a"
+b A 192.0.2.1
+"#,
+        expected: &[("3:9", "", "never closed", "close it")],
+    },
+    Case {
+        title: "a quote that is never closed",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www TXT "a
+b A 192.0.2.1
+"#,
+        expected: &[("3:9", "", "never closed", "same line")],
+    },
+    Case {
+        title: "two SOAs",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+@ SOA ns1 host 1 1 1 1 1
+"#,
+        expected: &[("3:1", "", "a second SOA", "keep one")],
+    },
+    Case {
+        title: "a class that is not served",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www CH TXT "a"
+"#,
+        expected: &[("3:5", "", "only class IN", "IN")],
+    },
+    Case {
+        title: "a type that cannot be written",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www NAPTR 1 2
+"#,
+        expected: &[("3:5", "", "\"NAPTR\" is not a record type", "RFC 3597")],
+    },
+    Case {
+        title: "a directive that is not known",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+$INCLUDE other
+"#,
+        expected: &[("3:1", "", "$INCLUDE is not known", "write the records out")],
+    },
+    Case {
+        title: "a record without a type",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www 300
+"#,
+        expected: &[("3:8", "", "ends before its type", "owner, TTL, type")],
+    },
+    Case {
+        title: "a blank before the first owner",
+        text: r#"  SOA ns1 host 1 1 1 1 1
+"#,
+        expected: &[("1:3", "", "no owner", "start the line")],
+    },
+    Case {
+        title: "a name server without an address",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1
+"#,
+        expected: &[("2:1", "", "ns1.case.test. lies in the zone", "ns1 A")],
+    },
+    Case {
+        title: "an alias beside other data",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www A 192.0.2.1
+www CNAME a.example.net.
+"#,
+        expected: &[("4:1", "", "is an alias", "stands alone")],
+    },
+    Case {
+        title: "a TTL beyond 31 bits",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+$TTL 9999999999
+"#,
+        expected: &[("3:6", "", "not a time", "1h30m")],
+    },
+    Case {
+        title: "a wrong time after a byte order mark",
+        text: "\u{feff}@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.example.net.\nwww A x\n",
+        expected: &[("3:7", "", "not an IPv4 address", "192.0.2.1")],
+    },
+];
+
+/// Mistakes in `rhumb.toml`.
+pub const NODE_FILES: &[Case] = &[
+    Case {
+        title: "broken syntax",
+        text: r#"[server
+listen = ["[::]:53"]
+"#,
+        expected: &[("1:8", "", "header is never closed", "]")],
+    },
+    Case {
+        title: "an unknown table",
+        text: r#"[servers]
+"#,
+        expected: &[("1:2", "servers", "not known", "did you mean \"server\"?")],
+    },
+    Case {
+        title: "an unknown key",
+        text: r#"[server]
+listen_on = ["[::]:53"]
+listen = ["[::]:53"]
+identiy = "x"
+"#,
+        expected: &[
+            ("2:1", "server.listen_on", "not known", "listen"),
+            ("4:1", "server.identiy", "not known", "did you mean \"identity\"?"),
+        ],
+    },
+    Case {
+        title: "an address without a port",
+        text: r#"[server]
+listen = ["127.0.0.1:53", "127.0.0.1"]
+"#,
+        expected: &[("2:27", "server.listen", "not an address with a port", "\"0.0.0.0:53\"")],
+    },
+    Case {
+        title: "an address said twice",
+        text: r#"[server]
+listen = ["[::]:53", "[::]:53"]
+"#,
+        expected: &[("2:22", "server.listen", "[::]:53 is named twice", "take one out")],
+    },
+    Case {
+        title: "no address",
+        text: r#"[server]
+listen = []
+"#,
+        expected: &[("2:10", "server.listen", "no address", "listen =")],
+    },
+    Case {
+        title: "one address that is no list",
+        text: r#"[server]
+listen = "0.0.0.0:53"
+"#,
+        expected: &[("2:10", "server.listen", "this is a string", "list of texts")],
+    },
+    Case {
+        title: "no worker",
+        text: r#"[server]
+workers = 0
+"#,
+        expected: &[("2:11", "server.workers", "0 is not allowed", "1 to 256")],
+    },
+    Case {
+        title: "an identity too long",
+        text: "[server]\nidentity = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"\n",
+        expected: &[("2:12", "server.identity", "129 octets", "at most 128")],
+    },
+    Case {
+        title: "a number for a folder",
+        text: r#"[config]
+zones = 7
+"#,
+        expected: &[("2:9", "config.zones", "this is an integer", "text in double quotes")],
+    },
+    Case {
+        title: "one database that is no list",
+        text: r#"[geo]
+databases = "city.mmdb"
+"#,
+        expected: &[("2:13", "geo.databases", "this is a string", "list of texts")],
+    },
+    Case {
+        title: "an admin address without a port",
+        text: r#"[admin]
+listen = "localhost"
+"#,
+        expected: &[("2:10", "admin.listen", "not an address with a port", "127.0.0.1:8053")],
+    },
+    Case {
+        title: "keys of zone files",
+        text: r#"[site.fra]
+latitude = 1
+"#,
+        expected: &[("1:2", "site", "not known", "server, config, geo, admin")],
+    },
+];
+
+/// Texts that load without a word about them.
+pub const FINE: &[&str] = &[
+    r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "world"
+records.TXT = ['"v=spf1 -all"', "plain", '"a" "b"']
+"#,
+    r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+MX = ["10 mail"]
+[name.mail.records]
+A = ["192.0.2.1"]
+[name.a.records]
+CNAME = ["x.wild"]
+[name."*.wild".records]
+A = ["192.0.2.1"]
+"#,
+    r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."www.case.test."]
+steer = "world"
+"#,
+    r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+[name.ns1]
+steer = "world"
+"#,
+    r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.sub.records]
+NS = ["ns1.sub"]
+[name."ns1.sub".records]
+A = ["192.0.2.1"]
+"#,
+    "\u{feff}[zone]\r\nname = \"case.test\"\r\nnameservers = [\"ns1.example.net\"]\r\n",
+    "",
+    r#"# nothing
+"#,
+];

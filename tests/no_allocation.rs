@@ -1,0 +1,207 @@
+//! The answer path allocates nothing, whatever the answer is.
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+
+mod common;
+mod packet;
+mod rich;
+
+use std::alloc::GlobalAlloc;
+use std::alloc::Layout;
+use std::alloc::System;
+use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use common::request;
+use packet::Packet;
+use packet::option;
+use packet::rtype;
+use rhumb::answer::Happened;
+use rhumb::answer::Outcome;
+use rhumb::answer::answer;
+use rhumb::snapshot::Snapshot;
+use rhumb::steering::Pass;
+use rhumb::wire::Fault;
+use rhumb::wire::Rcode;
+use rich::Down;
+
+/// Counts what each thread asks of the system's allocator.
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread; `const`, so that the counter itself needs none.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count() {
+    // A thread that ends may free after its counter is gone.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call is handed to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(); // nothing may be freed on the path either
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+/// Allocations and deallocations of `work` on this thread.
+fn allocations_of<T>(work: impl FnOnce() -> T) -> (u64, T) {
+    let before = ALLOCATIONS.get();
+    let done = work();
+    (ALLOCATIONS.get() - before, done)
+}
+
+/// Answers a packet and checks that nothing was allocated.
+#[track_caller]
+fn answered(snapshot: &Snapshot, client: &str, packet: Packet) -> Outcome {
+    let request = request(client);
+    let mut frame = vec![0; 65_535];
+    frame[..packet.0.len()].copy_from_slice(&packet.0);
+    let (allocations, outcome) =
+        allocations_of(|| answer(snapshot, &request, &mut frame, packet.0.len()));
+    assert_eq!(allocations, 0, "{outcome:?} of {packet:02x?}");
+    outcome
+}
+
+fn a(name: &str) -> Packet {
+    Packet::query(&format!("{name}.rich.test"), rtype::A)
+}
+
+#[test]
+fn the_counter_sees_one_box_and_its_end() {
+    assert_eq!(allocations_of(|| ()).0, 0);
+    let (allocations, boxed) = allocations_of(|| Box::new(std::hint::black_box(7)));
+    assert_eq!(allocations, 1);
+    assert_eq!(allocations_of(|| drop(boxed)).0, 1);
+}
+
+#[test]
+fn the_counter_sees_no_other_thread() {
+    let made = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..10_000 {
+                drop(std::hint::black_box(Box::new(7)));
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let wait = || {
+            while made.load(Ordering::Relaxed) < 10_000 {
+                std::hint::spin_loop();
+            }
+        };
+        assert_eq!(allocations_of(wait).0, 0);
+    });
+}
+
+#[test]
+fn static_answers_allocate_nothing() {
+    let snapshot = rich::snapshot(&Down(&[]));
+    for packet in [
+        Packet::query("txt.rich.test", rtype::TXT),
+        Packet::query("txt.rich.test", rtype::TXT).opt(&option(3, b"")),
+        Packet::query("rich.test", rtype::ANY),
+        a("deep.below.wild"),
+        a("no.such.name"),
+        a("no").opt_of(1232, 0, 0x8000, &[]),
+        a("txt"),
+        a("ent"),
+        a("to-txt"),
+        a("to-far"),
+        a("to-none"),
+        a("loop-a"),
+    ] {
+        assert_eq!(answered(&snapshot, "192.0.2.7", packet).happened, Happened::Static);
+    }
+    let outcome = answered(&snapshot, "192.0.2.7", Packet::query("other.test", rtype::A));
+    assert_eq!(outcome.happened, Happened::NotOurs);
+}
+
+#[test]
+fn referrals_allocate_nothing() {
+    let snapshot = rich::snapshot(&Down(&[]));
+    for packet in [a("host.signed"), a("signed").opt_of(1232, 0, 0x8000, &[]), a("x.plain")] {
+        assert_eq!(answered(&snapshot, "192.0.2.7", packet).happened, Happened::Referral);
+    }
+}
+
+#[test]
+fn steered_answers_allocate_nothing() {
+    let snapshot = rich::snapshot(&Down(&[]));
+    let v6 = option(8, &[0, 2, 48, 0, 0x20, 1, 0xd, 0xb8, 0, 2]);
+    let wide = option(8, &[0, 1, 8, 0, 192]);
+    for client in ["192.0.2.7", "192.0.2.200", "2001:db8:3::1"] {
+        for name in ["www", "c1", "nested", "eight", "v4only", "x.any"] {
+            for rtype in [rtype::A, rtype::AAAA] {
+                let query = || Packet::query(&format!("{name}.rich.test"), rtype);
+                let no_family = name == "v4only" && rtype == rtype::AAAA;
+                for packet in [query(), query().opt(&v6), query().opt(&wide)] {
+                    let happened = answered(&snapshot, client, packet).happened;
+                    let expected = if no_family {
+                        Happened::Static
+                    } else {
+                        Happened::Steered(Pass::Qualified)
+                    };
+                    assert_eq!(happened, expected, "{name} {rtype} for {client}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn degraded_answers_allocate_nothing() {
+    let down = rich::snapshot(&Down(&["eu", "us", "us-next", "eight"]));
+    for (name, expected) in [
+        ("www", Happened::Steered(Pass::FailOpen)),
+        ("nested", Happened::Steered(Pass::FailOpen)),
+        ("eight", Happened::Steered(Pass::FailOpen)),
+        ("strict", Happened::NothingToServe),
+    ] {
+        for packet in [a(name), a(name).ecs(&[0, 1, 24, 0, 192, 0, 2])] {
+            assert_eq!(answered(&down, "192.0.2.200", packet).happened, expected, "{name}");
+        }
+    }
+    let one_down = rich::snapshot(&Down(&["us"]));
+    let outcome = answered(&one_down, "192.0.2.200", a("nested").opt(&[]));
+    assert_eq!(outcome.happened, Happened::Steered(Pass::Qualified));
+}
+
+#[test]
+fn truncated_and_refused_packets_allocate_nothing() {
+    let snapshot = rich::snapshot(&Down(&[]));
+    let truncated = [a("big512"), a("big1232").opt(&option(3, b"")), a("x.wide")];
+    for packet in truncated {
+        assert!(answered(&snapshot, "192.0.2.7", packet).truncated);
+    }
+    for (packet, rcode) in [
+        (a("txt").opt(&[0, 8, 0]), Some(Rcode::FormErr)),
+        (a("txt").opt_of(1232, 1, 0, &[]), Some(Rcode::BadVers)),
+        (a("txt").tsig(), Some(Rcode::NotAuth)),
+        (a("txt").flags([0x28, 0]), Some(Rcode::NotImp)),
+        (a("txt").flags([0x80, 0]), None),
+        (Packet(vec![1, 2, 3]), None),
+    ] {
+        assert_eq!(answered(&snapshot, "192.0.2.7", packet).rcode, rcode);
+    }
+    let outcome = answered(&snapshot, "192.0.2.7", a("txt").raw(b"more"));
+    assert_eq!(outcome.happened, Happened::Malformed(Fault::BadAdditional));
+}

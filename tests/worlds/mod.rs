@@ -1,0 +1,527 @@
+//! Random worlds from a seed: geo data, models, health, clients. And the octets of their questions.
+#![allow(dead_code, reason = "each test uses its own part")]
+
+pub mod random;
+pub mod shape;
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use random::Random;
+use rhumb::geo::Layer;
+use rhumb::geo::Place;
+use rhumb::geo::PlaceMap;
+use rhumb::geo::Point;
+use rhumb::model::Admin;
+use rhumb::model::AllDown;
+use rhumb::model::DualStack;
+use rhumb::model::Endpoint;
+use rhumb::model::EndpointId;
+use rhumb::model::Family;
+use rhumb::model::KeySource;
+use rhumb::model::Location;
+use rhumb::model::MinHealthy;
+use rhumb::model::Model;
+use rhumb::model::Percent;
+use rhumb::model::Period;
+use rhumb::model::Policy;
+use rhumb::model::PolicyId;
+use rhumb::model::PolicyKind;
+use rhumb::model::Pool;
+use rhumb::model::PoolId;
+use rhumb::model::Record;
+use rhumb::model::Site;
+use rhumb::model::SiteId;
+use rhumb::model::Steer;
+use rhumb::model::SteerId;
+use rhumb::model::Target;
+use rhumb::model::Verdict;
+use rhumb::model::WeightedTarget;
+use rhumb::model::Zone;
+use rhumb::model::policy::Bias;
+use rhumb::snapshot::Compiled;
+use rhumb::snapshot::Health;
+use rhumb::snapshot::compile;
+use rhumb::steering::MemberState;
+use rhumb::steering::plan::Remembered;
+use rhumb::wire::Name;
+use rhumb::wire::RecordType;
+
+/// Most candidates of one random policy, so that a case stays fast.
+const CANDIDATES_MAX: usize = 60;
+
+/// Deepest nesting of random policies.
+const DEPTH_MAX: usize = 4;
+
+/// Networks with places, as they are inserted.
+pub type Networks = Vec<(IpNet, Place)>;
+
+/// A random configuration with its geo data.
+pub struct World {
+    pub networks: Networks,
+    pub model: Arc<Model>,
+    pub compiled: Arc<Compiled>,
+    /// Addresses around which networks and clients crowd.
+    bases: Vec<IpAddr>,
+}
+
+impl World {
+    pub fn new(random: &mut Random) -> Self {
+        Self::with(random, |_| {})
+    }
+
+    /// A random world with a change to its model.
+    pub fn with(random: &mut Random, change: impl FnOnce(&mut Model)) -> Self {
+        let bases = bases(random);
+        let networks = networks(random, &bases);
+        let mut model = random_model(random);
+        change(&mut model);
+        let model = Arc::new(model);
+        let places = Arc::new(place_map(&networks));
+        let compiled = compile(Arc::clone(&model), places, Box::default()).expect("few classes");
+        Self { networks, model, compiled: Arc::new(compiled), bases }
+    }
+
+    /// An address near networks and their ends.
+    pub fn address(&self, random: &mut Random) -> IpAddr {
+        let edge = match self.networks.len() {
+            0 => *random.pick(&self.bases),
+            count => {
+                let network = self.networks[random.below(count as u64) as usize].0;
+                if random.chance(50) { network.network() } else { network.broadcast() }
+            }
+        };
+        match random.below(10) {
+            0..=2 => {
+                let base = *random.pick(&self.bases);
+                flip(random, base)
+            }
+            3..=4 => edge,
+            5 => from_bits(to_bits(edge).wrapping_add(1), edge),
+            6 => from_bits(to_bits(edge).wrapping_sub(1), edge),
+            7 => flip(random, edge),
+            _ => from_bits(u128::from(random.next()) << 64 | u128::from(random.next()), edge),
+        }
+    }
+
+    /// A query's origin: a resolver, and half of the time a client subnet of any length.
+    pub fn client(&self, random: &mut Random) -> Client {
+        let resolver = self.address(random);
+        let form = match random.below(10) {
+            0 => Form::Plain,
+            1 => Form::Edns,
+            2 => Form::Subnet(self.address(random), 0),
+            _ => {
+                let address = self.address(random);
+                let usual = if address.is_ipv4() { [24, 32, 16] } else { [48, 56, 32] };
+                let any = random.below(u64::from(width_of(address)) + 1) as u8;
+                let len = if random.chance(40) { *random.pick(&usual) } else { any };
+                Form::Subnet(address, len)
+            }
+        };
+        Client { resolver, form: form.masked() }
+    }
+}
+
+/// Where a query comes from and what it says of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub resolver: IpAddr,
+    pub form: Form,
+}
+
+/// What a query says besides its question.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// No OPT record.
+    Plain,
+    /// An OPT record without a client subnet.
+    Edns,
+    /// A client subnet of this source length.
+    Subnet(IpAddr, u8),
+}
+
+impl Form {
+    fn masked(self) -> Self {
+        match self {
+            Self::Plain | Self::Edns => self,
+            Self::Subnet(address, len) => {
+                Self::Subnet(IpNet::new(address, len).unwrap().network(), len)
+            }
+        }
+    }
+}
+
+/// The octets of a query.
+pub fn query_octets(owner: &Name, rtype: RecordType, form: Form) -> Vec<u8> {
+    let additional = u8::from(!matches!(form, Form::Plain));
+    let mut octets = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, additional];
+    octets.extend_from_slice(owner.as_wire());
+    octets.extend_from_slice(&rtype.0.to_be_bytes());
+    octets.extend_from_slice(&[0, 1]);
+    if additional == 1 {
+        let option = match form {
+            Form::Plain | Form::Edns => Vec::new(),
+            Form::Subnet(address, len) => subnet_option(address, len),
+        };
+        octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0]);
+        octets.extend_from_slice(&(option.len() as u16).to_be_bytes());
+        octets.extend_from_slice(&option);
+    }
+    octets
+}
+
+/// A client subnet option with its header (RFC 7871 section 6).
+pub fn subnet_option(address: IpAddr, len: u8) -> Vec<u8> {
+    let (family, octets) = match address {
+        IpAddr::V4(v4) => (1, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (2, v6.octets().to_vec()),
+    };
+    let used = usize::from(len).div_ceil(8);
+    let mut option = vec![0, 8, 0, 4 + used as u8, 0, family, len, 0];
+    option.extend_from_slice(&octets[..used]);
+    option
+}
+
+/// Verdicts, orders and memory of every pool; pools are named `p0`, `p1`, …
+#[derive(Clone, Debug)]
+pub struct RandomHealth {
+    pub states: Vec<Vec<MemberState>>,
+    pub remembered: Vec<[Option<Remembered>; 2]>,
+}
+
+impl Health for RandomHealth {
+    fn states(&self, pool: &Pool) -> Vec<MemberState> {
+        self.states[position(pool)].clone()
+    }
+
+    fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
+        self.remembered[position(pool)][family.index()].clone()
+    }
+}
+
+fn position(pool: &Pool) -> usize {
+    pool.name[1..].parse().expect("random pools are numbered")
+}
+
+impl RandomHealth {
+    /// Everything up, nothing remembered.
+    pub fn all_up(model: &Model) -> Self {
+        let up = MemberState { admin: Admin::Enabled, verdicts: [Verdict::Up; 2] };
+        Self {
+            states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
+            remembered: vec![[None, None]; model.pools.len()],
+        }
+    }
+
+    pub fn new(random: &mut Random, model: &Model) -> Self {
+        let mut health = Self::all_up(model);
+        let mood = *random.pick(&[0, 10, 50, 90, 100, 100]);
+        for pool in 0..model.pools.len() {
+            let down = if random.chance(70) { mood } else { random.below(101) };
+            health.change(random, pool, down);
+        }
+        health
+    }
+
+    /// Draws the state of one pool anew, each verdict down by a chance of `down` in 100.
+    pub fn change(&mut self, random: &mut Random, pool: usize, down: u64) {
+        let orders = random.chance(30);
+        for state in &mut self.states[pool] {
+            state.verdicts = Family::BOTH.map(|_| {
+                if random.chance(down) {
+                    return Verdict::Down;
+                }
+                *random.pick(&[Verdict::Up, Verdict::Up, Verdict::Unknown, Verdict::Held])
+            });
+            state.admin = match random.below(100) {
+                0..=19 if orders => Admin::Drained,
+                20..=29 if orders => Admin::ForcedDown,
+                30..=34 if orders => Admin::ForcedUp,
+                _ => Admin::Enabled,
+            };
+        }
+        let count = self.states[pool].len() as u64;
+        self.remembered[pool] = Family::BOTH.map(|_| {
+            random.chance(60).then(|| Remembered {
+                stamp: random.below(6),
+                endpoints: (0..random.below(4))
+                    .map(|_| EndpointId(random.below(count) as u32))
+                    .collect(),
+            })
+        });
+    }
+}
+
+/// Bits of an address, at the right.
+pub fn to_bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// An address of the family of `like`.
+pub fn from_bits(bits: u128, like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+    }
+}
+
+/// Bits of the address's family.
+pub fn width_of(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn flip(random: &mut Random, address: IpAddr) -> IpAddr {
+    let bit = random.below(u64::from(width_of(address)));
+    from_bits(to_bits(address) ^ 1 << bit, address)
+}
+
+fn bases(random: &mut Random) -> Vec<IpAddr> {
+    let v4 = |random: &mut Random| IpAddr::V4(Ipv4Addr::from_bits(random.next() as u32));
+    let v6 = |random: &mut Random| {
+        let low = u128::from(random.next()) << 32 | u128::from(random.next() as u32);
+        IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8 << 96 | low))
+    };
+    vec![v4(random), v4(random), v6(random), v6(random)]
+}
+
+/// Networks that nest, touch and repeat.
+fn networks(random: &mut Random, bases: &[IpAddr]) -> Networks {
+    let points: Vec<_> = (0..6).map(|_| point(random)).collect();
+    (0..random.below(24))
+        .map(|_| {
+            let base = *random.pick(bases);
+            let address = if random.chance(60) { flip(random, base) } else { base };
+            let len = random.below(u64::from(width_of(base)) + 1) as u8;
+            let place = Place {
+                country: Some(*random.pick(&[*b"DE", *b"US"])),
+                location: random.chance(80).then(|| *random.pick(&points)),
+                ..Place::default()
+            };
+            (IpNet::new(address, len).unwrap().trunc(), place)
+        })
+        .collect()
+}
+
+/// Compiles networks as one layer.
+pub fn place_map(networks: &Networks) -> PlaceMap {
+    let mut layer = Layer::new();
+    for (network, place) in networks {
+        layer.insert(*network, place.clone()).unwrap();
+    }
+    PlaceMap::compile(&[layer])
+}
+
+fn point(random: &mut Random) -> Point {
+    let micro = |random: &mut Random, range: u64| random.below(2 * range + 1) as f64 - range as f64;
+    let (latitude, longitude) = (micro(random, 90_000_000), micro(random, 180_000_000));
+    Point::from_degrees(latitude / 1e6, longitude / 1e6).unwrap()
+}
+
+fn random_model(random: &mut Random) -> Model {
+    let sites = (0..1 + random.below(6)).map(|n| site(random, n)).collect::<Vec<_>>();
+    let mut model = Model { sites, ..Model::default() };
+    for n in 0..1 + random.below(7) {
+        let pool = pool(random, n as usize, model.sites.len());
+        model.pools.push(pool);
+    }
+    for n in 0..random.below(7) {
+        let policy = policy(random, n as usize, &model);
+        model.policies.push(policy);
+    }
+    for n in 0..1 + random.below(4) {
+        let target = match model.policies.len() {
+            0 => Target::Pool(PoolId(random.below(model.pools.len() as u64) as u32)),
+            _ if random.chance(10) => Target::Pool(PoolId(0)),
+            count => Target::Policy(PolicyId(
+                (count as u64 - 1 - random.below(2).min(count as u64 - 1)) as u32,
+            )),
+        };
+        let steer = steer(random, n as usize, target, model.pools.len());
+        model.steers.push(steer);
+    }
+    model.zones.push(zone(&model.steers));
+    model
+}
+
+fn site(random: &mut Random, n: u64) -> Site {
+    let point = point(random);
+    let location = Location { latitude: point.latitude(), longitude: point.longitude() };
+    Site { name: format!("s{n}").into(), location, country: None }
+}
+
+fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
+    let families = random.below(10);
+    let even = random.chance(40);
+    let most = *random.pick(&[1, 3, 12]);
+    let endpoints = (0..1 + random.below(most))
+        .map(|e| {
+            let id = (n as u32) << 8 | e as u32;
+            let both = random.below(3);
+            let has_v4 = families <= 1 || (families > 3 && both != 1);
+            let has_v6 = families == 2 || families == 3 || (families > 3 && both != 2);
+            let weight = *random.pick(&[0, 1, 1, 2, 5, 10, 100, 1000, 65_535]);
+            Endpoint {
+                key: format!("p{n}/e{e}").into(),
+                v4: has_v4.then(|| Ipv4Addr::from_bits(0xc612_0000 | id)),
+                v6: has_v6.then(|| Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(id))),
+                weight: if even { 1 } else { weight },
+            }
+        })
+        .collect();
+    Pool {
+        name: format!("p{n}").into(),
+        site: random.chance(95).then(|| SiteId(random.below(sites as u64) as u32)),
+        check: None,
+        min_healthy: match random.below(3) {
+            0 => MinHealthy::Members(random.below(5) as u16),
+            1 => MinHealthy::Share(Percent(50)),
+            _ => MinHealthy::Share(Percent(random.below(101) as u8)),
+        },
+        panic_below: Percent(random.below(60) as u8),
+        endpoints,
+    }
+}
+
+fn policy(random: &mut Random, n: usize, model: &Model) -> Policy {
+    let mut targets = Vec::new();
+    let mut candidates = 0;
+    for _ in 0..1 + random.below(7) {
+        let target = match model.policies.len() as u64 {
+            count if count > 0 && random.chance(45) => {
+                Target::Policy(PolicyId(random.below(count) as u32))
+            }
+            _ => Target::Pool(PoolId(random.below(model.pools.len() as u64) as u32)),
+        };
+        let (depth, more) = measure(model, target);
+        if depth < DEPTH_MAX && candidates + more <= CANDIDATES_MAX {
+            candidates += more;
+            targets.push(target);
+        }
+    }
+    if targets.is_empty() {
+        targets.push(Target::Pool(PoolId(0)));
+    }
+    let kind = match random.below(3) {
+        0 => PolicyKind::Failover(targets),
+        1 => {
+            let biases: Vec<Bias> =
+                (0..16).map(|_| Bias(*random.pick(&[1000, 1000, 500, 1200, 3000]))).collect();
+            let bias = |target: &Target| match *target {
+                Target::Pool(pool) => biases[pool.index()],
+                Target::Policy(policy) => biases[8 + policy.index()],
+            };
+            PolicyKind::Nearest(targets.iter().map(|target| (*target, bias(target))).collect())
+        }
+        _ => {
+            let mut once: Vec<Target> = Vec::new();
+            targets.into_iter().for_each(|t| {
+                if !once.contains(&t) {
+                    once.push(t)
+                }
+            });
+            let weighted = once.into_iter().map(|target| WeightedTarget {
+                target,
+                weight: *random.pick(&[0, 1, 1, 5, 20, 95, 65_535]),
+                spill: random.chance(60),
+            });
+            PolicyKind::Weighted(weighted.collect())
+        }
+    };
+    Policy { name: format!("q{n}").into(), kind, fence: random.chance(20) }
+}
+
+/// Depth and number of candidates below a target.
+fn measure(model: &Model, target: Target) -> (usize, usize) {
+    let Target::Policy(policy) = target else { return (0, 1) };
+    let below = model.policies[policy.index()].kind.targets();
+    let below: Vec<_> = below.into_iter().map(|target| measure(model, target)).collect();
+    (
+        1 + below.iter().map(|&(depth, _)| depth).max().unwrap_or(0),
+        below.iter().map(|&(_, candidates)| candidates).sum(),
+    )
+}
+
+fn steer(random: &mut Random, n: usize, target: Target, pools: usize) -> Steer {
+    Steer {
+        owner: Name::absolute(&format!("n{n}.z.test")).unwrap(),
+        target,
+        answers: 1 + random.below(8) as u8,
+        period: match random.below(4) {
+            0 => Period::Forever,
+            1 => Period::Every(Duration::from_secs(1 + random.below(10))),
+            2 => Period::Every(Duration::from_secs(3600)),
+            _ => Period::Every(Duration::from_secs(1 + random.below(100_000))),
+        },
+        key: if random.chance(75) { KeySource::Client } else { KeySource::Resolver },
+        affinity: random.chance(30).then(|| format!("a{}", random.below(2)).into()),
+        on_all_down: match random.below(4) {
+            0 => AllDown::FailOpen,
+            1 => AllDown::Pool(PoolId(random.below(pools as u64) as u32)),
+            2 => AllDown::LastGood,
+            _ => AllDown::ServFail,
+        },
+        dual_stack: if random.chance(60) { DualStack::Joint } else { DualStack::Independent },
+        // From 6 up, so that half of it, at least 5, is less.
+        ttl: *random.pick(&[6, 7, 10, 11, 30, 300, 3600]),
+    }
+}
+
+/// The zone `z.test` of these steered names.
+pub fn zone(steers: &[Steer]) -> Zone {
+    let name = |text: &str| Name::absolute(text).unwrap();
+    let soa = [name("ns.z.test").as_wire(), name("h.z.test").as_wire(), &[0; 19], &[30]].concat();
+    let record = |rtype, rdata: &[u8]| Record {
+        owner: name("z.test"),
+        rtype,
+        ttl: 3600,
+        rdata: rdata.into(),
+    };
+    Zone {
+        apex: name("z.test"),
+        records: vec![
+            record(RecordType::SOA, &soa),
+            record(RecordType::NS, name("ns.other.test").as_wire()),
+        ],
+        steered: steers
+            .iter()
+            .enumerate()
+            .map(|(position, steer)| (steer.owner.clone(), SteerId::at(position)))
+            .collect(),
+    }
+}
+
+/// The addresses of a steered answer in order, read by offset: for tests that ask 100,000 times.
+pub fn addresses_of(reply: &[u8]) -> Vec<IpAddr> {
+    let count = u16::from_be_bytes([reply[6], reply[7]]);
+    let mut at = 12;
+    while reply[at] != 0 {
+        at += 1 + usize::from(reply[at]);
+    }
+    at += 5;
+    (0..count)
+        .map(|_| {
+            let rdata_len = usize::from(reply[at + 11]);
+            let rdata = &reply[at + 12..at + 12 + rdata_len];
+            at += 12 + rdata_len;
+            match rdata.len() {
+                4 => IpAddr::from(<[u8; 4]>::try_from(rdata).unwrap()),
+                16 => IpAddr::from(<[u8; 16]>::try_from(rdata).unwrap()),
+                other => panic!("{other} octets are no address"),
+            }
+        })
+        .collect()
+}
+
+/// Pool and endpoint of an address of a random pool.
+pub fn member_of(address: IpAddr) -> (PoolId, EndpointId) {
+    let id = to_bits(address) as u16;
+    (PoolId(u32::from(id >> 8)), EndpointId(u32::from(id & 0xff)))
+}
