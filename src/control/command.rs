@@ -15,11 +15,16 @@ use crate::control::Scope;
 use crate::control::health::Overlay;
 use crate::control::status::Status;
 use crate::model::Admin;
+use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
 use crate::model::Pool;
 use crate::model::PoolId;
+use crate::snapshot::Route;
+use crate::snapshot::SteerPlan;
+use crate::steering::Tree;
+use crate::steering::tree::Reach;
 
 /// A command of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +177,9 @@ impl Controller {
         author: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<String, String> {
-        let scope = Scope::find(target, self.model()?)?;
+        // What an order was for may be gone since.
+        let written = || self.orders.keys().find(|scope| scope.is_written(target)).cloned();
+        let scope = Scope::find(target, self.model()?).or_else(|why| written().ok_or(why))?;
         if !self.orders.contains_key(&scope) {
             let others: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
             let others = if others.is_empty() { "none".into() } else { others.join(", ") };
@@ -216,28 +223,50 @@ impl Controller {
         pools.map(|(position, _)| PoolId::at(position)).collect()
     }
 
-    /// A steered name that could answer now, and could not if `scope` were drained.
+    /// A steered name with clients that get an answer now, and would get none if `scope` were drained.
     fn left_without(&self, scope: &Scope) -> Option<String> {
         let snapshot = self.snapshot.as_ref()?;
-        let model = &snapshot.compiled.model;
-        let can_serve = |pool: &Pool, family: Family, drained: bool| {
+        let (compiled, model) = (&snapshot.compiled, &snapshot.compiled.model);
+        let families = Family::BOTH.map(|family| {
+            [false, true].map(|drained| self.pools_that_can_serve(model, family, scope, drained))
+        });
+        let is_emptied = |plan: &SteerPlan| {
+            let Route { classes, terms, .. } = &compiled.routes[plan.route];
+            families.iter().any(|[now, then]| {
+                let serves = |tree: &Tree, reach: Reach, pools: &[bool]| {
+                    let otherwise = match terms.on_all_down {
+                        AllDown::Pool(pool) => pools[pool.index()],
+                        AllDown::FailOpen | AllDown::LastGood | AllDown::ServFail => false,
+                    };
+                    tree.serves_everybody(reach, &|pool: PoolId| pools[pool.index()], otherwise)
+                };
+                compiled.classes[*classes].trees().iter().any(|tree| {
+                    [Reach::Spill, Reach::All]
+                        .into_iter()
+                        .any(|reach| serves(tree, reach, now) && !serves(tree, reach, then))
+                })
+            })
+        };
+        let mut steers = model.steers.iter().zip(&compiled.steers);
+        steers.find(|(_, plan)| is_emptied(plan)).map(|(steer, _)| steer.owner.to_string())
+    }
+
+    /// By pool: whether it has an enabled address of `family`, with or without what `scope` covers.
+    fn pools_that_can_serve(
+        &self,
+        model: &Model,
+        family: Family,
+        scope: &Scope,
+        drained: bool,
+    ) -> Vec<bool> {
+        let can_serve = |pool: &Pool| {
             pool.endpoints.iter().zip(self.states(pool)).any(|(endpoint, state)| {
                 endpoint.address(family).is_some()
                     && state.is_enabled()
                     && !(drained && scope.covers(model, pool, &endpoint.key))
             })
         };
-        let steers = model.steers.iter().zip(&snapshot.compiled.steers);
-        let mut emptied = steers.filter(|(_, plan)| {
-            let pools = &snapshot.compiled.routes[plan.route].pools;
-            Family::BOTH.into_iter().any(|family| {
-                let any = |drained| {
-                    pools.iter().any(|id| can_serve(&model.pools[id.index()], family, drained))
-                };
-                any(false) && !any(true)
-            })
-        });
-        emptied.next().map(|(steer, _)| steer.owner.to_string())
+        model.pools.iter().map(can_serve).collect()
     }
 
     /// Explains an answer by the snapshot in force, with some things taken to be down.

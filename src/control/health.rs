@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::control::Controller;
+use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
 use crate::model::Admin;
 use crate::model::Check;
+use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Pool;
@@ -96,6 +98,17 @@ impl Controller {
         self.orders.iter().rev().find(|(scope, _)| scope.covers(model, pool, endpoint))
     }
 
+    /// Who of a pool was healthy last, by their positions in the pool at hand.
+    fn recall(&self, pool: &Pool, family: Family) -> Option<Remembered> {
+        let Memory { stamp, endpoints } = self.remembered.get(&(pool.name.clone(), family))?;
+        let known = pool.endpoints.iter().enumerate();
+        let endpoints = known
+            .filter(|(_, endpoint)| endpoints.contains(&endpoint.key))
+            .map(|(position, _)| EndpointId::at(position))
+            .collect();
+        Some(Remembered { stamp: *stamp, endpoints })
+    }
+
     /// Order and verdicts of each endpoint of a pool.
     pub(super) fn states(&self, pool: &Pool) -> Vec<MemberState> {
         let Some(snapshot) = &self.snapshot else {
@@ -135,7 +148,7 @@ impl Health for HealthOf<'_> {
     }
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
-        self.controller.remembered.get(&(pool.name.clone(), family)).cloned()
+        self.controller.recall(pool, family)
     }
 }
 
@@ -160,6 +173,6 @@ impl Health for Overlay<'_> {
     }
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
-        self.controller.remembered.get(&(pool.name.clone(), family)).cloned()
+        self.controller.recall(pool, family)
     }
 }

@@ -38,23 +38,33 @@ use crate::model::Verdict;
 use crate::quorum;
 use crate::snapshot::Snapshot;
 use crate::steering::plan::FamilyPlan;
-use crate::steering::plan::Remembered;
 
 /// The control plane's state.
 #[derive(Debug, Default)]
 pub struct Controller {
     /// Digest of the files being compiled, or compiled last.
     wanted: Option<[u8; 32]>,
+    /// Digest of the files that are served.
+    in_force: Option<[u8; 32]>,
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
     verdicts: HashMap<TargetKey, Known>,
     orders: BTreeMap<Scope, Order>,
-    remembered: HashMap<(Box<str>, Family), Remembered>,
+    remembered: HashMap<(Box<str>, Family), Memory>,
     /// Stamps of `remembered`: higher is later.
     stamp: u64,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
+}
+
+/// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Higher is later.
+    pub(crate) stamp: u64,
+    /// `pool/endpoint` of each.
+    pub(crate) endpoints: Vec<Arc<str>>,
 }
 
 /// A verdict with its history.
@@ -100,24 +110,27 @@ impl Controller {
 
     /// Compiles files unless they are the ones in force.
     fn take_files(&mut self, job: Job, effects: &mut Vec<Effect>) {
-        if self.wanted == Some(job.digest()) {
+        let is_known = [self.wanted, self.in_force].contains(&Some(job.digest()));
+        // Back to the files in force: what is being compiled meanwhile is wanted no more.
+        self.wanted = Some(job.digest());
+        if is_known {
             effects.push(Effect::Record(Occurrence::Unchanged));
             return;
         }
-        self.wanted = Some(job.digest());
         effects.push(Effect::Compile(Arc::new(job)));
     }
 
-    /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped.
+    /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped, and so
+    /// is one that came before.
     fn take_product(&mut self, product: Product, effects: &mut Vec<Effect>) {
-        if self.wanted != Some(product.digest) {
+        if self.wanted != Some(product.digest) || self.in_force == Some(product.digest) {
             return;
         }
         let compiled = match product.result {
             Ok(compiled) => compiled,
             Err(Rejection { text, problems }) => {
                 // The same files may be tried again once something else about them is mended.
-                self.wanted = None;
+                self.wanted = self.in_force;
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
                 return;
             }
@@ -128,6 +141,7 @@ impl Controller {
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
+        self.in_force = Some(product.digest);
         self.generation += 1;
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
@@ -187,20 +201,23 @@ impl Controller {
                     self.remembered.remove(&(name, family));
                 } else if !before.is_empty() {
                     self.stamp += 1;
-                    let remembered = Remembered { stamp: self.stamp, endpoints: before.clone() };
-                    self.remembered.insert((name, family), remembered);
+                    let memory = Memory { stamp: self.stamp, endpoints: before.clone() };
+                    self.remembered.insert((name, family), memory);
                 }
             }
             self.changed.insert(pool);
         }
     }
 
-    /// Healthy endpoints of a pool by family.
-    fn healthy(&self, pool: PoolId) -> [Vec<EndpointId>; 2] {
+    /// Keys of the healthy endpoints of a pool by family.
+    fn healthy(&self, pool: PoolId) -> [Vec<Arc<str>>; 2] {
         let Some(snapshot) = &self.snapshot else { return Default::default() };
         let pool = &snapshot.compiled.model.pools[pool.index()];
         let states = self.states(pool);
-        Family::BOTH.map(|family| FamilyPlan::healthy_endpoints(pool, &states, family))
+        let key = |id: EndpointId| Arc::clone(&pool.endpoints[id.index()].key);
+        Family::BOTH.map(|family| {
+            FamilyPlan::healthy_endpoints(pool, &states, family).into_iter().map(key).collect()
+        })
     }
 
     fn pool_name(&self, pool: PoolId) -> Option<Box<str>> {

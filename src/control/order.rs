@@ -60,6 +60,15 @@ impl Scope {
         }
     }
 
+    /// Whether `text` is a way to write it, whatever the model has.
+    pub fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::Site(name) => text.strip_prefix("site:").unwrap_or(text) == &**name,
+            Self::Pool(name) => text.strip_prefix("pool:").unwrap_or(text) == &**name,
+            Self::Endpoint(key) => text == &**key,
+        }
+    }
+
     /// Whether it covers an endpoint of a pool.
     pub fn covers(&self, model: &Model, pool: &Pool, endpoint: &str) -> bool {
         match self {

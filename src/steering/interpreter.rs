@@ -133,6 +133,8 @@ fn pools_below(model: &Model, target: Target) -> Vec<PoolId> {
 struct Count {
     enabled: Vec<(EndpointId, u16)>,
     healthy: Vec<(EndpointId, u16)>,
+    /// Nobody is healthy: `healthy` are those that pass and wait for the end of hold-down.
+    only_held: bool,
     healthy_members: u32,
     enabled_members: u32,
 }
@@ -260,14 +262,14 @@ impl Situation<'_> {
         None
     }
 
-    /// The pool with the largest healthy share, if any member is healthy.
+    /// The pool with the largest healthy share, if any member is healthy; else with the largest share that is held.
     fn pass_2(
         &self,
         steer: &Steer,
         lines: &[Line],
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
-        let mut best: Option<(PoolId, f64)> = None;
+        let mut best: Option<(PoolId, (bool, f64))> = None;
         for line in lines {
             let pool = match *line {
                 Line::Remark(step) => {
@@ -282,9 +284,14 @@ impl Situation<'_> {
             };
             let counts: Vec<Count> =
                 families.into_iter().map(|family| self.count(pool, family)).collect();
-            let healthy: u32 = counts.iter().map(Count::healthy_weight).sum();
+            let weight_of =
+                |counts: Vec<&Count>| counts.into_iter().map(Count::healthy_weight).sum();
+            let trusted: u32 = weight_of(counts.iter().filter(|count| !count.only_held).collect());
+            let passing: u32 = weight_of(counts.iter().collect());
             let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();
-            let share = f64::from(healthy) / f64::from(enabled.max(1));
+            let healthy = if trusted > 0 { trusted } else { passing };
+            // Any healthy share is better than every held one: false sorts before true.
+            let share = (trusted > 0, f64::from(healthy) / f64::from(enabled.max(1)));
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else if self.count(pool, self.family).enabled.is_empty() {
@@ -372,7 +379,11 @@ impl Situation<'_> {
 
     /// What is missing for a pool to qualify in one family.
     fn shortfall(&self, pool: PoolId, family: Family) -> Option<Reason> {
-        let count = self.count(pool, family);
+        let mut count = self.count(pool, family);
+        if count.only_held {
+            count.healthy.clear();
+            count.healthy_members = 0;
+        }
         let (healthy, needed, enabled) = match self.model.pools[pool.index()].min_healthy {
             MinHealthy::Share(percent) => {
                 let exact = f64::from(count.enabled_weight()) * f64::from(percent.0) / 100.0;
@@ -414,6 +425,7 @@ impl Situation<'_> {
         Count {
             enabled: group.iter().map(|&p| entry(p)).collect(),
             healthy: group.iter().filter(|&&p| healthy(p)).map(|&p| entry(p)).collect(),
+            only_held: nobody_passes,
             healthy_members: enabled.iter().filter(|&&p| healthy(p)).count() as u32,
             enabled_members: enabled.len() as u32,
         }
@@ -450,6 +462,16 @@ impl Situation<'_> {
         let remembered = self.remembered[pool.index()][family.index()].as_ref()?;
         let mut members = self.count(pool, family).enabled;
         members.retain(|(id, _)| remembered.endpoints.contains(id));
+        if members.is_empty() {
+            // A standby had taken over, and was the last.
+            let states = &self.states[pool.index()];
+            let endpoints = &self.model.pools[pool.index()].endpoints;
+            let kept = |id: &&EndpointId| {
+                states[id.index()].admin != Admin::Drained
+                    && endpoints[id.index()].address(family).is_some()
+            };
+            members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
+        }
         (!members.is_empty()).then_some((remembered.stamp, members))
     }
 

@@ -182,31 +182,40 @@ impl Passes<'_> {
         chosen.map_or(Decision::Nothing, |(pool, pass)| serve(pool, pass, trace))
     }
 
-    /// Pass 2: the largest healthy share; the earlier of equals.
+    /// Pass 2: the largest healthy share; the earlier of equals. Only if nobody is healthy do the held count.
     fn best_share(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
-        let mut best: Option<(PoolId, Share)> = None;
+        let mut best: Option<(PoolId, bool, Share)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             let plan = self.plan(pool);
-            let share = match self.terms.dual_stack {
-                DualStack::Joint => plan.joint_share(),
-                DualStack::Independent => plan.family(self.family).share,
+            let side = plan.family(self.family);
+            let (healthy, held) = match self.terms.dual_stack {
+                DualStack::Joint => (plan.joint_share(), plan.joint_held_share()),
+                DualStack::Independent => (side.share, side.held_share),
             };
-            let reason = if !plan.family(self.family).configured {
+            let only_held = healthy.healthy == 0;
+            let share = if only_held { held } else { healthy };
+            let is_better =
+                best.is_none_or(|(_, other_held, other)| match (only_held, other_held) {
+                    (false, true) => true,
+                    (true, false) => false,
+                    (true, true) | (false, false) => share.exceeds(other),
+                });
+            let reason = if !side.configured {
                 Reason::LacksFamily
-            } else if plan.family(self.family).enabled.is_empty() {
+            } else if side.enabled.is_empty() {
                 Reason::NoEnabledMember
             } else if share.healthy == 0 {
                 Reason::NoHealthyMember
-            } else if best.is_some_and(|(_, other)| !share.exceeds(other)) {
+            } else if !is_better {
                 Reason::SmallerShare
             } else {
-                best = Some((pool, share));
+                best = Some((pool, only_held, share));
                 return ControlFlow::<()>::Continue(());
             };
             trace(Step::PassedOver { pass: Pass::BestShare, pool, reason });
             ControlFlow::Continue(())
         });
-        best.map(|(pool, _)| pool)
+        best.map(|(pool, _, _)| pool)
     }
 
     /// Pass 3 by default: the first pool with an enabled member of the asked family.

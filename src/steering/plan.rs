@@ -54,9 +54,11 @@ pub struct FamilyPlan {
     pub standing: Standing,
     /// Healthy and enabled weight, standbys standing in counted as 1.
     pub share: Share,
+    /// As `share`, but where nobody is healthy those that are held count: what pass 2 falls back on.
+    pub held_share: Share,
     /// So little is healthy that all enabled members are served.
     pub panic: bool,
-    /// Who is served: the healthy, or all enabled in panic; empty if none is healthy.
+    /// Who is served: the healthy, or if there is none the held, or all enabled in panic; empty if none passes.
     pub serving: Box<[Member]>,
     /// All enabled members: who is served when all are down.
     pub enabled: Box<[Member]>,
@@ -165,6 +167,11 @@ impl PoolPlan {
         self.families[0].share.plus(self.families[1].share)
     }
 
+    /// Share over both families that passes, held or not.
+    pub fn joint_held_share(&self) -> Share {
+        self.families[0].held_share.plus(self.families[1].held_share)
+    }
+
     /// When either family was healthy last.
     pub fn joint_stamp(&self) -> Option<u64> {
         self.families.iter().filter_map(FamilyPlan::stamp).max()
@@ -187,23 +194,22 @@ impl FamilyPlan {
         let group = Group::of(&candidates);
         let healthy = group.members(&candidates, |candidate| candidate.healthy);
         let enabled = group.members(&candidates, |_| true);
-        let share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
+        let held_share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
+        let only_held = candidates.iter().any(|candidate| candidate.healthy && candidate.held);
+        let share = if only_held { Share { healthy: 0, ..held_share } } else { held_share };
         let panic = !healthy.is_empty()
-            && u64::from(share.healthy) * 100
-                < u64::from(share.enabled) * u64::from(pool.panic_below.0);
+            && u64::from(held_share.healthy) * 100
+                < u64::from(held_share.enabled) * u64::from(pool.panic_below.0);
         let last_good = remembered.map(|remembered| LastGood {
             stamp: remembered.stamp,
-            members: enabled
-                .iter()
-                .filter(|m| remembered.endpoints.contains(&m.endpoint))
-                .copied()
-                .collect(),
+            members: members_remembered(&candidates, remembered),
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
         Self {
             configured: pool.has_family(family),
             standing: standing(pool.min_healthy, &candidates, share),
             share,
+            held_share,
             panic,
             serving: if panic { enabled.clone() } else { healthy },
             enabled,
@@ -232,6 +238,8 @@ struct Candidate<'a> {
     endpoint: &'a Endpoint,
     address: std::net::IpAddr,
     healthy: bool,
+    /// Hold-down still runs; healthy only if no other is, and never for pass 1.
+    held: bool,
 }
 
 /// Enabled endpoints with an address of `family`. One that is held counts as healthy only if no other is.
@@ -251,7 +259,7 @@ fn candidates<'a>(pool: &'a Pool, states: &[MemberState], family: Family) -> Vec
                 Verdict::Held => !any_healthy,
                 Verdict::Down => false,
             };
-            Candidate { id, endpoint, address, healthy }
+            Candidate { id, endpoint, address, healthy, held: verdict == Verdict::Held }
         })
         .collect()
 }
@@ -295,6 +303,13 @@ impl Group {
     }
 }
 
+/// Remembered members that are still enabled: those with a weight, else the standbys that had taken over.
+fn members_remembered(candidates: &[Candidate<'_>], remembered: &Remembered) -> Box<[Member]> {
+    let is_kept = |candidate: &Candidate<'_>| remembered.endpoints.contains(&candidate.id);
+    let weighted = Group::Weighted.members(candidates, is_kept);
+    if weighted.is_empty() { Group::Standby.members(candidates, is_kept) } else { weighted }
+}
+
 fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
     let mut octets = [0; 16];
     let address_len = match candidate.address {
@@ -323,7 +338,7 @@ fn standing(min_healthy: MinHealthy, candidates: &[Candidate<'_>], share: Share)
             Standing { healthy: share.healthy, needed: needed.max(1), enabled: share.enabled }
         }
         MinHealthy::Members(count) => Standing {
-            healthy: candidates.iter().filter(|candidate| candidate.healthy).count() as u32,
+            healthy: candidates.iter().filter(|c| c.healthy && !c.held).count() as u32,
             needed: u32::from(count).max(1),
             enabled: candidates.len() as u32,
         },

@@ -130,6 +130,37 @@ impl Tree {
         }
     }
 
+    /// Whether every client finds a pool that `can_serve` before its list ends, whatever its key.
+    ///
+    /// `otherwise`: whether something is served when a list ends without one, unless a fence ended it.
+    pub fn serves_everybody(
+        &self,
+        reach: Reach,
+        can_serve: &impl Fn(PoolId) -> bool,
+        otherwise: bool,
+    ) -> bool {
+        match self.outlook(reach, can_serve) {
+            Outlook::Serves => true,
+            Outlook::GoesOn => otherwise,
+            Outlook::Fenced => false,
+        }
+    }
+
+    fn outlook(&self, reach: Reach, can_serve: &impl Fn(PoolId) -> bool) -> Outlook {
+        let (worst, fence) = match self {
+            Self::Pool(pool) if can_serve(*pool) => (Outlook::Serves, false),
+            Self::Pool(_) => (Outlook::GoesOn, false),
+            Self::Ordered { children, fence } => {
+                let mut outlooks = children.iter().map(|child| child.outlook(reach, can_serve));
+                (outlooks.find(|o| *o != Outlook::GoesOn).unwrap_or(Outlook::GoesOn), *fence)
+            }
+            Self::Weighted { policy: _, branches, fence } => {
+                (outlook_of_shares(branches, reach, can_serve), *fence)
+            }
+        };
+        if worst == Outlook::GoesOn && fence { Outlook::Fenced } else { worst }
+    }
+
     /// Whether the order depends on the client's key.
     pub fn is_keyed(&self) -> bool {
         match self {
@@ -140,6 +171,44 @@ impl Tree {
             }
         }
     }
+}
+
+/// How a walk ends for the client it serves worst; later is worse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outlook {
+    /// At a pool that can serve.
+    Serves,
+    /// Without one, so that what follows is tried.
+    GoesOn,
+    /// At a fence without one.
+    Fenced,
+}
+
+/// The outlook for the worst first choice, and the worst order of those that take overflow.
+fn outlook_of_shares(
+    branches: &[Branch],
+    reach: Reach,
+    can_serve: &impl Fn(PoolId) -> bool,
+) -> Outlook {
+    let outlooks: Vec<Outlook> =
+        branches.iter().map(|branch| branch.tree.outlook(reach, can_serve)).collect();
+    let after = |first: usize| {
+        let rest = branches.iter().zip(&outlooks).enumerate().filter(|&(position, (branch, _))| {
+            position != first && (branch.spill || reach == Reach::All)
+        });
+        let rest: Vec<Outlook> = rest.map(|(_, (_, outlook))| *outlook).collect();
+        if rest.contains(&Outlook::Fenced) {
+            Outlook::Fenced
+        } else {
+            rest.into_iter().min().unwrap_or(Outlook::GoesOn)
+        }
+    };
+    let firsts = (0..branches.len()).filter(|&first| branches[first].weight > 0);
+    let worst = firsts.map(|first| match outlooks[first] {
+        Outlook::GoesOn => after(first),
+        settled @ (Outlook::Serves | Outlook::Fenced) => settled,
+    });
+    worst.max().unwrap_or(Outlook::GoesOn)
 }
 
 /// Visits the first choice, then, best first, every other target that takes overflow.

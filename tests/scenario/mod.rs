@@ -1,6 +1,8 @@
 //! Reads and runs one scenario.
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files")]
 
+mod crowd;
+mod expect;
 mod world;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The machines of a server on a virtual clock, driven by the steps of a scenario.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use hickory_proto::op::Query;
 use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::opt::ClientSubnet;
-use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
@@ -28,6 +28,7 @@ use rhumb::control::ProbeOrder;
 use rhumb::control::Reply;
 use rhumb::control::Vote;
 use rhumb::control::command::Action;
+use rhumb::control::effect::short_digest;
 use rhumb::control::job::GeoFiles;
 use rhumb::geo::WriteInfo;
 use rhumb::geo::parse_source;
@@ -35,25 +36,38 @@ use rhumb::geo::write_database;
 use rhumb::health::Observation;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
+use rhumb::model::Family;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
+use rhumb::model::Verdict;
 
 use crate::common::GEO;
 use crate::common::NOON;
 use crate::common::ask;
 
+/// Sites and a check that most scenarios use.
+const SHARED: &str = include_str!("shared.toml");
+
 /// A server on a virtual clock.
 pub struct World {
     files: BTreeMap<String, String>,
     geo: String,
-    controller: Controller,
-    trackers: BTreeMap<TargetKey, Tracker>,
-    now: Now,
+    pub(super) controller: Controller,
+    pub(super) trackers: BTreeMap<TargetKey, Tracker>,
+    pub(super) now: Now,
+    /// Jobs of a slow worker, oldest first.
+    jobs: VecDeque<Arc<Job>>,
+    is_worker_slow: bool,
     /// What the last step brought.
-    reply: Option<Message>,
-    told: Vec<String>,
+    pub(super) reply: Option<Message>,
+    pub(super) reply_before: Option<Message>,
+    pub(super) told: Vec<String>,
     command_result: Option<Result<String, String>>,
-    published: usize,
+    pub(super) published: usize,
+    /// First octets of the digest that was told last.
+    pub(super) digest_loaded: String,
+    /// What each client of the crowd got when it was noted.
+    pub(super) noted: Vec<Vec<String>>,
 }
 
 impl Default for World {
@@ -64,10 +78,15 @@ impl Default for World {
             controller: Controller::default(),
             trackers: BTreeMap::new(),
             now: Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(NOON) },
+            jobs: VecDeque::new(),
+            is_worker_slow: false,
             reply: None,
+            reply_before: None,
             told: Vec::new(),
             command_result: None,
             published: 0,
+            digest_loaded: String::new(),
+            noted: Vec::new(),
         }
     }
 }
@@ -80,8 +99,18 @@ impl World {
             "REMOVE" => drop(self.files.remove(rest).ok_or("there is no such file")?),
             "EDIT" => self.edit(rest)?,
             "GEO" => self.geo = block.into(),
-            "LOAD" | "RELOAD" => self.load()?,
+            "SHARED" => drop(self.files.insert("zones/shared/basics.toml".into(), SHARED.into())),
+            "LOAD" | "RELOAD" => {
+                self.is_worker_slow = rest == "slowly";
+                self.load()?;
+            }
+            "COMPILED" => {
+                let job = self.jobs.pop_front().ok_or("nothing is being compiled")?;
+                self.handle(Event::Compiled(job.run()));
+            }
+            "RESTART" => self.restart(),
             "PROBE" => self.probe(rest)?,
+            "VOTE" => self.vote(rest)?,
             "TIME" => self.pass_time(rest)?,
             "DRAIN" => self.order(Action::Drain, rest),
             "FORCE-UP" => self.order(Action::ForceUp, rest),
@@ -92,6 +121,13 @@ impl World {
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
+            "EXPECT-ALL-OF" => self.expect_all_of(rest)?,
+            "EXPECT-SAME" => self.expect_same()?,
+            "EXPECT-SCOPE" => self.expect_scope(rest)?,
+            "EXPECT-TTL" => self.expect_ttl(rest)?,
+            "EXPECT-EDE" => self.expect_ede(rest)?,
+            "EXPECT-PROBED" => self.expect_probed(rest)?,
+            "EXPECT-STATUS" => self.expect_status(rest)?,
             "EXPECT-TOLD" => self.expect_told(rest)?,
             "EXPECT-NOT-TOLD" => self.expect_not_told(rest)?,
             "EXPECT-DONE" => match &self.command_result {
@@ -104,20 +140,24 @@ impl World {
             },
             "EXPECT-PUBLISHED" => self.expect_published(rest)?,
             "EXPECT-SPREAD" => self.expect_spread(rest)?,
+            "NOTE" => self.note(rest)?,
+            "EXPECT-MOVED" => self.expect_moved(rest)?,
+            "EXPECT-PAIRS" => self.expect_pairs(rest)?,
             _ => return Err("this step is not known".into()),
         }
         Ok(())
     }
 
-    /// `FILE: old => new`
+    /// `FILE: old => new`; `\n` in `new` ends a line, and nothing takes `old` out.
     fn edit(&mut self, rest: &str) -> Result<(), String> {
         let (name, change) = rest.split_once(": ").ok_or("write FILE: old => new")?;
-        let (old, new) = change.split_once(" => ").ok_or("write FILE: old => new")?;
+        let (old, new) = change.split_once(" =>").ok_or("write FILE: old => new")?;
+        let new = new.trim_start().replace("\\n", "\n");
         let text = self.files.get_mut(name).ok_or("there is no such file")?;
         if text.matches(old).count() != 1 {
             return Err(format!("the file holds {old:?} {} times", text.matches(old).count()));
         }
-        *text = text.replace(old, new);
+        *text = text.replace(old, &new);
         Ok(())
     }
 
@@ -141,6 +181,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Publish(_) => self.published += 1,
+                Effect::Compile(job) if self.is_worker_slow => self.jobs.push_back(job),
                 Effect::Compile(job) => self.handle(Event::Compiled(job.run())),
                 Effect::Probe(orders) => self.set_targets(orders),
                 Effect::Record(occurrence) => self.tell(&occurrence),
@@ -156,6 +197,9 @@ impl World {
     }
 
     fn tell(&mut self, occurrence: &Occurrence) {
+        if let Occurrence::Reloaded { digest, .. } = occurrence {
+            self.digest_loaded = short_digest(digest);
+        }
         self.told.push(occurrence.to_string());
     }
 
@@ -174,15 +218,10 @@ impl World {
         }
     }
 
-    /// `pool/endpoint[:4|:6] pass|fail [xN] [every DURATION]`
+    /// `TARGETS pass|fail [xN] [every DURATION]`
     fn probe(&mut self, rest: &str) -> Result<(), String> {
         let mut words = rest.split_whitespace();
-        let (endpoint, family) = match words.next().ok_or("name an endpoint")?.split_once(':') {
-            Some((endpoint, "4")) => (endpoint, Some(rhumb::model::Family::V4)),
-            Some((endpoint, "6")) => (endpoint, Some(rhumb::model::Family::V6)),
-            Some(_) => return Err("write :4 or :6".into()),
-            None => (rest.split_whitespace().next().unwrap_or(""), None),
-        };
+        let keys = self.find_targets(words.next().ok_or("name a target")?)?;
         let observation = match words.next() {
             Some("pass") => Observation::Pass,
             Some("fail") => Observation::Fail,
@@ -195,17 +234,6 @@ impl World {
                 None if word == "every" => every = duration(words.next().unwrap_or(""))?,
                 None => return Err(format!("{word} is not known")),
             }
-        }
-        let keys: Vec<TargetKey> = self
-            .trackers
-            .keys()
-            .filter(|key| {
-                &*key.endpoint == endpoint && family.is_none_or(|family| family == key.family)
-            })
-            .cloned()
-            .collect();
-        if keys.is_empty() {
-            return Err(format!("{endpoint} is not probed"));
         }
         for round in 0..times {
             if round > 0 {
@@ -225,6 +253,58 @@ impl World {
             self.handle(Event::Settle);
         }
         Ok(())
+    }
+
+    /// Targets that are probed, by `pool/endpoint[:4|:6]`, `pool/*` or `*`, several with commas.
+    fn find_targets(&self, text: &str) -> Result<Vec<TargetKey>, String> {
+        let mut found = Vec::new();
+        for part in text.split(',') {
+            let (endpoint, family) = split_family(part)?;
+            let is_meant = |key: &&TargetKey| {
+                let fits = match endpoint.strip_suffix('*') {
+                    Some(start) => key.endpoint.starts_with(start),
+                    None => *key.endpoint == *endpoint,
+                };
+                fits && family.is_none_or(|family| family == key.family)
+            };
+            let before = found.len();
+            found.extend(self.trackers.keys().filter(is_meant).cloned());
+            if found.len() == before {
+                return Err(format!("{part} is not probed"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// `pool/endpoint:4|:6 CHECK up|held|down`: a vote that no tracker of ours has cast.
+    fn vote(&mut self, rest: &str) -> Result<(), String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [target, check, verdict] = words[..] else {
+            return Err("write TARGET CHECK VERDICT".into());
+        };
+        let (endpoint, family) = split_family(target)?;
+        let key = TargetKey {
+            endpoint: endpoint.into(),
+            check: check.into(),
+            family: family.ok_or("write :4 or :6")?,
+        };
+        let verdict = match verdict {
+            "up" => Verdict::Up,
+            "held" => Verdict::Held,
+            "down" => Verdict::Down,
+            _ => return Err("write up, held or down".into()),
+        };
+        self.handle(Event::Vote(Vote { key, verdict, reason: "a late vote".into() }));
+        self.handle(Event::Settle);
+        Ok(())
+    }
+
+    /// A process that knows nothing but its files; also: another node.
+    fn restart(&mut self) {
+        self.controller = Controller::default();
+        self.trackers.clear();
+        self.jobs.clear();
+        self.told.clear();
     }
 
     /// `+DURATION`, or `-DURATION` for the wall clock alone.
@@ -266,13 +346,14 @@ impl World {
         self.handle(Event::Settle);
     }
 
-    /// `NAME TYPE from ADDRESS [ecs PREFIX/LEN] [plain] [tcp]`
+    /// `NAME TYPE from ADDRESS [ecs PREFIX/LEN] [size N] [plain] [tcp]`
     fn query(&mut self, rest: &str) -> Result<(), String> {
+        self.reply_before = self.reply.take();
         self.reply = Some(self.answer(rest)?);
         Ok(())
     }
 
-    fn answer(&self, rest: &str) -> Result<Message, String> {
+    pub(super) fn answer(&self, rest: &str) -> Result<Message, String> {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let [name, rtype, "from", client, options @ ..] = &words[..] else {
             return Err("write NAME TYPE from ADDRESS".into());
@@ -296,6 +377,10 @@ impl World {
                         options.next().unwrap_or(&"").parse().map_err(|why| format!("{why:?}"))?;
                     edns.options_mut().insert(EdnsOption::Subnet(subnet));
                 }
+                "size" => {
+                    let size = options.next().and_then(|size| size.parse().ok());
+                    edns.set_max_payload(size.ok_or("write size N")?);
+                }
                 "plain" => with_edns = false,
                 "tcp" => transport = Transport::Tcp,
                 other => return Err(format!("{other} is not known")),
@@ -309,143 +394,18 @@ impl World {
         let request = Request { client, local: None, transport, unix_s: self.now.unix.as_secs() };
         Ok(ask(&Arc::clone(snapshot), &request, &message))
     }
-
-    /// `RCODE [aa] [tc] [scope N] [ede WORDS…]`, then the records of answer and authority.
-    fn expect(&self, rest: &str, block: &str) -> Result<(), String> {
-        let reply = self.reply.as_ref().ok_or("nothing was asked")?;
-        let (rest, ede) = match rest.split_once(" ede ") {
-            Some((rest, text)) => (rest, Some(text)),
-            None => (rest, None),
-        };
-        let mut words = rest.split_whitespace();
-        let rcode = format!("{:?}", reply.metadata.response_code).to_uppercase();
-        let wanted = words.next().unwrap_or("");
-        if rcode != wanted {
-            return Err(format!("the code is {rcode}"));
-        }
-        let (mut aa, mut tc, mut scope) = (false, false, None);
-        while let Some(word) = words.next() {
-            match word {
-                "aa" => aa = true,
-                "tc" => tc = true,
-                "scope" => scope = words.next().and_then(|bits| bits.parse::<u8>().ok()),
-                _ => return Err(format!("{word} is not known")),
-            }
-        }
-        if (reply.metadata.authoritative, reply.metadata.truncation) != (aa, tc) {
-            return Err(format!(
-                "aa is {}, tc is {}",
-                reply.metadata.authoritative, reply.metadata.truncation
-            ));
-        }
-        if scope.is_some() && scope != scope_of(reply) {
-            return Err(format!("the scope is {:?}", scope_of(reply)));
-        }
-        let said = ede_of(reply);
-        match (ede, &said) {
-            (Some(words), Some(text)) if text.contains(words) => {}
-            (None, None) => {}
-            _ => return Err(format!("the extended error is {said:?}")),
-        }
-        let records: String = reply
-            .answers
-            .iter()
-            .chain(&reply.authorities)
-            .map(|record| record.to_string().replace(" IN ", " ") + "\n")
-            .collect();
-        // An SOA's serial is a digest: dots stand for it.
-        let same = records.lines().count() == block.lines().count()
-            && records.lines().zip(block.lines()).all(|(got, want)| {
-                match want.strip_suffix("...") {
-                    Some(start) => got.starts_with(start),
-                    None => got == want,
-                }
-            });
-        if same { Ok(()) } else { Err(format!("the records are\n{records}")) }
-    }
-
-    /// `ADDRESS ADDRESS …`: the one answer is among them.
-    fn expect_one_of(&self, rest: &str) -> Result<(), String> {
-        let reply = self.reply.as_ref().ok_or("nothing was asked")?;
-        let answers: Vec<String> =
-            reply.answers.iter().map(|record| record.data.to_string()).collect();
-        match &answers[..] {
-            [one] if rest.split_whitespace().any(|address| address == one) => Ok(()),
-            _ => Err(format!("the answers are {answers:?}")),
-        }
-    }
-
-    fn expect_told(&mut self, rest: &str) -> Result<(), String> {
-        match self.told.iter().position(|text| text.contains(rest)) {
-            Some(position) => {
-                self.told.drain(..=position);
-                Ok(())
-            }
-            None => Err(format!("what was told is {:#?}", self.told)),
-        }
-    }
-
-    fn expect_not_told(&self, rest: &str) -> Result<(), String> {
-        match self.told.iter().find(|text| text.contains(rest)) {
-            Some(text) => Err(format!("it was told: {text}")),
-            None => Ok(()),
-        }
-    }
-
-    /// `N`: so many snapshots since the last time this was asked.
-    fn expect_published(&mut self, rest: &str) -> Result<(), String> {
-        let count = std::mem::take(&mut self.published);
-        if rest.parse() == Ok(count) {
-            Ok(())
-        } else {
-            Err(format!("{count} snapshots were published"))
-        }
-    }
-
-    /// `NAME TYPE ADDRESS=PERCENT …`: over 2,000 client networks, within 4 points.
-    fn expect_spread(&self, rest: &str) -> Result<(), String> {
-        let words: Vec<&str> = rest.split_whitespace().collect();
-        let [name, rtype, shares @ ..] = &words[..] else {
-            return Err("write NAME TYPE ADDRESS=PERCENT".into());
-        };
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        const CLIENTS: u32 = 2000;
-        for client in 0..CLIENTS {
-            let address = IpAddr::from([100, 64 + (client >> 8) as u8, client as u8, 1]);
-            let reply = self.answer(&format!("{name} {rtype} from {address}"))?;
-            for record in &reply.answers {
-                *counts.entry(record.data.to_string()).or_default() += 1;
-            }
-        }
-        for share in shares {
-            let (address, percent) = share.split_once('=').ok_or("write ADDRESS=PERCENT")?;
-            let wanted: f64 = percent.parse().map_err(|_| "not a percentage")?;
-            let got = f64::from(counts.remove(address).unwrap_or(0)) * 100.0 / f64::from(CLIENTS);
-            if (got - wanted).abs() > 4.0 || (wanted == 0.0 && got > 0.0) {
-                return Err(format!("{address} got {got} %"));
-            }
-        }
-        if counts.is_empty() { Ok(()) } else { Err(format!("others answered too: {counts:?}")) }
-    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|why| format!("{text}: {why}"))
 }
 
-fn scope_of(reply: &Message) -> Option<u8> {
-    match reply.edns.as_ref()?.options().get(EdnsCode::Subnet)? {
-        EdnsOption::Subnet(subnet) => Some(subnet.scope_prefix()),
-        _ => None,
-    }
-}
-
-/// The text of an extended error (RFC 8914).
-fn ede_of(reply: &Message) -> Option<String> {
-    match reply.edns.as_ref()?.options().get(EdnsCode::from(15))? {
-        EdnsOption::Unknown(_, octets) => {
-            Some(String::from_utf8_lossy(octets.get(2..)?).into_owned())
-        }
-        _ => None,
+/// `pool/endpoint[:4|:6]`
+fn split_family(text: &str) -> Result<(&str, Option<Family>), String> {
+    match text.split_once(':') {
+        Some((endpoint, "4")) => Ok((endpoint, Some(Family::V4))),
+        Some((endpoint, "6")) => Ok((endpoint, Some(Family::V6))),
+        Some(_) => Err("write :4 or :6".into()),
+        None => Ok((text, None)),
     }
 }
