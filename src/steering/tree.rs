@@ -4,15 +4,13 @@ use std::ops::ControlFlow;
 
 use crate::model::PolicyId;
 use crate::model::PoolId;
+use crate::model::TARGETS_MAX;
 use crate::model::Target;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
-
-/// Most targets of one policy.
-pub const TARGETS_MAX: usize = 64;
 
 /// What a policy comes to for one class of clients: distances are settled, shares are not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -11,10 +11,10 @@ use crate::config::reader::parse_duration;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
+use crate::model::ANSWERS_MAX;
 use crate::model::DualStack;
 use crate::model::KeySource;
 use crate::model::Period;
-use crate::steering::select::ANSWERS_MAX;
 use crate::wire::RecordType;
 
 /// How long a client keeps its choice when nothing is said.
