@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::control::Controller;
@@ -27,6 +29,7 @@ use crate::runtime::control_loop::Inbox;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::files::ReadFault;
+use crate::runtime::control_socket::SocketFile;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::probe::Limits;
@@ -45,6 +48,9 @@ use crate::runtime::watch;
 const REPORTS_MAX: usize = 4096;
 
 /// What a server needs to start.
+/// How long a stop waits for clients that neither go on nor go.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it answers, by UDP and TCP.
@@ -98,10 +104,10 @@ pub enum StartError {
 pub struct Server {
     udp: UdpServer,
     admin: Option<SocketAddr>,
-    socket: Option<PathBuf>,
+    socket: Option<SocketFile>,
     commands: mpsc::Sender<Asked>,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    stop: DropGuard,
     tasks: TaskTracker,
 }
 
@@ -119,6 +125,7 @@ impl Server {
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let pages = match options.admin {
+        let (socket, socket_file) = socket.unzip();
             Some(address) => Some(
                 admin::bind(address)
                     .await
@@ -129,6 +136,8 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
+        // From here on whatever fails stops what has begun.
+        let guard = stop.clone().drop_guard();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
@@ -163,7 +172,7 @@ impl Server {
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         tasks.spawn(tcp.run(stop.clone()));
-        Ok(Self { udp, admin, socket: options.socket, commands, metrics, stop, tasks })
+        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks })
     }
 
     /// Where it answers.
@@ -186,18 +195,18 @@ impl Server {
         &self.metrics
     }
 
-    /// Stops answering and waits for everything to end.
+    /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        let udp = self.udp;
+        let Self { udp, stop, tasks, socket, admin: _, commands: _, metrics: _ } = self;
+        drop(stop);
+        tasks.close();
         // Joining threads blocks.
         let _ = tokio::task::spawn_blocking(move || udp.stop()).await;
-        self.tasks.wait().await;
-        if let Some(socket) = self.socket {
-            let _ = std::fs::remove_file(socket);
+        if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "these do not end in time; stopping without them");
         }
     }
+        drop(socket);
 }
 
 /// Starts tasks that are restarted when they end.
