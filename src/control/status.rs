@@ -108,7 +108,7 @@ impl Controller {
         });
         Status {
             generation: snapshot.generation,
-            config: self.wanted.as_ref().map(short_digest).unwrap_or_default(),
+            config: self.in_force.as_ref().map(short_digest).unwrap_or_default(),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
             pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),

@@ -26,10 +26,11 @@ use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
 use crate::runtime::control_loop::Core;
 use crate::runtime::control_loop::Inbox;
+use crate::runtime::control_loop::Reading;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
-use crate::runtime::files::ReadFault;
 use crate::runtime::control_socket::SocketFile;
+use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::probe::Limits;
@@ -47,10 +48,10 @@ use crate::runtime::watch;
 /// Probe results that wait for the controller, at most.
 const REPORTS_MAX: usize = 4096;
 
-/// What a server needs to start.
 /// How long a stop waits for clients that neither go on nor go.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// What a server needs to start.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it answers, by UDP and TCP.
@@ -124,8 +125,8 @@ impl Server {
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
-        let pages = match options.admin {
         let (socket, socket_file) = socket.unzip();
+        let pages = match options.admin {
             Some(address) => Some(
                 admin::bind(address)
                     .await
@@ -135,9 +136,9 @@ impl Server {
         };
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
         // From here on whatever fails stops what has begun.
         let guard = stop.clone().drop_guard();
+        let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
@@ -205,8 +206,8 @@ impl Server {
         if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "these do not end in time; stopping without them");
         }
-    }
         drop(socket);
+    }
 }
 
 /// Starts tasks that are restarted when they end.
@@ -235,13 +236,14 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let geo_wanted = job.geo_digest();
     let worker = job.clone();
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
     if let Err(Rejection { text, problems }) = &product.result {
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
+    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.places));
+    let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     controller.handle(Event::Files(job), Now::default(), &mut effects);
@@ -265,8 +267,9 @@ async fn first_core(
         metrics,
         start,
         last_results: BTreeMap::new(),
-        places: None,
-        geo_wanted,
+        places,
+        reading: Reading::Idle,
+        read_fault: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
     Ok(core)
