@@ -141,7 +141,15 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
             let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
             Some(steering(snapshot, &request, steer, family, ecs))
         }
-        _ => None,
+        Some(
+            Found::Records(_)
+            | Found::Alias(_)
+            | Found::Delegation(_)
+            | Found::AnyType
+            | Found::NoData
+            | Found::NxDomain,
+        )
+        | None => None,
     };
     Ok(Explanation {
         question: question.clone(),

@@ -102,7 +102,7 @@ fn ask(arguments: &ExplainArguments, command: Command) -> Result<(&'static str, 
     }
     let reply = effects.into_iter().find_map(|effect| match effect {
         Effect::Reply(reply) => Some(reply),
-        _ => None,
+        Effect::Publish(_) | Effect::Compile(_) | Effect::Probe(_) | Effect::Record(_) => None,
     });
     reply
         .map(|reply| ("files only, no server asked: everything is taken to be up", reply))

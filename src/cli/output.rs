@@ -42,5 +42,8 @@ pub(super) fn wants_color() -> bool {
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, std::io::Error> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    Ok(runtime.block_on(future))
+    let result = runtime.block_on(future);
+    // A worker thread that still compiles or reads is not waited for.
+    runtime.shutdown_background();
+    Ok(result)
 }

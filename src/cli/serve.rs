@@ -87,7 +87,15 @@ fn say_where_from(settings: &Settings) {
 
 async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let socket = options.socket.clone();
-    let server = Server::start(options).await?;
+    // From here on no signal ends the process by itself, not even while large files are read.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let _hangup = signal(SignalKind::hangup())?;
+    let server = tokio::select! {
+        started = Server::start(options) => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     for address in server.addresses() {
         tracing::info!("answering on {address}, UDP and TCP");
     }
@@ -97,8 +105,6 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(socket) = socket {
         tracing::info!("commands by {}", socket.display());
     }
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

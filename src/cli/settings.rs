@@ -48,7 +48,7 @@ pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
     let text =
         std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
     let (node, problems, files) = load_node(&SourceFile::new(&path.display().to_string(), &text));
-    let Some(node) = node else {
+    let Some(mut node) = node else {
         return Err(format!(
             "{} has problems\n{}",
             path.display(),
@@ -59,6 +59,8 @@ pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // As every path of the file: relative to it, so that server and commands agree wherever they run.
+    node.socket = node.socket.map(|socket| base.join(socket));
     let sources = Sources::of(&node, base, false);
     Ok(Settings { node, sources, file: Some(path) })
 }

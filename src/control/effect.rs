@@ -68,6 +68,8 @@ pub enum Occurrence {
     },
     /// The files are the ones in force.
     Unchanged,
+    /// The files are the ones that were refused last.
+    StillRefused,
     /// New files were refused; the old ones stay in force.
     Refused {
         /// Every problem, as `rhumb check` shows it.
@@ -119,6 +121,9 @@ impl fmt::Display for Occurrence {
                 )
             }
             Self::Unchanged => f.write_str("the files have not changed"),
+            Self::StillRefused => f.write_str(
+                "the files are still the refused ones; the ones before them stay in force",
+            ),
             Self::Refused { text, problems } => {
                 write!(f, "files refused, {problems} problems; the old ones stay in force\n{text}")
             }

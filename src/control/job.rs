@@ -53,6 +53,8 @@ impl GeoFiles {
 pub struct Product {
     /// Digest of the job.
     pub digest: [u8; 32],
+    /// Digest of its geo databases.
+    pub geo: GeoDigest,
     /// Tables, or every problem.
     pub result: Result<Arc<Compiled>, Rejection>,
     /// How many warnings there were.
@@ -116,7 +118,7 @@ impl Job {
                 })
             }),
         };
-        Product { digest: self.digest, result, warnings }
+        Product { digest: self.digest, geo: self.geo.digest, result, warnings }
     }
 
     fn places(&self) -> Result<Arc<PlaceMap>, Rejection> {

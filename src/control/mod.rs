@@ -36,16 +36,19 @@ use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::quorum;
+use crate::snapshot::Compiled;
 use crate::snapshot::Snapshot;
 use crate::steering::plan::FamilyPlan;
 
 /// The control plane's state.
 #[derive(Debug, Default)]
 pub struct Controller {
-    /// Digest of the files being compiled, or compiled last.
+    /// Digest of the files being compiled.
     wanted: Option<[u8; 32]>,
-    /// Digest of the files that are served.
+    /// Digest of the files in force.
     in_force: Option<[u8; 32]>,
+    /// Digest of the files that were refused, if they were the last ones tried.
+    refused: Option<[u8; 32]>,
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
@@ -108,16 +111,23 @@ impl Controller {
         self.orders.len()
     }
 
-    /// Compiles files unless they are the ones in force.
+    /// Compiles files, unless they are being compiled, in force, or refused already: equal files compile to equal
+    /// results, so that one fault is told once, however often the files are read.
     fn take_files(&mut self, job: Job, effects: &mut Vec<Effect>) {
-        let is_known = [self.wanted, self.in_force].contains(&Some(job.digest()));
-        // Back to the files in force: what is being compiled meanwhile is wanted no more.
-        self.wanted = Some(job.digest());
-        if is_known {
+        let digest = Some(job.digest());
+        if self.wanted == digest {
             effects.push(Effect::Record(Occurrence::Unchanged));
-            return;
+        } else if self.in_force == digest {
+            // Whatever was tried meanwhile has been taken back.
+            (self.wanted, self.refused) = (None, None);
+            effects.push(Effect::Record(Occurrence::Unchanged));
+        } else if self.refused == digest {
+            self.wanted = None;
+            effects.push(Effect::Record(Occurrence::StillRefused));
+        } else {
+            self.wanted = digest;
+            effects.push(Effect::Compile(Arc::new(job)));
         }
-        effects.push(Effect::Compile(Arc::new(job)));
     }
 
     /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped, and so
@@ -126,11 +136,11 @@ impl Controller {
         if self.wanted != Some(product.digest) || self.in_force == Some(product.digest) {
             return;
         }
-        let compiled = match product.result {
+        self.wanted = None;
+        let compiled = match self.refuse_emptiness(product.result) {
             Ok(compiled) => compiled,
             Err(Rejection { text, problems }) => {
-                // The same files may be tried again once something else about them is mended.
-                self.wanted = self.in_force;
+                self.refused = Some(product.digest);
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
                 return;
             }
@@ -141,7 +151,7 @@ impl Controller {
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
-        self.in_force = Some(product.digest);
+        (self.in_force, self.refused) = (Some(product.digest), None);
         self.generation += 1;
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
@@ -154,6 +164,23 @@ impl Controller {
             warnings: product.warnings,
         }));
         effects.push(Effect::Publish(snapshot));
+    }
+
+    /// Refuses files without a zone while zones are served: a folder that is just being replaced, or a disk that is
+    /// not mounted, must not take every name away.
+    fn refuse_emptiness(
+        &self,
+        result: Result<Arc<Compiled>, Rejection>,
+    ) -> Result<Arc<Compiled>, Rejection> {
+        let compiled = result?;
+        let before = self.snapshot.as_ref().map_or(0, |now| now.compiled.model.zones.len());
+        if before == 0 || !compiled.model.zones.is_empty() {
+            return Ok(compiled);
+        }
+        let text = format!(
+            "no file has a zone, {before} zone(s) are served: add a zone, or stop the server to serve none\n"
+        );
+        Err(Rejection { text, problems: 1 })
     }
 
     /// Takes this site's word on a target; one that is probed no more is not heard.
@@ -224,5 +251,90 @@ impl Controller {
         self.snapshot
             .as_ref()
             .map(|snapshot| snapshot.compiled.model.pools[pool.index()].name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+    use crate::config::SourceFile;
+    use crate::control::job::GeoFiles;
+
+    fn job(text: &str) -> Job {
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
+        Job::new(files, GeoFiles::default(), Box::default())
+    }
+
+    fn zone(name: &str) -> String {
+        format!("[zone]\nname = \"{name}\"\nnameservers = [\"ns1.example.net\"]\n")
+    }
+
+    /// What comes of files, compiled if the controller asks for it: occurrences and publications.
+    fn read(controller: &mut Controller, text: &str) -> Vec<String> {
+        let mut effects = Vec::new();
+        controller.handle(Event::Files(job(text)), Now::default(), &mut effects);
+        if let Some(Effect::Compile(job)) = effects.first() {
+            let product = job.run();
+            effects.clear();
+            controller.handle(Event::Compiled(product), Now::default(), &mut effects);
+        }
+        let tell = |effect: Effect| match effect {
+            Effect::Record(Occurrence::Reloaded { generation, .. }) => {
+                format!("reloaded {generation}")
+            }
+            Effect::Record(Occurrence::Refused { .. }) => "refused".into(),
+            Effect::Record(occurrence) => occurrence.to_string(),
+            Effect::Publish(_) => "published".into(),
+            Effect::Compile(_) => "compiling".into(),
+            Effect::Probe(_) | Effect::Reply(_) => String::new(),
+        };
+        effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
+    }
+
+    #[test]
+    fn bad_files_are_refused_once_and_the_ones_in_force_are_not_compiled_again() {
+        let mut controller = Controller::default();
+        let good = zone("shop.test");
+        let digest = short_digest_of(&good);
+        assert_eq!(read(&mut controller, &good), ["reloaded 1", "published"]);
+        assert_eq!(read(&mut controller, &good), ["the files have not changed"]);
+        assert_eq!(read(&mut controller, "[zone]"), ["refused"]);
+        assert!(read(&mut controller, "[zone]")[0].starts_with("the files are still the refused"));
+        assert_eq!(controller.status(Now::default()).config, digest, "what is served");
+        assert_eq!(read(&mut controller, &good), ["the files have not changed"]);
+        assert_eq!(read(&mut controller, "[zone]"), ["refused"], "it is a new attempt");
+        assert_eq!(read(&mut controller, &zone("other.test")), ["reloaded 2", "published"]);
+    }
+
+    fn short_digest_of(text: &str) -> String {
+        effect::short_digest(&job(text).digest())
+    }
+
+    #[test]
+    fn files_without_a_zone_replace_none() {
+        let mut controller = Controller::default();
+        assert_eq!(
+            read(&mut controller, ""),
+            ["reloaded 1", "published"],
+            "at the start it is fine"
+        );
+        assert_eq!(read(&mut controller, &zone("shop.test")), ["reloaded 2", "published"]);
+        assert_eq!(read(&mut controller, ""), ["refused"]);
+    }
+
+    #[test]
+    fn a_product_of_files_that_were_taken_back_is_dropped() {
+        let mut controller = Controller::default();
+        read(&mut controller, &zone("shop.test"));
+        let mut effects = Vec::new();
+        let slow = job(&zone("other.test"));
+        let product = slow.run();
+        controller.handle(Event::Files(slow), Now::default(), &mut effects);
+        controller.handle(Event::Files(job(&zone("shop.test"))), Now::default(), &mut effects);
+        effects.clear();
+        controller.handle(Event::Compiled(product), Now::default(), &mut effects);
+        assert!(effects.is_empty());
+        assert_eq!(controller.snapshot().map(|snapshot| snapshot.generation), Some(1));
     }
 }

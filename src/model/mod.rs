@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod id;
+pub mod limits;
 pub mod node;
 pub mod policy;
 pub mod pool;
@@ -23,6 +24,8 @@ pub use id::PolicyId;
 pub use id::PoolId;
 pub use id::SiteId;
 pub use id::SteerId;
+pub use limits::ANSWERS_MAX;
+pub use limits::TARGETS_MAX;
 pub use node::Node;
 pub use policy::AllDown;
 pub use policy::DualStack;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use arc_swap::ArcSwap;
-use arc_swap::Cache;
+use arc_swap::Guard;
 
 use crate::answer::Request;
 use crate::answer::answer;
@@ -18,7 +17,8 @@ use crate::snapshot::Snapshot;
 /// Answers from the snapshot in force. A clone has its own counters.
 pub struct Answerer {
     published: Published,
-    snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    /// Held from the start of a batch to its end: an idle thread keeps no old snapshot alive.
+    snapshot: Option<Guard<Arc<Snapshot>>>,
     unix_s: u64,
     metrics: Arc<Metrics>,
     cells: Arc<QueryCells>,
@@ -28,8 +28,7 @@ impl Answerer {
     /// Answers from what is `published`, counted in `metrics`.
     pub fn new(published: Published, metrics: Arc<Metrics>) -> Self {
         let cells = metrics.add_query_cells();
-        let snapshot = Cache::new(Arc::clone(&published));
-        Self { published, snapshot, unix_s: unix_s(), metrics, cells }
+        Self { published, snapshot: None, unix_s: unix_s(), metrics, cells }
     }
 }
 
@@ -41,13 +40,18 @@ impl Clone for Answerer {
 
 impl Respond for Answerer {
     fn begin_batch(&mut self) {
-        self.snapshot.load();
+        self.snapshot = Some(self.published.load());
         self.unix_s = unix_s();
+    }
+
+    fn end_batch(&mut self) {
+        self.snapshot = None;
     }
 
     #[inline]
     fn respond(&mut self, request: &Request, frame: &mut [u8], query_len: usize) -> usize {
-        let outcome = answer(self.snapshot.load(), request, frame, query_len);
+        let snapshot = self.snapshot.as_ref().expect("listeners begin a batch before its queries");
+        let outcome = answer(snapshot, request, frame, query_len);
         self.cells.count(request.transport, &outcome);
         outcome.reply_len
     }

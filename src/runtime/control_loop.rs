@@ -56,11 +56,26 @@ pub struct Inbox {
     pub reports: mpsc::Receiver<ProbeReport>,
     /// Files may have changed.
     pub changes: mpsc::Receiver<()>,
-    /// Products of workers.
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
+    /// Files that were read, or why they could not be.
+    readings: mpsc::Receiver<Result<Job, String>>,
+    readings_sender: mpsc::Sender<Result<Job, String>>,
+    /// What workers compiled.
     products: mpsc::Receiver<Product>,
     products_sender: mpsc::Sender<Product>,
+}
+
+/// Whether files are being read. One reading at a time; what changes meanwhile is read after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// No.
+    #[default]
+    Idle,
+    /// Yes.
+    Busy,
+    /// Yes, and they have to be read again.
+    BusyAndStale,
 }
 
 impl Inbox {
@@ -70,8 +85,18 @@ impl Inbox {
         reports: mpsc::Receiver<ProbeReport>,
         (changes_sender, changes): (mpsc::Sender<()>, mpsc::Receiver<()>),
     ) -> Self {
+        let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
-        Self { commands, reports, changes, changes_sender, products, products_sender }
+        Self {
+            commands,
+            reports,
+            changes,
+            changes_sender,
+            readings,
+            readings_sender,
+            products,
+            products_sender,
+        }
     }
 
     /// What asks for a reading of the files.
@@ -98,10 +123,12 @@ pub struct Core {
     pub start: Instant,
     /// Newest result of each target, for `status`.
     pub last_results: BTreeMap<TargetKey, String>,
-    /// Places of the geo data in force.
+    /// Places of the geo data compiled last.
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
-    /// Geo digest of the job under way.
-    pub geo_wanted: GeoDigest,
+    /// Whether files are being read.
+    pub reading: Reading,
+    /// Why the files could not be read the last time; told once.
+    pub read_fault: Option<String>,
 }
 
 /// The core, shared between the loop and its restarts.
@@ -136,8 +163,9 @@ impl Core {
         let mut reports = Vec::new();
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
-            Some(product) = self.inbox.products.recv() => self.handle(Event::Compiled(product)),
-            Some(()) = self.inbox.changes.recv() => self.read_files().await,
+            Some(product) = self.inbox.products.recv() => self.take_product(product),
+            Some(()) = self.inbox.changes.recv() => self.read_files(),
+            Some(reading) = self.inbox.readings.recv() => self.take_reading(reading),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -149,6 +177,7 @@ impl Core {
             self.take_report(report);
         }
         self.handle(Event::Settle);
+        self.publisher.free_retired();
         self.note_readiness();
     }
 
@@ -204,7 +233,6 @@ impl Core {
     pub fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Publish(snapshot) => {
-                self.places = Some((self.geo_wanted, Arc::clone(&snapshot.compiled.places)));
                 self.publisher.publish(snapshot);
                 self.show_state();
             }
@@ -226,33 +254,67 @@ impl Core {
     }
 
     /// Runs a job on a worker thread; a panic in it is a refusal of the files.
-    fn compile(&mut self, job: Arc<Job>) {
-        self.geo_wanted = job.geo_digest();
+    fn compile(&self, job: Arc<Job>) {
         let products = self.inbox.products_sender.clone();
-        let digest = job.digest();
+        let (digest, geo) = (job.digest(), job.geo_digest());
         tokio::spawn(async move {
             let product =
                 tokio::task::spawn_blocking(move || job.run()).await.unwrap_or_else(|why| {
                     let text = format!("compiling panicked: {why}; this is a bug of ours");
-                    Product { digest, result: Err(Rejection { text, problems: 1 }), warnings: 0 }
+                    let result = Err(Rejection { text, problems: 1 });
+                    Product { digest, geo, result, warnings: 0 }
                 });
             let _ = products.send(product).await;
         });
     }
 
-    async fn read_files(&mut self) {
-        let sources = self.sources.clone();
-        let read = tokio::task::spawn_blocking(move || sources.read()).await;
-        match read {
-            Ok(Ok(job)) => {
+    /// Remembers the places, so that a change of zones alone does not read databases again.
+    fn take_product(&mut self, product: Product) {
+        if let Ok(compiled) = &product.result {
+            self.places = Some((product.geo, Arc::clone(&compiled.places)));
+        }
+        self.handle(Event::Compiled(product));
+    }
+
+    /// Has a thread read the files: a large database or a slow disk holds up no verdict and no command.
+    fn read_files(&mut self) {
+        if self.reading != Reading::Idle {
+            self.reading = Reading::BusyAndStale;
+            return;
+        }
+        self.reading = Reading::Busy;
+        let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
+        tokio::spawn(async move {
+            let reading = match tokio::task::spawn_blocking(move || sources.read()).await {
+                Ok(reading) => reading.map_err(|why| why.to_string()),
+                Err(why) => Err(format!("reading files panicked: {why}; this is a bug of ours")),
+            };
+            let _ = readings.send(reading).await;
+        });
+    }
+
+    fn take_reading(&mut self, reading: Result<Job, String>) {
+        let before = std::mem::take(&mut self.reading);
+        if before == Reading::BusyAndStale {
+            // A half-written state may be in it: only the newer reading counts.
+            return self.read_files();
+        }
+        match reading {
+            Ok(job) => {
+                self.read_fault = None;
                 let job = match &self.places {
                     Some((digest, places)) => job.knowing(*digest, Arc::clone(places)),
                     None => job,
                 };
                 self.handle(Event::Files(job));
             }
-            Ok(Err(why)) => self.tell(&Occurrence::Refused { text: why.to_string(), problems: 1 }),
-            Err(why) => tracing::error!(%why, "reading files panicked"),
+            Err(text) if self.read_fault.as_ref() == Some(&text) => {
+                self.tell(&Occurrence::StillRefused);
+            }
+            Err(text) => {
+                self.read_fault = Some(text.clone());
+                self.tell(&Occurrence::Refused { text, problems: 1 });
+            }
         }
     }
 
@@ -287,6 +349,7 @@ impl Core {
                 tracing::error!(target: "rhumb::config", "{occurrence}");
             }
             Occurrence::Unchanged => tracing::debug!(target: "rhumb::config", "{occurrence}"),
+            Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
             Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
             | Occurrence::Expired { .. } => {

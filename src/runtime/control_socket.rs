@@ -1,19 +1,24 @@
 //! The UNIX socket that operators' commands come by: one JSON line in, one JSON line out.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::SinkExt;
 use futures_util::StreamExt;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio_util::codec::Framed;
 use tokio_util::codec::LinesCodec;
+use tokio_util::codec::LinesCodecError;
 
 use crate::control::Command;
 use crate::control::Reply;
@@ -25,6 +30,9 @@ const COMMAND_MAX: usize = 64 * 1024;
 /// Longest reply, in octets: the status of 50,000 endpoints.
 const REPLY_MAX: usize = 64 * 1024 * 1024;
 
+/// Clients at a time.
+const CLIENTS_MAX: usize = 256;
+
 /// How long a client may keep a connection without a command.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -34,6 +42,9 @@ pub enum SocketFault {
     /// Somebody answers there.
     #[error("another server uses the control socket {}; stop it, or set [admin] socket", .0.display())]
     InUse(PathBuf),
+    /// Something else has that name.
+    #[error("control socket {}: a file of another kind is there; move it, or set [admin] socket", .0.display())]
+    NotASocket(PathBuf),
     /// The system says no.
     #[error("control socket {}: {source}", path.display())]
     Io {
@@ -54,9 +65,7 @@ pub fn default_path() -> PathBuf {
     {
         return PathBuf::from(folder).join("rhumb.sock");
     }
-    let user = std::fs::metadata("/proc/self")
-        .map(|own| std::os::unix::fs::MetadataExt::uid(&own))
-        .unwrap_or(0);
+    let user = std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0);
     if user == 0 {
         PathBuf::from("/run/rhumb.sock")
     } else {
@@ -64,26 +73,61 @@ pub fn default_path() -> PathBuf {
     }
 }
 
-/// Binds the socket, for its owner only. One that a dead server left behind is replaced.
-pub fn bind(path: &Path) -> Result<UnixListener, SocketFault> {
-    let fault = |source| SocketFault::Io { path: path.to_path_buf(), source };
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => return Err(SocketFault::InUse(path.to_path_buf())),
-        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(fault)?
-        }
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path).map_err(fault)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
-    Ok(listener)
+/// The file of a socket of ours; removed when dropped, unless it is another's by then.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
 }
 
-/// Takes commands until dropped.
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identify(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Device and inode of a file.
+fn identify(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+/// Binds the socket, for its owner only. One that a dead server left behind is replaced; any other file is kept.
+pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), SocketFault> {
+    let fault = |source| SocketFault::Io { path: path.to_path_buf(), source };
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(SocketFault::NotASocket(path.to_path_buf()));
+        }
+        match std::os::unix::net::UnixStream::connect(path) {
+            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path).map_err(fault)?;
+            }
+            // Also a full backlog, or no right to connect: somebody listens.
+            Ok(_) | Err(_) => return Err(SocketFault::InUse(path.to_path_buf())),
+        }
+    }
+    let listener = UnixListener::bind(path).map_err(fault)?;
+    let file = SocketFile { path: path.to_path_buf(), identity: identify(path).map_err(fault)? };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+    Ok((listener, file))
+}
+
+/// Takes commands until dropped, of at most [`CLIENTS_MAX`] clients at a time; others wait to be accepted.
 pub async fn serve(listener: &UnixListener, commands: mpsc::Sender<Asked>) {
+    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
     loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve_one(stream, commands.clone()))),
+            Ok((stream, _)) => {
+                let commands = commands.clone();
+                tokio::spawn(async move {
+                    serve_one(stream, commands).await;
+                    drop(place);
+                });
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -91,10 +135,15 @@ pub async fn serve(listener: &UnixListener, commands: mpsc::Sender<Asked>) {
 
 async fn serve_one(stream: UnixStream, commands: mpsc::Sender<Asked>) {
     let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(COMMAND_MAX));
-    while let Ok(Some(Ok(line))) = tokio::time::timeout(IDLE_MAX, lines.next()).await {
-        let reply = match serde_json::from_str::<Command>(&line) {
-            Ok(command) => ask(&commands, command).await,
-            Err(why) => Reply::Failed { error: format!("not a command: {why}") },
+    while let Ok(Some(line)) = tokio::time::timeout(IDLE_MAX, lines.next()).await {
+        let reply = match line.map(|line| serde_json::from_str::<Command>(&line)) {
+            Ok(Ok(command)) => ask(&commands, command).await,
+            Ok(Err(why)) => Reply::Failed { error: format!("not a command: {why}") },
+            Err(LinesCodecError::MaxLineLengthExceeded) => {
+                Reply::Failed { error: format!("a command has at most {COMMAND_MAX} octets") }
+            }
+            // Not text, or the client is gone.
+            Err(LinesCodecError::Io(_)) => return,
         };
         let Ok(text) = serde_json::to_string(&reply) else { return };
         if lines.send(text).await.is_err() {

@@ -77,10 +77,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Cells for one more thread.
+    /// Cells for one more thread: new ones, or those of a thread that has ended, whose counts go on.
     pub fn add_query_cells(&self) -> Arc<QueryCells> {
+        let mut all = lock(&self.cells);
+        if let Some(ended) = all.iter_mut().find_map(|cells| {
+            Arc::get_mut(cells)?;
+            Some(Arc::clone(cells))
+        }) {
+            return ended;
+        }
         let cells = Arc::new(QueryCells::default());
-        lock(&self.cells).push(Arc::clone(&cells));
+        all.push(Arc::clone(&cells));
         cells
     }
 
@@ -307,4 +314,28 @@ fn family<L: prometheus_client::encoding::EncodeLabelSet>(
         ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_a_thread_that_has_ended_are_used_again_and_keep_their_counts() {
+        let metrics = Metrics::default();
+        let outcome = Outcome {
+            reply_len: 40,
+            rcode: Some(Rcode::NoError),
+            truncated: false,
+            happened: Happened::Static,
+        };
+        let lasting = metrics.add_query_cells();
+        for _ in 0..100 {
+            let cells = metrics.add_query_cells();
+            cells.count(Transport::Tcp, &outcome);
+            assert!(!Arc::ptr_eq(&cells, &lasting), "cells have one writer");
+        }
+        assert_eq!(lock(&metrics.cells).len(), 2);
+        assert_eq!(metrics.queries(), 100);
+    }
 }

@@ -9,6 +9,9 @@ pub trait Respond: Clone + Send + 'static {
     /// Called once before a batch of queries: loads the snapshot and the clock.
     fn begin_batch(&mut self);
 
+    /// Called once after the last query of a batch: lets go of the snapshot, so that an idle thread keeps none.
+    fn end_batch(&mut self) {}
+
     /// Turns the query in `frame[..query_len]` into a reply in the same octets.
     ///
     /// Returns the reply's length in octets; 0 means that nothing is sent. `frame` is at least as long as

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::control::Controller;
@@ -24,8 +26,10 @@ use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
 use crate::runtime::control_loop::Core;
 use crate::runtime::control_loop::Inbox;
+use crate::runtime::control_loop::Reading;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
+use crate::runtime::control_socket::SocketFile;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
@@ -43,6 +47,9 @@ use crate::runtime::watch;
 
 /// Probe results that wait for the controller, at most.
 const REPORTS_MAX: usize = 4096;
+
+/// How long a stop waits for clients that neither go on nor go.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -98,10 +105,10 @@ pub enum StartError {
 pub struct Server {
     udp: UdpServer,
     admin: Option<SocketAddr>,
-    socket: Option<PathBuf>,
+    socket: Option<SocketFile>,
     commands: mpsc::Sender<Asked>,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    stop: DropGuard,
     tasks: TaskTracker,
 }
 
@@ -118,6 +125,7 @@ impl Server {
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
+        let (socket, socket_file) = socket.unzip();
         let pages = match options.admin {
             Some(address) => Some(
                 admin::bind(address)
@@ -128,6 +136,8 @@ impl Server {
         };
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
+        // From here on whatever fails stops what has begun.
+        let guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
@@ -158,8 +168,9 @@ impl Server {
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         let restarts = Arc::clone(&metrics);
-        tasks.spawn(tcp.run(stop.clone(), move |task| restarts.count_restart(task)));
-        Ok(Self { udp, admin, socket: options.socket, commands, metrics, stop, tasks })
+        let count = move |task: &'static str| restarts.count_restart(task);
+        tasks.spawn(tcp.run(stop.clone(), count));
+        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks })
     }
 
     /// Where it answers.
@@ -182,17 +193,17 @@ impl Server {
         &self.metrics
     }
 
-    /// Stops answering and waits for everything to end.
+    /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        let udp = self.udp;
+        let Self { udp, stop, tasks, socket, admin: _, commands: _, metrics: _ } = self;
+        drop(stop);
+        tasks.close();
         // Joining threads blocks.
         let _ = tokio::task::spawn_blocking(move || udp.stop()).await;
-        self.tasks.wait().await;
-        if let Some(socket) = self.socket {
-            let _ = std::fs::remove_file(socket);
+        if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "these do not end in time; stopping without them");
         }
+        drop(socket);
     }
 }
 
@@ -222,13 +233,14 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let geo_wanted = job.geo_digest();
     let worker = job.clone();
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
     if let Err(Rejection { text, problems }) = &product.result {
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
+    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.places));
+    let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     controller.handle(Event::Files(job), Now::default(), &mut effects);
@@ -252,8 +264,9 @@ async fn first_core(
         metrics,
         start,
         last_results: BTreeMap::new(),
-        places: None,
-        geo_wanted,
+        places,
+        reading: Reading::Idle,
+        read_fault: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
     Ok(core)

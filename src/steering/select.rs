@@ -1,11 +1,9 @@
 //! Members of the chosen pool: the best few by rendezvous.
 
+use crate::model::ANSWERS_MAX;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::Score;
-
-/// Most addresses in one answer.
-pub const ANSWERS_MAX: usize = 8;
 
 /// Members to answer with, best first.
 #[derive(Clone, Copy, Debug)]

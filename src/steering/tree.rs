@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::model::PolicyId;
 use crate::model::PoolId;
+use crate::model::TARGETS_MAX;
 use crate::model::Target;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
@@ -11,9 +12,6 @@ use crate::steering::rendezvous::Score;
 use crate::steering::trace::NoTrace;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
-
-/// Most targets of one policy.
-pub const TARGETS_MAX: usize = 64;
 
 /// What a policy comes to for one class of clients: distances are settled, shares are not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -13,10 +13,10 @@ use crate::config::reader::refuse_word;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
+use crate::model::ANSWERS_MAX;
 use crate::model::DualStack;
 use crate::model::KeySource;
 use crate::model::Period;
-use crate::steering::select::ANSWERS_MAX;
 use crate::wire::RecordType;
 use crate::zonefile::TYPES_REMEDY;
 

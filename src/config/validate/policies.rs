@@ -15,10 +15,10 @@ use crate::model::Policy;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::PoolId;
+use crate::model::TARGETS_MAX;
 use crate::model::Target;
 use crate::model::WeightedTarget;
 use crate::model::policy::Bias;
-use crate::steering::tree::TARGETS_MAX;
 
 /// Deepest nesting of policies.
 const DEPTH_MAX: usize = 8;

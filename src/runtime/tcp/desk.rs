@@ -68,6 +68,7 @@ impl<R: Respond> Desk<R> {
         let mut turn = Turn { consumed: 0, queries: 0, pause: Pause::NeedInput };
         let all = AssertUnwindSafe(|| self.answer_all(request, input, max_queries, &mut turn));
         turn.pause = catch_unwind(all).unwrap_or(Pause::Panicked);
+        self.respond.end_batch();
         turn
     }
 

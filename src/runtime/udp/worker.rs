@@ -110,6 +110,7 @@ impl<R: Respond> Worker<R> {
             let reply_len = self.respond.respond(&request, datagram.frame, datagram.len);
             batch.set_reply_len(index, reply_len);
         }
+        self.respond.end_batch();
         if progress.received > 0 {
             self.send(batch, progress);
         }

@@ -1,0 +1,7 @@
+//! Limits that files are checked against and that tables rely on.
+
+/// Most addresses in one answer.
+pub const ANSWERS_MAX: usize = 8;
+
+/// Most targets of one policy.
+pub const TARGETS_MAX: usize = 64;

@@ -1,0 +1,285 @@
+//! The `rhumb` command as an operator uses it: serve, ask, order, reload, stop.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+
+mod live;
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use live::Folder;
+use live::ask;
+use live::exists;
+use live::wait_until;
+use serde_json::Value;
+
+const RHUMB: &str = env!("CARGO_BIN_EXE_rhumb");
+
+fn zone(ttl: u32, port: u16) -> String {
+    format!(
+        r#"
+[zone]
+name = "shop.test"
+nameservers = ["ns1.example.net"]
+[site.fra]
+latitude = 50.11
+longitude = 8.68
+[check.alive]
+kind = "tcp"
+port = {port}
+interval = "200ms"
+timeout = "200ms"
+[pool.eu]
+site = "fra"
+check = "alive"
+endpoint.a.addresses = ["127.0.0.1"]
+[pool.us]
+endpoint.a.addresses = ["198.18.2.1"]
+[policy.home]
+kind = "failover"
+targets = ["eu", "us"]
+[name.www]
+steer = "home"
+ttl = "{ttl}s"
+"#
+    )
+}
+
+/// A node's files with a backend that is up while this lives.
+fn node(listen: &str) -> (Folder, TcpListener) {
+    let folder = Folder::new();
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    folder.write("zones/shop.toml", zone(30, backend.local_addr().unwrap().port()));
+    let node = format!(
+        "[server]\nlisten = [\"{listen}\"]\nworkers = 2\n[admin]\nsocket = \"rhumb.sock\"\n"
+    );
+    folder.write("rhumb.toml", node);
+    (folder, backend)
+}
+
+/// A running `rhumb serve`; killed when dropped.
+struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    fn spawn(folder: &Folder) -> Self {
+        let mut child = Command::new(RHUMB)
+            .args(["serve", "--config"])
+            .arg(folder.path("rhumb.toml"))
+            .env_remove("RUST_LOG")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Starts one that serves; tries again if the TCP port of its UDP port has just been taken.
+    fn start(folder: &Folder) -> Self {
+        loop {
+            let mut process = Self::spawn(folder);
+            let mut ended = false;
+            wait_until("it serves", || {
+                ended = process.child.try_wait().unwrap().is_some();
+                ended || process.has_logged("commands by ")
+            });
+            if !ended {
+                return process;
+            }
+            wait_until("it says why", || process.has_logged("rhumb: "));
+            assert!(process.has_logged("already in use"), "{:?}", process.log);
+        }
+    }
+
+    fn has_logged(&self, text: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, text: &str) {
+        wait_until(&format!("{text:?} is logged"), || self.has_logged(text));
+    }
+
+    fn address(&self) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        let rest = log.iter().find_map(|line| Some(line.split_once("answering on ")?.1)).unwrap();
+        rest.split(',').next().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    }
+
+    fn wait(mut self) -> Option<i32> {
+        wait_until("the process ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command on the folder's node; exit code, standard output and error.
+fn rhumb(folder: &Folder, arguments: &[&str]) -> (i32, String, String) {
+    let config = folder.path("rhumb.toml");
+    let mut command = Command::new(RHUMB);
+    command.args(arguments).arg("--config").arg(config).env("USER", "ada").env_remove("SUDO_USER");
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[track_caller]
+fn rhumb_json(folder: &Folder, arguments: &[&str]) -> Value {
+    let (code, output, error) = rhumb(folder, &[arguments, &["--json"]].concat());
+    assert_eq!(code, 0, "{output}{error}");
+    serde_json::from_str(&output).unwrap()
+}
+
+fn served(process: &Process) -> String {
+    ask(process.address(), "www.shop.test.").addresses[0].to_string()
+}
+
+#[test]
+fn an_operator_sees_orders_and_explanations_take_effect() {
+    let (folder, _backend) = node("127.0.0.1:0");
+    let process = Process::start(&folder);
+    process.wait_for_log("eu/a");
+    wait_until("the backend is up", || {
+        rhumb_json(&folder, &["status"])["pools"][0]["endpoints"][0]["targets"][0]["verdict"]
+            == "up"
+    });
+    assert_eq!(served(&process), "127.0.0.1");
+    assert!(rhumb(&folder, &["status"]).1.contains("pool eu  (fra, check alive)  qualifies"));
+    if let Ok(dig) = Command::new("dig")
+        .args(["@127.0.0.1", "-p", &process.address().port().to_string()])
+        .args(["www.shop.test", "A", "+short", "+tries=1", "+time=20"])
+        .output()
+    {
+        assert_eq!(String::from_utf8_lossy(&dig.stdout), "127.0.0.1\n");
+    }
+
+    let why = ["--reason", "a disk is swapped", "--until", "1h"];
+    let (code, output, _) = rhumb(&folder, &[&["drain", "eu/a"], &why[..]].concat());
+    assert_eq!(code, 0);
+    assert!(output.contains("by ada: a disk is swapped (until 2"), "{output}");
+    wait_until("the drain is in answers", || served(&process) == "198.18.2.1");
+    let order = &rhumb_json(&folder, &["status"])["orders"][0];
+    assert_eq!((&order["scope"], &order["author"]), (&"endpoint eu/a".into(), &"ada".into()));
+    let (code, _, error) = rhumb(&folder, &[&["drain", "us"], &why[..]].concat());
+    assert_eq!(code, 1, "nothing would be left");
+    assert!(error.contains("--force"), "{error}");
+    assert_eq!(rhumb(&folder, &["undrain", "eu/a"]).0, 0);
+    wait_until("it is over", || served(&process) == "127.0.0.1");
+    assert_eq!(rhumb(&folder, &["undrain", "eu/a"]).0, 1, "there is nothing to undo");
+
+    let force = ["force", "site:fra", "--as", "down"];
+    assert_eq!(rhumb(&folder, &[&force[..], &why[..]].concat()).0, 0);
+    wait_until("the force is in answers", || served(&process) == "198.18.2.1");
+    assert_eq!(rhumb(&folder, &["undrain", "site:fra"]).0, 0);
+    wait_until("it is over", || served(&process) == "127.0.0.1");
+
+    let explain = ["explain", "www.shop.test", "A", "--client", "192.0.2.7"];
+    let explained = rhumb_json(&folder, &explain);
+    assert_eq!(explained["steering"]["pool"], "eu");
+    assert!(explained["records"][0].as_str().unwrap().ends_with("A 127.0.0.1"), "{explained}");
+    let explained = rhumb_json(&folder, &[&explain[..], &["--down", "eu"]].concat());
+    assert_eq!(explained["steering"]["pool"], "us");
+    assert_eq!(served(&process), "127.0.0.1", "what is supposed changes nothing");
+    assert!(rhumb(&folder, &explain).1.contains("live health of the running server"));
+    assert_eq!(rhumb(&folder, &[&explain[..], &["--down", "nobody"]].concat()).0, 1);
+
+    process.signal("TERM");
+    assert_eq!(process.wait(), Some(0));
+    assert!(!exists(&folder.path("rhumb.sock")));
+    let (code, _, error) = rhumb(&folder, &["status"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("is the server running?"), "{error}");
+    assert!(rhumb(&folder, &explain).1.contains("files only, no server asked"));
+}
+
+#[test]
+fn files_are_read_again_on_hangup_and_by_command() {
+    let (folder, backend) = node("127.0.0.1:0");
+    let port = backend.local_addr().unwrap().port();
+    let process = Process::start(&folder);
+    let ttl = || ask(process.address(), "www.shop.test.").ttls[0];
+    assert_eq!(ttl(), 30);
+    // The watch may be first; what counts is that neither ends the process.
+    folder.write("zones/shop.toml", zone(40, port));
+    process.signal("HUP");
+    wait_until("the files are in force", || ttl() == 40);
+    folder.write("zones/shop.toml", "nonsense = 1");
+    assert_eq!(rhumb(&folder, &["reload"]).0, 0);
+    process.wait_for_log("files refused, ");
+    assert_eq!(ttl(), 40);
+    process.signal("INT");
+    assert_eq!(process.wait(), Some(0));
+}
+
+#[test]
+fn check_tells_by_its_exit_code() {
+    let (folder, _backend) = node("127.0.0.1:0");
+    let (code, output, _) = rhumb(&folder, &["check"]);
+    assert_eq!(code, 0);
+    assert!(output.contains("1 zones, 1 steered names"), "{output}");
+    assert_eq!(rhumb(&folder, &["check", "--nonsense"]).0, 2);
+    folder.write("zones/shop.toml", "nonsense = 1");
+    let (code, output, _) = rhumb(&folder, &["check"]);
+    assert_eq!(code, 1);
+    assert!(output.contains("nonsense"), "{output}");
+    assert_eq!(rhumb(&folder, &["check", "--json"]).0, 1);
+    folder.write("rhumb.toml", "[server]\nlisten = 1");
+    assert_eq!(rhumb(&folder, &["check"]).0, 1);
+}
+
+#[test]
+fn a_second_server_says_what_is_taken() {
+    let (folder, _backend) = node("127.0.0.1:0");
+    let process = Process::start(&folder);
+    // Another node on the same port.
+    let (other, _other_backend) = node(&process.address().to_string());
+    let second = Process::spawn(&other);
+    second.wait_for_log("rhumb: address already in use: another server answers on 127.0.0.1:");
+    assert_eq!(second.wait(), Some(1));
+    assert!(!exists(&other.path("rhumb.sock")));
+    // The same node again, on another port.
+    let second = Process::spawn(&folder);
+    wait_until("it is told", || {
+        // Its own port is the kernel's choice, and may be taken for TCP.
+        second.has_logged("rhumb: another server uses the control socket")
+            || second.has_logged("already in use")
+    });
+    assert_eq!(second.wait(), Some(1));
+    assert_eq!(rhumb(&folder, &["status"]).0, 0, "the first goes on");
+
+    // A server that had no time to tidy up.
+    process.signal("KILL");
+    process.wait();
+    assert!(exists(&folder.path("rhumb.sock")), "it is left behind");
+    let process = Process::start(&folder);
+    assert_eq!(rhumb(&folder, &["status"]).0, 0);
+    process.signal("TERM");
+    assert_eq!(process.wait(), Some(0));
+}

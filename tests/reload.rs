@@ -1,0 +1,237 @@
+//! Files change under load: every reply is of one generation, none is lost, none goes back.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
+
+mod live;
+
+use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+
+use live::Answer;
+use live::Folder;
+use live::Live;
+use live::TcpClient;
+use live::UdpClient;
+use live::ask;
+use live::wait_until;
+use rhumb::geo::WriteInfo;
+use rhumb::geo::parse_source;
+use rhumb::geo::write_database;
+
+/// Times that files are rewritten under load.
+const GENERATIONS: u32 = 36;
+
+/// Octet and TTL of a generation: 198.18.g.0/24 and 30 + g seconds.
+fn zone(generation: u32) -> String {
+    let endpoints: String = (1..=4)
+        .map(|last| format!("endpoint.e{last}.addresses = [\"198.18.{generation}.{last}\"]\n"))
+        .collect();
+    format!(
+        r#"
+[zone]
+name = "shop.test"
+nameservers = ["ns1.example.net"]
+
+[pool.all]
+{endpoints}
+[name.www]
+steer = "all"
+answers = "all"
+ttl = "{}s"
+"#,
+        30 + generation
+    )
+}
+
+/// The generation that a reply is of; panics if it is of two.
+#[track_caller]
+fn generation(answer: &Answer) -> u32 {
+    assert_eq!(answer.rcode, "No Error");
+    assert_eq!(answer.addresses.len(), 4, "{answer:?}");
+    let generation = answer.ttls[0] - 30;
+    for (address, ttl) in answer.addresses.iter().zip(&answer.ttls) {
+        let IpAddr::V4(address) = address else { panic!("{answer:?}") };
+        let [a, b, c, _] = address.octets();
+        assert_eq!((a, b, u32::from(c), ttl - 30), (198, 18, generation, generation), "{answer:?}");
+    }
+    generation
+}
+
+/// Asks in a closed loop until told to stop; returns how many replies came.
+fn ask_on(stop: &AtomicBool, newest: &AtomicU32, mut ask: impl FnMut(&str) -> Answer) -> u32 {
+    let (mut last, mut replies) = (0, 0);
+    while !stop.load(SeqCst) {
+        let written = newest.load(SeqCst);
+        let seen = generation(&ask("www.shop.test."));
+        assert!(seen >= last, "generation {seen} came after {last}");
+        assert!(seen <= newest.load(SeqCst), "{seen} is not written yet; {written} was");
+        (last, replies) = (seen, replies + 1);
+        thread::yield_now();
+    }
+    assert_eq!(last, newest.load(SeqCst), "the client has seen the end");
+    replies
+}
+
+#[test]
+fn under_load_every_reply_is_of_one_generation_and_none_is_lost() {
+    let folder = Folder::new();
+    folder.write("zones/shop.toml", zone(0));
+    let live = Live::start(&folder.options());
+    let address = live.address();
+    let (stop, newest) = (&AtomicBool::new(false), &AtomicU32::new(0));
+    let replies: Vec<u32> = thread::scope(|scope| {
+        let mut clients: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(move || {
+                    let mut client = UdpClient::new(address);
+                    ask_on(stop, newest, |name| client.ask(name))
+                })
+            })
+            .collect();
+        clients.push(scope.spawn(move || {
+            let mut client = TcpClient::new(address);
+            ask_on(stop, newest, |name| client.ask(name))
+        }));
+        // Whatever goes wrong here, the clients end.
+        let rewriting = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            rewrite(&folder, &live, newest);
+        }));
+        stop.store(true, SeqCst);
+        let replies = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        if let Err(panic) = rewriting {
+            std::panic::resume_unwind(panic);
+        }
+        replies
+    });
+    assert!(replies.iter().all(|replies| *replies >= GENERATIONS), "{replies:?}");
+    let counted = live.metric("rhumb_reloads_total{result=\"refused\"}");
+    assert_eq!(counted, Some(2.0), "each bad file is told once");
+    live.stop();
+}
+
+/// Rewrites the files again and again; every few times with a fault first, which changes nothing.
+fn rewrite(folder: &Folder, live: &Live, newest: &AtomicU32) {
+    let refused = || live.metric("rhumb_reloads_total{result=\"refused\"}").unwrap();
+    for generation in 1..=GENERATIONS {
+        if generation % 15 == 0 {
+            let before = refused();
+            folder.write("zones/shop.toml", format!("{}\nnonsense = {generation}", zone(200)));
+            live.reload();
+            wait_until("it is refused", || refused() > before);
+            // Reading the same fault again tells nothing new.
+            live.reload();
+            live.reload();
+        }
+        newest.store(generation, SeqCst);
+        folder.write("zones/shop.toml", zone(generation));
+        live.reload();
+        if generation % 3 != 0 || generation == GENERATIONS {
+            wait_until("it is in force", || {
+                self::generation(&ask(live.address(), "www.shop.test.")) == generation
+            });
+        }
+    }
+    wait_until("the gauge shows it", || {
+        live.metric("rhumb_generation") == Some(live.status().generation as f64)
+    });
+}
+
+#[test]
+fn files_of_every_kind_of_change_are_seen() {
+    let folder = Folder::new();
+    folder.write("zones/shop.toml", zone(1));
+    let options = rhumb::runtime::serve::Options { watch: true, ..folder.options() };
+    let live = Live::start(&options);
+    let in_force =
+        |generation: u32| self::generation(&ask(live.address(), "www.shop.test.")) == generation;
+    wait_until("the first is in force", || in_force(1));
+
+    folder.write("zones/shop.toml", zone(2));
+    wait_until("a file renamed into place is seen", || in_force(2));
+
+    std::fs::write(folder.path("zones/shop.toml"), zone(3)).unwrap();
+    wait_until("a file written in place is seen", || in_force(3));
+
+    std::fs::rename(folder.path("zones"), folder.path("old")).unwrap();
+    std::fs::create_dir(folder.path("zones")).unwrap();
+    // With luck the empty folder is read: it takes no zone away.
+    folder.write("zones/shop.toml", zone(4));
+    wait_until("another folder of the name is seen", || in_force(4));
+    folder.write("zones/shop.toml", zone(5));
+    wait_until("and is watched", || in_force(5));
+
+    let refused = || live.metric("rhumb_reloads_total{result=\"refused\"}").unwrap();
+    let before = refused();
+    std::fs::remove_file(folder.path("zones/shop.toml")).unwrap();
+    wait_until("an empty folder is refused", || refused() > before);
+    assert!(in_force(5), "what was in force stays");
+    let before = refused();
+    std::fs::remove_dir(folder.path("zones")).unwrap();
+    wait_until("a missing folder is refused", || refused() > before);
+    assert!(in_force(5), "what was in force stays");
+    std::fs::create_dir(folder.path("zones")).unwrap();
+    folder.write("zones/shop.toml", zone(6));
+    wait_until("a folder made again is seen", || in_force(6));
+    live.stop();
+}
+
+#[test]
+fn a_geo_database_renamed_into_place_is_read() {
+    let folder = Folder::new();
+    let database = |place: &str| {
+        let text = format!(
+            "network,continent,country,subdivision,city,latitude,longitude,accuracy_km,asn\n\
+             127.0.0.0/8,{place},20,64496\n"
+        );
+        let info = WriteInfo {
+            database_type: "Rhumb-City".into(),
+            description: "test".into(),
+            build_epoch: 1_700_000_000,
+        };
+        write_database(&parse_source(&text).unwrap(), &info).unwrap()
+    };
+    std::fs::create_dir(folder.path("geodb")).unwrap();
+    folder.write("geodb/city.mmdb", database("EU,DE,HE,Frankfurt,50.11,8.68"));
+    folder.write(
+        "zones/shop.toml",
+        r#"
+[zone]
+name = "shop.test"
+nameservers = ["ns1.example.net"]
+[site.fra]
+latitude = 50.11
+longitude = 8.68
+[site.iad]
+latitude = 38.95
+longitude = -77.45
+[pool.eu]
+site = "fra"
+endpoint.a.addresses = ["198.18.1.1"]
+[pool.us]
+site = "iad"
+endpoint.a.addresses = ["198.18.2.1"]
+[policy.world]
+kind = "nearest"
+targets = ["us", "eu"]
+[name.www]
+steer = "world"
+"#,
+    );
+    let mut options = folder.options();
+    options.watch = true;
+    options.sources.databases = vec![folder.path("geodb/city.mmdb")];
+    let live = Live::start(&options);
+    let serves =
+        |address: &str| ask(live.address(), "www.shop.test.").addresses[0].to_string() == address;
+    wait_until("the client is near Frankfurt", || serves("198.18.1.1"));
+    folder.write("geodb/city.mmdb", database("NA,US,VA,Ashburn,39.04,-77.49"));
+    wait_until("the client is near Ashburn", || serves("198.18.2.1"));
+    folder.write("geodb/city.mmdb", "no database");
+    wait_until("a broken database is refused", || {
+        live.metric("rhumb_reloads_total{result=\"refused\"}") == Some(1.0)
+    });
+    assert!(serves("198.18.2.1"));
+    live.stop();
+}
