@@ -1,6 +1,6 @@
 //! One zone in one arena: names, records already in wire form, and an open table of nodes.
 //!
-//! Built once from a [`model::Zone`](crate::model::Zone); only looked up afterwards.
+//! Built once from a [`model::Zone`]; only looked up afterwards.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
