@@ -81,9 +81,10 @@ impl<'a> Answering<'a> {
     #[inline]
     fn follow_aliases(&mut self) -> Result<(Rcode, Happened), Full> {
         let mut step = self.answer_for(&self.query.qname, HEADER_LEN)?;
-        for _ in 0..ALIASES_MAX {
+        for followed in 0.. {
             match step {
                 Step::Done(rcode, happened) => return Ok((rcode, happened)),
+                Step::Follow(..) if followed == ALIASES_MAX => break,
                 Step::Follow(target, owner) => {
                     let target = Qname::parse(target).expect("rdata of a CNAME is a name");
                     step = self.answer_for(&target, owner)?;

@@ -25,8 +25,12 @@ use crate::model::SteerId;
 use crate::model::Target;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Snapshot;
+use crate::snapshot::SteerPlan;
+use crate::snapshot::classes::leaf_of;
+use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::Pass;
+use crate::steering::Selection;
 use crate::steering::Step;
 use crate::steering::choose;
 use crate::steering::decide;
@@ -50,6 +54,9 @@ pub struct Question {
     pub client: IpAddr,
     /// Who sends the query; the client itself when absent.
     pub resolver: Option<IpAddr>,
+    /// The client itself sends the query, without a client subnet.
+    #[serde(default)]
+    pub direct: bool,
     /// The second it is, since 1970.
     pub unix_s: u64,
 }
@@ -124,22 +131,28 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
         format!("{} is not a record type; write one such as A or AAAA", question.rtype)
     })?;
     let client = question.client.to_canonical();
-    let ecs = Ecs::new(masked(client), client_prefix_len(client))
-        .ok_or("the client's prefix is not a subnet")?;
+    let ecs = match question.direct {
+        true => None,
+        false => Some(
+            Ecs::new(masked(client), client_prefix_len(client))
+                .ok_or("the client's prefix is not a subnet")?,
+        ),
+    };
+    let resolver = question.resolver.filter(|_| !question.direct);
     let request = Request {
-        client: question.resolver.unwrap_or(client),
+        client: resolver.unwrap_or(client),
         local: None,
         transport: Transport::Tcp,
         unix_s: question.unix_s,
     };
-    let reply = ask(snapshot, &request, &name, rtype, &ecs)?;
+    let reply = ask(snapshot, &request, &name, rtype, ecs.as_ref())?;
     let qname = Qname::from(&name);
     let zone = snapshot.compiled.zones.find(&qname);
     let found = zone.map(|in_zone| in_zone.zone.find(&qname, in_zone.hash, rtype));
     let steering = match found {
         Some(Found::Steered(steer)) => {
             let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
-            Some(steering(snapshot, &request, steer, family, ecs))
+            Some(steering(snapshot, &request, steer, family, client, ecs))
         }
         Some(
             Found::Records(_)
@@ -168,14 +181,14 @@ fn ask(
     request: &Request,
     name: &Name,
     rtype: RecordType,
-    ecs: &Ecs,
+    ecs: Option<&Ecs>,
 ) -> Result<Message, String> {
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     let name = ProtoName::from_ascii(name.to_string()).map_err(|why| why.to_string())?;
     message.add_query(hickory_proto::op::Query::query(name, ProtoType::from(rtype.0)));
     let mut octets = message.to_vec().map_err(|why| why.to_string())?;
     let mut option = [0; Ecs::WIRE_MAX];
-    let len = ecs.write(0, &mut option);
+    let len = ecs.map_or(0, |ecs| ecs.write(0, &mut option));
     octets.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, len as u8]);
     octets.extend_from_slice(&option[..len]);
     octets[11] = 1;
@@ -213,12 +226,13 @@ fn steering(
     request: &Request,
     steer: SteerId,
     family: Family,
-    ecs: Ecs,
+    client: IpAddr,
+    ecs: Option<Ecs>,
 ) -> Steering {
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::of(Some(ecs), request.client);
+    let subject = Subject::of(ecs, request.client);
     let located = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
@@ -226,18 +240,18 @@ fn steering(
     let tree = &classes.trees()[usize::from(located.classified.class)];
     let mut steps = Vec::new();
     let decision = decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
-    let network = ipnet::IpNet::new(subject.address, located.leaf.prefix_len)
-        .map(|net| net.trunc().to_string());
-    let place = compiled.places.place(located.leaf.place);
+    // The client's own place, though its class may be that of most of its prefix.
+    let leaf = leaf_of(&compiled.places, client);
+    let network = ipnet::IpNet::new(client, leaf.prefix_len).map(|net| net.trunc().to_string());
+    let place = compiled.places.place(leaf.place);
     let mut report = Steering {
         entry: target_name(model, model.steers[steer.index()].target),
         network: network.unwrap_or_default(),
-        place: if place.is_unknown() {
-            "unknown: no geo data for it".into()
-        } else {
-            place.to_string()
+        place: match place.is_unknown() {
+            true => "unknown: no geo data for it".into(),
+            false => place.to_string(),
         },
-        source: format!("client subnet {}/{}", subject.address, subject.source_len),
+        source: source_text(&subject, located.classified.uniform_len),
         class: located.classified.class,
         classes: classes.trees().len(),
         steps: steps.iter().map(|step| step_text(model, step)).collect(),
@@ -250,32 +264,8 @@ fn steering(
     };
     match decision {
         Decision::Serve(selection) => {
-            let members = selection.members(&snapshot.pools, family);
-            let is_degraded = selection.is_degraded(&snapshot.pools, family);
-            let pool = &model.pools[selection.pool.index()];
-            report.pool = Some(pool.name.to_string());
-            report.ground = match (selection.pass, is_degraded) {
-                (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
-                (pass, _) => degraded_text(pass).trim_start_matches("rhumb: ").into(),
-            };
-            let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
-            let others = members
-                .iter()
-                .filter(|member| chosen.iter().all(|c| c.endpoint != member.endpoint));
-            let all = chosen.iter().map(|&m| (m, true)).chain(others.map(|m| (m, false)));
-            report.members = all
-                .map(|(member, chosen)| MemberReport {
-                    endpoint: pool.endpoints[member.endpoint.index()].key.to_string(),
-                    address: pool.endpoints[member.endpoint.index()]
-                        .address(family)
-                        .map(|address| address.to_string())
-                        .unwrap_or_default(),
-                    weight: member.weight,
-                    chosen,
-                })
-                .collect();
-            report.ttl = ttl_of(plan, is_degraded);
-            if tree.is_keyed() || members.len() > 1 {
+            add_selection(&mut report, snapshot, plan, selection, family, key);
+            if tree.is_keyed() || report.members.len() > 1 {
                 report.choice_lasts_s = seconds_left(subject.address, plan.period, request.unix_s);
             }
         }
@@ -283,6 +273,54 @@ fn steering(
         Decision::Nothing => report.ground = "nothing may be served: SERVFAIL".into(),
     }
     report
+}
+
+/// As whom the server saw the client.
+fn source_text(subject: &Subject, uniform_len: u8) -> String {
+    let Subject { address, source_len, from_ecs } = subject;
+    match (from_ecs, source_len < &uniform_len) {
+        (false, _) => format!("{address} itself, no client subnet"),
+        (true, false) => format!("client subnet {address}/{source_len}"),
+        (true, true) => format!(
+            "client subnet {address}/{source_len}, which has several classes: that of most of it counts"
+        ),
+    }
+}
+
+/// Adds the chosen pool, why it was chosen, and its members.
+fn add_selection(
+    report: &mut Steering,
+    snapshot: &Snapshot,
+    plan: &SteerPlan,
+    selection: Selection,
+    family: Family,
+    key: ClientKey,
+) {
+    let members = selection.members(&snapshot.pools, family);
+    let is_degraded = selection.is_degraded(&snapshot.pools, family);
+    let is_panic = selection.is_panic(&snapshot.pools, family);
+    let pool = &snapshot.compiled.model.pools[selection.pool.index()];
+    report.pool = Some(pool.name.to_string());
+    report.ground = match (selection.pass, is_degraded) {
+        (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
+        (pass, _) => degraded_text(pass, is_panic).trim_start_matches("rhumb: ").into(),
+    };
+    let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
+    let others =
+        members.iter().filter(|member| chosen.iter().all(|c| c.endpoint != member.endpoint));
+    let all = chosen.iter().map(|&m| (m, true)).chain(others.map(|m| (m, false)));
+    let member_report = |(member, chosen): (&Member, bool)| {
+        let endpoint = &pool.endpoints[member.endpoint.index()];
+        let address = endpoint.address(family).map(|address| address.to_string());
+        MemberReport {
+            endpoint: endpoint.key.to_string(),
+            address: address.unwrap_or_default(),
+            weight: member.weight,
+            chosen,
+        }
+    };
+    report.members = all.map(member_report).collect();
+    report.ttl = ttl_of(plan, is_degraded);
 }
 
 fn target_name(model: &Model, target: Target) -> String {
@@ -338,7 +376,9 @@ fn reason_text(reason: Reason) -> String {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
         }
         Reason::NoHealthyMember => "no member is healthy".into(),
-        Reason::SmallerShare => "an earlier pool has as large a healthy share".into(),
+        Reason::SmallerShare => {
+            "another pool has a larger healthy share, or an earlier one as large a share".into()
+        }
         Reason::NoEnabledMember => "no member is enabled".into(),
         Reason::NothingRemembered => "nothing is remembered as good".into(),
     }

@@ -114,9 +114,12 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
 }
 
 /// What an extended error says of a degraded answer.
-pub fn degraded_text(pass: Pass) -> &'static str {
+pub fn degraded_text(pass: Pass, is_panic: bool) -> &'static str {
     match pass {
         Pass::Qualified => "rhumb: healthy weight below panic_below, all enabled members served",
+        Pass::BestShare if is_panic => {
+            "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
+        }
         Pass::BestShare => "rhumb: no pool keeps min_healthy, best share served",
         Pass::FailOpen => "rhumb: all down, first pool served (fail_open)",
         Pass::NamedPool => "rhumb: all down, pool of on_all_down served",
@@ -190,19 +193,20 @@ impl<'a> Answering<'a> {
             self.writer.put_record(owner, rtype, ttl, member.rdata())?;
         }
         self.options.ecs = ecs.map(|ecs| (ecs, scope));
-        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, is_degraded)))
+        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
     }
 
     /// Says in the reply why it is worse than configured, and names it for the counters.
     #[inline]
-    fn note_pass(&mut self, selection: Selection, is_degraded: bool) -> Happened {
+    fn note_pass(&mut self, selection: Selection, family: Family, is_degraded: bool) -> Happened {
         if !is_degraded {
             return Happened::Steered(selection.pass);
         }
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection.pass)));
-        match selection.pass {
-            Pass::Qualified => Happened::Panic(selection.pass),
-            pass => Happened::Steered(pass),
+        let is_panic = selection.is_panic(&self.snapshot.pools, family);
+        self.options.ede = Some((EDE_OTHER, degraded_text(selection.pass, is_panic)));
+        match is_panic {
+            true => Happened::Panic(selection.pass),
+            false => Happened::Steered(selection.pass),
         }
     }
 }

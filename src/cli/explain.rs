@@ -38,6 +38,9 @@ pub(super) struct ExplainArguments {
     /// Who sends the query [default: the client itself]
     #[arg(long, value_name = "IP")]
     resolver: Option<IpAddr>,
+    /// The client asks by itself: no resolver, no client subnet
+    #[arg(long, conflicts_with = "resolver")]
+    direct: bool,
     /// Take this site, pool or endpoint to be down; may be given several times
     #[arg(long, value_name = "TARGET")]
     down: Vec<String>,
@@ -60,6 +63,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         rtype: arguments.rtype.clone(),
         client: arguments.client,
         resolver: arguments.resolver,
+        direct: arguments.direct,
         unix_s: unix_s(),
     };
     let command = Command::Explain { question, down: arguments.down.clone() };

@@ -26,6 +26,9 @@ use crate::snapshot::SteerPlan;
 use crate::steering::Tree;
 use crate::steering::tree::Reach;
 
+/// Longest order with an end: beyond it a mistake is more likely than a plan.
+const ORDER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// A command of an operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -153,6 +156,17 @@ impl Controller {
         if order.until.is_some_and(|until| until <= now.unix) {
             return Err("the end of the order has passed already".into());
         }
+        if order.until.is_some_and(|until| until > now.unix + ORDER_MAX) {
+            return Err("an order lasts ten years at most; use --until forever".into());
+        }
+        let before = self.orders.get(&scope);
+        if let Some(before) = before.filter(|before| before.admin != order.admin) {
+            // Replacing it would end it when the new one ends: a drained machine would be back by itself.
+            return Err(format!(
+                "{scope} is {before}; take that back first: rhumb undrain {target}"
+            ));
+        }
+        let replaced = before.map_or(String::new(), |before| format!("; replaces: {before}"));
         if order.admin == Admin::Drained
             && !force
             && let Some(name) = self.left_without(&scope)
@@ -166,7 +180,7 @@ impl Controller {
         self.change(&pools, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
-        let text = format!("{scope}: {order}");
+        let text = format!("{scope}: {order}{replaced}");
         effects.push(Effect::Record(Occurrence::Ordered { scope, order }));
         Ok(text)
     }

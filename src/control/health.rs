@@ -1,5 +1,7 @@
 //! The controller's word on members, and which targets a model has.
 
+use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -73,6 +75,23 @@ impl Controller {
             }
         };
         targets(model).map(order).collect()
+    }
+
+    /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
+    ///
+    /// A corrected port or a new address makes a target that was never probed.
+    pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
+        let Some(snapshot) = &self.snapshot else { return HashSet::new() };
+        let before: HashMap<TargetKey, (IpAddr, &Check)> = targets(&snapshot.compiled.model)
+            .map(|target| (target.key, (target.address, target.check)))
+            .collect();
+        let is_same = |target: &Target<'_>| {
+            before.get(&target.key).is_some_and(|(address, check)| {
+                (*address, &check.kind, check.port)
+                    == (target.address, &target.check.kind, target.check.port)
+            })
+        };
+        targets(next).filter(is_same).map(|target| target.key).collect()
     }
 
     /// The pool of a target, if it is probed.

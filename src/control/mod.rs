@@ -70,6 +70,15 @@ pub(crate) struct Memory {
     pub(crate) endpoints: Vec<Arc<str>>,
 }
 
+/// What makes an endpoint count as healthy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// It is served: never probed counts too.
+    Any,
+    /// It has passed a probe, or an operator says so.
+    Probed,
+}
+
 /// A verdict with its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -98,7 +107,17 @@ impl Controller {
 
     /// Every target with its verdict.
     pub fn verdicts(&self) -> Vec<(TargetKey, Verdict)> {
-        self.probe_orders().into_iter().map(|order| (order.key, order.verdict)).collect()
+        let Some(snapshot) = &self.snapshot else { return Vec::new() };
+        let with_verdict = |target: health::Target<'_>| {
+            let verdict = self.verdict(&target.key);
+            (target.key, verdict)
+        };
+        health::targets(&snapshot.compiled.model).map(with_verdict).collect()
+    }
+
+    /// What is known of a target.
+    pub fn verdict(&self, key: &TargetKey) -> Verdict {
+        self.verdicts.get(key).map_or(Verdict::Unknown, |known| known.verdict)
     }
 
     /// The snapshot in force.
@@ -145,9 +164,8 @@ impl Controller {
                 return;
             }
         };
-        let keys: BTreeSet<TargetKey> =
-            health::targets(&compiled.model).map(|target| target.key).collect();
-        self.verdicts.retain(|key, _| keys.contains(key));
+        let known = self.unchanged_targets(&compiled.model);
+        self.verdicts.retain(|key, _| known.contains(key));
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
@@ -217,10 +235,11 @@ impl Controller {
     /// Makes a change to members of some pools: they are weighed anew at the next publication, and if the change
     /// leaves a pool with nobody healthy, who was healthy just before is remembered.
     fn change(&mut self, pools: &[PoolId], change: impl FnOnce(&mut Self)) {
-        let before: Vec<_> = pools.iter().map(|&pool| self.healthy(pool)).collect();
+        let before: Vec<_> =
+            pools.iter().map(|&pool| self.healthy(pool, Evidence::Probed)).collect();
         change(self);
         for (&pool, before) in pools.iter().zip(before) {
-            let after = self.healthy(pool);
+            let after = self.healthy(pool, Evidence::Any);
             for family in Family::BOTH {
                 let Some(name) = self.pool_name(pool) else { continue };
                 let [before, after] = [&before, &after].map(|healthy| &healthy[family.index()]);
@@ -237,13 +256,17 @@ impl Controller {
     }
 
     /// Keys of the healthy endpoints of a pool by family.
-    fn healthy(&self, pool: PoolId) -> [Vec<Arc<str>>; 2] {
+    fn healthy(&self, pool: PoolId, evidence: Evidence) -> [Vec<Arc<str>>; 2] {
         let Some(snapshot) = &self.snapshot else { return Default::default() };
         let pool = &snapshot.compiled.model.pools[pool.index()];
         let states = self.states(pool);
         let key = |id: EndpointId| Arc::clone(&pool.endpoints[id.index()].key);
         Family::BOTH.map(|family| {
-            FamilyPlan::healthy_endpoints(pool, &states, family).into_iter().map(key).collect()
+            let healthy = FamilyPlan::healthy_endpoints(pool, &states, family).into_iter();
+            let is_known = |id: &EndpointId| {
+                evidence == Evidence::Any || states[id.index()].verdict(family) != Verdict::Unknown
+            };
+            healthy.filter(is_known).map(key).collect()
         })
     }
 

@@ -117,6 +117,9 @@ impl fmt::Display for Order {
 }
 
 /// A moment since 1970 as people write it (RFC 3339, UTC).
+///
+/// Years after 9999 cannot be written: they are shown as the last second of that year.
 pub fn instant(unix: Duration) -> String {
+    let unix = unix.min(Duration::from_secs(253_402_300_799));
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + unix).to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -29,6 +30,7 @@ use crate::geo::PlaceMap;
 use crate::model::Family;
 use crate::model::Now;
 use crate::model::TargetKey;
+use crate::model::Verdict;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::probe::ProbeReport;
@@ -201,6 +203,8 @@ impl Core {
                 other => self.carry_out(other),
             }
         }
+        // Before the reply: who has it may ask with dig at once.
+        self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
             self.add_last_results(status);
         }
@@ -245,7 +249,8 @@ impl Core {
                     initial: order.verdict,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
-                self.last_results.retain(|key, _| targets.iter().any(|target| target.key == *key));
+                let keys: HashSet<&TargetKey> = targets.iter().map(|target| &target.key).collect();
+                self.last_results.retain(|key, _| keys.contains(key));
                 self.prober.set_targets(targets);
             }
             Effect::Record(occurrence) => self.tell(&occurrence),
@@ -325,7 +330,9 @@ impl Core {
             Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
             Err(why) => why.to_string(),
         };
-        if let Some(verdict) = report.flip {
+        // By level, not by edge: whatever was lost or late, the next result sets it right.
+        let verdict = report.verdict;
+        if verdict != Verdict::Unknown && self.controller.verdict(&report.key) != verdict {
             let count = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let reason = format!("{reason} ({count} in a row)").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
@@ -348,7 +355,7 @@ impl Core {
                 self.metrics.count_reload(false);
                 tracing::error!(target: "rhumb::config", "{occurrence}");
             }
-            Occurrence::Unchanged => tracing::debug!(target: "rhumb::config", "{occurrence}"),
+            Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
             Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
             Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }

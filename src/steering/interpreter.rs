@@ -301,6 +301,10 @@ impl Situation<'_> {
             } else if best.is_some_and(|(_, other)| share <= other) {
                 Reason::SmallerShare
             } else {
+                if let Some((overtaken, _)) = best {
+                    let reason = Reason::SmallerShare;
+                    steps.push(Step::PassedOver { pass: Pass::BestShare, pool: overtaken, reason });
+                }
                 best = Some((pool, share));
                 continue;
             };

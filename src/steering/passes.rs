@@ -56,11 +56,21 @@ impl Selection {
         }
     }
 
+    /// Whether so little of the chosen pool is healthy that all of it is served.
+    #[inline]
+    pub fn is_panic(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
+        match self.pass {
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool => {
+                plans[self.pool.index()].family(family).panic
+            }
+            Pass::FailOpen | Pass::LastGood => false,
+        }
+    }
+
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
     pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        let plan = plans[self.pool.index()].family(family);
-        self.pass != Pass::Qualified || plan.panic
+        self.pass != Pass::Qualified || self.is_panic(plans, family)
     }
 }
 
@@ -209,7 +219,10 @@ impl Passes<'_> {
             } else if !is_better {
                 Reason::SmallerShare
             } else {
-                best = Some((pool, only_held, share));
+                if let Some((overtaken, _, _)) = best.replace((pool, only_held, share)) {
+                    let reason = Reason::SmallerShare;
+                    trace(Step::PassedOver { pass: Pass::BestShare, pool: overtaken, reason });
+                }
                 return ControlFlow::<()>::Continue(());
             };
             trace(Step::PassedOver { pass: Pass::BestShare, pool, reason });

@@ -79,7 +79,7 @@ pub enum Reason {
     },
     /// No member is healthy.
     NoHealthyMember,
-    /// An earlier pool has at least this share of healthy weight.
+    /// Another pool has a larger healthy share, or an earlier one as large a share.
     SmallerShare,
     /// No member of the asked family is enabled.
     NoEnabledMember,
