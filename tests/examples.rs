@@ -229,3 +229,16 @@ fn the_reference_has_every_key_and_no_other() {
         "missing {missing:?}, invented {invented:?}"
     );
 }
+
+#[test]
+fn the_files_in_the_readme_are_right() {
+    let readme = include_str!("../README.md");
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [zone, node] = blocks[..] else { panic!("the README has {} TOML blocks", blocks.len()) };
+    let files = Files::new(vec![SourceFile::new("zones/gtm.example.com.toml", zone)]);
+    let (model, problems) = config::load(&files);
+    assert!(model.is_some() && problems.is_empty(), "{problems:?}");
+    let (node, problems, _) = config::node::load_node(&SourceFile::new("rhumb.toml", node));
+    assert!(node.is_some() && problems.is_empty(), "{problems:?}");
+}

@@ -176,8 +176,10 @@ impl<'a> Answering<'a> {
             Decision::Nothing => {
                 // Other clients may be better off: resolvers keep failures too (RFC 9520).
                 self.options.ecs = ecs.map(|ecs| (ecs, scope));
-                self.options.ede =
-                    Some((EDE_OTHER, "rhumb: nothing healthy, and nothing else may be served"));
+                self.options.ede = Some((
+                    EDE_OTHER,
+                    "rhumb: all members are drained, or all are down and on_all_down is servfail",
+                ));
                 return Ok(Step::Done(Rcode::ServFail, Happened::NothingToServe));
             }
         };

@@ -210,9 +210,9 @@ fn show_pool(pool: &PoolStatus) {
     let site = pool.site.as_deref().unwrap_or("no site");
     let check = pool.check.as_deref().unwrap_or("none");
     let standing = match (pool.qualifies, pool.panic) {
-        (true, false) => "qualifies",
-        (false, false) => "BELOW min_healthy",
-        (_, true) => "PANIC: all members served",
+        (true, false) => "qualifies".to_owned(),
+        (false, false) => format!("DOES NOT QUALIFY: {}", pool.short.join("; ")),
+        (_, true) => "PANIC: all members served".to_owned(),
     };
     print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
     for endpoint in &pool.endpoints {
@@ -221,7 +221,11 @@ fn show_pool(pool: &PoolStatus) {
                 .since_s
                 .map(|s| humantime::format_duration(Duration::from_secs(s)).to_string());
             let since = since.map_or(String::new(), |since| format!("for {since}"));
-            let last = target.last.as_deref().unwrap_or("not probed yet");
+            let last = match (&target.last, target.verdict.as_str()) {
+                (Some(last), _) => last,
+                (None, "unchecked") => "no check",
+                (None, _) => "not probed yet",
+            };
             print(format!(
                 "  {:<20} {:<24} weight {:<5} {:<9} {since:<14} last: {last}",
                 endpoint.key, target.address, endpoint.weight, target.verdict

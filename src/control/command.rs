@@ -180,9 +180,30 @@ impl Controller {
         self.change(&pools, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
-        let text = format!("{scope}: {order}{replaced}");
+        let others = self.kept_by_others(&scope);
+        let text = format!("{scope}: {order}{replaced}{others}");
         effects.push(Effect::Record(Occurrence::Ordered { scope, order }));
         Ok(text)
+    }
+
+    /// Endpoints in `scope` for which a more specific order counts, in words.
+    fn kept_by_others(&self, scope: &Scope) -> String {
+        let Ok(model) = self.model() else { return String::new() };
+        let mut kept = Vec::new();
+        for pool in &model.pools {
+            for endpoint in &pool.endpoints {
+                let counts = self.order_for(model, pool, &endpoint.key);
+                if let Some((other, order)) = counts.filter(|(other, _)| *other != scope)
+                    && scope.covers(model, pool, &endpoint.key)
+                {
+                    kept.push(format!(
+                        "{} stays {} by the order for {other}",
+                        endpoint.key, order.admin
+                    ));
+                }
+            }
+        }
+        if kept.is_empty() { String::new() } else { format!("; but {}", kept.join(", ")) }
     }
 
     fn withdraw(

@@ -12,6 +12,7 @@ use crate::model::Family;
 use crate::model::Now;
 use crate::model::Pool;
 use crate::steering::PoolPlan;
+use crate::steering::plan::Standing;
 
 /// The server at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct PoolStatus {
     pub check: Option<String>,
     /// Whether it qualifies in pass 1, over the families it has.
     pub qualifies: bool,
+    /// What it is short of, by family, as "IPv6 healthy 0 of 1, needs 1"; empty if it qualifies.
+    #[serde(default)]
+    pub short: Vec<String>,
     /// So little of it is healthy that all of it is served.
     pub panic: bool,
     /// Its endpoints.
@@ -92,6 +96,19 @@ pub struct OrderStatus {
     pub until: Option<String>,
 }
 
+/// What a pool lacks in a family to qualify, in words.
+fn shortfall(plan: &PoolPlan, family: Family) -> Option<String> {
+    let side = plan.family(family);
+    let Standing { healthy, needed, enabled } = side.standing;
+    if !side.configured || side.standing.qualifies() {
+        return None;
+    }
+    Some(match enabled {
+        0 => format!("{family}: no member is enabled"),
+        _ => format!("{family} healthy {healthy} of {enabled}, needs {needed}"),
+    })
+}
+
 impl Controller {
     /// Everything at once.
     pub fn status(&self, now: Now) -> Status {
@@ -124,6 +141,7 @@ impl Controller {
             site: pool.site.map(|site| model.sites[site.index()].name.to_string()),
             check: pool.check.map(|check| model.checks[check.index()].name.to_string()),
             qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
+            short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
             panic: sides.iter().any(|side| side.panic),
             endpoints: pool
                 .endpoints

@@ -36,6 +36,7 @@ use rhumb::geo::write_database;
 use rhumb::health::Observation;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
+use rhumb::model::Check;
 use rhumb::model::Family;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
@@ -54,6 +55,8 @@ pub struct World {
     geo: String,
     pub(super) controller: Controller,
     pub(super) trackers: BTreeMap<TargetKey, Tracker>,
+    /// Where and how each target is probed.
+    probed: BTreeMap<TargetKey, (IpAddr, Arc<Check>)>,
     pub(super) now: Now,
     /// Jobs of a slow worker, oldest first.
     jobs: VecDeque<Arc<Job>>,
@@ -77,6 +80,7 @@ impl Default for World {
             geo: GEO.into(),
             controller: Controller::default(),
             trackers: BTreeMap::new(),
+            probed: BTreeMap::new(),
             now: Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(NOON) },
             jobs: VecDeque::new(),
             is_worker_slow: false,
@@ -206,14 +210,19 @@ impl World {
     /// As the prober does: what is known keeps its tracker, what is gone is forgotten.
     fn set_targets(&mut self, orders: Vec<ProbeOrder>) {
         let mut before = std::mem::take(&mut self.trackers);
-        for ProbeOrder { key, address: _, check, verdict } in orders {
-            let tracker = match before.remove(&key) {
+        let probed = std::mem::take(&mut self.probed);
+        for ProbeOrder { key, address, check, verdict } in orders {
+            let is_same = probed.get(&key).is_some_and(|(old_address, old)| {
+                (*old_address, &old.kind, old.port) == (address, &check.kind, check.port)
+            });
+            let tracker = match before.remove(&key).filter(|_| is_same) {
                 Some(mut tracker) => {
                     tracker.set_thresholds(Thresholds::from(&*check));
                     tracker
                 }
                 None => Tracker::new(Thresholds::from(&*check), verdict),
             };
+            self.probed.insert(key.clone(), (address, check));
             self.trackers.insert(key, tracker);
         }
     }
@@ -303,6 +312,7 @@ impl World {
     fn restart(&mut self) {
         self.controller = Controller::default();
         self.trackers.clear();
+        self.probed.clear();
         self.jobs.clear();
         self.told.clear();
     }
