@@ -372,6 +372,9 @@ fn pass_name(pass: Pass) -> &'static str {
 fn reason_text(reason: Reason) -> String {
     match reason {
         Reason::LacksFamily => "it has no address of that family".into(),
+        Reason::BelowMinHealthy { family, enabled: 0, .. } => {
+            format!("no {family} member is enabled, all are drained")
+        }
         Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
         }

@@ -131,6 +131,10 @@ pub struct Core {
     pub reading: Reading,
     /// Why the files could not be read the last time; told once.
     pub read_fault: Option<String>,
+    /// Whether a worker runs a job.
+    pub is_compiling: bool,
+    /// The newest job that waits for it.
+    pub next_job: Option<Arc<Job>>,
 }
 
 /// The core, shared between the loop and its restarts.
@@ -259,7 +263,14 @@ impl Core {
     }
 
     /// Runs a job on a worker thread; a panic in it is a refusal of the files.
-    fn compile(&self, job: Arc<Job>) {
+    ///
+    /// One at a time: of those that wait the newest is run, each holds the octets of its databases.
+    fn compile(&mut self, job: Arc<Job>) {
+        if self.is_compiling {
+            self.next_job = Some(job);
+            return;
+        }
+        self.is_compiling = true;
         let products = self.inbox.products_sender.clone();
         let (digest, geo) = (job.digest(), job.geo_digest());
         tokio::spawn(async move {
@@ -275,6 +286,10 @@ impl Core {
 
     /// Remembers the places, so that a change of zones alone does not read databases again.
     fn take_product(&mut self, product: Product) {
+        self.is_compiling = false;
+        if let Some(job) = self.next_job.take() {
+            self.compile(job);
+        }
         if let Ok(compiled) = &product.result {
             self.places = Some((product.geo, Arc::clone(&compiled.places)));
         }

@@ -267,6 +267,8 @@ async fn first_core(
         places,
         reading: Reading::Idle,
         read_fault: None,
+        is_compiling: false,
+        next_job: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
     Ok(core)
