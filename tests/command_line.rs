@@ -243,7 +243,7 @@ fn check_tells_by_its_exit_code() {
     let (folder, _backend) = node("127.0.0.1:0");
     let (code, output, _) = rhumb(&folder, &["check"]);
     assert_eq!(code, 0);
-    assert!(output.contains("1 zones, 1 steered names"), "{output}");
+    assert!(output.contains("fine: 1 zone, 1 steered name, "), "{output}");
     assert_eq!(rhumb(&folder, &["check", "--nonsense"]).0, 2);
     folder.write("zones/shop.toml", "nonsense = 1");
     let (code, output, _) = rhumb(&folder, &["check"]);

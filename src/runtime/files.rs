@@ -31,9 +31,14 @@ pub struct Sources {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}; check that it exists and that this user may read it", path.display())]
 pub struct ReadFault {
-    path: PathBuf,
-    source: io::Error,
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
 }
+
+/// A geo database as read: its name and octets.
+pub type Database = (Box<str>, Arc<[u8]>);
 
 impl Sources {
     /// What `node` names, relative to `base`, the folder of its configuration file.
@@ -59,24 +64,43 @@ impl Sources {
 
     /// Reads everything. Blocks; a full geo database takes a second.
     pub fn read(&self) -> Result<Job, ReadFault> {
-        let databases = self.databases.iter().map(|path| {
-            let octets =
-                std::fs::read(path).map_err(|source| ReadFault { path: path.clone(), source })?;
-            Ok((path.display().to_string().into(), Arc::from(octets)))
-        });
-        let databases = databases.collect::<Result<Vec<_>, ReadFault>>()?;
-        Ok(Job::new(self.read_files()?, GeoFiles::new(databases), self.identity.clone()))
+        let mut faults = Vec::new();
+        let databases = self.read_databases(&mut faults);
+        let files = self.read_files(&mut faults);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(Job::new(files, GeoFiles::new(databases), self.identity.clone())),
+        }
     }
 
-    /// Reads zones and what they share.
-    pub fn read_files(&self) -> Result<Files, ReadFault> {
+    /// Reads geo databases; leaves out what cannot be read, and says so.
+    pub fn read_databases(&self, faults: &mut Vec<ReadFault>) -> Vec<Database> {
+        let read = |path: &PathBuf| match std::fs::read(path) {
+            Ok(octets) => Some((path.display().to_string().into(), Arc::from(octets))),
+            Err(source) => {
+                faults.push(ReadFault { path: path.clone(), source });
+                None
+            }
+        };
+        self.databases.iter().filter_map(read).collect()
+    }
+
+    /// Reads zones and what they share; leaves out what cannot be read, and says so.
+    pub fn read_files(&self, faults: &mut Vec<ReadFault>) -> Files {
         let mut files = Vec::new();
         for folder in [Some(&self.zones), self.shared.as_ref()].into_iter().flatten() {
-            for path in list(folder)? {
-                files.extend(read_text(&path)?);
+            let paths = list(folder).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Vec::new()
+            });
+            for path in paths {
+                match read_text(&path) {
+                    Ok(file) => files.extend(file),
+                    Err(fault) => faults.push(fault),
+                }
             }
         }
-        Ok(Files::new(files))
+        Files::new(files)
     }
 
     /// Folders to watch for changes.
