@@ -94,13 +94,16 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     Reading { settings: Settings { node, sources, file: Some(path) }, problems, files, unread }
 }
 
-/// The control socket: the named one, the configured one, or the default.
-pub(super) fn socket_path(
+/// Where the server may be: the named control socket, the configured one, or every default.
+pub(super) fn socket_places(
     named: Option<&PathBuf>,
     option: &ConfigOption,
-) -> Result<PathBuf, String> {
+) -> Result<Vec<PathBuf>, String> {
     if let Some(path) = named {
-        return Ok(path.clone());
+        return Ok(vec![path.clone()]);
     }
-    Ok(find(option)?.node.socket.unwrap_or_else(control_socket::default_path))
+    let settings = find(option).map_err(|why| {
+        format!("{why}\nthe server cannot be found by this file; name its socket with --socket")
+    })?;
+    Ok(settings.node.socket.map_or_else(control_socket::default_places, |path| vec![path]))
 }
