@@ -90,6 +90,7 @@ impl Folder {
                 zones: self.0.join("zones"),
                 shared: None,
                 databases: vec![self.0.join("geodb/demo.mmdb")],
+                database_folder: None,
                 identity: Box::from(*b"rhumb-demo"),
             },
             admin: Some(arguments.admin),
