@@ -12,6 +12,7 @@ use crate::answer::explain::Steering;
 use crate::cli::ask;
 use crate::cli::ask::Unanswered;
 use crate::cli::output::PROBLEMS;
+use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
@@ -132,7 +133,7 @@ fn show(explanation: &Explanation, source: &str) {
         show_steering(steering);
     }
     print("");
-    print(format!("{rcode}, {} record(s)", records.len()));
+    print(format!("{rcode}, {}", count(records.len(), "record", "records")));
     records.iter().for_each(|record| print(format!("  {record}")));
 }
 

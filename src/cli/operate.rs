@@ -13,6 +13,7 @@ use crate::cli::ask::Unanswered;
 use crate::cli::ask::ask;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::USAGE;
+use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
@@ -188,10 +189,10 @@ fn send(server: &ServerOption, command: &Command) -> ExitCode {
 
 fn show(status: &Status) {
     print(format!(
-        "generation {}, config {}, {} place(s), zones: {}",
+        "generation {}, config {}, {}, zones: {}",
         status.generation,
         status.config,
-        status.places,
+        count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
     status.pools.iter().for_each(show_pool);
