@@ -7,6 +7,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::process::Child;
 use std::process::Command;
 use std::process::Output;
@@ -216,7 +217,11 @@ fn an_operator_sees_orders_and_explanations_take_effect() {
     let (code, _, error) = rhumb(&folder, &["status"]);
     assert_eq!(code, 1);
     assert!(error.contains("is the server running?"), "{error}");
-    assert!(rhumb(&folder, &explain).1.contains("files only, no server asked"));
+    assert!(error.contains("rhumb.sock: nothing is there"), "{error}");
+    let (code, output, _) = rhumb(&folder, &explain);
+    assert_eq!(code, 0);
+    assert!(output.contains("files only, "), "{output}");
+    assert!(output.contains("(no server at "), "{output}");
 }
 
 #[test]
@@ -243,7 +248,7 @@ fn check_tells_by_its_exit_code() {
     let (folder, _backend) = node("127.0.0.1:0");
     let (code, output, _) = rhumb(&folder, &["check"]);
     assert_eq!(code, 0);
-    assert!(output.contains("1 zones, 1 steered names"), "{output}");
+    assert!(output.contains("fine: 1 zone, 1 steered name, "), "{output}");
     assert_eq!(rhumb(&folder, &["check", "--nonsense"]).0, 2);
     folder.write("zones/shop.toml", "nonsense = 1");
     let (code, output, _) = rhumb(&folder, &["check"]);
@@ -282,4 +287,59 @@ fn a_second_server_says_what_is_taken() {
     assert_eq!(rhumb(&folder, &["status"]).0, 0);
     process.signal("TERM");
     assert_eq!(process.wait(), Some(0));
+}
+
+#[test]
+fn the_server_is_found_where_systemd_puts_its_socket() {
+    let (folder, _backend) = node("127.0.0.1:0");
+    let _process = Process::start(&folder);
+    let zones = format!("[config]\nzones = \"{}\"\n", folder.path("zones").display());
+    folder.write("plain.toml", zones);
+    let run = |arguments: &[&str], runtime: &str| {
+        let mut command = Command::new(RHUMB);
+        command.args(arguments).arg("--config").arg(folder.path("plain.toml"));
+        command.env_remove("XDG_RUNTIME_DIR").env("RUNTIME_DIRECTORY", folder.path(runtime));
+        let output = command.output().unwrap();
+        let text = |octets| String::from_utf8(octets).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, output, error) = run(&["status"], "");
+    assert_eq!(code, Some(0), "{error}");
+    assert!(output.contains("pool eu"), "{output}");
+
+    // A socket that a dead server left behind: nobody answers.
+    std::fs::create_dir(folder.path("dead")).unwrap();
+    drop(UnixListener::bind(folder.path("dead/rhumb.sock")).unwrap());
+    let (code, _, error) = run(&["status"], "dead");
+    assert_eq!(code, Some(1));
+    assert!(error.contains("dead/rhumb.sock: nobody answers"), "{error}");
+    let explain = ["explain", "www.shop.test", "--client", "192.0.2.7"];
+    let (code, output, error) = run(&explain, "dead");
+    assert_eq!(code, Some(0), "{error}");
+    assert!(output.contains("dead/rhumb.sock: nobody answers)"), "{output}");
+
+    // A socket that is no socket's name is no absence of a server.
+    folder.write("file", "");
+    let (code, _, error) = run(&explain, "file");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("control socket "), "{error}");
+}
+
+#[test]
+fn a_faulty_configuration_does_not_block_who_names_the_socket() {
+    let (folder, _backend) = node("127.0.0.1:0");
+    let _process = Process::start(&folder);
+    folder.write("rhumb.toml", "[server]\nlisten = 1");
+    let socket = folder.path("rhumb.sock").display().to_string();
+    assert_eq!(rhumb(&folder, &["status", "--socket", &socket]).0, 0);
+    let explain = ["explain", "www.shop.test", "--client", "192.0.2.7"];
+    let (code, output, _) = rhumb(&folder, &[&explain[..], &["--socket", &socket]].concat());
+    assert_eq!(code, 0);
+    assert!(output.contains("live health of the running server"), "{output}");
+    for arguments in [&["status"][..], &explain] {
+        let (code, _, error) = rhumb(&folder, arguments);
+        assert_eq!(code, 1);
+        assert!(error.contains("rhumb.toml has problems"), "{error}");
+        assert!(error.contains("--socket"), "{error}");
+    }
 }

@@ -1,22 +1,35 @@
-//! `rhumb check`
+//! `rhumb check`: every problem of the settings, the zones and the geo data at once.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::output::PROBLEMS;
-use crate::cli::output::fail;
+use crate::cli::output::count;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
 use crate::cli::output::wants_color;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
+use crate::cli::settings::Reading;
 use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
+use crate::config::render::FileProblem;
+use crate::geo::Layer;
+use crate::geo::PlaceMap;
+use crate::geo::read_database;
 use crate::model::Model;
+use crate::runtime::files::Database;
+use crate::runtime::files::ReadFault;
+use crate::snapshot::compile;
+
+/// What to do about a file that cannot be read.
+const UNREAD: &str = "check that it exists and that this user may read it";
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -27,54 +40,134 @@ pub(super) struct CheckArguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
-    let settings = match settings::find(&arguments.config) {
-        Ok(settings) => settings,
-        Err(why) => return fail(PROBLEMS, why),
-    };
-    let files = match settings.sources.read_files() {
-        Ok(files) => files,
-        Err(why) => return fail(PROBLEMS, why),
-    };
-    let (model, problems) = config::load(&files);
-    if arguments.json {
-        print_json(&render::for_machines(&files, &problems));
-    } else {
-        report(&files, model.as_ref(), &problems);
-    }
-    if model.is_none() {
-        return ExitCode::from(PROBLEMS);
-    }
-    // Geo data and classes can fail too; that costs a second, so files come first.
-    let compiled = settings.sources.read().map(|job| job.run().result);
-    match compiled {
-        Ok(Ok(_)) => ExitCode::SUCCESS,
-        Ok(Err(rejection)) => fail(PROBLEMS, rejection.text),
-        Err(why) => fail(PROBLEMS, why),
+/// Everything that is wrong.
+struct Findings {
+    /// Of `rhumb.toml`.
+    node: (Files, Problems),
+    /// Of zones and what they share.
+    zones: (Files, Problems),
+    /// Of whole files.
+    others: Vec<FileProblem>,
+}
+
+impl Findings {
+    fn count(&self, severity: Severity) -> usize {
+        let problems = [&self.node.1, &self.zones.1].into_iter().flat_map(Problems::iter);
+        let severities = problems.map(|problem| problem.severity);
+        let others = self.others.iter().map(|problem| problem.severity);
+        severities.chain(others).filter(|found| *found == severity).count()
     }
 }
 
-fn report(files: &Files, model: Option<&Model>, problems: &Problems) {
-    let text = render::for_people(files, problems, wants_color());
+pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
+    let (findings, model) = examine(&arguments.config);
+    match arguments.json {
+        true => print_as_json(&findings),
+        false => report(&findings, model.as_deref()),
+    }
+    match findings.count(Severity::Error) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(PROBLEMS),
+    }
+}
+
+/// Reads every file once and checks it all; the model is there if the zones are fine.
+fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
+    let Reading { settings, problems, files, unread } = settings::read(option);
+    let has_settings = unread.is_none() && !problems.has_errors();
+    let mut faults = Vec::new();
+    let zone_files = settings.sources.read_files(&mut faults);
+    if !has_settings {
+        // Folders where they would be by default need not be there.
+        faults.retain(|fault| fault.source.kind() != ErrorKind::NotFound);
+    }
+    let databases = settings.sources.read_databases(&mut faults);
+    let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
+    let layers = read_layers(&databases, &mut others);
+    let (model, zone_problems) = config::load(&zone_files);
+    let model = model.map(Arc::new);
+    if let (Some(model), true) = (&model, faults.is_empty()) {
+        let zones = settings.sources.zones.display().to_string();
+        if model.zones.is_empty() && has_settings {
+            others.push(FileProblem {
+                severity: Severity::Warning,
+                file: zones.clone(),
+                fault: "no zone is served".into(),
+                remedy: "put a file with [zone], or a .zone file, there".into(),
+            });
+        }
+        let identity = settings.sources.identity.clone();
+        if compile(Arc::clone(model), Arc::new(PlaceMap::compile(&layers)), identity).is_err() {
+            let fault = "a policy sorts clients into more than 65,535 classes";
+            others.push(error(zones, fault.into(), "use fewer targets".into()));
+        }
+    }
+    let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };
+    (findings, model)
+}
+
+fn error(file: String, fault: String, remedy: String) -> FileProblem {
+    FileProblem { severity: Severity::Error, file, fault, remedy }
+}
+
+fn unreadable(fault: &ReadFault) -> FileProblem {
+    error(fault.path.display().to_string(), fault.source.to_string(), UNREAD.into())
+}
+
+fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<Layer> {
+    let read = |(name, octets): &Database| match read_database(name, octets) {
+        Ok((layer, _)) => Some(layer),
+        Err(fault) => {
+            let text = fault.to_string();
+            let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
+            let (fault, remedy) = text.rsplit_once("; ").unwrap_or((text, "build it again"));
+            problems.push(error(name.to_string(), fault.into(), remedy.into()));
+            None
+        }
+    };
+    databases.iter().filter_map(read).collect()
+}
+
+fn print_as_json(findings: &Findings) {
+    let mut all = Vec::new();
+    for (files, problems) in [&findings.node, &findings.zones] {
+        all.extend(render::for_machines(files, problems));
+    }
+    all.extend(findings.others.iter().map(FileProblem::for_machines));
+    print_json(&all);
+}
+
+fn report(findings: &Findings, model: Option<&Model>) {
+    let mut text = String::new();
+    for (files, problems) in [&findings.node, &findings.zones] {
+        text += &render::for_people(files, problems, wants_color());
+    }
+    for problem in &findings.others {
+        text += &(problem.for_people() + "\n\n");
+    }
     if !text.is_empty() {
         print(text.trim_end());
         print("");
     }
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let warnings = problems.len() - errors;
-    match model {
-        Some(model) => {
-            let endpoints: usize = model.pools.iter().map(|pool| pool.endpoints.len()).sum();
-            print(format!(
-                "fine: {} zones, {} steered names, {} policies, {} pools, {endpoints} endpoints, {warnings} warning(s)",
-                model.zones.len(),
-                model.steers.len(),
-                model.policies.len(),
-                model.pools.len(),
-            ));
-        }
+    let errors = findings.count(Severity::Error);
+    let warnings = count(findings.count(Severity::Warning), "warning", "warnings");
+    match model.filter(|_| errors == 0) {
+        Some(model) => print(format!("fine: {}, {warnings}", contents(model))),
         None => print(format!(
-            "{errors} error(s), {warnings} warning(s): nothing of this would be served"
+            "{}, {warnings}: nothing of this would be served",
+            count(errors, "error", "errors")
         )),
     }
+}
+
+fn contents(model: &Model) -> String {
+    let endpoints = model.pools.iter().map(|pool| pool.endpoints.len()).sum();
+    let parts = [
+        count(model.zones.len(), "zone", "zones"),
+        count(model.steers.len(), "steered name", "steered names"),
+        count(model.policies.len(), "policy", "policies"),
+        count(model.pools.len(), "pool", "pools"),
+        count(endpoints, "endpoint", "endpoints"),
+    ];
+    parts.join(", ")
 }

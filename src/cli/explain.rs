@@ -9,8 +9,10 @@ use clap::Args;
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
 use crate::answer::explain::Steering;
+use crate::cli::ask;
+use crate::cli::ask::Unanswered;
 use crate::cli::output::PROBLEMS;
-use crate::cli::output::block_on;
+use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
@@ -23,7 +25,6 @@ use crate::control::Event;
 use crate::control::Reply;
 use crate::model::Now;
 use crate::runtime::answerer::unix_s;
-use crate::runtime::control_socket;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     };
     match reply {
         Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
-        Reply::Explanation(explanation) => show(&explanation, source),
+        Reply::Explanation(explanation) => show(&explanation, &source),
         Reply::Failed { error } => return fail(PROBLEMS, error),
         Reply::Done { .. } | Reply::Status(_) => {
             return fail(PROBLEMS, "the server answered something else");
@@ -82,18 +83,32 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Asks the running server, or the same code with the files of this node.
-fn ask(arguments: &ExplainArguments, command: Command) -> Result<(&'static str, Reply), String> {
-    let socket = settings::socket_path(arguments.socket.as_ref(), &arguments.config)?;
-    if !arguments.offline && (arguments.socket.is_some() || socket.exists()) {
-        let asked =
-            block_on(control_socket::send(&socket, &command)).map_err(|why| why.to_string())?;
-        match asked {
-            Ok(reply) => return Ok(("live health of the running server", reply)),
-            Err(why) if arguments.socket.is_some() => return Err(why.to_string()),
-            Err(_) => {} // a socket that a dead server left behind
+/// Asks the running server, or the same code with the files of this node; tells which it was.
+fn ask(arguments: &ExplainArguments, command: Command) -> Result<(String, Reply), String> {
+    if arguments.offline {
+        return ask_files(arguments, command, "no server asked");
+    }
+    match ask::ask(arguments.socket.as_ref(), &arguments.config, &command) {
+        Ok(reply) => Ok(("live health of the running server".into(), reply)),
+        // Who names a server wants to hear of that one.
+        Err(Unanswered::NoServer(why)) if arguments.socket.is_none() => {
+            if arguments.json {
+                eprintln!("rhumb: {why}; explained by files only");
+            }
+            ask_files(arguments, command, &why)
+        }
+        Err(Unanswered::NoServer(why) | Unanswered::Failed(why)) => {
+            Err(format!("{why}; with --offline it is explained by files only"))
         }
     }
+}
+
+/// Asks the files of this node; `why` says why no server is asked.
+fn ask_files(
+    arguments: &ExplainArguments,
+    command: Command,
+    why: &str,
+) -> Result<(String, Reply), String> {
     let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
     let product = job.run();
     if let Err(rejection) = &product.result {
@@ -108,9 +123,8 @@ fn ask(arguments: &ExplainArguments, command: Command) -> Result<(&'static str, 
         Effect::Reply(reply) => Some(reply),
         Effect::Publish(_) | Effect::Compile(_) | Effect::Probe(_) | Effect::Record(_) => None,
     });
-    reply
-        .map(|reply| ("files only, no server asked: everything is taken to be up", reply))
-        .ok_or("no reply".into())
+    let source = format!("files only, everything is taken to be up ({why})");
+    reply.map(|reply| (source, reply)).ok_or("no reply".into())
 }
 
 fn show(explanation: &Explanation, source: &str) {
@@ -123,7 +137,7 @@ fn show(explanation: &Explanation, source: &str) {
         show_steering(steering);
     }
     print("");
-    print(format!("{rcode}, {} record(s)", records.len()));
+    print(format!("{rcode}, {}", count(records.len(), "record", "records")));
     records.iter().for_each(|record| print(format!("  {record}")));
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 problems found, 2 usage.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod check;
 mod demo;
 mod explain;

@@ -9,13 +9,14 @@ use std::time::UNIX_EPOCH;
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::cli::ask::Unanswered;
+use crate::cli::ask::ask;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::USAGE;
-use crate::cli::output::block_on;
+use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
-use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::control::Command;
 use crate::control::Reply;
@@ -23,12 +24,11 @@ use crate::control::command::Action;
 use crate::control::status::PoolStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
-use crate::runtime::control_socket;
 
 /// Where the server is.
 #[derive(Debug, Args)]
 pub(super) struct ServerOption {
-    /// Control socket of the server [default: of the configuration]
+    /// Control socket of the server [default: of the configuration, else where a server puts it]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(flatten)]
@@ -164,16 +164,15 @@ fn author() -> String {
 }
 
 fn send(server: &ServerOption, command: &Command) -> ExitCode {
-    let socket = match settings::socket_path(server.socket.as_ref(), &server.config) {
-        Ok(socket) => socket,
-        Err(why) => return fail(PROBLEMS, why),
-    };
-    let reply = match block_on(control_socket::send(&socket, command)) {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(why)) => {
-            return fail(PROBLEMS, format!("{why}; is the server running? name it with --socket"));
+    let reply = match ask(server.socket.as_ref(), &server.config, command) {
+        Ok(reply) => reply,
+        Err(Unanswered::NoServer(why)) => {
+            return fail(
+                PROBLEMS,
+                format!("{why}; is the server running? name its socket with --socket"),
+            );
         }
-        Err(why) => return fail(PROBLEMS, why),
+        Err(Unanswered::Failed(why)) => return fail(PROBLEMS, why),
     };
     if server.json {
         print_json(&reply);
@@ -190,10 +189,10 @@ fn send(server: &ServerOption, command: &Command) -> ExitCode {
 
 fn show(status: &Status) {
     print(format!(
-        "generation {}, config {}, {} place(s), zones: {}",
+        "generation {}, config {}, {}, zones: {}",
         status.generation,
         status.config,
-        status.places,
+        count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
     status.pools.iter().for_each(show_pool);

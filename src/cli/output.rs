@@ -23,6 +23,11 @@ pub(super) fn print(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// A count with its noun: `1 zone`, `2 zones`.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {

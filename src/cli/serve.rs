@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::block_on;
+use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
@@ -77,10 +78,14 @@ fn say_where_from(settings: &Settings) {
     match &settings.file {
         Some(file) => tracing::info!("configuration: {}", file.display()),
         None => tracing::info!(
-            "no rhumb.toml here or in /etc/rhumb: serving {} on {}, geo data: {} database(s)",
+            "no rhumb.toml here or in /etc/rhumb: serving {} on {}, geo data: {}",
             settings.sources.zones.display(),
             settings.node.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            settings.sources.databases.len(),
+            count(
+                settings.sources.find_databases().map_or(0, |databases| databases.len()),
+                "database",
+                "databases",
+            ),
         ),
     }
 }

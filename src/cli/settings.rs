@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::output::wants_color;
+use crate::config::Files;
+use crate::config::Problems;
 use crate::config::SourceFile;
 use crate::config::node::default_node;
-use crate::config::node::load_node;
+use crate::config::node::load_readable_node;
 use crate::config::render;
 use crate::model::Node;
 use crate::runtime::control_socket;
+use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 
 /// Where a configuration is looked for when none is named.
@@ -34,8 +37,32 @@ pub(super) struct Settings {
     pub(super) file: Option<PathBuf>,
 }
 
+/// Settings as far as they can be read, and what is wrong with them.
+pub(super) struct Reading {
+    pub(super) settings: Settings,
+    pub(super) problems: Problems,
+    /// What `problems` are about.
+    pub(super) files: Files,
+    /// Why the file itself cannot be read.
+    pub(super) unread: Option<ReadFault>,
+}
+
 /// Reads the settings, or says everything that is wrong with them.
 pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
+    let Reading { settings, problems, files, unread } = read(option);
+    if let Some(fault) = unread {
+        return Err(fault.to_string());
+    }
+    if problems.has_errors() {
+        let file = settings.file.unwrap_or_default();
+        let text = render::for_people(&files, &problems, wants_color());
+        return Err(format!("{} has problems\n{}", file.display(), text.trim_end()));
+    }
+    Ok(settings)
+}
+
+/// Reads the settings; defaults stand for what cannot be read.
+pub(super) fn read(option: &ConfigOption) -> Reading {
     let file = option
         .config
         .clone()
@@ -43,18 +70,20 @@ pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
     let Some(path) = file else {
         let node = default_node();
         let sources = Sources::of(&node, Path::new("."), true);
-        return Ok(Settings { node, sources, file: None });
+        let settings = Settings { node, sources, file: None };
+        return Reading {
+            settings,
+            problems: Problems::default(),
+            files: Files::default(),
+            unread: None,
+        };
     };
-    let text =
-        std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
-    let (node, problems, files) = load_node(&SourceFile::new(&path.display().to_string(), &text));
-    let Some(mut node) = node else {
-        return Err(format!(
-            "{} has problems\n{}",
-            path.display(),
-            render::for_people(&files, &problems, wants_color())
-        ));
+    let (text, unread) = match std::fs::read_to_string(&path) {
+        Ok(text) => (text, None),
+        Err(source) => (String::new(), Some(ReadFault { path: path.clone(), source })),
     };
+    let (mut node, problems, files) =
+        load_readable_node(&SourceFile::new(&path.display().to_string(), &text));
     let base = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -62,16 +91,19 @@ pub(super) fn find(option: &ConfigOption) -> Result<Settings, String> {
     // As every path of the file: relative to it, so that server and commands agree wherever they run.
     node.socket = node.socket.map(|socket| base.join(socket));
     let sources = Sources::of(&node, base, false);
-    Ok(Settings { node, sources, file: Some(path) })
+    Reading { settings: Settings { node, sources, file: Some(path) }, problems, files, unread }
 }
 
-/// The control socket: the named one, the configured one, or the default.
-pub(super) fn socket_path(
+/// Where the server may be: the named control socket, the configured one, or every default.
+pub(super) fn socket_places(
     named: Option<&PathBuf>,
     option: &ConfigOption,
-) -> Result<PathBuf, String> {
+) -> Result<Vec<PathBuf>, String> {
     if let Some(path) = named {
-        return Ok(path.clone());
+        return Ok(vec![path.clone()]);
     }
-    Ok(find(option)?.node.socket.unwrap_or_else(control_socket::default_path))
+    let settings = find(option).map_err(|why| {
+        format!("{why}\nthe server cannot be found by this file; name its socket with --socket")
+    })?;
+    Ok(settings.node.socket.map_or_else(control_socket::default_places, |path| vec![path]))
 }

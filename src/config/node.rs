@@ -39,20 +39,26 @@ pub fn default_node() -> Node {
 
 /// Reads `rhumb.toml`. Relative paths in it stay relative: the caller knows the folder.
 pub fn load_node(file: &SourceFile) -> (Option<Node>, Problems, Files) {
+    let (node, problems, files) = load_readable_node(file);
+    (Some(node).filter(|_| !problems.has_errors()), problems, files)
+}
+
+/// As [`load_node`], but a faulty file gives a node too: its readable part, and defaults for the rest.
+pub fn load_readable_node(file: &SourceFile) -> (Node, Problems, Files) {
     let mut problems = Problems::default();
     let id = FileId(0);
+    let files = Files::new(vec![file.clone()]);
     let (table, errors) = DeTable::parse_recoverable(&file.text);
+    let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
     if !errors.is_empty() {
         syntax_errors(id, file, &errors, &mut problems);
-        return (None, problems, Files::new(vec![file.clone()]));
+        // What else seems wrong may come of the syntax.
+        return (read_node(&mut root, &mut Problems::default()), problems, files);
     }
-    let place = Place { file: id, span: 0..0 };
-    let mut root = Section::new(id, "", table.get_ref(), place);
     let node = read_node(&mut root, &mut problems);
     root.finish(&mut problems);
     problems.sort();
-    let files = Files::new(vec![file.clone()]);
-    (Some(node).filter(|_| !problems.has_errors()), problems, files)
+    (node, problems, files)
 }
 
 fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {

@@ -29,6 +29,41 @@ pub fn line_column(text: &str, offset: usize) -> LineColumn {
     LineColumn { line, column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1 }
 }
 
+/// A problem of a whole file: one that cannot be read, or that has no lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblem {
+    /// Whether it blocks.
+    pub severity: Severity,
+    /// Path as the operator would write it.
+    pub file: String,
+    /// What is wrong.
+    pub fault: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl FileProblem {
+    /// One line for people.
+    pub fn for_people(&self) -> String {
+        let Self { severity, file, fault, remedy } = self;
+        visible(&format!("{}: {file}: {fault}; {remedy}", severity_name(*severity)))
+    }
+
+    /// For machines; line and column are 0.
+    pub fn for_machines(&self) -> JsonProblem<'_> {
+        let Self { severity, file, fault, remedy } = self;
+        let severity = severity_name(*severity);
+        JsonProblem { severity, file, line: 0, column: 0, key: "", fault, remedy, also: None }
+    }
+}
+
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
 /// One line: `file:line:col: key: fault; remedy`.
 pub fn one_line(files: &Files, problem: &Problem) -> String {
     let file = files.get(problem.place.file);
@@ -112,10 +147,7 @@ pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonPro
     let json = |problem: &'a Problem| {
         let file = files.get(problem.place.file);
         let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
-        let severity = match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
+        let severity = severity_name(problem.severity);
         let Problem { severity: _, place: _, key, fault, remedy, also } = problem;
         let also = also.as_ref().map(|(place, what)| {
             let file = files.get(place.file);

@@ -58,19 +58,45 @@ pub enum SocketFault {
     Protocol(String),
 }
 
+/// Name of the socket in a folder of its own.
+const FILE_NAME: &str = "rhumb.sock";
+
 /// Where the control socket is when nothing is said: `/run/rhumb.sock` for root, else the user's own folder.
 pub fn default_path() -> PathBuf {
-    if let Some(folder) =
-        std::env::var_os("RUNTIME_DIRECTORY").or_else(|| std::env::var_os("XDG_RUNTIME_DIR"))
-    {
-        return PathBuf::from(folder).join("rhumb.sock");
+    match (own_folders().into_iter().next(), user()) {
+        (Some(folder), _) => folder.join(FILE_NAME),
+        (None, 0) => PathBuf::from("/run").join(FILE_NAME),
+        (None, user) => in_temporary_folder(user),
     }
-    let user = std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0);
-    if user == 0 {
-        PathBuf::from("/run/rhumb.sock")
-    } else {
-        std::env::temp_dir().join(format!("rhumb-{user}.sock"))
-    }
+}
+
+/// Where a client looks for a server when nothing is said: wherever a server's [`default_path`] may be, be it run
+/// by hand or by systemd.
+pub fn default_places() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> =
+        own_folders().into_iter().map(|folder| folder.join(FILE_NAME)).collect();
+    places.extend([Path::new("/run/rhumb").join(FILE_NAME), Path::new("/run").join(FILE_NAME)]);
+    let last = in_temporary_folder(user());
+    // Anybody may put a file in the temporary folder: only our own counts.
+    let is_foreign = std::fs::symlink_metadata(&last).is_ok_and(|found| found.uid() != user());
+    places.extend(Some(last).filter(|_| !is_foreign));
+    places
+}
+
+/// What systemd and the login session give to this process; of several runtime folders the first.
+fn own_folders() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("RUNTIME_DIRECTORY");
+    let runtime = runtime.and_then(|folders| std::env::split_paths(&folders).next());
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    [runtime, session].into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+fn user() -> u32 {
+    std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0)
+}
+
+fn in_temporary_folder(user: u32) -> PathBuf {
+    std::env::temp_dir().join(format!("rhumb-{user}.sock"))
 }
 
 /// The file of a socket of ours; removed when dropped, unless it is another's by then.

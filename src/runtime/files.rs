@@ -19,10 +19,12 @@ const FILE_MAX: u64 = 256 * 1024 * 1024;
 pub struct Sources {
     /// Folder of zones.
     pub zones: PathBuf,
-    /// Folder of what all zones share; may be missing if it is not named.
+    /// Folder of what all zones share; if none is named, `shared` in `zones`, whenever it is there.
     pub shared: Option<PathBuf>,
     /// Geo databases in order of trust.
     pub databases: Vec<PathBuf>,
+    /// If no database is named: a folder whose `*.mmdb` are taken by name, whenever it is there.
+    pub database_folder: Option<PathBuf>,
     /// What NSID says.
     pub identity: Box<[u8]>,
 }
@@ -31,9 +33,14 @@ pub struct Sources {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}; check that it exists and that this user may read it", path.display())]
 pub struct ReadFault {
-    path: PathBuf,
-    source: io::Error,
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
 }
+
+/// A geo database as read: its name and octets.
+pub type Database = (Box<str>, Arc<[u8]>);
 
 impl Sources {
     /// What `node` names, relative to `base`, the folder of its configuration file.
@@ -42,47 +49,95 @@ impl Sources {
     pub fn of(node: &Node, base: &Path, find_databases: bool) -> Self {
         let at =
             |path: &PathBuf| if base.as_os_str() == "." { path.clone() } else { base.join(path) };
-        let zones = at(&node.zones);
-        let default_shared = zones.join("shared");
-        let shared = match &node.shared {
-            Some(shared) => Some(at(shared)),
-            None => default_shared.is_dir().then_some(default_shared),
-        };
-        let mut databases: Vec<PathBuf> = node.databases.iter().map(at).collect();
-        if databases.is_empty() && find_databases {
-            databases = list(&at(&PathBuf::from("geodb"))).unwrap_or_default();
-            databases.retain(|path| path.extension().is_some_and(|extension| extension == "mmdb"));
-        }
+        let databases: Vec<PathBuf> = node.databases.iter().map(at).collect();
+        let database_folder =
+            (databases.is_empty() && find_databases).then(|| at(&PathBuf::from("geodb")));
         let identity = node.identity.as_deref().unwrap_or("").as_bytes().into();
-        Self { zones, shared, databases, identity }
+        Self {
+            zones: at(&node.zones),
+            shared: node.shared.as_ref().map(at),
+            databases,
+            database_folder,
+            identity,
+        }
+    }
+
+    /// Geo databases as they are now: the named ones, or those of the folder.
+    pub fn find_databases(&self) -> Result<Vec<PathBuf>, ReadFault> {
+        let Some(folder) = self.database_folder.as_ref().filter(|_| self.databases.is_empty())
+        else {
+            return Ok(self.databases.clone());
+        };
+        match list(folder) {
+            Ok(mut paths) => {
+                paths.retain(|path| path.extension().is_some_and(|extension| extension == "mmdb"));
+                Ok(paths)
+            }
+            Err(fault) if fault.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The folder of what all zones share as it is now.
+    fn find_shared(&self) -> Option<PathBuf> {
+        let by_default = || Some(self.default_shared()).filter(|path| path.is_dir());
+        self.shared.clone().or_else(by_default)
+    }
+
+    fn default_shared(&self) -> PathBuf {
+        self.zones.join("shared")
     }
 
     /// Reads everything. Blocks; a full geo database takes a second.
     pub fn read(&self) -> Result<Job, ReadFault> {
-        let databases = self.databases.iter().map(|path| {
-            let octets =
-                std::fs::read(path).map_err(|source| ReadFault { path: path.clone(), source })?;
-            Ok((path.display().to_string().into(), Arc::from(octets)))
-        });
-        let databases = databases.collect::<Result<Vec<_>, ReadFault>>()?;
-        Ok(Job::new(self.read_files()?, GeoFiles::new(databases), self.identity.clone()))
+        let mut faults = Vec::new();
+        let databases = self.read_databases(&mut faults);
+        let files = self.read_files(&mut faults);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(Job::new(files, GeoFiles::new(databases), self.identity.clone())),
+        }
     }
 
-    /// Reads zones and what they share.
-    pub fn read_files(&self) -> Result<Files, ReadFault> {
+    /// Reads geo databases; leaves out what cannot be read, and says so.
+    pub fn read_databases(&self, faults: &mut Vec<ReadFault>) -> Vec<Database> {
+        let paths = self.find_databases().unwrap_or_else(|fault| {
+            faults.push(fault);
+            Vec::new()
+        });
+        let read = |path: PathBuf| match std::fs::read(&path) {
+            Ok(octets) => Some((path.display().to_string().into(), Arc::from(octets))),
+            Err(source) => {
+                faults.push(ReadFault { path, source });
+                None
+            }
+        };
+        paths.into_iter().filter_map(read).collect()
+    }
+
+    /// Reads zones and what they share; leaves out what cannot be read, and says so.
+    pub fn read_files(&self, faults: &mut Vec<ReadFault>) -> Files {
         let mut files = Vec::new();
-        for folder in [Some(&self.zones), self.shared.as_ref()].into_iter().flatten() {
-            for path in list(folder)? {
-                files.extend(read_text(&path)?);
+        for folder in [Some(self.zones.clone()), self.find_shared()].into_iter().flatten() {
+            let paths = list(&folder).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Vec::new()
+            });
+            for path in paths {
+                match read_text(&path) {
+                    Ok(file) => files.extend(file),
+                    Err(fault) => faults.push(fault),
+                }
             }
         }
-        Ok(Files::new(files))
+        Files::new(files)
     }
 
-    /// Folders to watch for changes.
+    /// Folders to watch for changes; those found by default may not be there yet.
     pub fn folders(&self) -> Vec<PathBuf> {
-        let mut folders = vec![self.zones.clone()];
-        folders.extend(self.shared.clone());
+        let shared = self.shared.clone().unwrap_or_else(|| self.default_shared());
+        let mut folders = vec![self.zones.clone(), shared];
+        folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
         folders.extend(self.databases.iter().filter_map(|path| path.parent()).map(|parent| {
             if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() }
         }));
@@ -124,5 +179,59 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
             let at = why.utf8_error().valid_up_to();
             Err(fault(io::Error::other(format!("not UTF-8 at octet {at}"))))
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "it writes what is read")]
+mod tests {
+    use super::*;
+    use crate::config::node::default_node;
+
+    #[test]
+    fn folders_found_by_default_are_looked_up_at_each_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        let names = || {
+            let mut faults = Vec::new();
+            let files = sources.read_files(&mut faults);
+            assert!(faults.is_empty(), "{faults:?}");
+            let databases = sources.read_databases(&mut faults);
+            assert!(faults.is_empty(), "{faults:?}");
+            let files = files.iter().map(|(_, file)| file.name.to_string());
+            let all = files.chain(databases.into_iter().map(|(name, _)| name.into()));
+            let short = |name: String| {
+                let short = Path::new(&name).strip_prefix(folder.path()).unwrap();
+                short.display().to_string()
+            };
+            all.map(short).collect::<Vec<String>>()
+        };
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        assert!(names().is_empty());
+        for name in ["zones/shared", "geodb"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            assert!(sources.folders().contains(&path), "{name} is watched");
+        }
+        std::fs::write(folder.path().join("zones/shared/sites.toml"), "").unwrap();
+        std::fs::write(folder.path().join("geodb/city.mmdb"), "").unwrap();
+        std::fs::write(folder.path().join("geodb/city.csv"), "").unwrap();
+        assert_eq!(names(), ["zones/shared/sites.toml", "geodb/city.mmdb"]);
+        std::fs::remove_dir_all(folder.path().join("geodb")).unwrap();
+        assert_eq!(names(), ["zones/shared/sites.toml"]);
+    }
+
+    #[test]
+    fn a_named_folder_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        let mut node = default_node();
+        node.shared = Some("common".into());
+        node.databases = vec!["city.mmdb".into()];
+        let sources = Sources::of(&node, folder.path(), true);
+        let mut faults = Vec::new();
+        sources.read_files(&mut faults);
+        sources.read_databases(&mut faults);
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 }

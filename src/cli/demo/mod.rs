@@ -90,6 +90,7 @@ impl Folder {
                 zones: self.0.join("zones"),
                 shared: None,
                 databases: vec![self.0.join("geodb/demo.mmdb")],
+                database_folder: None,
                 identity: Box::from(*b"rhumb-demo"),
             },
             admin: Some(arguments.admin),
@@ -100,6 +101,9 @@ impl Folder {
 }
 
 async fn play(arguments: &DemoArguments) -> Result<(), Box<dyn std::error::Error>> {
+    // From here on no signal ends the process by itself: the folder goes with it.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let regions = Regions::start().await?;
     let folder = Folder::create(regions.port())?;
     let options = folder.options(arguments);
@@ -114,8 +118,6 @@ async fn play(arguments: &DemoArguments) -> Result<(), Box<dyn std::error::Error
     }
     let mut keys = keys::listen();
     let mut watcher = Watcher::new(address);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
             key = keys.recv(), if interactive => match key {
