@@ -66,6 +66,9 @@ pub struct Question {
 pub struct Explanation {
     /// What was asked.
     pub question: Question,
+    /// What was taken to be down besides what is.
+    #[serde(default)]
+    pub supposed_down: Vec<String>,
     /// Generation of the snapshot that answered.
     pub generation: u64,
     /// Apex of the zone, if the name is ours.
@@ -166,6 +169,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
     };
     Ok(Explanation {
         question: question.clone(),
+        supposed_down: Vec::new(),
         generation: snapshot.generation,
         zone: zone.map(|in_zone| in_zone.zone.apex().to_string()),
         found: found_text(&snapshot.compiled.model, found.as_ref()),

@@ -97,9 +97,9 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
             });
         }
         let identity = settings.sources.identity.clone();
-        if compile(Arc::clone(model), Arc::new(PlaceMap::compile(&layers)), identity).is_err() {
-            let fault = "a policy sorts clients into more than 65,535 classes";
-            others.push(error(zones, fault.into(), "use fewer targets".into()));
+        let places = Arc::new(PlaceMap::compile(&layers));
+        if let Err(why) = compile(Arc::clone(model), places, identity) {
+            others.push(error(zones, why.to_string(), "use fewer targets".into()));
         }
     }
     let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };

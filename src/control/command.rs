@@ -315,9 +315,9 @@ impl Controller {
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
-        crate::answer::explain::explain(
-            &snapshot.with_changed(snapshot.generation, &all, &overlay),
-            question,
-        )
+        let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
+        let mut explanation = crate::answer::explain::explain(&supposed, question)?;
+        explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
+        Ok(explanation)
     }
 }

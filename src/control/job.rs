@@ -113,9 +113,9 @@ impl Job {
                 problems: problems.len(),
             }),
             Some(model) => self.places().and_then(|places| {
-                compile(Arc::new(model), places, self.identity.clone()).map(Arc::new).map_err(|_| {
-                    Rejection::one("a policy sorts clients into more than 65,535 classes; use fewer targets".into())
-                })
+                compile(Arc::new(model), places, self.identity.clone())
+                    .map(Arc::new)
+                    .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),
         };
         Product { digest: self.digest, geo: self.geo.digest, result, warnings }

@@ -46,6 +46,12 @@ pub struct Classified {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyClasses;
 
+impl std::fmt::Display for TooManyClasses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a policy sorts clients into more than 65,535 classes")
+    }
+}
+
 impl Classes {
     /// Classifies every place for `entry`; `distances` is shared by all entries of one model.
     pub fn new(
