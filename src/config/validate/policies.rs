@@ -80,17 +80,7 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
     let find = |name: &At<String>, key: &str, problems: &mut Problems| {
         directory.targets.find("pool or policy", &format!("{path}.{key}"), name, problems)
     };
-    let remedy_of = |name: &str| {
-        let targets: Vec<&str> = target_names(&spec.kind).map(|at| at.value.as_str()).collect();
-        match closest(name, &targets) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("name one of: {}", targets.join(", ")),
-        }
-    };
-    let count = match &spec.kind {
-        PolicyKindSpec::Failover(targets) | PolicyKindSpec::Nearest(targets, _) => targets.len(),
-        PolicyKindSpec::Weighted(weights, _) => weights.len(),
-    };
+    let count = target_names(&spec.kind).count();
     if count > TARGETS_MAX {
         let remedy = format!("use at most {TARGETS_MAX}, and nest policies");
         problems.error(&spec.name.place, &path, format!("a policy of {count} targets"), remedy);
@@ -103,12 +93,7 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
             found.into_iter().collect::<Option<_>>().map(PolicyKind::Failover)
         }
         PolicyKindSpec::Nearest(targets, bias) => {
-            for (name, _) in
-                bias.iter().filter(|(name, _)| targets.iter().all(|t| t.value != name.value))
-            {
-                let fault = format!("\"{}\" is not a target of this policy", name.value);
-                problems.error(&name.place, format!("{path}.bias"), fault, remedy_of(&name.value));
-            }
+            check_are_targets(spec, "bias", bias.iter().map(|(name, _)| name), problems);
             let bias_of = |target: &At<String>| {
                 bias.iter()
                     .find(|(name, _)| name.value == target.value)
@@ -121,14 +106,7 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
             found.into_iter().collect::<Option<_>>().map(PolicyKind::Nearest)
         }
         PolicyKindSpec::Weighted(weights, spill) => {
-            for name in spill
-                .iter()
-                .flatten()
-                .filter(|name| weights.iter().all(|(t, _)| t.value != name.value))
-            {
-                let fault = format!("\"{}\" is not a target of this policy", name.value);
-                problems.error(&name.place, format!("{path}.spill"), fault, remedy_of(&name.value));
-            }
+            check_are_targets(spec, "spill", spill.iter().flatten(), problems);
             let total: u32 = weights.iter().map(|&(_, weight)| u32::from(weight)).sum();
             let takes_overflow = |name: &At<String>, weight: u16| match spill {
                 Some(names) => names.iter().any(|other| other.value == name.value),
@@ -144,6 +122,25 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
                 .collect();
             found.into_iter().collect::<Option<_>>().map(PolicyKind::Weighted)
         }
+    }
+}
+
+/// Names under `key` must be among the policy's own targets.
+fn check_are_targets<'s>(
+    spec: &'s PolicySpec,
+    key: &str,
+    names: impl Iterator<Item = &'s At<String>>,
+    problems: &mut Problems,
+) {
+    let targets: Vec<&str> = target_names(&spec.kind).map(|at| at.value.as_str()).collect();
+    for name in names.filter(|name| !targets.contains(&name.value.as_str())) {
+        let remedy = match closest(&name.value, &targets) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("name one of: {}", targets.join(", ")),
+        };
+        let path = format!("{}.{key}", dotted("policy", &spec.name.value));
+        let fault = format!("\"{}\" is not a target of this policy", name.value);
+        problems.error(&name.place, path, fault, remedy);
     }
 }
 
