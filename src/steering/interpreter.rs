@@ -227,6 +227,14 @@ impl Situation<'_> {
         order.into_iter().map(|place| targets[place].0).collect()
     }
 
+    /// Families by whose health a pool is judged.
+    fn families_that_count(&self, steer: &Steer) -> Vec<Family> {
+        match steer.dual_stack {
+            DualStack::Joint => Family::BOTH.to_vec(),
+            DualStack::Independent => vec![self.family],
+        }
+    }
+
     /// The first pool where every family that counts keeps `min_healthy`.
     fn pass_1(
         &self,
@@ -242,10 +250,7 @@ impl Situation<'_> {
                 }
                 Line::Pool(pool) => pool,
             };
-            let families = match steer.dual_stack {
-                DualStack::Joint => Family::BOTH.to_vec(),
-                DualStack::Independent => vec![self.family],
-            };
+            let families = self.families_that_count(steer);
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else {
@@ -278,10 +283,7 @@ impl Situation<'_> {
                 }
                 Line::Pool(pool) => pool,
             };
-            let families = match steer.dual_stack {
-                DualStack::Joint => Family::BOTH.to_vec(),
-                DualStack::Independent => vec![self.family],
-            };
+            let families = self.families_that_count(steer);
             let counts: Vec<Count> =
                 families.into_iter().map(|family| self.count(pool, family)).collect();
             let weight_of =

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::wire::Name;
 use crate::wire::Qname;
 use crate::zone::Zone;
 use crate::zone::hash::NameHash;
@@ -76,15 +75,5 @@ impl ZoneIndex {
             }
             slot = (slot + 1) & mask;
         }
-    }
-
-    /// Every zone.
-    pub fn zones(&self) -> &[Arc<Zone>] {
-        &self.zones
-    }
-
-    /// The zone whose apex is exactly `apex`.
-    pub fn find_exact(&self, apex: &Name) -> Option<&Arc<Zone>> {
-        self.zones.iter().find(|zone| zone.apex() == apex)
     }
 }

@@ -73,10 +73,7 @@ pub struct ProbeResult {
 pub struct ProbeReport {
     /// Whose result it is.
     pub key: TargetKey,
-    /// The new verdict, if this result changed it.
-    ///
-    /// Also set, to the verdict at hand, in each target's first report after the prober itself was
-    /// restarted.
+    /// The new verdict, if this result changed it; whoever may have missed one compares [`ProbeReport::verdict`].
     pub flip: Option<Verdict>,
     /// The verdict with this result counted in.
     pub verdict: Verdict,
@@ -111,11 +108,9 @@ impl Prober {
         install_crypto();
         let (targets, seen) = watch::channel(Arc::from([]));
         let stop = CancellationToken::new();
-        let mut lives = 0_u64;
         let stop_when_unheard = stop.clone();
         let make = move || {
-            lives += 1;
-            let runner = Runner::new(limits, clock_start, plan::probe, lives > 1);
+            let runner = Runner::new(limits, clock_start, plan::probe);
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;

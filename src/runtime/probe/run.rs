@@ -45,7 +45,6 @@ pub(super) struct Runner<P> {
     limits: Limits,
     clock_start: Instant,
     probe: P,
-    announce: bool,
     slots: HashMap<SlotId, Slot>,
     by_key: HashMap<TargetKey, SlotId>,
     slot_count: u64,
@@ -63,13 +62,11 @@ where
     P: Fn(Arc<Plan>) -> F,
     F: Future<Output = Result<(), ProbeFailure>> + Send + 'static,
 {
-    /// `announce`: each target's first report carries its verdict, changed or not.
-    pub(super) fn new(limits: Limits, clock_start: Instant, probe: P, announce: bool) -> Self {
+    pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
         Self {
             limits,
             clock_start,
             probe,
-            announce,
             slots: HashMap::new(),
             by_key: HashMap::new(),
             slot_count: 0,
@@ -171,7 +168,6 @@ where
         for id in gone.into_values() {
             self.remove(id);
         }
-        self.announce = false;
     }
 
     /// Keeps a target that is still the same; removes it if it is not.
@@ -205,7 +201,7 @@ where
         let due = schedule.first(self.now(), target.initial != Verdict::Unknown);
         let timer = self.timers.insert_at(id, self.clock_start + due);
         let plan = planner.plan(target.address, &target.check);
-        self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer, self.announce));
+        self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer));
         id
     }
 
@@ -298,7 +294,7 @@ mod tests {
     {
         start_runner(targets, room, |clock_start| {
             let probe = move |plan: Arc<Plan>| probe(plan.address().port());
-            Runner::new(Limits { max_in_flight }, clock_start, probe, false)
+            Runner::new(Limits { max_in_flight }, clock_start, probe)
         })
     }
 
@@ -477,21 +473,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_restarted_prober_announces_each_verdict_once() {
-        let known = ProbeTarget { initial: Verdict::Up, ..target(1) };
-        let mut bench = start_runner(&[known], 8, |clock_start| {
-            Runner::new(Limits::default(), clock_start, |_| async { Ok(()) }, true)
-        });
-        assert_eq!(bench.next().await.flip, Some(Verdict::Up));
-        assert_eq!(bench.next().await.flip, None);
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn ends_when_nobody_listens() {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
         let probe = |_| async { Ok(()) };
-        Runner::new(Limits::default(), Instant::now(), probe, false).run(seen, sender).await;
+        Runner::new(Limits::default(), Instant::now(), probe).run(seen, sender).await;
     }
 }

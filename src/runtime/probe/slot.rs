@@ -10,7 +10,6 @@ use crate::health::Observation;
 use crate::health::Schedule;
 use crate::health::Thresholds;
 use crate::health::Tracker;
-use crate::model::Verdict;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
@@ -43,8 +42,6 @@ pub(super) struct Slot {
     pub(super) schedule: Schedule,
     pub(super) state: State,
     tracker: Tracker,
-    /// Whether the first report carries the verdict even if it is no change.
-    announce: bool,
 }
 
 impl Slot {
@@ -53,11 +50,10 @@ impl Slot {
         plan: Plan,
         schedule: Schedule,
         timer: delay_queue::Key,
-        announce: bool,
     ) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
         let state = State::Waiting(timer);
-        Self { target, plan: Arc::new(plan), schedule, state, tracker, announce }
+        Self { target, plan: Arc::new(plan), schedule, state, tracker }
     }
 
     /// Whether `target` asks the same thing of the same place, so that what is known stays true.
@@ -74,15 +70,12 @@ impl Slot {
 
     /// Counts a result in and says what it means.
     pub(super) fn report(&mut self, result: ProbeResult, at: Duration) -> ProbeReport {
-        let mut flip = match &result.outcome {
+        let flip = match &result.outcome {
             Ok(()) => self.tracker.observe(Observation::Pass, at),
             Err(failure) if failure.is_local() => None,
             Err(_) => self.tracker.observe(Observation::Fail, at),
         };
         let verdict = self.tracker.verdict();
-        if std::mem::take(&mut self.announce) && verdict != Verdict::Unknown {
-            flip = Some(verdict);
-        }
         ProbeReport {
             key: self.target.key.clone(),
             flip,
