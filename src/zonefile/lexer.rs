@@ -9,9 +9,9 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One word of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct Word<'a> {
     /// Its characters with escapes still in them, without quotes.
-    pub text: String,
+    pub text: &'a str,
     /// Where it stands, quotes included.
     pub span: Range<usize>,
     /// Whether it was quoted: then it may hold blanks and is never a type or class.
@@ -20,21 +20,21 @@ pub struct Word {
 
 /// One entry: the words of a line, or of several joined by parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct Line<'a> {
     /// Its words.
-    pub words: Vec<Word>,
+    pub words: Vec<Word<'a>>,
     /// It starts with a blank: the owner is the one before.
     pub continues_owner: bool,
 }
 
 /// Splits a text into entries; a line with a fault is left out.
-pub fn lines(text: &str) -> (Vec<Line>, Vec<Fault>) {
+pub fn lines(text: &str) -> (Vec<Line<'_>>, Vec<Fault>) {
     let lexer = lex(text);
     (lexer.lines, lexer.faults)
 }
 
 /// The words of one record's data, where neither a comment nor a second line can be meant.
-pub fn words(text: &str) -> Result<Vec<Word>, Fault> {
+pub fn words(text: &str) -> Result<Vec<Word<'_>>, Fault> {
     let mut lexer = lex(text);
     if !lexer.faults.is_empty() {
         return Err(lexer.faults.swap_remove(0));
@@ -58,6 +58,7 @@ pub fn words(text: &str) -> Result<Vec<Word>, Fault> {
 
 fn lex(text: &str) -> Lexer<'_> {
     let mut lexer = Lexer {
+        whole: text,
         text: text.as_bytes(),
         at: 0,
         first_comment: None,
@@ -74,14 +75,15 @@ fn lex(text: &str) -> Lexer<'_> {
 }
 
 struct Lexer<'a> {
+    whole: &'a str,
     text: &'a [u8],
     at: usize,
     first_comment: Option<usize>,
-    lines: Vec<Line>,
+    lines: Vec<Line<'a>>,
     faults: Vec<Fault>,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
     /// Reads up to the end of a line that is in no parenthesis.
     fn line(&mut self) {
         let continues_owner = matches!(self.text[self.at], b' ' | b'\t');
@@ -136,7 +138,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn word(&mut self) -> Word {
+    fn word(&mut self) -> Word<'a> {
         let start = self.at;
         while let Some(&octet) = self.text.get(self.at) {
             match octet {
@@ -151,7 +153,7 @@ impl Lexer<'_> {
         Word { text: self.slice(start..self.at), span: start..self.at, is_quoted: false }
     }
 
-    fn quoted(&mut self) -> Option<Word> {
+    fn quoted(&mut self) -> Option<Word<'a>> {
         let start = self.at;
         self.at += 1;
         while let Some(&octet) = self.text.get(self.at) {
@@ -171,8 +173,9 @@ impl Lexer<'_> {
         None
     }
 
-    fn slice(&self, range: Range<usize>) -> String {
-        String::from_utf8_lossy(&self.text[range]).into_owned()
+    /// Words begin and end beside ASCII characters, so that no character is cut.
+    fn slice(&self, range: Range<usize>) -> &'a str {
+        &self.whole[range]
     }
 
     fn fault(&mut self, span: Range<usize>, message: &str, remedy: &str) {

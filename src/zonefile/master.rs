@@ -63,7 +63,7 @@ struct State {
 }
 
 impl State {
-    fn line(&mut self, line: &Line) -> Result<(), Fault> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), Fault> {
         let first = &line.words[0];
         if first.text.starts_with('$') && !first.is_quoted && !line.continues_owner {
             return self.directive(first, &line.words[1..]);
@@ -86,12 +86,12 @@ impl State {
     }
 
     /// `[TTL] [class] type data`, TTL and class in either order.
-    fn record(&mut self, mut words: &[Word], line: &Line) -> Result<(), Fault> {
+    fn record(&mut self, mut words: &[Word<'_>], line: &Line<'_>) -> Result<(), Fault> {
         let (start, end) = (line.words[0].span.start, line.words[line.words.len() - 1].span.end);
         let mut ttl = self.ttl;
         while let Some((word, rest)) = words.split_first() {
             if let Some(seconds) =
-                parse_ttl(&word.text).filter(|_| word.text.as_bytes()[0].is_ascii_digit())
+                parse_ttl(word.text).filter(|_| word.text.as_bytes()[0].is_ascii_digit())
             {
                 ttl = Some(seconds);
             } else if ["CH", "HS", "CS"].iter().any(|class| word.text.eq_ignore_ascii_case(class)) {
@@ -108,7 +108,7 @@ impl State {
                 remedy: "write owner, TTL, type and data".into(),
             });
         };
-        let rtype = RecordType::parse(&word.text).filter(|_| !word.is_quoted).ok_or_else(|| {
+        let rtype = RecordType::parse(word.text).filter(|_| !word.is_quoted).ok_or_else(|| {
             fault(
                 word,
                 format!("\"{}\" is not a record type that can be written", word.text),
@@ -118,13 +118,20 @@ impl State {
         if matches!(rtype.0, 0 | 41 | 128..=255) {
             return Err(fault(word, format!("{rtype} is no type of data"), "take the record out"));
         }
-        let rdata = rdata::parse_rdata(rtype, data, &self.origin, end)?;
+        let mut rdata = Vec::new();
+        rdata::parse_rdata(rtype, data, &self.origin, end, &mut rdata)?;
         let owner = self.owner.clone().expect("line() has set or checked it");
-        self.parsed.entries.push(Entry { owner, rtype, ttl, rdata, span: start..end });
+        self.parsed.entries.push(Entry {
+            owner,
+            rtype,
+            ttl,
+            rdata: rdata.into(),
+            span: start..end,
+        });
         Ok(())
     }
 
-    fn directive(&mut self, directive: &Word, words: &[Word]) -> Result<(), Fault> {
+    fn directive(&mut self, directive: &Word<'_>, words: &[Word<'_>]) -> Result<(), Fault> {
         let one = |what: &str| match words {
             [word] => Ok(word),
             [] => Err(fault(
@@ -138,7 +145,7 @@ impl State {
             "$ORIGIN" => self.origin = self.name(one("a name")?)?,
             "$TTL" => {
                 let word = one("a time")?;
-                let ttl = parse_ttl(&word.text);
+                let ttl = parse_ttl(word.text);
                 let ttl = ttl.ok_or_else(|| {
                     fault(word, "not a time", "write seconds, or a time such as 1h30m")
                 })?;
@@ -155,8 +162,8 @@ impl State {
         Ok(())
     }
 
-    fn name(&self, word: &Word) -> Result<Name, Fault> {
-        Name::parse(&word.text, &self.origin).map_err(|why| {
+    fn name(&self, word: &Word<'_>) -> Result<Name, Fault> {
+        Name::parse(word.text, &self.origin).map_err(|why| {
             fault(word, why.to_string(), "write a name such as www or www.example.com.")
         })
     }

@@ -11,14 +11,17 @@ use crate::zonefile::lexer::Word;
 
 /// Reads the data of a record of type `rtype`; relative names end in `origin`.
 ///
-/// Any type can be written as `\# LENGTH HEX` (RFC 3597 section 5). `end` is where a missing word would stand.
+/// The octets are appended to `out`; after a fault it may hold part of them. Any type can be written as
+/// `\# LENGTH HEX` (RFC 3597 section 5). `end` is where a missing word would stand.
 pub fn parse_rdata(
     rtype: RecordType,
-    words: &[Word],
+    words: &[Word<'_>],
     origin: &Name,
     end: usize,
-) -> Result<Box<[u8]>, Fault> {
-    let mut fields = Fields { words, origin, end, out: Vec::new() };
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let start = out.len();
+    let mut fields = Fields { words, origin, end, out, start };
     if words.first().is_some_and(|word| word.text == "\\#" && !word.is_quoted) {
         fields.generic(rtype)?;
     } else {
@@ -31,30 +34,36 @@ pub fn parse_rdata(
             "take it out",
         ));
     }
-    if fields.out.len() > usize::from(u16::MAX) {
+    if fields.out.len() - start > usize::from(u16::MAX) {
         return Err(Fault {
             span: words[0].span.clone(),
             message: "the data is longer than 65,535 octets".into(),
             remedy: "split the record".into(),
         });
     }
-    Ok(fields.out.into_boxed_slice())
+    Ok(())
 }
 
 /// A fault at a word.
-pub(super) fn fault(word: &Word, message: impl Into<String>, remedy: impl Into<String>) -> Fault {
+pub(super) fn fault(
+    word: &Word<'_>,
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Fault {
     Fault { span: word.span.clone(), message: message.into(), remedy: remedy.into() }
 }
 
 /// Words still to be read, and octets written so far.
-struct Fields<'a> {
-    words: &'a [Word],
+struct Fields<'a, 't> {
+    words: &'a [Word<'t>],
     origin: &'a Name,
     end: usize,
-    out: Vec<u8>,
+    out: &'a mut Vec<u8>,
+    /// Octets of `out` before this record's data.
+    start: usize,
 }
 
-impl<'a> Fields<'a> {
+impl<'a, 't> Fields<'a, 't> {
     fn typed(&mut self, rtype: RecordType) -> Result<(), Fault> {
         match rtype {
             RecordType::A => {
@@ -114,7 +123,7 @@ impl<'a> Fields<'a> {
         self.out.extend_from_slice(&serial.to_be_bytes());
         for field in ["refresh", "retry", "expire", "minimum"] {
             let word = self.next(field, "a time such as 1h")?;
-            let Some(seconds) = parse_ttl(&word.text) else {
+            let Some(seconds) = parse_ttl(word.text) else {
                 return Err(fault(
                     word,
                     format!("{field} is not a time"),
@@ -135,12 +144,12 @@ impl<'a> Fields<'a> {
             self.hex("data in hexadecimal")?;
         }
         match at {
-            Some(word) if usize::from(len) != self.out.len() => Err(fault(
+            Some(word) if usize::from(len) != self.out.len() - self.start => Err(fault(
                 &word,
-                format!("the length is {len}, but {} octets follow", self.out.len()),
+                format!("the length is {len}, but {} octets follow", self.out.len() - self.start),
                 "make them agree",
             )),
-            Some(word) if !has_form(rtype, &self.out) => Err(fault(
+            Some(word) if !has_form(rtype, &self.out[self.start..]) => Err(fault(
                 &word,
                 format!("these octets are not data of type {rtype}"),
                 "correct them, or write the data in words",
@@ -149,7 +158,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn next(&mut self, what: &str, example: &str) -> Result<&'a Word, Fault> {
+    fn next(&mut self, what: &str, example: &str) -> Result<&'a Word<'t>, Fault> {
         let Some((word, rest)) = self.words.split_first() else {
             return Err(Fault {
                 span: self.end..self.end,
@@ -164,7 +173,7 @@ impl<'a> Fields<'a> {
     fn parsed<T: std::str::FromStr>(&mut self, what: &str, example: &str) -> Result<T, Fault> {
         let word = self.next(what, example)?;
         // Rust's parsers take a sign that master files do not have.
-        let digits = if word.text.starts_with('+') { "" } else { word.text.as_str() };
+        let digits = if word.text.starts_with('+') { "" } else { word.text };
         digits.parse().map_err(|_| {
             fault(
                 word,
@@ -182,7 +191,7 @@ impl<'a> Fields<'a> {
 
     fn name(&mut self) -> Result<(), Fault> {
         let word = self.next("a name", "host.example.com.")?;
-        let name = Name::parse(&word.text, self.origin).map_err(|why| {
+        let name = Name::parse(word.text, self.origin).map_err(|why| {
             fault(word, why.to_string(), "write a name such as host.example.com.")
         })?;
         self.out.extend_from_slice(name.as_wire());
@@ -214,9 +223,9 @@ impl<'a> Fields<'a> {
 
     fn hex(&mut self, what: &str) -> Result<(), Fault> {
         let first = self.next(what, "c0a80001")?;
-        let mut digits = first.text.clone();
+        let mut digits = first.text.to_owned();
         while let Some((word, rest)) = self.words.split_first() {
-            digits.push_str(&word.text);
+            digits.push_str(word.text);
             self.words = rest;
         }
         let pairs = digits.as_bytes().chunks(2);
@@ -238,7 +247,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Octets of a word whose escapes are `\X` and `\DDD`.
-fn unescape(word: &Word) -> Result<Vec<u8>, Fault> {
+fn unescape(word: &Word<'_>) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(word.text.len());
     let mut rest = word.text.as_bytes();
     while let Some((&octet, tail)) = rest.split_first() {

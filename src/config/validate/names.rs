@@ -75,7 +75,10 @@ pub(super) fn records(
             let words = lexer::words(&text.value);
             let parsed = words.and_then(|words| {
                 warn_of_split_text(rtype.value, &words, text, &key, problems);
-                parse_rdata(rtype.value, &words, &zone.apex.value, text.value.len())
+                let mut rdata = Vec::new();
+                let end = text.value.len();
+                parse_rdata(rtype.value, &words, &zone.apex.value, end, &mut rdata)
+                    .map(|()| rdata.into_boxed_slice())
             });
             let ttl = zone.record_ttl;
             match parsed {
