@@ -115,7 +115,7 @@ fn shop(text: &str, health: &impl Health) -> Snapshot {
     let zone = "[zone]\nname = 'shop.test'\nnameservers = ['ns.example.net']\n";
     let model = common::model(&[("zones/test.toml", &format!("{zone}{text}"))]);
     let places = Arc::new(common::places(common::GEO));
-    let compiled = compile(Arc::new(model), places, Box::default()).unwrap();
+    let compiled = compile(model, places, Box::default()).unwrap();
     Snapshot::new(Arc::new(compiled), 1, health)
 }
 

@@ -20,6 +20,8 @@ use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
 use rhumb::wire::Name;
 use rhumb::zonefile;
+use rhumb::zonefile::NoIncludes;
+use rhumb::zonefile::Source;
 
 /// The zone that packets are asked of; a seed of `config` too.
 const WORLD: &str = include_str!("../corpus/config/world.toml");
@@ -35,7 +37,7 @@ pub fn world() -> Snapshot {
 }
 
 fn snapshot(model: Model) -> Snapshot {
-    let compiled = compile(Arc::new(model), Arc::new(PlaceMap::compile(&[])), Box::from(*b"fuzz"));
+    let compiled = compile(model, Arc::new(PlaceMap::compile(&[])), Box::from(*b"fuzz"));
     Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown)
 }
 
@@ -68,13 +70,16 @@ pub fn query(world: &Snapshot, data: &[u8]) {
 pub fn master(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let origin = Name::absolute("fuzz.test").expect("a name");
-    let parsed = zonefile::parse(text, &origin);
-    for fault in &parsed.faults {
+    let source = Source { file: 0, text };
+    let parsed = zonefile::parse(source, &origin, 3600, &NoIncludes);
+    for (_, fault) in &parsed.faults {
         assert!(text.get(fault.span.clone()).is_some(), "{fault:?}");
     }
-    for entry in &parsed.entries {
-        assert!(text.get(entry.span.clone()).is_some(), "{entry:?}");
-        assert_eq!(Name::absolute(&entry.owner.to_string()).as_ref(), Ok(&entry.owner));
+    assert_eq!(parsed.records.len(), parsed.places.len());
+    for (record, place) in parsed.records.iter().zip(&parsed.places) {
+        assert!(text.get(place.start as usize..place.end as usize).is_some(), "{place:?}");
+        let owner = record.owner_name();
+        assert_eq!(Name::absolute(&owner.to_string()).as_ref(), Ok(&owner));
     }
 }
 

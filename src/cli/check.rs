@@ -60,10 +60,10 @@ impl Findings {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
-    let (findings, model) = examine(&arguments.config);
+    let (findings, held) = examine(&arguments.config);
     match arguments.json {
         true => print_as_json(&findings),
-        false => report(&findings, model.as_deref()),
+        false => report(&findings, held.as_deref()),
     }
     match findings.count(Severity::Error) {
         0 => ExitCode::SUCCESS,
@@ -71,8 +71,8 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     }
 }
 
-/// Reads every file once and checks it all; the model is there if the zones are fine.
-fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
+/// Reads every file once and checks it all; with what they hold, if the zones are fine.
+fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
     let Reading { settings, problems, files, unread } = settings::read(option);
     let has_settings = unread.is_none() && !problems.has_errors();
     let mut faults = Vec::new();
@@ -85,8 +85,8 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
     let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
     let layers = read_layers(&databases, &mut others);
     let (model, zone_problems) = config::load(&zone_files);
-    let model = model.map(Arc::new);
-    if let (Some(model), true) = (&model, faults.is_empty()) {
+    let held = model.as_ref().map(contents);
+    if let (Some(model), true) = (model, faults.is_empty()) {
         let zones = settings.sources.zones.display().to_string();
         if model.zones.is_empty() && has_settings {
             others.push(FileProblem {
@@ -98,12 +98,12 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
         }
         let identity = settings.sources.identity.clone();
         let places = Arc::new(PlaceMap::compile(&layers));
-        if let Err(why) = compile(Arc::clone(model), places, identity) {
+        if let Err(why) = compile(model, places, identity) {
             others.push(error(zones, why.to_string(), "use fewer targets".into()));
         }
     }
     let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };
-    (findings, model)
+    (findings, held)
 }
 
 fn error(file: String, fault: String, remedy: String) -> FileProblem {
@@ -137,7 +137,7 @@ fn print_as_json(findings: &Findings) {
     print_json(&all);
 }
 
-fn report(findings: &Findings, model: Option<&Model>) {
+fn report(findings: &Findings, held: Option<&str>) {
     let mut text = String::new();
     for (files, problems) in [&findings.node, &findings.zones] {
         text += &render::for_people(files, problems, wants_color());
@@ -151,8 +151,8 @@ fn report(findings: &Findings, model: Option<&Model>) {
     }
     let errors = findings.count(Severity::Error);
     let warnings = count(findings.count(Severity::Warning), "warning", "warnings");
-    match model.filter(|_| errors == 0) {
-        Some(model) => print(format!("fine: {}, {warnings}", contents(model))),
+    match held.filter(|_| errors == 0) {
+        Some(held) => print(format!("fine: {held}, {warnings}")),
         None => print(format!(
             "{}, {warnings}: nothing of this would be served",
             count(errors, "error", "errors")

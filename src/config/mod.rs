@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod node;
+mod parts;
 pub mod problem;
 pub mod read;
 pub mod reader;
@@ -16,6 +17,7 @@ pub use problem::Problems;
 pub use problem::Severity;
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::Digest;
@@ -23,6 +25,8 @@ use sha2::Sha256;
 
 use crate::config::problem::FileId;
 use crate::model::Model;
+use crate::zonefile::FindIncluded;
+use crate::zonefile::Source;
 
 /// One file of the operator's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +87,7 @@ impl Files {
 
     /// The file that `name`, written in the file `by`, means: one in the same folder.
     pub fn find_beside(&self, by: FileId, name: &str) -> Option<(FileId, &SourceFile)> {
-        let folder = Path::new(&*self.get(by).name).parent().unwrap_or(Path::new(""));
-        let wanted = folder.join(name);
+        let wanted = path_beside(Path::new(&*self.get(by).name), name);
         self.iter().find(|(_, file)| Path::new(&*file.name) == wanted)
     }
 
@@ -101,17 +104,33 @@ impl Files {
     }
 }
 
+/// The path that `name` means, written in the file `by`: one from that file's folder.
+pub fn path_beside(by: &Path, name: &str) -> PathBuf {
+    by.parent().unwrap_or(Path::new("")).join(name)
+}
+
+impl<'a> FindIncluded<'a> for &'a Files {
+    fn find_included(&self, by: usize, name: &str) -> Option<Source<'a>> {
+        let (FileId(file), found) = self.find_beside(FileId(by), name)?;
+        Some(Source { file, text: &found.text })
+    }
+}
+
 /// Reads and checks all files of zones. The model is there if no problem is an error.
 pub fn load(files: &Files) -> (Option<Model>, Problems) {
     let mut problems = Problems::default();
-    let mut specs = Vec::new();
-    for (id, file) in files.iter() {
-        match file.role() {
-            Role::Toml => specs.push(read::read_toml(id, file, &mut problems)),
-            Role::Zone => specs.push(read::read_zone_file(id, file, &mut problems)),
-            Role::Attachment => {}
-        }
+    let (mut specs, mut named) = (Vec::new(), Vec::new());
+    for (id, file) in files.iter().filter(|(_, file)| file.role() == Role::Toml) {
+        let spec = read::read_toml(id, file, &mut problems);
+        let records = spec.zone.as_ref().and_then(|zone| zone.records.as_ref());
+        named.extend(records.and_then(|name| files.find_beside(id, &name.value)).map(|(id, _)| id));
+        specs.push((id, spec));
     }
+    for id in parts::whole_zones(files, &named) {
+        specs.push((id, read::read_zone_file(files, id, &mut problems)));
+    }
+    specs.sort_by_key(|(id, _)| *id);
+    let specs = specs.into_iter().map(|(_, spec)| spec).collect();
     let model = validate::validate(files, specs, &mut problems);
     problems.sort();
     (model.filter(|_| !problems.has_errors()), problems)

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::zonefile::master;
+
 /// Which file of a load, by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub usize);
@@ -13,6 +15,13 @@ pub struct Place {
     pub file: FileId,
     /// Which octets.
     pub span: Range<usize>,
+}
+
+impl From<master::Place> for Place {
+    fn from(place: master::Place) -> Self {
+        let master::Place { file, start, end } = place;
+        Self { file: FileId(file as usize), span: start as usize..end as usize }
+    }
 }
 
 /// A value and where it stands.

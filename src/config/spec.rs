@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::config::problem::At;
 use crate::config::problem::FileId;
-use crate::config::problem::Place;
 use crate::model::DualStack;
 use crate::model::KeySource;
 use crate::model::MinHealthy;
@@ -14,7 +13,7 @@ use crate::model::Percent;
 use crate::model::Period;
 use crate::wire::Name;
 use crate::wire::RecordType;
-use crate::zonefile::Entry;
+use crate::zonefile::Parsed;
 
 /// One file.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +64,8 @@ pub struct ZoneSpec {
     pub record_ttl: u32,
     /// A master file with more records, as named.
     pub records: Option<At<String>>,
-    /// Records of a master file that is the whole zone.
-    pub entries: Vec<Entry>,
+    /// What a master file that is the whole zone holds; validation takes it.
+    pub written: Parsed,
     /// Whether every record of that file could be read.
     pub is_whole: bool,
 }
@@ -249,15 +248,4 @@ pub enum AllDownSpec {
     LastGood,
     /// `"servfail"`
     ServFail,
-}
-
-/// A record as written, with its place.
-#[derive(Clone, Debug)]
-pub struct PlacedRecord {
-    /// The record.
-    pub record: crate::model::Record,
-    /// Where it stands.
-    pub place: Place,
-    /// The key it stands under; empty in a master file.
-    pub key: String,
 }

@@ -113,7 +113,7 @@ impl Job {
                 problems: problems.len(),
             }),
             Some(model) => self.places().and_then(|places| {
-                compile(Arc::new(model), places, self.identity.clone())
+                compile(model, places, self.identity.clone())
                     .map(Arc::new)
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),

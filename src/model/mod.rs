@@ -47,7 +47,6 @@ pub use verdict::Admin;
 pub use verdict::Family;
 pub use verdict::TargetKey;
 pub use verdict::Verdict;
-pub use zone::Record;
 pub use zone::Zone;
 
 /// Everything the operator's files say, checked as a whole.

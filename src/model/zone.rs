@@ -2,28 +2,34 @@
 
 use crate::model::SteerId;
 use crate::wire::Name;
-use crate::wire::RecordType;
+use crate::zonefile::Gathered;
+use crate::zonefile::Owners;
+use crate::zonefile::Records;
 
 /// One zone, checked: it has an SOA and NS at its apex, and every owner lies in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Zone {
     /// The zone's name.
     pub apex: Name,
-    /// Static records, SOA and NS included, in any order.
-    pub records: Vec<Record>,
+    /// Static records, SOA and NS included. Compilation moves them into its tables.
+    pub records: Records,
+    /// The same records by owner, without duplicates.
+    pub owners: Gathered,
     /// Owners whose A and AAAA are steered.
     pub steered: Vec<(Name, SteerId)>,
 }
 
-/// One static resource record of class IN.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Absolute owner name.
-    pub owner: Name,
-    /// Its type.
-    pub rtype: RecordType,
-    /// Seconds.
-    pub ttl: u32,
-    /// Wire form without compression, at most 65,535 octets.
-    pub rdata: Box<[u8]>,
+impl Zone {
+    /// A zone of records that have been checked.
+    pub fn new(apex: Name, records: Records, steered: Vec<(Name, SteerId)>) -> Self {
+        let owners = Owners::new(&records).into_gathered();
+        Self { apex, records, owners, steered }
+    }
+
+    /// Moves the records out; apex and steered names stay here too.
+    pub fn take_records(&mut self) -> Self {
+        let (records, owners) =
+            (std::mem::take(&mut self.records), std::mem::take(&mut self.owners));
+        Self { apex: self.apex.clone(), records, owners, steered: self.steered.clone() }
+    }
 }

@@ -7,12 +7,17 @@ use std::sync::Arc;
 
 use crate::config::Files;
 use crate::config::SourceFile;
+use crate::config::path_beside;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
 use crate::model::Node;
+use crate::zonefile::master::included;
 
 /// Largest file of zones that is read, in octets.
 const FILE_MAX: u64 = 256 * 1024 * 1024;
+
+/// Files of zones after which no further one is included: far above what anybody writes, below what hurts.
+const FILES_MAX: usize = 100_000;
 
 /// Where a node's files are.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +135,7 @@ impl Sources {
                 }
             }
         }
+        read_included(&mut files, faults);
         Files::new(files)
     }
 
@@ -161,6 +167,31 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadFault> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Adds the files that `$INCLUDE` names, and those that they name, wherever they are.
+///
+/// One that is not there is left out: validation shows the line that names it.
+fn read_included(files: &mut Vec<SourceFile>, faults: &mut Vec<ReadFault>) {
+    let mut next = 0;
+    while let Some(file) = files.get(next) {
+        next += 1;
+        let by = Path::new(&*file.name).to_path_buf();
+        if by.extension().is_some_and(|extension| extension == "toml") {
+            continue;
+        }
+        let text = Arc::clone(&file.text);
+        for path in included(&text).map(|name| path_beside(&by, name)) {
+            let is_known = files.iter().any(|file| Path::new(&*file.name) == path);
+            if is_known || files.len() > FILES_MAX || !path.is_file() {
+                continue;
+            }
+            match read_text(&path) {
+                Ok(file) => files.extend(file),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
 }
 
 /// Reads a text file. Other files that are not text are nobody's business; a `.toml` or `.zone` is a fault.
@@ -219,6 +250,32 @@ mod tests {
         assert_eq!(names(), ["zones/shared/sites.toml", "geodb/city.mmdb"]);
         std::fs::remove_dir_all(folder.path().join("geodb")).unwrap();
         assert_eq!(names(), ["zones/shared/sites.toml"]);
+    }
+
+    #[test]
+    fn included_files_are_read_wherever_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        for (name, text) in [
+            (
+                "zones/a.test.zone",
+                "$INCLUDE parts/hosts\n$INCLUDE ../away none\n$INCLUDE not-there\n",
+            ),
+            ("zones/parts/hosts", "$INCLUDE ../../away\n"),
+            ("away", "x A 192.0.2.1\n"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let mut faults = Vec::new();
+        let files = sources.read_files(&mut faults);
+        assert!(faults.is_empty(), "{faults:?}");
+        let mut names: Vec<_> = files.iter().map(|(_, file)| &*file.name).collect();
+        names.iter_mut().for_each(|name| *name = &name[folder.path().as_os_str().len() + 1..]);
+        let expected =
+            ["zones/../away", "zones/a.test.zone", "zones/parts/../../away", "zones/parts/hosts"];
+        assert_eq!(names, expected);
     }
 
     #[test]

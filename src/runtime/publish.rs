@@ -58,7 +58,7 @@ mod tests {
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
         let places = Arc::new(PlaceMap::empty());
-        let compiled = compile(Arc::new(Model::default()), places, Box::default()).unwrap();
+        let compiled = compile(Model::default(), places, Box::default()).unwrap();
         Arc::new(Snapshot::new(Arc::new(compiled), generation, &AllUnknown))
     }
 

@@ -26,7 +26,7 @@ use crate::zone::ZoneIndex;
 /// What files alone decide.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// What the files say.
+    /// What the files say, without the zones' records, which are in `zones`.
     pub model: Arc<Model>,
     /// Zones by apex.
     pub zones: Arc<ZoneIndex>,
@@ -74,7 +74,7 @@ pub struct SteerPlan {
 
 /// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
 pub fn compile(
-    model: Arc<Model>,
+    mut model: Model,
     places: Arc<PlaceMap>,
     identity: Box<[u8]>,
 ) -> Result<Compiled, TooManyClasses> {
@@ -100,10 +100,11 @@ pub fn compile(
         });
         steers.push(steer_plan(steer, route));
     }
-    let zones = model.zones.iter().map(|zone| Arc::new(Zone::build(zone))).collect();
+    let zones = model.zones.iter_mut().map(|zone| Arc::new(Zone::build(zone.take_records())));
+    let zones = zones.collect();
     Ok(Compiled {
         zones: Arc::new(ZoneIndex::new(zones)),
-        model,
+        model: Arc::new(model),
         places,
         classes,
         routes: routes.into(),

@@ -43,41 +43,60 @@ impl Name {
     ///
     /// Without a trailing dot it is relative to `origin`; `@` alone is `origin`. Letters are made lower case.
     pub fn parse(text: &str, origin: &Self) -> Result<Self, NameFault> {
+        let mut wire = Vec::with_capacity(text.len() + origin.0.len() + 1);
+        Self::parse_into(text, origin, &mut wire)?;
+        Ok(Self(wire.into_boxed_slice()))
+    }
+
+    /// As [`Name::parse`], appending the wire form to `out`; after a fault `out` is as it was.
+    pub fn parse_into(text: &str, origin: &Self, out: &mut Vec<u8>) -> Result<(), NameFault> {
+        let start = out.len();
+        let result = Self::append(text, origin, out);
+        if result.is_ok() && out.len() - start <= 255 {
+            return Ok(());
+        }
+        out.truncate(start);
+        result.and(Err(NameFault::NameTooLong))
+    }
+
+    fn append(text: &str, origin: &Self, out: &mut Vec<u8>) -> Result<(), NameFault> {
         match text {
             "" => return Err(NameFault::Empty),
-            "@" => return Ok(origin.clone()),
-            "." => return Ok(Self::root()),
+            "@" => {
+                out.extend_from_slice(&origin.0);
+                return Ok(());
+            }
+            "." => {
+                out.push(0);
+                return Ok(());
+            }
             _ => {}
         }
-        let mut wire = Vec::with_capacity(text.len() + origin.0.len() + 1);
-        let mut label = Vec::new();
+        let mut label_at = out.len();
+        out.push(0);
         let mut rest = text.as_bytes();
-        let mut absolute = false;
         while let Some((&octet, tail)) = rest.split_first() {
             rest = tail;
             match octet {
                 b'.' => {
-                    push_label(&mut wire, &mut label)?;
-                    absolute = rest.is_empty();
+                    close_label(out, label_at)?;
+                    label_at = out.len();
+                    out.push(0); // the next label's length, or the root
+                    if rest.is_empty() {
+                        return Ok(());
+                    }
                 }
                 b'\\' => {
                     let (octet, tail) = unescape(rest)?;
-                    label.push(octet.to_ascii_lowercase());
+                    out.push(octet.to_ascii_lowercase());
                     rest = tail;
                 }
-                _ => label.push(octet.to_ascii_lowercase()),
+                _ => out.push(octet.to_ascii_lowercase()),
             }
         }
-        if absolute {
-            wire.push(0);
-        } else {
-            push_label(&mut wire, &mut label)?;
-            wire.extend_from_slice(&origin.0);
-        }
-        if wire.len() > 255 {
-            return Err(NameFault::NameTooLong);
-        }
-        Ok(Self(wire.into_boxed_slice()))
+        close_label(out, label_at)?;
+        out.extend_from_slice(&origin.0);
+        Ok(())
     }
 
     /// Reads an absolute name; a missing trailing dot is taken as there.
@@ -150,16 +169,16 @@ impl Name {
     }
 }
 
-/// Moves `label` to the end of `wire`, with its length before it.
-fn push_label(wire: &mut Vec<u8>, label: &mut Vec<u8>) -> Result<(), NameFault> {
-    if label.is_empty() {
-        return Err(NameFault::EmptyLabel);
+/// Writes the length of the label that began at `label_at` and ends where `wire` ends.
+fn close_label(wire: &mut [u8], label_at: usize) -> Result<(), NameFault> {
+    match wire.len() - label_at - 1 {
+        0 => Err(NameFault::EmptyLabel),
+        len @ 1..=63 => {
+            wire[label_at] = len as u8;
+            Ok(())
+        }
+        _ => Err(NameFault::LabelTooLong),
     }
-    let len =
-        u8::try_from(label.len()).ok().filter(|&len| len <= 63).ok_or(NameFault::LabelTooLong)?;
-    wire.push(len);
-    wire.append(label);
-    Ok(())
 }
 
 /// Reads what follows a backslash: `DDD` or one character.

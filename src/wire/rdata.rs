@@ -15,6 +15,7 @@ const MNEMONICS: &[(&str, RecordType)] = &[
     ("TXT", RecordType::TXT),
     ("AAAA", RecordType::AAAA),
     ("SRV", RecordType::SRV),
+    ("DNAME", RecordType::DNAME),
     ("DS", RecordType::DS),
     ("SVCB", RecordType::SVCB),
     ("HTTPS", RecordType::HTTPS),
@@ -35,8 +36,11 @@ impl RecordType {
     pub const TXT: Self = Self(16);
     pub const AAAA: Self = Self(28);
     pub const SRV: Self = Self(33);
+    pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
     pub const DS: Self = Self(43);
+    pub const RRSIG: Self = Self(46);
+    pub const NSEC: Self = Self(47);
     pub const SVCB: Self = Self(64);
     pub const HTTPS: Self = Self(65);
     pub const TSIG: Self = Self(250);

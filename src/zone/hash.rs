@@ -38,6 +38,21 @@ impl NameHash {
             .fold(Self::ROOT, |hash, labels| hash.child(first_label(name, labels)))
     }
 
+    /// The hash of a name in wire form, lower case.
+    pub fn of_wire(name: &[u8]) -> Self {
+        let mut starts = [0u8; 128];
+        let (mut count, mut at) = (0, 0);
+        while name[at] != 0 {
+            starts[count] = at as u8;
+            count += 1;
+            at += 1 + usize::from(name[at]);
+        }
+        starts[..count].iter().rev().fold(Self::ROOT, |hash, &start| {
+            let label = &name[usize::from(start)..];
+            hash.child(&label[..=usize::from(label[0])])
+        })
+    }
+
     /// The slot to look in first, in a table of `mask + 1` slots.
     #[inline]
     pub fn slot(self, mask: usize) -> usize {

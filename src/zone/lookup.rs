@@ -7,7 +7,7 @@ use crate::zone::Rrset;
 use crate::zone::Zone;
 use crate::zone::hash::NameHash;
 use crate::zone::hash::first_label;
-use crate::zone::tree::Node;
+use crate::zone::node::Node;
 
 /// What a zone says of a name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Zone {
     #[inline]
     pub fn find(&self, qname: &Qname, hash: NameHash, qtype: RecordType) -> Found<'_> {
         match self.find_node(hash, qname.as_wire()) {
-            Some((position, node)) => match node.cut {
+            Some((position, node)) => match node.cut() {
                 // The parent side of a cut answers for DS only (RFC 4035 section 3.1.4.1).
                 Some(cut) if cut != position || qtype != RecordType::DS => self.delegation(cut),
                 _ => self.data(node, qtype),
@@ -62,7 +62,7 @@ impl Zone {
     /// What a name that exists has.
     #[inline]
     fn data(&self, node: &Node, qtype: RecordType) -> Found<'_> {
-        if let Some(steer) = node.steer
+        if let Some(steer) = node.steer()
             && (qtype == RecordType::A || qtype == RecordType::AAAA)
         {
             return Found::Steered(steer);
@@ -73,7 +73,7 @@ impl Zone {
         if let Some(alias) = self.find_rrset(node, RecordType::CNAME) {
             return Found::Alias(alias);
         }
-        let has_data = node.steer.is_some() || !self.rrsets(node).is_empty();
+        let has_data = node.steer().is_some() || !self.rrsets(node).is_empty();
         if qtype == RecordType::ANY && has_data { Found::AnyType } else { Found::NoData }
     }
 
@@ -90,10 +90,10 @@ impl Zone {
             encloser = Some((node, hash, labels));
         }
         let Some((node, hash, labels)) = encloser else { return Found::NxDomain };
-        if let Some(cut) = node.cut {
+        if let Some(cut) = node.cut() {
             return self.delegation(cut);
         }
-        if !node.has_wildcard {
+        if !node.has_wildcard() {
             return Found::NxDomain;
         }
         let mut wildcard = [0u8; 257];
@@ -101,7 +101,7 @@ impl Zone {
         let suffix = qname.suffix(labels);
         wildcard[2..2 + suffix.len()].copy_from_slice(suffix);
         match self.find_node(hash.child(b"\x01*"), &wildcard[..2 + suffix.len()]) {
-            Some((_, node)) if node.cut.is_none() => self.data(node, qtype),
+            Some((_, node)) if node.cut().is_none() => self.data(node, qtype),
             _ => Found::NxDomain,
         }
     }
@@ -116,7 +116,7 @@ impl Zone {
         let node = &self.nodes[cut as usize];
         let ns = self.find_rrset(node, RecordType::NS).expect("a cut is where NS records are");
         let ds = self.find_rrset(node, RecordType::DS);
-        Found::Delegation(Delegation { labels: usize::from(node.labels), ns, ds })
+        Found::Delegation(Delegation { labels: node.labels(), ns, ds })
     }
 }
 
@@ -124,31 +124,27 @@ impl Zone {
 mod tests {
     use super::*;
     use crate::model;
-    use crate::model::Record;
     use crate::wire::Name;
+    use crate::zonefile::Records;
 
     fn name(text: &str) -> Name {
         Name::absolute(text).unwrap()
     }
 
-    fn record(owner: &str, rtype: RecordType, rdata: &[u8]) -> Record {
-        Record { owner: name(owner), rtype, ttl: 60, rdata: rdata.into() }
-    }
-
     fn zone() -> Zone {
         let soa = [name("ns.").as_wire(), name("h.").as_wire(), &[0; 16], &[0, 0, 0, 30]].concat();
         let steered = vec![(name("www.z.test"), SteerId(0)), (name("*.any.z.test"), SteerId(1))];
-        let records = vec![
-            record("z.test", RecordType::SOA, &soa),
-            record("z.test", RecordType::NS, name("ns.other.").as_wire()),
-            record("a.b.c.z.test", RecordType::A, &[192, 0, 2, 1]),
-            record("*.w.z.test", RecordType::TXT, b"\x01x"),
-            record("sub.z.test", RecordType::NS, name("ns.sub.z.test").as_wire()),
-            record("ns.sub.z.test", RecordType::A, &[192, 0, 2, 53]),
-            record("old.z.test", RecordType::CNAME, name("www.z.test").as_wire()),
-            record("www.z.test", RecordType::MX, b"\0\x0a\0"),
-        ];
-        Zone::build(&model::Zone { apex: name("z.test"), records, steered })
+        let mut records = Records::default();
+        let mut record = |owner, rtype, rdata: &[u8]| records.push(&name(owner), rtype, 60, rdata);
+        record("z.test", RecordType::SOA, &soa);
+        record("z.test", RecordType::NS, name("ns.other.").as_wire());
+        record("a.b.c.z.test", RecordType::A, &[192, 0, 2, 1]);
+        record("*.w.z.test", RecordType::TXT, b"\x01x");
+        record("sub.z.test", RecordType::NS, name("ns.sub.z.test").as_wire());
+        record("ns.sub.z.test", RecordType::A, &[192, 0, 2, 53]);
+        record("old.z.test", RecordType::CNAME, name("www.z.test").as_wire());
+        record("www.z.test", RecordType::MX, b"\0\x0a\0");
+        Zone::build(model::Zone::new(name("z.test"), records, steered))
     }
 
     #[track_caller]

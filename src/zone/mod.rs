@@ -5,7 +5,9 @@
 
 pub mod hash;
 pub mod index;
+mod layout;
 pub mod lookup;
+mod node;
 pub mod tree;
 
 pub use index::ZoneIndex;

@@ -18,24 +18,19 @@ pub struct Word<'a> {
     pub is_quoted: bool,
 }
 
-/// One entry: the words of a line, or of several joined by parentheses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// Its words.
-    pub words: Vec<Word<'a>>,
+/// One entry: the words of a line, or of several joined by parentheses; the words are the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
     /// It starts with a blank: the owner is the one before.
     pub continues_owner: bool,
 }
 
-/// Splits a text into entries; a line with a fault is left out.
-pub fn lines(text: &str) -> (Vec<Line<'_>>, Vec<Fault>) {
-    let lexer = lex(text);
-    (lexer.lines, lexer.faults)
-}
-
 /// The words of one record's data, where neither a comment nor a second line can be meant.
 pub fn words(text: &str) -> Result<Vec<Word<'_>>, Fault> {
-    let mut lexer = lex(text);
+    let mut lexer = Lexer::new(text);
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    lexer.next_line(&mut first);
+    lexer.next_line(&mut second);
     if !lexer.faults.is_empty() {
         return Err(lexer.faults.swap_remove(0));
     }
@@ -46,51 +41,56 @@ pub fn words(text: &str) -> Result<Vec<Word<'_>>, Fault> {
             remedy: "put quotes around the text, as in '\"v=DKIM1; k=rsa\"'".into(),
         });
     }
-    if let Some(word) = lexer.lines.get(1).and_then(|line| line.words.first()) {
+    if let Some(word) = second.first() {
         return Err(Fault {
             span: word.span.clone(),
             message: "a second line in one record".into(),
             remedy: "write one text for each record".into(),
         });
     }
-    Ok(lexer.lines.pop().map(|line| line.words).unwrap_or_default())
+    Ok(first)
 }
 
-fn lex(text: &str) -> Lexer<'_> {
-    let mut lexer = Lexer {
-        whole: text,
-        text: text.as_bytes(),
-        at: 0,
-        first_comment: None,
-        lines: Vec::new(),
-        faults: Vec::new(),
-    };
-    if text.starts_with(BYTE_ORDER_MARK) {
-        lexer.at = BYTE_ORDER_MARK.len_utf8();
-    }
-    while lexer.at < lexer.text.len() {
-        lexer.line();
-    }
-    lexer
-}
-
-struct Lexer<'a> {
-    whole: &'a str,
-    text: &'a [u8],
+/// Splits a text into entries, one at a time.
+pub struct Lexer<'a> {
+    text: &'a str,
     at: usize,
     first_comment: Option<usize>,
-    lines: Vec<Line<'a>>,
     faults: Vec<Fault>,
 }
 
 impl<'a> Lexer<'a> {
+    /// A lexer at the start of a text.
+    pub fn new(text: &'a str) -> Self {
+        let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+        Self { text, at, first_comment: None, faults: Vec::new() }
+    }
+
+    /// The next entry, its words in `words`; a line with a fault is left out. `None` at the end of the text.
+    pub fn next_line(&mut self, words: &mut Vec<Word<'a>>) -> Option<Line> {
+        while self.at < self.text.len() {
+            let line = self.line(words);
+            if line.is_some() {
+                return line;
+            }
+        }
+        words.clear();
+        None
+    }
+
+    /// Faults found since they were taken last.
+    pub fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
     /// Reads up to the end of a line that is in no parenthesis.
-    fn line(&mut self) {
-        let continues_owner = matches!(self.text[self.at], b' ' | b'\t');
-        let mut words = Vec::new();
+    fn line(&mut self, words: &mut Vec<Word<'a>>) -> Option<Line> {
+        words.clear();
+        let text = self.text.as_bytes();
+        let continues_owner = matches!(text[self.at], b' ' | b'\t');
         let mut open: Option<usize> = None;
         let faults_before = self.faults.len();
-        while let Some(&octet) = self.text.get(self.at) {
+        while let Some(&octet) = text.get(self.at) {
             match octet {
                 b'\n' if open.is_none() => {
                     self.at += 1;
@@ -126,24 +126,25 @@ impl<'a> Lexer<'a> {
         if let Some(start) = open {
             self.fault(start..start + 1, "this parenthesis is never closed", "close it with \")\"");
         }
-        if !words.is_empty() && self.faults.len() == faults_before {
-            self.lines.push(Line { words, continues_owner });
-        }
+        let is_whole = !words.is_empty() && self.faults.len() == faults_before;
+        is_whole.then_some(Line { continues_owner })
     }
 
     fn skip_comment(&mut self) {
         self.first_comment.get_or_insert(self.at);
-        while self.text.get(self.at).is_some_and(|&octet| octet != b'\n') {
+        while self.text.as_bytes().get(self.at).is_some_and(|&octet| octet != b'\n') {
             self.at += 1;
         }
     }
 
     fn word(&mut self) -> Word<'a> {
         let start = self.at;
-        while let Some(&octet) = self.text.get(self.at) {
+        while let Some(&octet) = self.text.as_bytes().get(self.at) {
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
-                b'\\' if self.text.get(self.at + 1).is_some_and(|&next| next != b'\n') => {
+                b'\\'
+                    if self.text.as_bytes().get(self.at + 1).is_some_and(|&next| next != b'\n') =>
+                {
                     self.at += 2
                 }
                 _ => self.at += 1,
@@ -156,7 +157,7 @@ impl<'a> Lexer<'a> {
     fn quoted(&mut self) -> Option<Word<'a>> {
         let start = self.at;
         self.at += 1;
-        while let Some(&octet) = self.text.get(self.at) {
+        while let Some(&octet) = self.text.as_bytes().get(self.at) {
             match octet {
                 b'"' => {
                     self.at += 1;
@@ -175,7 +176,7 @@ impl<'a> Lexer<'a> {
 
     /// Words begin and end beside ASCII characters, so that no character is cut.
     fn slice(&self, range: Range<usize>) -> &'a str {
-        &self.whole[range]
+        &self.text[range]
     }
 
     fn fault(&mut self, span: Range<usize>, message: &str, remedy: &str) {

@@ -4,14 +4,24 @@
 #![forbid(unsafe_code)]
 
 mod form;
+mod generate;
 pub mod lexer;
 pub mod master;
+pub mod owners;
 pub mod rdata;
+pub mod records;
 
-pub use master::Entry;
+pub use master::FindIncluded;
+pub use master::NoIncludes;
 pub use master::Parsed;
+pub use master::Source;
 pub use master::parse;
+pub use owners::Gathered;
+pub use owners::Owner;
+pub use owners::Owners;
 pub use rdata::parse_rdata;
+pub use records::Record;
+pub use records::Records;
 
 /// What to write where a word is no record type.
 pub const TYPES_REMEDY: &str = "use A, AAAA, CAA, CNAME, DS, MX, NS, PTR, SRV or TXT, \

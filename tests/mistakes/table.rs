@@ -1714,9 +1714,86 @@ www NAPTR 1 2
         title: "a directive that is not known",
         text: r#"@ SOA ns1 host 1 1 1 1 1
 @ NS ns1.example.net.
+$UNKNOWN other
+"#,
+        expected: &[(
+            "3:1",
+            "",
+            "$UNKNOWN is not known",
+            "use $ORIGIN, $TTL, $INCLUDE or $GENERATE",
+        )],
+    },
+    Case {
+        title: "a file to include that is not there",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
 $INCLUDE other
 "#,
-        expected: &[("3:1", "", "$INCLUDE is not known", "write the records out")],
+        expected: &[(
+            "3:10",
+            "",
+            "there is no file \"other\"",
+            "write a path from the folder of this file",
+        )],
+    },
+    Case {
+        title: "a zone that includes itself",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+$INCLUDE case.test.zone
+"#,
+        expected: &[("3:10", "", "this file includes itself", "take one $INCLUDE out")],
+    },
+    Case {
+        title: "a range that runs backwards",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+$GENERATE 9-1 h$ A 192.0.2.$
+"#,
+        expected: &[("3:11", "", "not a range", "first-last")],
+    },
+    Case {
+        title: "a generated address that is none",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+$GENERATE 250-300 h$ A 192.0.2.$
+"#,
+        expected: &[("3:11", "", "for 256, \"h256 A 192.0.2.256\"", "write it as in 192.0.2.1")],
+    },
+    Case {
+        title: "two TTLs",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www 60 70 A 192.0.2.1
+"#,
+        expected: &[("3:8", "", "\"70\" is not a record type", "use A")],
+    },
+    Case {
+        title: "two DNAMEs",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www DNAME a.test.
+www DNAME b.test.
+"#,
+        expected: &[("4:1", "", "two DNAME records", "keep one")],
+    },
+    Case {
+        title: "a DNAME at a delegation",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+www NS ns.example.net.
+www DNAME b.test.
+"#,
+        expected: &[("4:1", "", "is delegated and has a DNAME", "RFC 6672")],
+    },
+    Case {
+        title: "a name server that is an alias",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+@ NS www
+www CNAME a.test.
+"#,
+        expected: &[("3:1", "", "is an alias", "RFC 2181")],
     },
     Case {
         title: "a record without a type",

@@ -176,7 +176,7 @@ pub fn places() -> PlaceMap {
 pub fn snapshot(health: &impl Health) -> Snapshot {
     let (zone, records) = texts();
     let files = [("zones/rich.toml", &*zone), ("zones/rich.records", &*records)];
-    let model = Arc::new(common::model(&files));
+    let model = common::model(&files);
     let compiled = compile(model, Arc::new(places()), Box::from(IDENTITY));
     Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, health)
 }

@@ -33,7 +33,6 @@ use rhumb::model::PolicyId;
 use rhumb::model::PolicyKind;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
-use rhumb::model::Record;
 use rhumb::model::Site;
 use rhumb::model::SiteId;
 use rhumb::model::Steer;
@@ -50,6 +49,7 @@ use rhumb::steering::MemberState;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
 use rhumb::wire::RecordType;
+use rhumb::zonefile::Records;
 
 /// Most candidates of one random policy, so that a case stays fast.
 const CANDIDATES_MAX: usize = 60;
@@ -80,10 +80,9 @@ impl World {
         let networks = networks(random, &bases);
         let mut model = random_model(random);
         change(&mut model);
-        let model = Arc::new(model);
         let places = Arc::new(place_map(&networks));
-        let compiled = compile(Arc::clone(&model), places, Box::default()).expect("few classes");
-        Self { networks, model, compiled: Arc::new(compiled), bases }
+        let compiled = compile(model, places, Box::default()).expect("few classes");
+        Self { networks, model: Arc::clone(&compiled.model), compiled: Arc::new(compiled), bases }
     }
 
     /// An address near networks and their ends.
@@ -478,24 +477,15 @@ fn steer(random: &mut Random, n: usize, target: Target, pools: usize) -> Steer {
 pub fn zone(steers: &[Steer]) -> Zone {
     let name = |text: &str| Name::absolute(text).unwrap();
     let soa = [name("ns.z.test").as_wire(), name("h.z.test").as_wire(), &[0; 19], &[30]].concat();
-    let record = |rtype, rdata: &[u8]| Record {
-        owner: name("z.test"),
-        rtype,
-        ttl: 3600,
-        rdata: rdata.into(),
-    };
-    Zone {
-        apex: name("z.test"),
-        records: vec![
-            record(RecordType::SOA, &soa),
-            record(RecordType::NS, name("ns.other.test").as_wire()),
-        ],
-        steered: steers
-            .iter()
-            .enumerate()
-            .map(|(position, steer)| (steer.owner.clone(), SteerId::at(position)))
-            .collect(),
-    }
+    let mut records = Records::default();
+    records.push(&name("z.test"), RecordType::SOA, 3600, &soa);
+    records.push(&name("z.test"), RecordType::NS, 3600, name("ns.other.test").as_wire());
+    let steered = steers
+        .iter()
+        .enumerate()
+        .map(|(position, steer)| (steer.owner.clone(), SteerId::at(position)))
+        .collect();
+    Zone::new(name("z.test"), records, steered)
 }
 
 /// The addresses of a steered answer in order, read by offset: for tests that ask 100,000 times.

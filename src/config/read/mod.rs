@@ -22,6 +22,7 @@ use crate::config::spec::SiteSpec;
 
 pub(super) use syntax::syntax_errors;
 pub use zone::read_zone_file;
+pub use zone::report;
 
 /// Reads a TOML file of the zones folder.
 pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> FileSpec {

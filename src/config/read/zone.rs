@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::config::Files;
 use crate::config::Problems;
-use crate::config::SourceFile;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -18,6 +18,9 @@ use crate::config::spec::ZoneSpec;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile;
+use crate::zonefile::Fault;
+use crate::zonefile::Parsed;
+use crate::zonefile::Source;
 
 /// TTLs when nothing is said, in seconds.
 const STEERED_TTL: u32 = 30;
@@ -56,7 +59,7 @@ pub(super) fn read_zone(value: &Value<'_>, problems: &mut Problems) -> Option<Zo
         steered_ttl,
         record_ttl: record_ttl.value,
         records,
-        entries: Vec::new(),
+        written: Parsed::default(),
         is_whole: true,
     })
 }
@@ -124,15 +127,16 @@ fn read_contact(text: &str) -> Result<Name, Refusal> {
 }
 
 /// Reads a zone that is wholly a master file. Until its SOA says otherwise the file's name is the origin.
-pub fn read_zone_file(id: FileId, file: &SourceFile, problems: &mut Problems) -> FileSpec {
+pub fn read_zone_file(files: &Files, id: FileId, problems: &mut Problems) -> FileSpec {
+    let file = files.get(id);
     let stem = Path::new(&*file.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
     let origin = Name::absolute(stem).unwrap_or_else(|_| Name::root());
-    let parsed = zonefile::parse(&file.text, &origin);
+    let source = Source { file: id.0, text: &file.text };
+    let mut parsed = zonefile::parse(source, &origin, RECORD_TTL, &files);
     let is_whole = parsed.faults.is_empty();
-    for fault in parsed.faults {
-        problems.error(&Place { file: id, span: fault.span }, "", fault.message, fault.remedy);
-    }
-    let soa = parsed.entries.iter().find(|entry| entry.rtype == RecordType::SOA);
+    report(std::mem::take(&mut parsed.faults), problems);
+    let soa = (0..parsed.records.len())
+        .find(|&position| parsed.records.get(position).rtype == RecordType::SOA);
     let Some(soa) = soa else {
         let broken = Broken { zone: true, ..Broken::default() };
         let is_written = file.text.split_whitespace().any(|word| word.eq_ignore_ascii_case("SOA"));
@@ -143,7 +147,8 @@ pub fn read_zone_file(id: FileId, file: &SourceFile, problems: &mut Problems) ->
         problems.error(&Place { file: id, span: 0..0 }, "", "the zone has no SOA record", remedy);
         return FileSpec { broken, ..FileSpec::default() };
     };
-    let apex = At { value: soa.owner.clone(), place: Place { file: id, span: soa.span.clone() } };
+    let owner = parsed.records.get(soa).owner_name();
+    let apex = At { value: owner, place: Place::from(parsed.places[soa]) };
     let zone = ZoneSpec {
         file: id,
         steered_ttl: At { value: STEERED_TTL, place: apex.place.clone() },
@@ -151,8 +156,15 @@ pub fn read_zone_file(id: FileId, file: &SourceFile, problems: &mut Problems) ->
         authority: Authority::Written,
         record_ttl: RECORD_TTL,
         records: None,
-        entries: parsed.entries,
+        written: parsed,
         is_whole,
     };
     FileSpec { zone: Some(zone), ..FileSpec::default() }
+}
+
+/// Reports faults of master files.
+pub fn report(faults: Vec<(usize, Fault)>, problems: &mut Problems) {
+    for (file, Fault { span, message, remedy }) in faults {
+        problems.error(&Place { file: FileId(file), span }, "", message, remedy);
+    }
 }

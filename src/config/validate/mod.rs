@@ -1,14 +1,17 @@
 //! Specs of all files to one model: names looked up, rules that span tables, lints.
 
+mod authority;
+mod coexistence;
 mod lint;
 mod names;
+mod placed;
 mod policies;
 mod pools;
+mod sets;
 mod strays;
 mod zones;
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use crate::config::Files;
 use crate::config::Problems;
@@ -112,7 +115,7 @@ pub(super) struct Directory {
 /// Makes one model of all files. What is wrong is left out of it and reported.
 pub(super) fn validate(
     files: &Files,
-    specs: Vec<FileSpec>,
+    mut specs: Vec<FileSpec>,
     problems: &mut Problems,
 ) -> Option<Model> {
     let is_complete = specs.iter().all(|spec| !spec.broken.syntax);
@@ -140,7 +143,7 @@ pub(super) fn validate(
     pools::add_pools(&pools, &directory, &mut model, problems);
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
-    zones::add_zones(files, &specs, &directory, &mut model, problems);
+    zones::add_zones(files, &mut specs, &directory, &mut model, problems);
     // What looks unused or lopsided may follow from an error.
     if problems.has_errors() {
         return None;
@@ -158,9 +161,4 @@ fn name_broken(specs: &[FileSpec], directory: &mut Directory, problems: &mut Pro
         checks.iter().for_each(|name| directory.checks.add("check", name, None, problems));
         policies.iter().for_each(|name| directory.targets.add("policy", name, None, problems));
     }
-}
-
-/// Adds `value` to a map of lists.
-pub(super) fn push_to<K: Eq + Hash, V>(map: &mut HashMap<K, Vec<V>>, key: K, value: V) {
-    map.entry(key).or_default().push(value);
 }

@@ -9,17 +9,16 @@ use crate::config::problem::Place;
 use crate::config::reader::dotted;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
-use crate::config::spec::PlacedRecord;
 use crate::config::spec::SteerSpec;
 use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
+use crate::config::validate::placed::Placed;
 use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Policy;
 use crate::model::PolicyId;
 use crate::model::PoolId;
-use crate::model::Record;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::wire::Name;
@@ -61,9 +60,9 @@ pub(super) fn records(
     zone: &ZoneSpec,
     owner: &Name,
     name: &NameSpec,
+    placed: &mut Placed,
     problems: &mut Problems,
-) -> Vec<PlacedRecord> {
-    let mut out = Vec::new();
+) {
     for (rtype, texts) in &name.records {
         let path = format!("{}.records", dotted("name", &name.name.value));
         let key = dotted(&path, &rtype.value.to_string());
@@ -72,21 +71,17 @@ pub(super) fn records(
             continue;
         }
         for text in texts {
-            let words = lexer::words(&text.value);
-            let parsed = words.and_then(|words| {
+            let mut rdata = Vec::new();
+            let parsed = lexer::words(&text.value).and_then(|words| {
                 warn_of_split_text(rtype.value, &words, text, &key, problems);
-                let mut rdata = Vec::new();
                 let end = text.value.len();
                 parse_rdata(rtype.value, &words, &zone.apex.value, end, &mut rdata)
-                    .map(|()| rdata.into_boxed_slice())
             });
-            let ttl = zone.record_ttl;
             match parsed {
-                Ok(rdata) => out.push(PlacedRecord {
-                    record: Record { owner: owner.clone(), rtype: rtype.value, ttl, rdata },
-                    place: text.place.clone(),
-                    key: key.clone(),
-                }),
+                Ok(()) => {
+                    let from = (&text.place, key.as_str());
+                    placed.push(owner, rtype.value, zone.record_ttl, &rdata, from);
+                }
                 Err(fault) => {
                     let place = inside(files, text, fault.span);
                     problems.error(&place, &key, fault.message, fault.remedy);
@@ -94,7 +89,6 @@ pub(super) fn records(
             }
         }
     }
-    out
 }
 
 /// Octets of a text as octets of its file; the whole text if it is written with escapes.
@@ -112,7 +106,7 @@ fn inside(files: &Files, text: &At<String>, span: Range<usize>) -> Place {
 /// Strings of one TXT record are joined without a blank, so that an SPF rule falls apart.
 fn warn_of_split_text(
     rtype: RecordType,
-    words: &[Word],
+    words: &[Word<'_>],
     text: &At<String>,
     key: &str,
     problems: &mut Problems,
@@ -277,17 +271,4 @@ pub(super) fn pools_of(model: &Model, target: Target, pools: &mut Vec<PoolId>) {
                 .for_each(|t| pools_of(model, t, pools));
         }
     }
-}
-
-/// A record of the zone's own making, placed at what it was made from.
-pub(super) fn made(
-    owner: &Name,
-    rtype: RecordType,
-    ttl: u32,
-    rdata: &[u8],
-    from: &At<Name>,
-) -> PlacedRecord {
-    let record = Record { owner: owner.clone(), rtype, ttl, rdata: rdata.into() };
-    let key = if rtype == RecordType::NS { "zone.nameservers" } else { "zone.name" };
-    PlacedRecord { record, place: from.place.clone(), key: key.to_owned() }
 }

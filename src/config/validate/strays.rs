@@ -1,26 +1,17 @@
 //! Warnings about names that lack their last dot, so that the zone's own name is added to them.
 
-use std::collections::HashSet;
-
 use crate::config::Problems;
-use crate::config::problem::At;
 use crate::config::reader::dotted;
 use crate::config::spec::FileSpec;
-use crate::config::spec::PlacedRecord;
 use crate::config::spec::ZoneSpec;
-use crate::model::SteerId;
+use crate::config::validate::zones::Checked;
 use crate::wire::Name;
 use crate::wire::RecordType;
+use crate::zonefile::Record;
 
-pub(super) fn warn(
-    file: &FileSpec,
-    zone: &ZoneSpec,
-    steered: &[(At<Name>, SteerId)],
-    records: &[PlacedRecord],
-    problems: &mut Problems,
-) {
-    warn_of_owners(file, zone, problems);
-    warn_of_targets(&zone.apex.value, steered, records, problems);
+pub(super) fn warn(file: &FileSpec, zone: &Checked<'_>, problems: &mut Problems) {
+    warn_of_owners(file, zone.spec, problems);
+    warn_of_targets(zone, problems);
 }
 
 /// `[name."www.example.com"]` in the zone example.com is www.example.com.example.com.
@@ -37,51 +28,43 @@ fn warn_of_owners(file: &FileSpec, zone: &ZoneSpec, problems: &mut Problems) {
 }
 
 /// A target in the zone that the zone does not have is mostly a whole name without its dot.
-fn warn_of_targets(
-    apex: &Name,
-    steered: &[(At<Name>, SteerId)],
-    records: &[PlacedRecord],
-    problems: &mut Problems,
-) {
-    let mut there: HashSet<Name> = HashSet::new();
-    let mut cuts: HashSet<&Name> = HashSet::new();
-    let owners = records.iter().map(|placed| &placed.record.owner);
-    for owner in owners.chain(steered.iter().map(|(owner, _)| &owner.value)) {
-        there.insert(owner.clone());
-    }
-    for PlacedRecord { record, .. } in records {
-        if record.rtype == RecordType::NS && record.owner != *apex {
-            cuts.insert(&record.owner);
-        }
-    }
-    for placed in records {
-        let Some(target) = target(placed).filter(|target| target.is_within(apex)) else { continue };
-        if there.contains(&target) || is_covered(&target, apex, &there, &cuts) {
+fn warn_of_targets(zone: &Checked<'_>, problems: &mut Problems) {
+    for (at, record) in zone.placed.records.iter().enumerate() {
+        let Some(target) = find_target(record) else { continue };
+        let is_ours = target.is_within(&zone.spec.apex.value);
+        if !is_ours || is_there(zone, &target) || is_covered(zone, &target) {
             continue;
         }
         let fault = format!("it leads to {target}, which is not there");
         let remedy = "add that name, or end a name of another zone with a dot";
-        problems.warning(&placed.place, &placed.key, fault, remedy);
+        problems.warning(&zone.placed.place(at), zone.placed.key(at), fault, remedy);
     }
 }
 
 /// The name that a record leads to.
-fn target(placed: &PlacedRecord) -> Option<Name> {
-    let skipped = match placed.record.rtype {
+fn find_target(record: Record<'_>) -> Option<Name> {
+    let skipped = match record.rtype {
         RecordType::CNAME | RecordType::NS => 0,
         RecordType::MX => 2,
         RecordType::SRV => 6,
         _ => return None,
     };
-    Name::from_wire(placed.record.rdata.get(skipped..)?)
+    Name::from_wire(record.rdata.get(skipped..)?)
 }
 
-/// Whether a wildcard or a delegation above answers for `name`.
-fn is_covered(name: &Name, apex: &Name, there: &HashSet<Name>, cuts: &HashSet<&Name>) -> bool {
+fn is_there(zone: &Checked<'_>, name: &Name) -> bool {
+    zone.find(name.as_wire()).is_some() || zone.steered.contains_key(name)
+}
+
+/// Whether a wildcard, a delegation or a DNAME above answers for `name`.
+fn is_covered(zone: &Checked<'_>, name: &Name) -> bool {
     let mut above = Some(name.clone());
-    while let Some(at) = above.filter(|at| at.is_within(apex)) {
-        let wildcard = at.child(b"*");
-        if cuts.contains(&at) || wildcard.is_some_and(|wildcard| there.contains(&wildcard)) {
+    while let Some(at) = above.filter(|at| at.is_within(&zone.spec.apex.value)) {
+        let leads_on =
+            |rtype| zone.find(at.as_wire()).is_some_and(|owner| owner.find(rtype).is_some());
+        let is_cut = at != zone.spec.apex.value && leads_on(RecordType::NS);
+        let is_wild = at.child(b"*").is_some_and(|wildcard| is_there(zone, &wildcard));
+        if is_cut || is_wild || leads_on(RecordType::DNAME) {
             return true;
         }
         above = at.parent();
