@@ -178,6 +178,27 @@ fn files_of_every_kind_of_change_are_seen() {
 }
 
 #[test]
+fn a_change_of_an_included_file_is_seen_wherever_it_is() {
+    let folder = Folder::new();
+    folder.write(
+        "zones/parts.test.zone",
+        "@ 60 SOA ns1.example.net. h 1 1 1 1 1\n@ 60 NS ns1.example.net.\n$INCLUDE ../parts/hosts\n",
+    );
+    std::fs::create_dir(folder.path("parts")).unwrap();
+    folder.write("parts/hosts", "www 60 A 192.0.2.1\n");
+    let options = rhumb::runtime::serve::Options { watch: true, ..folder.options() };
+    let live = Live::start(&options);
+    let has = |address: &str| {
+        let answer = ask(live.address(), "www.parts.test.");
+        answer.addresses.iter().any(|got| got.to_string() == address)
+    };
+    wait_until("the included file is read", || has("192.0.2.1"));
+    folder.write("parts/hosts", "www 60 A 192.0.2.2\n");
+    wait_until("its change is seen", || has("192.0.2.2"));
+    live.stop();
+}
+
+#[test]
 fn a_geo_database_renamed_into_place_is_read() {
     let folder = Folder::new();
     let database = |place: &str| {

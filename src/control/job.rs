@@ -91,6 +91,11 @@ impl Job {
         self.digest
     }
 
+    /// The operator's files.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// Digest of its geo databases.
     pub fn geo_digest(&self) -> GeoDigest {
         self.geo.digest

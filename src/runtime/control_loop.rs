@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -12,6 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::control::Command;
@@ -119,6 +121,8 @@ pub struct Core {
     pub inbox: Inbox,
     /// What files to read.
     pub sources: Sources,
+    /// Where the watcher learns which folders to watch.
+    pub folders: watch::Sender<Vec<PathBuf>>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The zero of monotonic time.
@@ -322,6 +326,7 @@ impl Core {
         match reading {
             Ok(job) => {
                 self.read_fault = None;
+                self.folders.send_replace(self.sources.folders_with(job.files()));
                 let job = match &self.places {
                     Some((digest, places)) => job.knowing(*digest, Arc::clone(places)),
                     None => job,

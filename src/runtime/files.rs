@@ -139,6 +139,17 @@ impl Sources {
         Files::new(files)
     }
 
+    /// Folders to watch once `files` have been read: those of included files too.
+    pub fn folders_with(&self, files: &Files) -> Vec<PathBuf> {
+        let mut folders = self.folders();
+        let folder =
+            |(_, file): (_, &SourceFile)| Path::new(&*file.name).parent().map(Path::to_path_buf);
+        folders.extend(files.iter().filter_map(folder));
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+
     /// Folders to watch for changes; those found by default may not be there yet.
     pub fn folders(&self) -> Vec<PathBuf> {
         let shared = self.shared.clone().unwrap_or_else(|| self.default_shared());
@@ -276,6 +287,7 @@ mod tests {
         let expected =
             ["zones/../away", "zones/a.test.zone", "zones/parts/../../away", "zones/parts/hosts"];
         assert_eq!(names, expected);
+        assert!(sources.folders_with(&files).contains(&folder.path().join("zones/parts")));
     }
 
     #[test]

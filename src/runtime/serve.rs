@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::sync::watch::channel as watch_channel;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
@@ -143,12 +144,12 @@ impl Server {
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let changes = core.inbox.changes_sender();
+        let folders = core.folders.subscribe();
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
         if options.watch {
-            let folders = options.sources.folders();
             supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
         }
         if let Some(listener) = socket {
@@ -239,6 +240,7 @@ async fn first_core(
     if let Err(Rejection { text, problems }) = &product.result {
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
+    let (folders, _) = watch_channel(options.sources.folders_with(job.files()));
     let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.places));
     let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
@@ -261,6 +263,7 @@ async fn first_core(
         prober,
         inbox,
         sources: options.sources.clone(),
+        folders,
         metrics,
         start,
         last_results: BTreeMap::new(),

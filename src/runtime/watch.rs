@@ -16,6 +16,7 @@ use notify_debouncer_full::new_debouncer;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// How long files must be left alone before they are read: an editor writes in several steps.
 const QUIET: Duration = Duration::from_millis(200);
@@ -24,11 +25,11 @@ const QUIET: Duration = Duration::from_millis(200);
 const FOLDERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Calls for a reading on each SIGHUP and after each change in `folders`, until dropped.
-pub async fn watch(folders: Vec<PathBuf>, wanted: mpsc::Sender<()>) {
+pub async fn watch(folders: watch::Receiver<Vec<PathBuf>>, wanted: mpsc::Sender<()>) {
     tokio::join!(watch_folders(folders, wanted.clone()), wait_for_hangups(wanted));
 }
 
-async fn watch_folders(folders: Vec<PathBuf>, wanted: mpsc::Sender<()>) {
+async fn watch_folders(folders: watch::Receiver<Vec<PathBuf>>, wanted: mpsc::Sender<()>) {
     let changed = wanted.clone();
     let debouncer = new_debouncer(QUIET, None, move |result: DebounceEventResult| {
         if calls_for_reading(&result) {
@@ -42,8 +43,9 @@ async fn watch_folders(folders: Vec<PathBuf>, wanted: mpsc::Sender<()>) {
             return std::future::pending().await;
         }
     };
-    let mut watched: Vec<Watched> = folders.into_iter().map(Watched::new).collect();
+    let mut watched: Vec<Watched> = Vec::new();
     loop {
+        adopt(&folders.borrow(), &mut watched, &mut debouncer);
         let mut moved = false;
         for folder in &mut watched {
             moved |= folder.follow(&mut debouncer);
@@ -53,6 +55,23 @@ async fn watch_folders(folders: Vec<PathBuf>, wanted: mpsc::Sender<()>) {
             want(&wanted);
         }
         tokio::time::sleep(FOLDERS_EVERY).await;
+    }
+}
+
+/// Takes up folders that are new and lets go of those that are no longer wanted.
+fn adopt(
+    folders: &[PathBuf],
+    watched: &mut Vec<Watched>,
+    debouncer: &mut Debouncer<RecommendedWatcher, RecommendedCache>,
+) {
+    for gone in watched.extract_if(.., |folder| !folders.contains(&folder.path)) {
+        // Fails if the kernel has forgotten the folder already.
+        let _ = debouncer.unwatch(&gone.path);
+    }
+    for folder in folders {
+        if !watched.iter().any(|known| known.path == *folder) {
+            watched.push(Watched::new(folder.clone()));
+        }
     }
 }
 
