@@ -71,8 +71,10 @@ fn all_examples_load_together_without_any_problem() {
 
 #[test]
 fn each_example_loads_with_the_shared_tables_alone() {
-    let shared = read_all("zones/shared");
-    for (name, text) in read_all("zones").iter().filter(|(name, _)| !name.contains("/shared/")) {
+    let mut shared = read_all("zones/shared");
+    shared.extend(read_all("zones/parts"));
+    let is_own = |name: &str| !name.contains("/shared/") && !name.contains("/parts/");
+    for (name, text) in read_all("zones").iter().filter(|(name, _)| is_own(name)) {
         let own = [(name.clone(), text.clone())];
         let files = shared.iter().chain(&own).map(|(name, text)| SourceFile::new(name, text));
         let files = Files::new(files.collect());
