@@ -64,7 +64,7 @@ pub fn query(world: &Snapshot, data: &[u8]) {
     }
 }
 
-/// Faults of a master file lie in its text, and names it holds can be written and read back.
+/// Faults of a master file lie in its text; names and data it holds can be written and read back.
 pub fn master(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let origin = Name::absolute("fuzz.test").expect("a name");
@@ -75,6 +75,12 @@ pub fn master(data: &[u8]) {
     for entry in &parsed.entries {
         assert!(text.get(entry.span.clone()).is_some(), "{entry:?}");
         assert_eq!(Name::absolute(&entry.owner.to_string()).as_ref(), Ok(&entry.owner));
+        assert!(zonefile::has_form(entry.rtype, &entry.rdata), "{entry:?}");
+        let mut line = String::new();
+        zonefile::write_record(&entry.owner, 0, entry.rtype, &entry.rdata, &mut line);
+        let again = zonefile::parse(&line, &Name::root());
+        assert_eq!(again.faults, [], "{line}");
+        assert_eq!(again.entries[0].rdata, entry.rdata, "{line}");
     }
 }
 
