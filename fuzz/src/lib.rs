@@ -66,7 +66,7 @@ pub fn query(world: &Snapshot, data: &[u8]) {
     }
 }
 
-/// Faults of a master file lie in its text, and names it holds can be written and read back.
+/// Faults of a master file lie in its text; names and data it holds can be written and read back.
 pub fn master(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let origin = Name::absolute("fuzz.test").expect("a name");
@@ -80,6 +80,13 @@ pub fn master(data: &[u8]) {
         assert!(text.get(place.start as usize..place.end as usize).is_some(), "{place:?}");
         let owner = record.owner_name();
         assert_eq!(Name::absolute(&owner.to_string()).as_ref(), Ok(&owner));
+        assert!(zonefile::has_form(record.rtype, record.rdata), "{record:?}");
+        let mut line = String::new();
+        zonefile::write_record(&owner, 0, record.rtype, record.rdata, &mut line);
+        let source = Source { file: 0, text: &line };
+        let again = zonefile::parse(source, &Name::root(), 0, &NoIncludes);
+        assert_eq!(again.faults, [], "{line}");
+        assert_eq!(again.records.get(0).rdata, record.rdata, "{line}");
     }
 }
 

@@ -12,6 +12,7 @@ mod operate;
 mod output;
 mod serve;
 mod settings;
+pub mod zone;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,11 @@ enum Command {
         #[command(subcommand)]
         command: geo::GeoCommand,
     },
+    /// List zones, or write one as a master file for other servers
+    Zone {
+        #[command(subcommand)]
+        command: zone::ZoneCommand,
+    },
     /// Server, fake regions and real probes on loopback, to try it all in a minute
     Demo(demo::DemoArguments),
 }
@@ -65,6 +71,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Force(arguments) => operate::force(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Geo { command } => geo::run(command),
+        Command::Zone { command } => zone::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -16,6 +16,7 @@ pub use edns::Edns;
 pub use header::Rcode;
 pub use name::Name;
 pub use name::NameFault;
+pub(crate) use name::write_name;
 pub use qname::Qname;
 pub use query::Fault;
 pub use query::Query;

@@ -48,55 +48,25 @@ impl Name {
         Ok(Self(wire.into_boxed_slice()))
     }
 
-    /// As [`Name::parse`], appending the wire form to `out`; after a fault `out` is as it was.
+    /// Reads a name as [`Name::parse`] does and appends its wire octets to `out`; nothing is appended on a fault.
     pub fn parse_into(text: &str, origin: &Self, out: &mut Vec<u8>) -> Result<(), NameFault> {
         let start = out.len();
-        let result = Self::append(text, origin, out);
-        if result.is_ok() && out.len() - start <= 255 {
-            return Ok(());
-        }
-        out.truncate(start);
-        result.and(Err(NameFault::NameTooLong))
-    }
-
-    fn append(text: &str, origin: &Self, out: &mut Vec<u8>) -> Result<(), NameFault> {
-        match text {
-            "" => return Err(NameFault::Empty),
+        let result = match text {
+            "" => Err(NameFault::Empty),
             "@" => {
                 out.extend_from_slice(&origin.0);
-                return Ok(());
+                Ok(())
             }
             "." => {
                 out.push(0);
-                return Ok(());
+                Ok(())
             }
-            _ => {}
+            _ => append_labels(text.as_bytes(), origin, out),
+        };
+        if result.is_err() {
+            out.truncate(start);
         }
-        let mut label_at = out.len();
-        out.push(0);
-        let mut rest = text.as_bytes();
-        while let Some((&octet, tail)) = rest.split_first() {
-            rest = tail;
-            match octet {
-                b'.' => {
-                    close_label(out, label_at)?;
-                    label_at = out.len();
-                    out.push(0); // the next label's length, or the root
-                    if rest.is_empty() {
-                        return Ok(());
-                    }
-                }
-                b'\\' => {
-                    let (octet, tail) = unescape(rest)?;
-                    out.push(octet.to_ascii_lowercase());
-                    rest = tail;
-                }
-                _ => out.push(octet.to_ascii_lowercase()),
-            }
-        }
-        close_label(out, label_at)?;
-        out.extend_from_slice(&origin.0);
-        Ok(())
+        result
     }
 
     /// Reads an absolute name; a missing trailing dot is taken as there.
@@ -169,12 +139,42 @@ impl Name {
     }
 }
 
-/// Writes the length of the label that began at `label_at` and ends where `wire` ends.
-fn close_label(wire: &mut [u8], label_at: usize) -> Result<(), NameFault> {
-    match wire.len() - label_at - 1 {
+/// Appends the labels of `text`, and those of `origin` unless a dot ends it.
+fn append_labels(text: &[u8], origin: &Name, out: &mut Vec<u8>) -> Result<(), NameFault> {
+    let start = out.len();
+    let mut label_at = start;
+    let mut rest = text;
+    out.push(0);
+    while let Some((&octet, tail)) = rest.split_first() {
+        rest = tail;
+        match octet {
+            b'.' => {
+                end_label(out, label_at)?;
+                label_at = out.len();
+                out.push(0);
+            }
+            b'\\' => {
+                let (octet, tail) = unescape(rest)?;
+                out.push(octet.to_ascii_lowercase());
+                rest = tail;
+            }
+            _ => out.push(octet.to_ascii_lowercase()),
+        }
+    }
+    // After a dot at the end the octet that waits for a label's length is the root.
+    if label_at + 1 < out.len() || label_at == start {
+        end_label(out, label_at)?;
+        out.extend_from_slice(&origin.0);
+    }
+    if out.len() - start > 255 { Err(NameFault::NameTooLong) } else { Ok(()) }
+}
+
+/// Writes the length of the label that starts behind `label_at`.
+fn end_label(out: &mut [u8], label_at: usize) -> Result<(), NameFault> {
+    match out.len() - label_at - 1 {
         0 => Err(NameFault::EmptyLabel),
         len @ 1..=63 => {
-            wire[label_at] = len as u8;
+            out[label_at] = len as u8;
             Ok(())
         }
         _ => Err(NameFault::LabelTooLong),
@@ -193,25 +193,34 @@ fn unescape(rest: &[u8]) -> Result<(u8, &[u8]), NameFault> {
     Ok((u8::try_from(value).map_err(|_| NameFault::BadEscape)?, &rest[3..]))
 }
 
-/// Writes presentation format with a trailing dot, escaping what RFC 1035 section 5.1 gives a meaning.
+/// Writes the name that `wire` starts with in presentation format, with a trailing dot.
+///
+/// Escapes what RFC 1035 section 5.1 gives a meaning. `wire` must start with an uncompressed name.
+pub(crate) fn write_name(wire: &[u8], out: &mut dyn fmt::Write) -> fmt::Result {
+    if wire[0] == 0 {
+        return out.write_char('.');
+    }
+    let mut rest = wire;
+    while rest[0] != 0 {
+        let (label, tail) = rest[1..].split_at(usize::from(rest[0]));
+        for &octet in label {
+            match octet {
+                b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                    write!(out, "\\{}", octet as char)?
+                }
+                0x21..=0x7e => out.write_char(octet as char)?,
+                _ => write!(out, "\\{octet:03}")?,
+            }
+        }
+        out.write_char('.')?;
+        rest = tail;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.len() == 1 {
-            return f.write_str(".");
-        }
-        for label in self.labels() {
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        write!(f, "\\{}", octet as char)?
-                    }
-                    0x21..=0x7e => write!(f, "{}", octet as char)?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        Ok(())
+        write_name(&self.0, f)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Master files (RFC 1035 section 5) and single records: text to wire form, with the place of every fault.
+//! Master files (RFC 1035 section 5) and single records: text to wire form, with the place of every fault, and back.
 //!
 //! Knows no zone: whether records fit together is for the layer above.
 #![forbid(unsafe_code)]
@@ -10,7 +10,9 @@ pub mod master;
 pub mod owners;
 pub mod rdata;
 pub mod records;
+mod text;
 
+pub use form::has_form;
 pub use master::FindIncluded;
 pub use master::NoIncludes;
 pub use master::Parsed;
@@ -22,10 +24,11 @@ pub use owners::Owners;
 pub use rdata::parse_rdata;
 pub use records::Record;
 pub use records::Records;
+pub use text::write_rdata;
+pub use text::write_record;
 
 /// What to write where a word is no record type.
-pub const TYPES_REMEDY: &str = "use A, AAAA, CAA, CNAME, DS, MX, NS, PTR, SRV or TXT, \
-     or TYPE and its number with \\# data (RFC 3597)";
+pub const TYPES_REMEDY: &str = "use a type of IANA's list such as A, MX or HTTPS, or TYPE and its number with \\# data (RFC 3597)";
 
 /// What is wrong at one place of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1409,7 +1409,7 @@ MX = ["mail.example.com."]
             "5:8",
             "name.www.records.MX",
             "is not a preference of 0 to 65535",
-            "10 mail.example.com.",
+            "write it as in 10",
         )],
     },
     Case {
@@ -1706,9 +1706,9 @@ www CH TXT "a"
         title: "a type that cannot be written",
         text: r#"@ SOA ns1 host 1 1 1 1 1
 @ NS ns1.example.net.
-www NAPTR 1 2
+www NAPTER 1 2
 "#,
-        expected: &[("3:5", "", "\"NAPTR\" is not a record type", "RFC 3597")],
+        expected: &[("3:5", "", "\"NAPTER\" is not a record type", "RFC 3597")],
     },
     Case {
         title: "a directive that is not known",
@@ -1766,7 +1766,7 @@ $GENERATE 250-300 h$ A 192.0.2.$
 @ NS ns1.example.net.
 www 60 70 A 192.0.2.1
 "#,
-        expected: &[("3:8", "", "\"70\" is not a record type", "use A")],
+        expected: &[("3:8", "", "\"70\" is not a record type", "such as A")],
     },
     Case {
         title: "two DNAMEs",

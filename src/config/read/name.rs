@@ -180,8 +180,7 @@ fn read_records(
     let Some(mut section) = value.section(problems) else { return Vec::new() };
     let mut records = Vec::new();
     for (key, value) in section.take_all() {
-        let rtype =
-            RecordType::parse(&key.value).filter(|rtype| !matches!(rtype.0, 0 | 41 | 128..=255));
+        let rtype = RecordType::parse(&key.value).filter(|rtype| rtype.is_data());
         let Some(rtype) = rtype else {
             let fault = format!("\"{}\" is not a record type that can be written", key.value);
             problems.error(&key.place, &value.path, fault, TYPES_REMEDY);

@@ -10,7 +10,7 @@ use crate::zonefile::Owner;
 
 /// Types that may stand beside a CNAME: they are about the name, not of it (RFC 4035 section 2.5, RFC 2535).
 const BESIDE_ALIAS: [RecordType; 5] =
-    [RecordType::RRSIG, RecordType::NSEC, RecordType(24), RecordType(25), RecordType(30)];
+    [RecordType::RRSIG, RecordType::NSEC, RecordType::SIG, RecordType::KEY, RecordType::NXT];
 
 /// Checks every owner of a zone.
 pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
