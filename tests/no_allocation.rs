@@ -1,4 +1,4 @@
-//! The answer path allocates nothing, whatever the answer is.
+//! The answer path allocates nothing, whatever the answer is; reading common record data does not either.
 #![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 mod common;
@@ -22,7 +22,11 @@ use rhumb::answer::answer;
 use rhumb::snapshot::Snapshot;
 use rhumb::steering::Pass;
 use rhumb::wire::Fault;
+use rhumb::wire::Name;
 use rhumb::wire::Rcode;
+use rhumb::wire::RecordType;
+use rhumb::zonefile::lexer;
+use rhumb::zonefile::parse_rdata;
 use rich::Down;
 
 /// Counts what each thread asks of the system's allocator.
@@ -204,4 +208,31 @@ fn truncated_and_refused_packets_allocate_nothing() {
     }
     let outcome = answered(&snapshot, "192.0.2.7", a("txt").raw(b"more"));
     assert_eq!(outcome.happened, Happened::Malformed(Fault::BadAdditional));
+}
+
+#[test]
+fn data_that_zones_have_much_of_is_read_without_allocation() {
+    let origin = Name::absolute("z.test").unwrap();
+    let mut out = Vec::with_capacity(65_536);
+    for (mnemonic, text) in [
+        ("A", "192.0.2.1"),
+        ("AAAA", "2001:db8::1"),
+        ("NS", "ns1"),
+        ("CNAME", "a\\.b.example.net."),
+        ("PTR", "host.example.net."),
+        ("MX", "10 mail"),
+        ("SRV", "0 5 443 host"),
+        ("TXT", "\"v=spf1 -all\" \"\\034more\\\"\""),
+        ("SOA", "ns1 host 1 2h 30m 2w 30"),
+        ("CAA", "0 issue \"ca.example.net\""),
+        ("DS", "60485 5 1 2BB183AF5F22588179A53B0A98631FAD1A292118"),
+        ("DNSKEY", "257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4="),
+    ] {
+        let words = lexer::words(text).unwrap();
+        let (allocations, done) = allocations_of(|| {
+            let rtype = RecordType::parse(mnemonic).unwrap();
+            parse_rdata(rtype, &words, &origin, text.len(), &mut out)
+        });
+        assert_eq!((allocations, done), (0, Ok(())), "{mnemonic} {text}");
+    }
 }
