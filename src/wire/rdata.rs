@@ -15,6 +15,7 @@ const MNEMONICS: &[(&str, RecordType)] = &[
     ("TXT", RecordType::TXT),
     ("AAAA", RecordType::AAAA),
     ("SRV", RecordType::SRV),
+    ("DNAME", RecordType::DNAME),
     ("DS", RecordType::DS),
     ("SVCB", RecordType::SVCB),
     ("HTTPS", RecordType::HTTPS),
@@ -31,10 +32,12 @@ impl RecordType {
     pub const CNAME: Self = Self(5);
     pub const SOA: Self = Self(6);
     pub const PTR: Self = Self(12);
+    pub const HINFO: Self = Self(13);
     pub const MX: Self = Self(15);
     pub const TXT: Self = Self(16);
     pub const AAAA: Self = Self(28);
     pub const SRV: Self = Self(33);
+    pub const DNAME: Self = Self(39);
     pub const OPT: Self = Self(41);
     pub const DS: Self = Self(43);
     pub const SVCB: Self = Self(64);
@@ -54,6 +57,19 @@ impl RecordType {
             return Some(rtype);
         }
         upper.strip_prefix("TYPE")?.parse().ok().map(Self)
+    }
+
+    /// Octets before the names of this type's data and how many names there are, if they may be compressed in a reply.
+    ///
+    /// Those of RFC 1035 that zones still have; compressing others would break receivers (RFC 3597 section 4).
+    #[inline]
+    pub fn compressible(self) -> Option<(usize, usize)> {
+        match self {
+            Self::NS | Self::CNAME | Self::PTR => Some((0, 1)),
+            Self::MX => Some((2, 1)),
+            Self::SOA => Some((0, 2)),
+            _ => None,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Node {
     first_rrset: u32,
     rrset_count: u16,
     pub(super) steer: Option<SteerId>,
-    /// The delegation point at or above this node, below the apex.
+    /// Where this name is hidden: the delegation point at or above it, or the DNAME above it; the highest.
     pub(super) cut: Option<u32>,
     pub(super) has_wildcard: bool,
     pub(super) labels: u8,
@@ -268,18 +268,20 @@ fn mark_wildcard_parent(zone: &mut Zone, name: &Name) {
     }
 }
 
-/// The highest name with NS records at or above `name` and below the apex.
+/// The highest name with NS records at or above `name` and below the apex, or with a DNAME above `name`.
 fn find_cut(zone: &Zone, name: &Name) -> Option<u32> {
     let mut cut = None;
     let mut at = Some(name.clone());
-    while let Some(name) = at.filter(|name| name != &zone.apex) {
-        let hash = NameHash::of(&Qname::from(&name));
-        if let Some((position, node)) = zone.find_node(hash, name.as_wire())
-            && zone.find_rrset(node, RecordType::NS).is_some()
-        {
-            cut = Some(position);
+    while let Some(above) = at.filter(|above| above.is_within(&zone.apex)) {
+        let hash = NameHash::of(&Qname::from(&above));
+        if let Some((position, node)) = zone.find_node(hash, above.as_wire()) {
+            let has = |rtype| zone.find_rrset(node, rtype).is_some();
+            let delegates = above != zone.apex && has(RecordType::NS);
+            if delegates || (above != *name && has(RecordType::DNAME)) {
+                cut = Some(position);
+            }
         }
-        at = name.parent();
+        at = above.parent();
     }
     cut
 }
