@@ -15,19 +15,6 @@ use crate::zone::Zone;
 /// Most names looked up for one reply; more than the root has servers.
 pub(super) const TARGETS_MAX: usize = 16;
 
-/// Whether data of this type point to names whose addresses are asked for next.
-#[inline]
-pub(super) fn has_targets(rtype: RecordType) -> bool {
-    match rtype {
-        RecordType::NS
-        | RecordType::MX
-        | RecordType::SRV
-        | RecordType::SVCB
-        | RecordType::HTTPS => true,
-        _ => false,
-    }
-}
-
 /// A name that data point to.
 #[derive(Clone, Copy)]
 struct Target<'r> {
@@ -61,7 +48,7 @@ impl<'r> Target<'r> {
 }
 
 impl<'a> Answering<'a> {
-    /// Adds addresses for the names in the data of a set that `owner` has.
+    /// Adds addresses for the names in the data of a set that `owner` has; most types have none.
     pub(super) fn add_targets(&mut self, zone: &'a Zone, rrset: &Rrset, owner: &Qname) {
         let rtype = rrset.rtype;
         let mut done: [&[u8]; TARGETS_MAX] = [&[]; TARGETS_MAX];

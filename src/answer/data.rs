@@ -3,7 +3,6 @@
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Request;
-use crate::answer::additional::has_targets;
 use crate::answer::plain_options;
 use crate::model::Family;
 use crate::snapshot::Snapshot;
@@ -189,7 +188,7 @@ impl<'a> Answering<'a> {
         Ok(Step::Done(done.0, done.1))
     }
 
-    /// Records as they are, with addresses for what they point to.
+    /// Records of a set; those without names are copied as they are.
     #[inline]
     fn put_answer(
         &mut self,
@@ -198,15 +197,24 @@ impl<'a> Answering<'a> {
         name: &Qname,
         owner: usize,
     ) -> Result<(), Full> {
+        if owner == HEADER_LEN && !rrset.rtype.has_names() {
+            return self.writer.put_encoded(Section::Answer, zone.records(rrset), rrset.count);
+        }
+        self.put_answer_with_names(zone, rrset, name, owner)
+    }
+
+    /// Records that get shorter, or that point to names whose addresses come with them.
+    #[inline(never)]
+    fn put_answer_with_names(
+        &mut self,
+        zone: &'a Zone,
+        rrset: &Rrset,
+        name: &Qname,
+        owner: usize,
+    ) -> Result<(), Full> {
         let records = zone.records(rrset);
-        if owner == HEADER_LEN && rrset.rtype.compressible().is_none() {
-            self.writer.put_encoded(Section::Answer, records, rrset.count)?;
-        } else {
-            self.writer.put_set(Section::Answer, Owner::At(owner), records, rrset.count)?;
-        }
-        if has_targets(rrset.rtype) {
-            self.add_targets(zone, rrset, name);
-        }
+        self.writer.put_set(Section::Answer, Owner::At(owner), records, rrset.count)?;
+        self.add_targets(zone, rrset, name);
         Ok(())
     }
 
@@ -254,8 +262,13 @@ impl<'a> Answering<'a> {
         name: &Qname,
         owner: usize,
     ) -> Result<(), Full> {
-        let apex = suffix_owner(name, owner, zone.apex_labels());
-        self.writer.put_set(Section::Authority, apex, zone.records(zone.negative_soa()), 1)
+        let soa = zone.records(zone.negative_soa());
+        match suffix_owner(name, owner, zone.apex_labels()) {
+            Owner::At(apex_at) => self.writer.put_soa(apex_at, zone.apex().as_wire(), soa),
+            Owner::Named(apex) => {
+                self.writer.put_set(Section::Authority, Owner::Named(apex), soa, 1)
+            }
+        }
     }
 }
 

@@ -59,6 +59,22 @@ impl RecordType {
         upper.strip_prefix("TYPE")?.parse().ok().map(Self)
     }
 
+    /// Whether data of this type have names that replies do something with: compress them, or add their addresses.
+    #[inline]
+    pub fn has_names(self) -> bool {
+        matches!(
+            self,
+            Self::NS
+                | Self::CNAME
+                | Self::SOA
+                | Self::PTR
+                | Self::MX
+                | Self::SRV
+                | Self::SVCB
+                | Self::HTTPS
+        )
+    }
+
     /// Octets before the names of this type's data and how many names there are, if they may be compressed in a reply.
     ///
     /// Those of RFC 1035 that zones still have; compressing others would break receivers (RFC 3597 section 4).

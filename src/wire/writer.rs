@@ -182,6 +182,32 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes the SOA of a negative answer, whose owner `apex` begins at `apex_at`: names in the zone point there.
+    ///
+    /// The most common set with names gets by without the table of names: it costs as much as the look-up.
+    pub fn put_soa(&mut self, apex_at: usize, apex: &[u8], record: &[u8]) -> Result<(), Full> {
+        let (head, mut rest) = record.split_at(12);
+        self.put(&pointer(apex_at))?;
+        self.put(&head[2..])?;
+        let start = self.at;
+        for _ in 0..2 {
+            let len = name_len(rest).unwrap_or(0);
+            let (name, after) = rest.split_at(len);
+            rest = after;
+            match len_before(name, apex) {
+                Some(before) => {
+                    self.put(&name[..before])?;
+                    self.put(&pointer(apex_at))?;
+                }
+                None => self.put(name)?,
+            }
+        }
+        self.put(rest)?;
+        self.set_rdata_len(start);
+        self.counts[Section::Authority as usize] += 1;
+        Ok(())
+    }
+
     fn put_each(&mut self, owner: Owner<'_>, records: &[u8], count: u16) -> Result<(), Full> {
         let mut rest = records;
         for _ in 0..count {
@@ -388,6 +414,20 @@ impl<'a> Writer<'a> {
         self.frame[self.at..self.at + octets.len()].copy_from_slice(octets);
         self.at += octets.len();
     }
+}
+
+/// Octets of a name's labels before `suffix`; `None` if it does not end in it, or the suffix is the root.
+#[inline]
+fn len_before(name: &[u8], suffix: &[u8]) -> Option<usize> {
+    let before = name.len().checked_sub(suffix.len())?;
+    if suffix.len() == 1 || name[before..] != *suffix {
+        return None;
+    }
+    let mut at = 0;
+    while at < before {
+        at += 1 + usize::from(name[at]);
+    }
+    (at == before).then_some(before)
 }
 
 /// A pointer to the name at `start`.
