@@ -14,33 +14,29 @@ const POINTER_MAX: usize = 0x3fff;
 /// Longest name in wire form, in octets (RFC 1035 section 2.3.4).
 pub const NAME_MAX: usize = 255;
 
-/// Where names begin in a reply, longest first of each.
+/// The names of a reply, longest first of each. Most replies have none to remember, and make no table.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Option<Table>);
+
 #[derive(Clone, Debug)]
-pub struct Names {
+struct Table {
     starts: [u16; NAMES_MAX],
     /// Octets each name has when it is written in full: most comparisons end here.
     lens: [u8; NAMES_MAX],
     count: u8,
 }
 
-impl Default for Names {
-    #[inline]
-    fn default() -> Self {
-        Self { starts: [0; NAMES_MAX], lens: [0; NAMES_MAX], count: 0 }
-    }
-}
-
 impl Names {
     /// How many are remembered.
-    #[inline]
     pub fn count(&self) -> u8 {
-        self.count
+        self.0.as_ref().map_or(0, |table| table.count)
     }
 
     /// Forgets all but the first `count`.
-    #[inline]
     pub fn cut(&mut self, count: u8) {
-        self.count = count;
+        if let Some(table) = &mut self.0 {
+            table.count = count;
+        }
     }
 
     /// Remembers an uncompressed name of the message and its suffixes, as far as there is room.
@@ -64,19 +60,22 @@ impl Names {
 
     /// Remembers the name of `len` octets that begins at `start`, unless no pointer can get there.
     pub fn add(&mut self, start: usize, len: usize) {
-        let slot = usize::from(self.count);
+        let empty = || Table { starts: [0; NAMES_MAX], lens: [0; NAMES_MAX], count: 0 };
+        let table = self.0.get_or_insert_with(empty);
+        let slot = usize::from(table.count);
         if slot < NAMES_MAX && start <= POINTER_MAX {
-            self.starts[slot] = start as u16;
-            self.lens[slot] = len as u8;
-            self.count += 1;
+            table.starts[slot] = start as u16;
+            table.lens[slot] = len as u8;
+            table.count += 1;
         }
     }
 
     /// Where `name`, in wire form, begins in the message.
     pub fn find(&self, message: &[u8], name: &[u8]) -> Option<usize> {
-        let lens = &self.lens[..usize::from(self.count)];
-        let same_len =
-            lens.iter().zip(&self.starts).filter(|(len, _)| usize::from(**len) == name.len());
+        let table = self.0.as_ref()?;
+        let lens = &table.lens[..usize::from(table.count)];
+        let all = lens.iter().zip(&table.starts);
+        let same_len = all.filter(|(len, _)| usize::from(**len) == name.len());
         let mut starts = same_len.map(|(_, &start)| usize::from(start));
         starts.find(|&start| is_name_at(message, start, name))
     }

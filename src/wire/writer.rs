@@ -184,26 +184,32 @@ impl<'a> Writer<'a> {
 
     /// Writes the SOA of a negative answer, whose owner `apex` begins at `apex_at`: names in the zone point there.
     ///
-    /// The most common set with names gets by without the table of names: it costs as much as the look-up.
+    /// The most common set with names gets by without the table of names, which costs as much as the look-up, if
+    /// there is room for the record in full.
+    #[inline]
     pub fn put_soa(&mut self, apex_at: usize, apex: &[u8], record: &[u8]) -> Result<(), Full> {
-        let (head, mut rest) = record.split_at(12);
-        self.put(&pointer(apex_at))?;
-        self.put(&head[2..])?;
-        let start = self.at;
+        let Some(out) = self.frame[..self.end].get_mut(self.at..self.at + record.len()) else {
+            return self.put_set(Section::Authority, Owner::At(apex_at), record, 1);
+        };
+        let pointer = pointer(apex_at);
+        out[..2].copy_from_slice(&pointer);
+        out[2..10].copy_from_slice(&record[2..10]);
+        let (mut from, mut to) = (12, 12);
         for _ in 0..2 {
-            let len = name_len(rest).unwrap_or(0);
-            let (name, after) = rest.split_at(len);
-            rest = after;
-            match len_before(name, apex) {
-                Some(before) => {
-                    self.put(&name[..before])?;
-                    self.put(&pointer(apex_at))?;
-                }
-                None => self.put(name)?,
+            let (before, len) = cut_suffix(&record[from..], apex);
+            out[to..to + before].copy_from_slice(&record[from..from + before]);
+            to += before;
+            if before < len {
+                out[to..to + 2].copy_from_slice(&pointer);
+                to += 2;
             }
+            from += len;
         }
-        self.put(rest)?;
-        self.set_rdata_len(start);
+        let numbers = record.len() - from;
+        out[to..to + numbers].copy_from_slice(&record[from..]);
+        to += numbers;
+        out[10..12].copy_from_slice(&((to - 12) as u16).to_be_bytes());
+        self.at += to;
         self.counts[Section::Authority as usize] += 1;
         Ok(())
     }
@@ -416,18 +422,22 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Octets of a name's labels before `suffix`; `None` if it does not end in it, or the suffix is the root.
+/// Octets of the labels before `suffix` in the name that `octets` begin with, and of the whole name.
+///
+/// Both are equal if it does not end in the suffix, or the suffix is the root, which is shorter than a pointer.
 #[inline]
-fn len_before(name: &[u8], suffix: &[u8]) -> Option<usize> {
-    let before = name.len().checked_sub(suffix.len())?;
-    if suffix.len() == 1 || name[before..] != *suffix {
-        return None;
-    }
+fn cut_suffix(octets: &[u8], suffix: &[u8]) -> (usize, usize) {
     let mut at = 0;
-    while at < before {
-        at += 1 + usize::from(name[at]);
+    loop {
+        let len = usize::from(octets[at]);
+        if len == 0 {
+            return (at + 1, at + 1);
+        }
+        if octets[at] == suffix[0] && octets[at..].starts_with(suffix) {
+            return (at, at + suffix.len());
+        }
+        at += 1 + len;
     }
-    (at == before).then_some(before)
 }
 
 /// A pointer to the name at `start`.
