@@ -235,8 +235,11 @@ impl<'a> Answering<'a> {
         owner: usize,
     ) -> Result<Step, Full> {
         let Redirection { labels, dname } = *redirection;
-        let dname_owner = suffix_owner(name, owner, labels);
-        self.writer.put_set(Section::Answer, dname_owner, zone.records(dname), dname.count)?;
+        // A chain may come back to it; a set is in an answer once (RFC 2181 section 5).
+        if !self.writer.has(name.suffix(labels), RecordType::DNAME) {
+            let dname_owner = suffix_owner(name, owner, labels);
+            self.writer.put_set(Section::Answer, dname_owner, zone.records(dname), dname.count)?;
+        }
         let Some((ttl, target)) = ttl_and_target(zone, dname) else {
             return Ok(Step::Done(Rcode::NoError, Happened::Static));
         };
@@ -248,9 +251,9 @@ impl<'a> Answering<'a> {
         renamed[..before.len()].copy_from_slice(before);
         renamed[before.len()..].copy_from_slice(target);
         let followed = self.writer.put_alias(owner, ttl, renamed)?;
-        // The CNAME is of any type: as at an alias of its own, ANY ends there.
+        // The CNAME is of the name itself: as at any alias, CNAME and ANY end there (RFC 1034 section 3.6.2).
         Ok(match self.query.qtype {
-            RecordType::ANY => Step::Done(Rcode::NoError, Happened::Static),
+            RecordType::CNAME | RecordType::ANY => Step::Done(Rcode::NoError, Happened::Static),
             _ => Step::Follow(followed),
         })
     }

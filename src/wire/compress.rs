@@ -82,7 +82,7 @@ impl Names {
 }
 
 /// Whether the name at `at` is `name`; `message` is one of our own, whose pointers lead back.
-fn is_name_at(message: &[u8], mut at: usize, mut name: &[u8]) -> bool {
+pub fn is_name_at(message: &[u8], mut at: usize, mut name: &[u8]) -> bool {
     loop {
         let octet = message[at];
         if octet >= 0xc0 {
@@ -140,6 +140,21 @@ pub fn name_len(octets: &[u8]) -> Option<usize> {
             0 => return (at < NAME_MAX).then_some(at + 1),
             len @ 1..=63 => at += 1 + len,
             _ => return None,
+        }
+    }
+}
+
+/// Where the name at `start` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
+pub fn skip_name(packet: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        match *packet.get(at)? {
+            0 => return Some(at + 1),
+            // 254: as in a question's name, the root octet still has to fit.
+            len @ 1..=63 if at + 1 + usize::from(len) - start <= 254 => at += 1 + usize::from(len),
+            1..=63 => return None,
+            192..=255 => return packet.get(at + 1).map(|_| at + 2),
+            64..=191 => return None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Octets of a datagram or frame to a query, or to the fault that names the reply.
 
+use crate::wire::compress::skip_name;
 use crate::wire::edns::Edns;
 use crate::wire::edns::parse_opt;
 use crate::wire::header::HEADER_LEN;
@@ -213,21 +214,6 @@ impl<'a> RawRecord<'a> {
             rdata: packet.get(rdata_start..end)?,
             end,
         })
-    }
-}
-
-/// Where the name at `start` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
-fn skip_name(packet: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        match *packet.get(at)? {
-            0 => return Some(at + 1),
-            // 254: as in a question's name, the root octet still has to fit.
-            len @ 1..=63 if at + 1 + usize::from(len) - start <= 254 => at += 1 + usize::from(len),
-            1..=63 => return None,
-            192..=255 => return packet.get(at + 1).map(|_| at + 2),
-            64..=191 => return None,
-        }
     }
 }
 

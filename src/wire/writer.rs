@@ -5,7 +5,9 @@
 use crate::wire::compress::NAME_MAX;
 use crate::wire::compress::Names;
 use crate::wire::compress::expand;
+use crate::wire::compress::is_name_at;
 use crate::wire::compress::name_len;
+use crate::wire::compress::skip_name;
 use crate::wire::edns::Ecs;
 use crate::wire::edns::Edns;
 use crate::wire::edns::code;
@@ -143,6 +145,22 @@ impl<'a> Writer<'a> {
         let mut octets = [0; NAME_MAX];
         let len = expand(&self.frame[..self.at], start, &mut octets)?;
         Qname::parse(&octets[..len])
+    }
+
+    /// Whether the reply has records of a name and type already.
+    pub fn has(&self, owner: &[u8], rtype: RecordType) -> bool {
+        let mut at = self.question_end;
+        while at < self.at {
+            let Some(head) = skip_name(self.frame, at) else { return false };
+            if self.frame[head..head + 2] == rtype.0.to_be_bytes()
+                && is_name_at(self.frame, at, owner)
+            {
+                return true;
+            }
+            let rdata_len = u16::from_be_bytes([self.frame[head + 8], self.frame[head + 9]]);
+            at = head + 10 + usize::from(rdata_len);
+        }
+        false
     }
 
     /// Copies `count` encoded records whose owners are all [`QNAME_POINTER`].
