@@ -65,6 +65,15 @@ const BADVERS: Code = Some(16);
 /// Title, the RFC's section, the packet, the code, what else is seen.
 type Row = (&'static str, &'static str, Packet, Code, &'static [Seen]);
 
+/// The TSIG record of a reply to `Packet::tsig`: key, algorithm, times, no signature, the query's id, error 17.
+const BADKEY: &[u8] =
+    b"\x03key\x04test\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x1d\x0bhmac-sha256\x00\
+    \x00\x00\x6b\x49\xd2\x00\x01\x2c\x00\x00\xbe\xef\x00\x11\x00\x00";
+
+/// Data of a TSIG record with a MAC of two octets.
+const TSIG: &[u8] =
+    b"\x03alg\x00\x00\x00\x6b\x49\xd2\x00\x01\x2c\x00\x02\xaa\xbb\xbe\xef\x00\x00\x00\x00";
+
 /// A query that is right, to be spoiled.
 fn good() -> Packet {
     Packet::query("txt.rich.test", rtype::TXT)
@@ -175,6 +184,17 @@ fn questions() -> Vec<Row> {
         ("upper case", "RFC 4343 3", Packet::query("TXT.Rich.TEST", rtype::TXT), NOERROR, &[Question, Answers(1)]),
         ("a name that is not there", "RFC 1034 4.3.2", Packet::query("no.rich.test", 1), NXDOMAIN, &[Question, Flags([0x84, 3])]),
         ("class CH", "RFC 1035 3.2.4", good_in(3), REFUSED, &[Question, Flags([0x80, 5]), Answers(0)]),
+        ("class CH, id.server", "RFC 4892 2", chaos("ID.Server", rtype::TXT), NOERROR,
+            &[Question, Flags([0x84, 0]), Answers(1), Octets(b"\xc0\x0c\x00\x10\x00\x03\x00\x00\x00\x00\x00\x0a\x09ns-test-1")]),
+        ("class CH, hostname.bind", "RFC 4892 2", chaos("hostname.bind", rtype::TXT), NOERROR, &[Answers(1), Octets(b"\x09ns-test-1")]),
+        ("class CH, hostname.bind, ANY", "RFC 4892 2", chaos("hostname.bind", rtype::ANY), NOERROR, &[Answers(1), Octets(b"\x09ns-test-1")]),
+        ("class CH, version.bind", "RFC 4892 3.1", chaos("version.bind", rtype::TXT), NOERROR, &[Question, Answers(1), Octets(b"Rhumb ")]),
+        ("class CH, version.server", "RFC 4892 3.1", chaos("version.server", rtype::TXT), NOERROR, &[Question, Answers(1), Octets(b"Rhumb ")]),
+        ("class CH, another type", "RFC 4892 2", chaos("id.server", rtype::A), REFUSED, &[Question, Flags([0x80, 5]), Answers(0)]),
+        ("class CH, another name", "RFC 4892 2", chaos("authors.bind", rtype::TXT), REFUSED, &[Question, Answers(0)]),
+        ("class CH, below a name", "RFC 4892 2", chaos("x.id.server", rtype::TXT), REFUSED, &[Question, Answers(0)]),
+        ("class CH with version 1", "RFC 6891 6.1.3", chaos("id.server", rtype::TXT).opt_of(1232, 1, 0, &[]), BADVERS, &[Opt, Answers(0)]),
+        ("id.server in class IN", "RFC 4892 2", Packet::query("id.server", rtype::TXT), REFUSED, &[Answers(0)]),
         ("class HS", "RFC 1035 3.2.4", good_in(4), REFUSED, &[Question, Flags([0x80, 5])]),
         ("class NONE", "RFC 2136 2.4", good_in(254), REFUSED, &[Question, Answers(0)]),
         ("class ANY", "RFC 1035 3.2.5", good_in(255), REFUSED, &[Question, Answers(0)]),
@@ -205,6 +225,10 @@ fn questions() -> Vec<Row> {
 
 fn good_in(class: u16) -> Packet {
     Packet::with_flags([0, 0]).question(&wire_name("txt.rich.test"), rtype::TXT, class)
+}
+
+fn chaos(name: &str, rtype: u16) -> Packet {
+    Packet::with_flags([0, 0]).question(&wire_name(name), rtype, 3)
 }
 
 fn asked(rtype: u16) -> Packet {
@@ -261,8 +285,15 @@ fn edns() -> Vec<Row> {
         ("size 1232", "RFC 6891 6.2.3", big512().opt_of(1232, 0, 0, &[]), NOERROR, &[Opt, LongerThan(512), Answers(40)]),
         ("size 1232 is not enough for all", "RFC 2181 9", big1232().opt_of(1232, 0, 0, &[]), NOERROR, &[Opt, TruncatedTo(1232)]),
         ("size 65,535 is 1,232", "RFC 9715 3.1", big1232().opt_of(65_535, 0, 0, &[]), NOERROR, &[Opt, TruncatedTo(1232)]),
-        ("TSIG at the end", "RFC 8945 5.2.1", good().tsig(), NOTAUTH, &[Question, Answers(0), Flags([0x80, 9])]),
-        ("TSIG behind OPT", "RFC 8945 5.2.1", good().opt(&[]).tsig(), NOTAUTH, &[Question, Opt]),
+        ("TSIG at the end", "RFC 8945 5.2.1", good().tsig(), NOTAUTH, &[Question, Answers(0), Flags([0x80, 9]), Octets(BADKEY)]),
+        ("TSIG behind OPT", "RFC 8945 5.2.1", good().opt(&[]).tsig(), NOTAUTH, &[Question, Opt, Octets(BADKEY)]),
+        ("TSIG whose owner is a pointer", "RFC 8945 4.2", good().record(3, &[0xc0, 12], rtype::TSIG, 255, TSIG), NOTAUTH, &[Question, Octets(b"\x03txt\x04rich\x04test\x00\x00\xfa\x00\xff")]),
+        ("TSIG whose owner points to itself", "RFC 8945 4.2", good().record(3, &[0xc0, 31], rtype::TSIG, 255, TSIG), NOTAUTH, &[Question, NoOctets(&[0, 250])]),
+        ("TSIG of class IN", "RFC 8945 4.2", good().record(3, &wire_name("key"), rtype::TSIG, 1, TSIG), FORMERR, &[Question, NoOctets(&[0, 250])]),
+        ("TSIG cut", "RFC 8945 5.2", good().record(3, &wire_name("key"), rtype::TSIG, 255, &TSIG[..20]), FORMERR, &[Question, NoOctets(&[0, 250])]),
+        ("TSIG with more than its data", "RFC 8945 5.2", good().record(3, &wire_name("key"), rtype::TSIG, 255, &[TSIG, b"x"].concat()), FORMERR, &[Question]),
+        ("TSIG in a query for nobody's zone", "RFC 8945 5.2.1", Packet::query("other.test", 1).tsig(), NOTAUTH, &[Octets(BADKEY)]),
+        ("no TSIG unasked", "RFC 8945 5.1", good(), NOERROR, &[NoOctets(&[0, 250, 0, 255])]),
         ("TSIG before OPT", "RFC 8945 5.1", good().tsig().opt(&[]), FORMERR, &[Question, Opt]),
         ("two TSIG records", "RFC 8945 5.1", good().tsig().tsig(), FORMERR, &[Question]),
         ("TSIG among the authorities", "RFC 8945 5.1", good().record(2, &[0], rtype::TSIG, 255, &[]), FORMERR, &[Question]),
@@ -298,6 +329,18 @@ fn subnets() -> Vec<Row> {
         ("a subnet of three octets", "RFC 7871 6", ecs(&[0, 1, 0]), FORMERR, formerr),
         ("two subnets", "RFC 7871 6", two, FORMERR, formerr),
         ("a subnet for a static name", "RFC 7871 7.2.1", good().ecs(&[0, 1, 24, 0, 192, 0, 2]), NOERROR, &[Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
+        ("a subnet for a type that is not there", "RFC 7871 7.4", Packet::query("www.rich.test", rtype::TXT).ecs(&[0, 1, 24, 0, 192, 0, 2]), NOERROR,
+            &[Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
+        ("a subnet for a name of nobody", "RFC 7871 7.2.1", Packet::query("other.test", 1).ecs(&[0, 1, 24, 0, 192, 0, 2]), REFUSED,
+            &[Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
+        ("a subnet with version 1", "RFC 6891 6.1.3", good().opt_of(1232, 1, 0, &option(8, &[0, 1, 24, 0, 192, 0, 2])), BADVERS, &[Opt, NoOctets(&[0, 8, 0])]),
+        ("a subnet in class CH", "RFC 7871 7.2.1", chaos("id.server", rtype::TXT).ecs(&[0, 1, 24, 0, 192, 0, 2]), NOERROR,
+            &[Answers(1), Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
+        ("a subnet for a referral", "RFC 7871 7.4", Packet::query("x.plain.rich.test", 1).ecs(&[0, 1, 24, 0, 192, 0, 2]), NOERROR,
+            &[Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
+        ("a subnet behind an alias", "RFC 7871 7.2.1", Packet::query("c1.rich.test", 1).ecs(&[0, 1, 24, 0, 192, 0, 2]), NOERROR,
+            &[Answers(4), Octets(&[0, 8, 0, 7, 0, 1, 24, 24, 192, 0, 2])]),
+        ("a /128 of IPv6", "RFC 7871 7.2.1", ecs(&v6(128, 16)), NOERROR, &[Answers(1), Octets(&[0, 2, 128, 48, 0x20, 1, 0xd, 0xb8])]),
         ("a subnet for a name that is not there", "RFC 7871 7.4", Packet::query("no.rich.test", 1).ecs(&[0, 1, 24, 0, 192, 0, 2]), NXDOMAIN,
             &[Octets(&[0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2])]),
     ]

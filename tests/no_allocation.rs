@@ -16,6 +16,7 @@ use common::request;
 use packet::Packet;
 use packet::option;
 use packet::rtype;
+use packet::wire_name;
 use rhumb::answer::Happened;
 use rhumb::answer::Outcome;
 use rhumb::answer::answer;
@@ -132,6 +133,18 @@ fn static_answers_allocate_nothing() {
         a("to-far"),
         a("to-none"),
         a("loop-a"),
+        a("a.moved"),
+        a("b.self"),
+        a(&format!("{}.{}.{}.moved", "x".repeat(63), "y".repeat(63), "z".repeat(63))),
+        a("a.moved").opt(&option(8, &[0, 1, 24, 0, 192, 0, 2])),
+        Packet::query("rich.test", rtype::NS),
+        Packet::query("rich.test", rtype::MX),
+        Packet::query("rich.test", rtype::DS),
+        Packet::query("smx.rich.test", rtype::MX),
+        Packet::query("srv.rich.test", rtype::SRV),
+        Packet::query("www.rich.test", rtype::HTTPS),
+        Packet::with_flags([0, 0]).question(&wire_name("id.server"), rtype::TXT, 3),
+        Packet::with_flags([0, 0]).question(&wire_name("version.bind"), rtype::TXT, 3),
     ] {
         assert_eq!(answered(&snapshot, "192.0.2.7", packet).happened, Happened::Static);
     }
@@ -200,6 +213,11 @@ fn truncated_and_refused_packets_allocate_nothing() {
         (a("txt").opt(&[0, 8, 0]), Some(Rcode::FormErr)),
         (a("txt").opt_of(1232, 1, 0, &[]), Some(Rcode::BadVers)),
         (a("txt").tsig(), Some(Rcode::NotAuth)),
+        (a("txt").opt(&[]).tsig(), Some(Rcode::NotAuth)),
+        (
+            Packet::with_flags([0, 0]).question(&wire_name("no.bind"), rtype::TXT, 3),
+            Some(Rcode::Refused),
+        ),
         (a("txt").flags([0x28, 0]), Some(Rcode::NotImp)),
         (a("txt").flags([0x80, 0]), None),
         (Packet(vec![1, 2, 3]), None),

@@ -1,4 +1,4 @@
-//! The sections of a reply: data, aliases followed, referrals, negatives.
+//! The answer itself: data, aliases followed, negatives.
 
 use crate::answer::Happened;
 use crate::answer::Outcome;
@@ -11,12 +11,15 @@ use crate::wire::Query;
 use crate::wire::Rcode;
 use crate::wire::RecordType;
 use crate::wire::Writer;
+use crate::wire::compress::NAME_MAX;
+use crate::wire::compress::name_len;
 use crate::wire::header::HEADER_LEN;
 use crate::wire::writer::Full;
+use crate::wire::writer::Owner;
 use crate::wire::writer::ReplyOptions;
 use crate::wire::writer::Section;
-use crate::zone::Delegation;
 use crate::zone::Found;
+use crate::zone::Redirection;
 use crate::zone::Rrset;
 use crate::zone::Zone;
 
@@ -40,10 +43,38 @@ pub(super) struct Answering<'a> {
 }
 
 /// What one step of the answer came to.
-pub(super) enum Step<'a> {
+pub(super) enum Step {
     Done(Rcode, Happened),
-    /// Go on at the name of this wire form, whose octets are at this offset of the reply.
-    Follow(&'a [u8], usize),
+    /// Go on at the name that begins at this offset of the reply.
+    Follow(usize),
+}
+
+/// The zone that answers for a name and type, and what it says; `None` if the name is in no zone of ours.
+#[inline]
+pub(super) fn look_up<'s>(
+    snapshot: &'s Snapshot,
+    name: &Qname,
+    qtype: RecordType,
+) -> Option<(&'s Zone, Found<'s>)> {
+    let in_zone = snapshot.compiled.zones.find(name)?;
+    if qtype == RecordType::DS && in_zone.zone.is_apex(name) {
+        // The parent's side of a cut has the DS, if that zone is ours too (RFC 4035 section 3.1.4.1).
+        if let Some(parent) = snapshot.compiled.zones.find_above(name) {
+            return Some((parent.zone, parent_side(parent.zone.find(name, parent.hash, qtype))));
+        }
+    }
+    Some((in_zone.zone, in_zone.zone.find(name, in_zone.hash, qtype)))
+}
+
+/// What a parent zone says of the DS of a zone that is loaded here too.
+///
+/// The child is there even if its parent does not delegate it: never NXDOMAIN, which would deny all names in it
+/// (RFC 8020 section 2).
+fn parent_side(found: Found<'_>) -> Found<'_> {
+    match found {
+        Found::Records(_) | Found::Delegation(_) | Found::Redirected(_) | Found::NoData => found,
+        Found::Steered(_) | Found::Alias(_) | Found::AnyType | Found::NxDomain => Found::NoData,
+    }
 }
 
 impl<'a> Answering<'a> {
@@ -63,11 +94,16 @@ impl<'a> Answering<'a> {
         match self.follow_aliases() {
             Ok((rcode, happened)) => self.finish(rcode, happened),
             Err(Full) => {
-                self.writer.truncate();
-                self.truncated = true;
+                self.truncate();
                 self.finish(Rcode::NoError, Happened::Static)
             }
         }
+    }
+
+    /// Takes every record back: the client asks again over TCP.
+    pub(super) fn truncate(&mut self) {
+        self.writer.truncate();
+        self.truncated = true;
     }
 
     /// Completes the reply.
@@ -80,79 +116,146 @@ impl<'a> Answering<'a> {
     /// Answers for the question's name, then for each name it is an alias of (RFC 1034 section 3.6.2).
     #[inline]
     fn follow_aliases(&mut self) -> Result<(Rcode, Happened), Full> {
-        let mut step = self.answer_for(&self.query.qname, HEADER_LEN)?;
-        for followed in 0.. {
-            match step {
+        match self.answer_for(&self.query.qname, HEADER_LEN)? {
+            Step::Done(rcode, happened) => Ok((rcode, happened)),
+            Step::Follow(target) => self.follow(target),
+        }
+    }
+
+    /// Follows a chain of aliases to its end, to a name that was there before, or to the limit.
+    ///
+    /// The code is the last name's (RFC 6604 section 3); a chain without end has none, so NOERROR.
+    fn follow(&mut self, mut target: usize) -> Result<(Rcode, Happened), Full> {
+        let mut owners = [HEADER_LEN; ALIASES_MAX + 1];
+        for followed in 1..=ALIASES_MAX {
+            // Equal names begin at one place of the reply.
+            if owners[..followed].contains(&target) {
+                break;
+            }
+            owners[followed] = target;
+            let name = self.writer.name_at(target).expect("a name was written there");
+            match self.answer_for(&name, target)? {
                 Step::Done(rcode, happened) => return Ok((rcode, happened)),
-                Step::Follow(..) if followed == ALIASES_MAX => break,
-                Step::Follow(target, owner) => {
-                    let target = Qname::parse(target).expect("rdata of a CNAME is a name");
-                    step = self.answer_for(&target, owner)?;
-                }
+                Step::Follow(next) => target = next,
             }
         }
         Ok((Rcode::NoError, Happened::Static))
     }
 
-    /// Answers for one name; `owner` is where its octets are in the reply.
+    /// Answers for one name; `owner` is where it begins in the reply.
     #[inline]
-    fn answer_for(&mut self, name: &Qname, owner: usize) -> Result<Step<'a>, Full> {
-        let is_first = owner == HEADER_LEN;
+    fn answer_for(&mut self, name: &Qname, owner: usize) -> Result<Step, Full> {
         let snapshot: &'a Snapshot = self.snapshot;
-        let Some(in_zone) = snapshot.compiled.zones.find(name) else {
-            let (rcode, happened) = match is_first {
-                true => (Rcode::Refused, Happened::NotOurs),
-                false => (Rcode::NoError, Happened::Static), // the alias leads out of our zones
+        let qtype = self.query.qtype;
+        let Some((zone, found)) = look_up(snapshot, name, qtype) else {
+            let (rcode, happened) = match owner {
+                HEADER_LEN => (Rcode::Refused, Happened::NotOurs),
+                _ => (Rcode::NoError, Happened::Static), // the alias leads out of our zones
             };
             return Ok(Step::Done(rcode, happened));
         };
-        let zone = in_zone.zone;
         self.writer.set_authoritative();
-        match zone.find(name, in_zone.hash, self.query.qtype) {
+        let done = match found {
             Found::Records(rrset) => {
-                self.put_answer(zone, rrset, owner)?;
-                Ok(Step::Done(Rcode::NoError, Happened::Static))
+                self.put_answer(zone, rrset, name, owner)?;
+                (Rcode::NoError, Happened::Static)
             }
             Found::Steered(steer) => {
-                let family =
-                    if self.query.qtype == RecordType::A { Family::V4 } else { Family::V6 };
-                self.put_steered(zone, steer, family, name, owner)
+                let family = if qtype == RecordType::A { Family::V4 } else { Family::V6 };
+                return self.put_steered(zone, steer, family, name, owner);
             }
-            Found::Alias(cname) => {
-                let target_at = self.writer.position() + 12;
-                self.put_answer(zone, cname, owner)?;
-                Ok(match zone.rdata(cname).next() {
-                    Some(target) => Step::Follow(target, target_at),
-                    None => Step::Done(Rcode::NoError, Happened::Static),
-                })
+            Found::Alias(cname) => return self.put_alias(zone, cname, owner),
+            Found::Redirected(redirection) => {
+                return self.put_redirection(zone, &redirection, name, owner);
             }
             Found::Delegation(cut) => {
                 self.put_referral(zone, &cut, name, owner)?;
-                Ok(Step::Done(Rcode::NoError, Happened::Referral))
+                (Rcode::NoError, Happened::Referral)
             }
             Found::AnyType => {
-                self.writer.put_record(owner, RecordType(13), ANY_TTL, ANY_RDATA)?;
-                Ok(Step::Done(Rcode::NoError, Happened::Static))
+                self.writer.put_record(owner, RecordType::HINFO, ANY_TTL, ANY_RDATA)?;
+                (Rcode::NoError, Happened::Static)
             }
             Found::NoData => {
                 self.put_negative(zone, name, owner)?;
-                Ok(Step::Done(Rcode::NoError, Happened::Static))
+                (Rcode::NoError, Happened::Static)
             }
             Found::NxDomain => {
                 self.put_negative(zone, name, owner)?;
-                Ok(Step::Done(Rcode::NxDomain, Happened::Static))
+                (Rcode::NxDomain, Happened::Static)
             }
-        }
+        };
+        Ok(Step::Done(done.0, done.1))
     }
 
+    /// Records of a set; those without names are copied as they are.
     #[inline]
-    fn put_answer(&mut self, zone: &Zone, rrset: &Rrset, owner: usize) -> Result<(), Full> {
-        let records = zone.records(rrset);
-        if owner == HEADER_LEN {
-            self.writer.put_encoded(Section::Answer, records, rrset.count)
-        } else {
-            self.writer.put_encoded_at(Section::Answer, records, rrset.count, owner)
+    fn put_answer(
+        &mut self,
+        zone: &'a Zone,
+        rrset: &Rrset,
+        name: &Qname,
+        owner: usize,
+    ) -> Result<(), Full> {
+        if owner == HEADER_LEN && !rrset.rtype.has_names() {
+            return self.writer.put_encoded(Section::Answer, zone.records(rrset), rrset.count);
         }
+        self.put_answer_with_names(zone, rrset, name, owner)
+    }
+
+    /// Records that get shorter, or that point to names whose addresses come with them.
+    #[inline(never)]
+    fn put_answer_with_names(
+        &mut self,
+        zone: &'a Zone,
+        rrset: &Rrset,
+        name: &Qname,
+        owner: usize,
+    ) -> Result<(), Full> {
+        let records = zone.records(rrset);
+        self.writer.put_set(Section::Answer, Owner::At(owner), records, rrset.count)?;
+        self.add_targets(zone, rrset, name);
+        Ok(())
+    }
+
+    /// A CNAME record, and on to where it leads.
+    fn put_alias(&mut self, zone: &Zone, cname: &Rrset, owner: usize) -> Result<Step, Full> {
+        let Some((ttl, target)) = ttl_and_target(zone, cname) else {
+            return Ok(Step::Done(Rcode::NoError, Happened::Static));
+        };
+        Ok(Step::Follow(self.writer.put_alias(owner, ttl, target)?))
+    }
+
+    /// A DNAME record, and the CNAME that follows from it (RFC 6672 section 3.1).
+    fn put_redirection(
+        &mut self,
+        zone: &Zone,
+        redirection: &Redirection<'_>,
+        name: &Qname,
+        owner: usize,
+    ) -> Result<Step, Full> {
+        let Redirection { labels, dname } = *redirection;
+        // A chain may come back to it; a set is in an answer once (RFC 2181 section 5).
+        if !self.writer.has(name.suffix(labels), RecordType::DNAME) {
+            let dname_owner = suffix_owner(name, owner, labels);
+            self.writer.put_set(Section::Answer, dname_owner, zone.records(dname), dname.count)?;
+        }
+        let Some((ttl, target)) = ttl_and_target(zone, dname) else {
+            return Ok(Step::Done(Rcode::NoError, Happened::Static));
+        };
+        let before = &name.as_wire()[..name.suffix_start(labels)];
+        let mut renamed = [0; NAME_MAX];
+        let Some(renamed) = renamed.get_mut(..before.len() + target.len()) else {
+            return Ok(Step::Done(Rcode::YxDomain, Happened::Static));
+        };
+        renamed[..before.len()].copy_from_slice(before);
+        renamed[before.len()..].copy_from_slice(target);
+        let followed = self.writer.put_alias(owner, ttl, renamed)?;
+        // The CNAME is of the name itself: as at any alias, CNAME and ANY end there (RFC 1034 section 3.6.2).
+        Ok(match self.query.qtype {
+            RecordType::CNAME | RecordType::ANY => Step::Done(Rcode::NoError, Happened::Static),
+            _ => Step::Follow(followed),
+        })
     }
 
     /// The SOA that lets a negative answer be cached (RFC 2308 section 3).
@@ -162,58 +265,29 @@ impl<'a> Answering<'a> {
         name: &Qname,
         owner: usize,
     ) -> Result<(), Full> {
-        let soa = zone.negative_soa();
-        let labels = zone.apex().labels().count();
-        self.writer.put_encoded_at(
-            Section::Authority,
-            zone.records(soa),
-            1,
-            owner + name.suffix_start(labels),
-        )
-    }
-
-    /// A referral: not authoritative, with the glue that is needed to follow it (RFC 9471).
-    fn put_referral(
-        &mut self,
-        zone: &Zone,
-        cut: &Delegation<'_>,
-        name: &Qname,
-        owner: usize,
-    ) -> Result<(), Full> {
-        if owner == HEADER_LEN {
-            self.writer.clear_authoritative();
-        }
-        let cut_at = owner + name.suffix_start(cut.labels);
-        self.writer.put_encoded_at(
-            Section::Authority,
-            zone.records(cut.ns),
-            cut.ns.count,
-            cut_at,
-        )?;
-        let wants_dnssec = self.query.edns.is_some_and(|edns| edns.dnssec_ok);
-        if let Some(ds) = cut.ds.filter(|_| wants_dnssec) {
-            self.writer.put_encoded_at(Section::Authority, zone.records(ds), ds.count, cut_at)?;
-        }
-        for server in zone.rdata(cut.ns).filter_map(Qname::parse) {
-            let is_in_domain = server.label_count() >= cut.labels
-                && server.suffix(cut.labels) == name.suffix(cut.labels);
-            for rtype in [RecordType::A, RecordType::AAAA] {
-                let Some(glue) = zone.find_glue(&server, rtype) else { continue };
-                let mark = self.writer.mark();
-                let put = self.writer.put_encoded_named(
-                    Section::Additional,
-                    zone.records(glue),
-                    glue.count,
-                    server.as_wire(),
-                );
-                match put {
-                    Ok(_) => {}
-                    // Without in-domain glue the referral cannot be followed: TC (RFC 9471 section 3.1).
-                    Err(Full) if is_in_domain => return Err(Full),
-                    Err(Full) => self.writer.rewind(mark),
-                }
+        let soa = zone.records(zone.negative_soa());
+        match suffix_owner(name, owner, zone.apex_labels()) {
+            Owner::At(apex_at) => self.writer.put_soa(apex_at, zone.apex().as_wire(), soa),
+            Owner::Named(apex) => {
+                self.writer.put_set(Section::Authority, Owner::Named(apex), soa, 1)
             }
         }
-        Ok(())
     }
+}
+
+/// The last `labels` labels of a name as owner; the name begins at `at` of the reply.
+#[inline]
+pub(super) fn suffix_owner(name: &Qname, at: usize, labels: usize) -> Owner<'_> {
+    match at {
+        // The question is written in full, a later name need not be.
+        HEADER_LEN => Owner::At(HEADER_LEN + name.suffix_start(labels)),
+        _ => Owner::Named(name.suffix(labels)),
+    }
+}
+
+/// TTL and data of a set of one record that is a name; `None` if it is none.
+fn ttl_and_target<'z>(zone: &'z Zone, rrset: &Rrset) -> Option<(u32, &'z [u8])> {
+    let ttl = zone.records(rrset).get(6..10)?.try_into().ok()?;
+    let target = zone.rdata(rrset).next()?;
+    (name_len(target)? == target.len()).then_some((u32::from_be_bytes(ttl), target))
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::answer::Request;
 use crate::answer::Transport;
 use crate::answer::answer;
+use crate::answer::data::look_up;
 use crate::answer::steered::Subject;
 use crate::answer::steered::degraded_text;
 use crate::answer::steered::key_of;
@@ -150,8 +151,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
     };
     let reply = ask(snapshot, &request, &name, rtype, ecs.as_ref())?;
     let qname = Qname::from(&name);
-    let zone = snapshot.compiled.zones.find(&qname);
-    let found = zone.map(|in_zone| in_zone.zone.find(&qname, in_zone.hash, rtype));
+    let (zone, found) = look_up(snapshot, &qname, rtype).unzip();
     let steering = match found {
         Some(Found::Steered(steer)) => {
             let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
@@ -161,6 +161,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
             Found::Records(_)
             | Found::Alias(_)
             | Found::Delegation(_)
+            | Found::Redirected(_)
             | Found::AnyType
             | Found::NoData
             | Found::NxDomain,
@@ -171,7 +172,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
         question: question.clone(),
         supposed_down: Vec::new(),
         generation: snapshot.generation,
-        zone: zone.map(|in_zone| in_zone.zone.apex().to_string()),
+        zone: zone.map(|zone| zone.apex().to_string()),
         found: found_text(&snapshot.compiled.model, found.as_ref()),
         steering,
         rcode: format!("{:?}", reply.metadata.response_code).to_uppercase(),
@@ -219,6 +220,7 @@ fn found_text(model: &Model, found: Option<&Found<'_>>) -> String {
         }
         Some(Found::Alias(_)) => "an alias; ask for the name it leads to".into(),
         Some(Found::Delegation(_)) => "delegated to other name servers".into(),
+        Some(Found::Redirected(_)) => "below a DNAME; ask for the name it leads to".into(),
         Some(Found::AnyType) => "exists; ANY is answered by RFC 8482".into(),
         Some(Found::NoData) => "exists, without records of that type".into(),
         Some(Found::NxDomain) => "does not exist".into(),

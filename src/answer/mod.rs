@@ -4,9 +4,12 @@
 //! [`Outcome`], which the shell counts.
 #![forbid(unsafe_code)]
 
+mod additional;
+mod chaos;
 mod data;
 pub mod explain;
 pub mod outcome;
+mod referral;
 pub mod request;
 pub mod steered;
 
@@ -18,9 +21,11 @@ pub use request::Transport;
 use crate::answer::data::Answering;
 use crate::snapshot::Snapshot;
 use crate::wire::Fault;
+use crate::wire::Names;
 use crate::wire::Query;
 use crate::wire::Rcode;
 use crate::wire::RecordType;
+use crate::wire::UnsignedTsig;
 use crate::wire::Writer;
 use crate::wire::writer::ReplyOptions;
 use crate::wire::writer::UDP_REPLY_MAX;
@@ -32,6 +37,9 @@ pub const FRAME_MIN: usize = UDP_REPLY_PLAIN;
 
 /// Class IN.
 const CLASS_IN: u16 = 1;
+
+/// Class CH.
+const CLASS_CH: u16 = 3;
 
 /// Answers the query in `frame[..query_len]`, writing the reply over it.
 ///
@@ -48,15 +56,52 @@ pub fn answer(
     if let Err(fault) = query.read(&frame[..query_len]) {
         return refuse_packet(frame, fault);
     }
-    let identity = &snapshot.compiled.identity;
-    let limit = reply_limit(&query, request.transport);
-    let reserve = Writer::reserve(query.edns.as_ref(), identity);
-    let writer = Writer::new(frame, query.question_end, limit, reserve);
-    let answering = Answering::new(snapshot, request, &query, writer);
-    match unanswerable(&query) {
-        Some((rcode, happened)) => answering.finish(rcode, happened),
-        None => answering.answer(),
+    if let Some((rcode, happened)) = unanswerable(&query) {
+        return decline(snapshot, request, frame, &query, rcode, happened);
     }
+    let mut names = Names::default();
+    let writer = writer(snapshot, request, frame, &mut names, &query);
+    Answering::new(snapshot, request, &query, writer).answer()
+}
+
+/// Starts the reply over the query.
+#[inline]
+fn writer<'a>(
+    snapshot: &Snapshot,
+    request: &Request,
+    frame: &'a mut [u8],
+    names: &'a mut Names,
+    query: &Query,
+) -> Writer<'a> {
+    let limit = reply_limit(query, request.transport);
+    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.identity);
+    Writer::new(frame, names, query.question_end, limit, reserve)
+}
+
+/// Replies to what no zone can answer.
+#[cold]
+fn decline(
+    snapshot: &Snapshot,
+    request: &Request,
+    frame: &mut [u8],
+    query: &Query,
+    rcode: Rcode,
+    happened: Happened,
+) -> Outcome {
+    let place = query.tsig.filter(|_| rcode == Rcode::NotAuth);
+    let tsig = place.and_then(|place| UnsignedTsig::of(frame, place));
+    let mut names = Names::default();
+    let writer = writer(snapshot, request, frame, &mut names, query);
+    let answering = Answering::new(snapshot, request, query, writer);
+    if query.qclass == CLASS_CH && rcode == Rcode::Refused {
+        return answering.answer_chaos();
+    }
+    let mut outcome = answering.finish(rcode, happened);
+    if let Some(tsig) = tsig {
+        let limit = reply_limit(query, request.transport);
+        outcome.reply_len = tsig.append_to(frame, outcome.reply_len, limit);
+    }
+    outcome
 }
 
 /// Replies to what has no question with the header alone, or not at all.
@@ -96,7 +141,7 @@ fn unanswerable_rcode(query: &Query) -> Option<Rcode> {
     if query.edns.is_some_and(|edns| edns.version != 0) {
         return Some(Rcode::BadVers);
     }
-    if query.tsig {
+    if query.tsig.is_some() {
         return Some(Rcode::NotAuth);
     }
     if query.qclass != CLASS_IN {

@@ -28,6 +28,7 @@ use crate::wire::Qname;
 use crate::wire::Rcode;
 use crate::wire::RecordType;
 use crate::wire::writer::Full;
+use crate::wire::writer::Section;
 use crate::zone::Zone;
 
 /// Shortest TTL of a steered answer, in seconds: below it resolvers and we would do little else.
@@ -107,6 +108,22 @@ pub fn scope_of(
     uniform_len.max(key_len).min(subject.source_len)
 }
 
+/// Whether two clients, or one in two networks, can get different addresses of a steered name.
+fn depends_on_client(compiled: &Compiled, plan: &SteerPlan, family: Family) -> bool {
+    let route = &compiled.routes[plan.route];
+    let is_keyed = route.keyed[family.index()] && plan.key == KeySource::Client;
+    is_keyed || compiled.classes[route.classes].trees().len() > 1
+}
+
+/// The type of records with addresses of a family.
+#[inline]
+fn rtype_of(family: Family) -> RecordType {
+    match family {
+        Family::V4 => RecordType::A,
+        Family::V6 => RecordType::AAAA,
+    }
+}
+
 /// The TTL of an answer: half while it is worse than configured, so that recovery is seen soon.
 #[inline]
 pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
@@ -158,7 +175,7 @@ impl<'a> Answering<'a> {
         family: Family,
         name: &Qname,
         owner: usize,
-    ) -> Result<Step<'a>, Full> {
+    ) -> Result<Step, Full> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
@@ -187,15 +204,45 @@ impl<'a> Answering<'a> {
         let key = if members.len() > 1 { key() } else { ClientKey(0) };
         let is_degraded = selection.is_degraded(&snapshot.pools, family);
         let ttl = ttl_of(plan, is_degraded);
-        let rtype = match family {
-            Family::V4 => RecordType::A,
-            Family::V6 => RecordType::AAAA,
-        };
+        let rtype = rtype_of(family);
         for member in choose(members, plan.answers, key).iter() {
             self.writer.put_record(owner, rtype, ttl, member.rdata())?;
         }
         self.options.ecs = ecs.map(|ecs| (ecs, scope));
         Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
+    }
+
+    /// Adds the addresses of a steered name that an answer points to: those that the client would get by asking.
+    ///
+    /// Not if the query has a client subnet and the choice looks at it: additional data are kept for everybody
+    /// (RFC 7871 section 7.3.1), and the scope of the reply is that of its answer alone. Nor if there is nothing
+    /// to serve; nothing is said of a degraded choice.
+    pub(super) fn put_additional_steered(
+        &mut self,
+        steer: SteerId,
+        family: Family,
+        name: &Qname,
+    ) -> Result<(), Full> {
+        let snapshot = self.snapshot;
+        let compiled = &snapshot.compiled;
+        let plan = compiled.steer(steer);
+        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        if ecs.is_some() && depends_on_client(compiled, plan, family) {
+            return Ok(());
+        }
+        let subject = Subject::of(ecs, self.request.client);
+        let class = locate(compiled, plan, &subject).classified.class;
+        let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let Decision::Serve(selection) = snapshot.decision(plan, class, family, || key) else {
+            return Ok(());
+        };
+        let ttl = ttl_of(plan, selection.is_degraded(&snapshot.pools, family));
+        let members = selection.members(&snapshot.pools, family);
+        for member in choose(members, plan.answers, key).iter() {
+            let (owner, rtype) = (name.as_wire(), rtype_of(family));
+            self.writer.put_named(Section::Additional, owner, rtype, ttl, member.rdata())?;
+        }
+        Ok(())
     }
 
     /// Says in the reply why it is worse than configured, and names it for the counters.

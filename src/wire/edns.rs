@@ -71,7 +71,9 @@ impl Ecs {
             return Err(BadOption);
         };
         let bits_max = match family {
-            0 => 0, // an opt-out without a family, as some stubs send it
+            // An opt-out without a family, as some stubs send it and BIND takes it: RFC 7871 section 6 leaves other
+            // families undefined, and an empty prefix of any says the same. It is echoed as it came.
+            0 => 0,
             1 => 32,
             2 => 128,
             _ => return Err(BadOption),

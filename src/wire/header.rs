@@ -27,6 +27,8 @@ pub enum Rcode {
     NotImp = 4,
     /// This server does not answer for that name or class.
     Refused = 5,
+    /// A DNAME leads to a name of more than 255 octets (RFC 6672 section 2.2).
+    YxDomain = 6,
     /// The query is signed with a key this server does not have (RFC 8945 section 5.2).
     NotAuth = 9,
     /// The EDNS version is not supported; its upper bits go into the OPT record.
@@ -35,13 +37,14 @@ pub enum Rcode {
 
 impl Rcode {
     /// Every code, for counters; the position is [`Rcode::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoError,
         Self::FormErr,
         Self::ServFail,
         Self::NxDomain,
         Self::NotImp,
         Self::Refused,
+        Self::YxDomain,
         Self::NotAuth,
         Self::BadVers,
     ];
@@ -55,8 +58,9 @@ impl Rcode {
             Self::NxDomain => 3,
             Self::NotImp => 4,
             Self::Refused => 5,
-            Self::NotAuth => 6,
-            Self::BadVers => 7,
+            Self::YxDomain => 6,
+            Self::NotAuth => 7,
+            Self::BadVers => 8,
         }
     }
 
@@ -80,6 +84,7 @@ impl fmt::Display for Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::YxDomain => "YXDOMAIN",
             Self::NotAuth => "NOTAUTH",
             Self::BadVers => "BADVERS",
         })

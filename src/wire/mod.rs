@@ -3,14 +3,17 @@
 //! Does not know zones or policies; typed messages of the cold path are hickory-proto's.
 #![forbid(unsafe_code)]
 
+pub mod compress;
 pub mod edns;
 pub mod header;
 pub mod name;
 pub mod qname;
 pub mod query;
 pub mod rdata;
+pub mod tsig;
 pub mod writer;
 
+pub use compress::Names;
 pub use edns::Ecs;
 pub use edns::Edns;
 pub use header::Rcode;
@@ -21,4 +24,6 @@ pub use qname::Qname;
 pub use query::Fault;
 pub use query::Query;
 pub use rdata::RecordType;
+pub use tsig::TsigPlace;
+pub use tsig::UnsignedTsig;
 pub use writer::Writer;

@@ -1,5 +1,6 @@
 //! Octets of a datagram or frame to a query, or to the fault that names the reply.
 
+use crate::wire::compress::skip_name;
 use crate::wire::edns::Edns;
 use crate::wire::edns::parse_opt;
 use crate::wire::header::HEADER_LEN;
@@ -8,6 +9,8 @@ use crate::wire::header::bits;
 use crate::wire::header::read_u16;
 use crate::wire::qname::Qname;
 use crate::wire::rdata::RecordType;
+use crate::wire::tsig::CLASS_ANY;
+use crate::wire::tsig::TsigPlace;
 
 /// A standard query with one question.
 ///
@@ -22,8 +25,8 @@ pub struct Query {
     pub qclass: u16,
     /// What the OPT record says, if there is one.
     pub edns: Option<Edns>,
-    /// A TSIG record ends the message (RFC 8945).
-    pub tsig: bool,
+    /// Where the TSIG record is that ends the message, if there is one (RFC 8945).
+    pub tsig: Option<TsigPlace>,
     /// Octets of header and question: where the reply's records begin.
     pub question_end: usize,
     /// What is wrong after the question; the reply still repeats the question, and has an OPT record if
@@ -48,6 +51,8 @@ pub enum Fault {
     BadAdditional,
     /// Two OPT records, one with an owner, or a malformed option (RFC 6891 section 6.1.1).
     BadOpt,
+    /// A TSIG record that is not the last or cannot be read (RFC 8945 section 5.1).
+    BadTsig,
 }
 
 impl Fault {
@@ -56,9 +61,11 @@ impl Fault {
         match self {
             Self::TooShort | Self::NotAQuery => None,
             Self::UnknownOpcode => Some(Rcode::NotImp),
-            Self::BadQuestion | Self::UnexpectedRecords | Self::BadAdditional | Self::BadOpt => {
-                Some(Rcode::FormErr)
-            }
+            Self::BadQuestion
+            | Self::UnexpectedRecords
+            | Self::BadAdditional
+            | Self::BadOpt
+            | Self::BadTsig => Some(Rcode::FormErr),
         }
     }
 }
@@ -72,7 +79,7 @@ impl Query {
             qtype: RecordType(0),
             qclass: 0,
             edns: None,
-            tsig: false,
+            tsig: None,
             question_end: HEADER_LEN,
             fault: None,
         }
@@ -138,12 +145,13 @@ impl Query {
             let Some(record) = RawRecord::parse(packet, at) else {
                 return self.note(Fault::BadAdditional);
             };
+            let owner = at;
             at = record.end;
             match record.rtype {
                 RecordType::OPT => self.take_opt(&record),
                 // RFC 8945 section 5.1: anywhere but last it is an error.
-                RecordType::TSIG if position == additionals => self.tsig = true,
-                RecordType::TSIG => self.note(Fault::BadAdditional),
+                RecordType::TSIG if position == additionals => self.take_tsig(&record, owner),
+                RecordType::TSIG => self.note(Fault::BadTsig),
                 _ => {}
             }
         }
@@ -162,6 +170,17 @@ impl Query {
             self.note(Fault::BadOpt);
         }
         self.edns.get_or_insert(edns);
+    }
+
+    /// Reads the TSIG record whose owner begins at `owner` (RFC 8945 section 4.2).
+    fn take_tsig(&mut self, record: &RawRecord<'_>, owner: usize) {
+        let rdata_start = record.end - record.rdata.len();
+        match TsigPlace::new(owner, rdata_start, record.rdata) {
+            Some(place) if record.class == CLASS_ANY && record.ttl == [0; 4] => {
+                self.tsig = Some(place);
+            }
+            _ => self.note(Fault::BadTsig),
+        }
     }
 
     /// Keeps the first fault.
@@ -195,21 +214,6 @@ impl<'a> RawRecord<'a> {
             rdata: packet.get(rdata_start..end)?,
             end,
         })
-    }
-}
-
-/// Where the name at `start` ends; a compression pointer ends it (RFC 1035 section 4.1.4) and is not followed.
-fn skip_name(packet: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        match *packet.get(at)? {
-            0 => return Some(at + 1),
-            // 254: as in a question's name, the root octet still has to fit.
-            len @ 1..=63 if at + 1 + usize::from(len) - start <= 254 => at += 1 + usize::from(len),
-            1..=63 => return None,
-            192..=255 => return packet.get(at + 1).map(|_| at + 2),
-            64..=191 => return None,
-        }
     }
 }
 

@@ -228,6 +228,35 @@ impl RecordType {
     pub fn is_data(self) -> bool {
         !matches!(self.0, 0 | 41 | 128..=255 | 65_535)
     }
+
+    /// Whether data of this type have names that replies do something with: compress them, or add their addresses.
+    #[inline]
+    pub fn has_names(self) -> bool {
+        matches!(
+            self,
+            Self::NS
+                | Self::CNAME
+                | Self::SOA
+                | Self::PTR
+                | Self::MX
+                | Self::SRV
+                | Self::SVCB
+                | Self::HTTPS
+        )
+    }
+
+    /// Octets before the names of this type's data and how many names there are, if they may be compressed in a reply.
+    ///
+    /// Those of RFC 1035 that zones still have; compressing others would break receivers (RFC 3597 section 4).
+    #[inline]
+    pub fn compressible(self) -> Option<(usize, usize)> {
+        match self {
+            Self::NS | Self::CNAME | Self::PTR => Some((0, 1)),
+            Self::MX => Some((2, 1)),
+            Self::SOA => Some((0, 2)),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for RecordType {

@@ -2,12 +2,19 @@
 //!
 //! Never writes past its limit: what does not fit is refused, and room for the OPT record is kept back.
 
+use crate::wire::compress::NAME_MAX;
+use crate::wire::compress::Names;
+use crate::wire::compress::expand;
+use crate::wire::compress::is_name_at;
+use crate::wire::compress::name_len;
+use crate::wire::compress::skip_name;
 use crate::wire::edns::Ecs;
 use crate::wire::edns::Edns;
 use crate::wire::edns::code;
 use crate::wire::header::HEADER_LEN;
 use crate::wire::header::Rcode;
 use crate::wire::header::bits;
+use crate::wire::qname::Qname;
 use crate::wire::rdata::RecordType;
 
 /// Largest UDP reply we send, in octets, whatever the client offers.
@@ -26,6 +33,9 @@ const OPT_LEN: usize = 11;
 
 /// Class IN.
 const CLASS_IN: [u8; 2] = [0, 1];
+
+/// Class CH, in which servers speak of themselves (RFC 4892).
+const CLASS_CH: [u8; 2] = [0, 3];
 
 /// What goes into the reply's OPT record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,12 +68,23 @@ pub struct Full;
 pub struct Mark {
     at: usize,
     counts: [u16; 3],
+    names: u8,
+}
+
+/// Whose records are written.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner<'n> {
+    /// The name that begins at this offset of the reply.
+    At(usize),
+    /// The name of this wire form, as short as the reply so far allows.
+    Named(&'n [u8]),
 }
 
 /// A reply being written.
 #[derive(Debug)]
 pub struct Writer<'a> {
     frame: &'a mut [u8],
+    names: &'a mut Names,
     at: usize,
     end: usize,
     question_end: usize,
@@ -74,12 +95,18 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Starts a reply over the query in `frame`, keeping its first `question_end` octets.
     ///
-    /// At most `limit` octets are written, `reserve` of them by [`Writer::finish`].
+    /// At most `limit` octets are written, `reserve` of them by [`Writer::finish`]. `names` is empty.
     #[inline]
-    pub fn new(frame: &'a mut [u8], question_end: usize, limit: usize, reserve: usize) -> Self {
+    pub fn new(
+        frame: &'a mut [u8],
+        names: &'a mut Names,
+        question_end: usize,
+        limit: usize,
+        reserve: usize,
+    ) -> Self {
         let end = limit.min(frame.len()).saturating_sub(reserve).max(question_end);
         let flags = bits::QR | (frame[2] & (bits::OPCODE | bits::RD));
-        Self { frame, at: question_end, end, question_end, counts: [0; 3], flags }
+        Self { frame, names, at: question_end, end, question_end, counts: [0; 3], flags }
     }
 
     /// Marks the answer as authoritative.
@@ -97,23 +124,43 @@ impl<'a> Writer<'a> {
     pub fn truncate(&mut self) {
         self.at = self.question_end;
         self.counts = [0; 3];
+        self.names.cut(0);
         self.flags |= bits::TC;
     }
 
     /// The place reached so far.
     pub fn mark(&self) -> Mark {
-        Mark { at: self.at, counts: self.counts }
+        Mark { at: self.at, counts: self.counts, names: self.names.count() }
     }
 
     /// Takes back what was written since `mark`.
     pub fn rewind(&mut self, mark: Mark) {
         self.at = mark.at;
         self.counts = mark.counts;
+        self.names.cut(mark.names);
     }
 
-    /// Where the next record will be written: an offset that a compression pointer can name if below 16,384.
-    pub fn position(&self) -> usize {
-        self.at
+    /// Reads a name of the reply; `None` if there is none at that offset.
+    pub fn name_at(&self, start: usize) -> Option<Qname> {
+        let mut octets = [0; NAME_MAX];
+        let len = expand(&self.frame[..self.at], start, &mut octets)?;
+        Qname::parse(&octets[..len])
+    }
+
+    /// Whether the reply has records of a name and type already.
+    pub fn has(&self, owner: &[u8], rtype: RecordType) -> bool {
+        let mut at = self.question_end;
+        while at < self.at {
+            let Some(head) = skip_name(self.frame, at) else { return false };
+            if self.frame[head..head + 2] == rtype.0.to_be_bytes()
+                && is_name_at(self.frame, at, owner)
+            {
+                return true;
+            }
+            let rdata_len = u16::from_be_bytes([self.frame[head + 8], self.frame[head + 9]]);
+            at = head + 10 + usize::from(rdata_len);
+        }
+        false
     }
 
     /// Copies `count` encoded records whose owners are all [`QNAME_POINTER`].
@@ -134,50 +181,126 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// As [`Writer::put_encoded`], with `owner` as the records' owner, an offset in this message.
-    pub fn put_encoded_at(
+    /// Writes `count` encoded records with another owner; names in their data are compressed where they may be.
+    ///
+    /// All of them or none.
+    pub fn put_set(
         &mut self,
         section: Section,
+        owner: Owner<'_>,
         records: &[u8],
         count: u16,
-        owner: usize,
     ) -> Result<(), Full> {
-        let mut at = self.at;
-        self.put_encoded(section, records, count)?;
-        let pointer = (0xc000 | (owner as u16 & 0x3fff)).to_be_bytes();
+        let mark = self.mark();
+        if let Err(Full) = self.put_each(owner, records, count) {
+            self.rewind(mark);
+            return Err(Full);
+        }
+        self.counts[section as usize] += count;
+        Ok(())
+    }
+
+    /// Writes the SOA of a negative answer, whose owner `apex` begins at `apex_at`: names in the zone point there.
+    ///
+    /// The most common set with names gets by without the table of names, which costs as much as the look-up, if
+    /// there is room for the record in full.
+    #[inline]
+    pub fn put_soa(&mut self, apex_at: usize, apex: &[u8], record: &[u8]) -> Result<(), Full> {
+        let Some(out) = self.frame[..self.end].get_mut(self.at..self.at + record.len()) else {
+            return self.put_set(Section::Authority, Owner::At(apex_at), record, 1);
+        };
+        let pointer = pointer(apex_at);
+        out[..2].copy_from_slice(&pointer);
+        out[2..10].copy_from_slice(&record[2..10]);
+        let (mut from, mut to) = (12, 12);
+        for _ in 0..2 {
+            let (before, len) = cut_suffix(&record[from..], apex);
+            out[to..to + before].copy_from_slice(&record[from..from + before]);
+            to += before;
+            if before < len {
+                out[to..to + 2].copy_from_slice(&pointer);
+                to += 2;
+            }
+            from += len;
+        }
+        let numbers = record.len() - from;
+        out[to..to + numbers].copy_from_slice(&record[from..]);
+        to += numbers;
+        out[10..12].copy_from_slice(&((to - 12) as u16).to_be_bytes());
+        self.at += to;
+        self.counts[Section::Authority as usize] += 1;
+        Ok(())
+    }
+
+    fn put_each(&mut self, owner: Owner<'_>, records: &[u8], count: u16) -> Result<(), Full> {
+        let mut rest = records;
         for _ in 0..count {
-            self.frame[at..at + 2].copy_from_slice(&pointer);
-            let rdata_len = u16::from_be_bytes([self.frame[at + 10], self.frame[at + 11]]);
-            at += 12 + usize::from(rdata_len);
+            let (head, after) = rest.split_at(12);
+            let (rdata, after) =
+                after.split_at(usize::from(u16::from_be_bytes([head[10], head[11]])));
+            rest = after;
+            self.put_owner(owner)?;
+            self.put(&head[2..])?;
+            let start = self.at;
+            let rtype = RecordType(u16::from_be_bytes([head[2], head[3]]));
+            match rtype.compressible() {
+                None => self.put(rdata)?,
+                Some((prefix, names)) => self.put_compressed(rdata, prefix, names)?,
+            }
+            self.set_rdata_len(start);
         }
         Ok(())
     }
 
-    /// As [`Writer::put_encoded`], with the full name `owner` written out before each record.
+    /// Writes data in which `names` names follow `prefix` octets; data of another form goes out as it is.
+    fn put_compressed(&mut self, rdata: &[u8], prefix: usize, names: usize) -> Result<(), Full> {
+        let (prefix, mut rest) = rdata.split_at(prefix.min(rdata.len()));
+        self.put(prefix)?;
+        for _ in 0..names {
+            let Some(len) = name_len(rest) else { break };
+            self.put_name(&rest[..len])?;
+            rest = &rest[len..];
+        }
+        self.put(rest)
+    }
+
+    /// Writes a CNAME record; returns where the name it leads to begins.
     ///
-    /// Returns the offset of the owner in this message.
-    pub fn put_encoded_named(
+    /// Two names that are equal begin at one place, as far as the reply's names are remembered.
+    pub fn put_alias(&mut self, owner: usize, ttl: u32, target: &[u8]) -> Result<usize, Full> {
+        self.put_owner(Owner::At(owner))?;
+        self.put(&head(RecordType::CNAME, CLASS_IN, ttl, 0))?;
+        let start = self.at;
+        let target_at = self.put_name(target)?;
+        self.set_rdata_len(start);
+        self.counts[Section::Answer as usize] += 1;
+        Ok(target_at)
+    }
+
+    /// Writes one record of class IN into a section, its owner as short as may be.
+    pub fn put_named(
         &mut self,
         section: Section,
-        records: &[u8],
-        count: u16,
         owner: &[u8],
-    ) -> Result<usize, Full> {
-        let start = self.at;
-        let mut rest = records;
-        for _ in 0..count {
-            let record_len = 12 + usize::from(u16::from_be_bytes([rest[10], rest[11]]));
-            let end = self.at + owner.len() + record_len - 2;
-            if end > self.end {
-                return Err(Full);
-            }
-            self.frame[self.at..self.at + owner.len()].copy_from_slice(owner);
-            self.frame[self.at + owner.len()..end].copy_from_slice(&rest[2..record_len]);
-            self.at = end;
-            rest = &rest[record_len..];
-        }
-        self.counts[section as usize] += count;
-        Ok(start)
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.put_name(owner)?;
+        self.put(&head(rtype, CLASS_IN, ttl, rdata.len()))?;
+        self.put(rdata)?;
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Answers the question with one TXT record of class CH whose text is of at most 255 octets.
+    pub fn put_chaos_text(&mut self, text: &[u8]) -> Result<(), Full> {
+        self.put_owner(Owner::At(HEADER_LEN))?;
+        self.put(&head(RecordType::TXT, CLASS_CH, 0, 1 + text.len()))?;
+        self.put(&[text.len() as u8])?;
+        self.put(text)?;
+        self.counts[Section::Answer as usize] += 1;
+        Ok(())
     }
 
     /// Writes one answer record owned by the name at offset `owner` of this message.
@@ -194,15 +317,62 @@ impl<'a> Writer<'a> {
             return Err(Full);
         }
         let record = &mut self.frame[self.at..end];
-        record[..2].copy_from_slice(&(0xc000 | (owner as u16 & 0x3fff)).to_be_bytes());
-        record[2..4].copy_from_slice(&rtype.0.to_be_bytes());
-        record[4..6].copy_from_slice(&CLASS_IN);
-        record[6..10].copy_from_slice(&ttl.to_be_bytes());
-        record[10..12].copy_from_slice(&(rdata.len() as u16).to_be_bytes());
+        record[..2].copy_from_slice(&pointer(owner));
+        record[2..12].copy_from_slice(&head(rtype, CLASS_IN, ttl, rdata.len()));
         record[12..].copy_from_slice(rdata);
         self.at = end;
         self.counts[Section::Answer as usize] += 1;
         Ok(())
+    }
+
+    fn put_owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
+        match owner {
+            Owner::At(start) => self.put(&pointer(start)),
+            Owner::Named(name) => self.put_name(name).map(|_| ()),
+        }
+    }
+
+    /// Writes a name, its longest suffix that is in the reply as a pointer; returns where it begins.
+    fn put_name(&mut self, name: &[u8]) -> Result<usize, Full> {
+        if self.names.count() == 0 && self.question_end > HEADER_LEN {
+            self.names.add_question(self.frame, HEADER_LEN);
+        }
+        let mut before = 0;
+        let mut known = None;
+        while name[before] != 0 {
+            known = self.names.find(self.frame, &name[before..]);
+            if known.is_some() {
+                break;
+            }
+            before += 1 + usize::from(name[before]);
+        }
+        let start = self.at;
+        self.put(&name[..before])?;
+        match known {
+            Some(known) => self.put(&pointer(known))?,
+            None => self.put(&[0])?,
+        }
+        let mut label = 0;
+        while label < before {
+            self.names.add(start + label, name.len() - label);
+            label += 1 + usize::from(name[label]);
+        }
+        Ok(if before == 0 { known.unwrap_or(start) } else { start })
+    }
+
+    /// Appends octets that may not fit.
+    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
+        if self.at + octets.len() > self.end {
+            return Err(Full);
+        }
+        self.append(octets);
+        Ok(())
+    }
+
+    /// Corrects the length of the data that began at `start`.
+    fn set_rdata_len(&mut self, start: usize) {
+        let len = (self.at - start) as u16;
+        self.frame[start - 2..start].copy_from_slice(&len.to_be_bytes());
     }
 
     /// Completes the header, and the OPT record if the query had one; returns the reply's length.
@@ -268,6 +438,39 @@ impl<'a> Writer<'a> {
         self.frame[self.at..self.at + octets.len()].copy_from_slice(octets);
         self.at += octets.len();
     }
+}
+
+/// Octets of the labels before `suffix` in the name that `octets` begin with, and of the whole name.
+///
+/// Both are equal if it does not end in the suffix, or the suffix is the root, which is shorter than a pointer.
+#[inline]
+fn cut_suffix(octets: &[u8], suffix: &[u8]) -> (usize, usize) {
+    let mut at = 0;
+    loop {
+        let len = usize::from(octets[at]);
+        if len == 0 {
+            return (at + 1, at + 1);
+        }
+        if octets[at] == suffix[0] && octets[at..].starts_with(suffix) {
+            return (at, at + suffix.len());
+        }
+        at += 1 + len;
+    }
+}
+
+/// A pointer to the name at `start`.
+#[inline]
+fn pointer(start: usize) -> [u8; 2] {
+    debug_assert!(start < 0x4000, "a pointer has fourteen bits");
+    (0xc000 | start as u16).to_be_bytes()
+}
+
+/// What stands between a record's owner and its data.
+#[inline]
+fn head(rtype: RecordType, class: [u8; 2], ttl: u32, rdata_len: usize) -> [u8; 10] {
+    let ([t0, t1], [l0, l1]) = (rtype.0.to_be_bytes(), (rdata_len as u16).to_be_bytes());
+    let [s0, s1, s2, s3] = ttl.to_be_bytes();
+    [t0, t1, class[0], class[1], s0, s1, s2, s3, l0, l1]
 }
 
 /// Writes a reply of the header alone, for packets whose question cannot be repeated; returns its length.

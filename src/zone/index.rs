@@ -59,6 +59,21 @@ impl ZoneIndex {
         best.map(|zone| InZone { zone, hash })
     }
 
+    /// The zone that `apex` would be in if it were no zone itself: the side of the cut that has its DS.
+    pub fn find_above(&self, apex: &Qname) -> Option<InZone<'_>> {
+        let mut hash = NameHash::ROOT;
+        let mut best = None;
+        for labels in 0..=apex.label_count() {
+            if labels > 0 {
+                hash = hash.child(first_label(apex, labels));
+            }
+            if labels < apex.label_count() {
+                best = self.find_apex(hash, apex, labels).or(best);
+            }
+        }
+        best.map(|zone| InZone { zone, hash })
+    }
+
     /// The zone whose apex is the last `labels` labels of `qname`.
     #[inline]
     fn find_apex(&self, hash: NameHash, qname: &Qname, labels: usize) -> Option<&Arc<Zone>> {

@@ -160,22 +160,36 @@ impl Layout {
         }
     }
 
-    /// Tells each node of the highest name with NS records at or above it and below the apex.
+    /// Tells each node where it is hidden: by the highest NS records at or above it and below the apex, or by the
+    /// highest DNAME above it.
     fn mark_cuts(&mut self, apex_len: usize) {
-        let is_cut = |layout: &Self, node: usize| {
-            let Node { first_rrset, rrset_count, name_len, .. } = layout.nodes[node];
+        let has = |layout: &Self, node: usize, rtype| {
+            let Node { first_rrset, rrset_count, .. } = layout.nodes[node];
             let sets = &layout.rrsets[first_rrset as usize..][..usize::from(rrset_count)];
-            usize::from(name_len) > apex_len && sets.iter().any(|set| set.rtype == RecordType::NS)
+            sets.iter().any(|set| set.rtype == rtype)
         };
-        if !(0..self.nodes.len()).any(|node| is_cut(self, node)) {
+        let is_apex = |layout: &Self, node: usize| layout.name(node).len() == apex_len;
+        let delegates = |layout: &Self, node: usize| {
+            !is_apex(layout, node) && has(layout, node, RecordType::NS)
+        };
+        let hides = |layout: &Self, node: usize| {
+            delegates(layout, node) || has(layout, node, RecordType::DNAME)
+        };
+        if !(0..self.nodes.len()).any(|node| hides(self, node)) {
             return;
         }
         for position in 0..self.nodes.len() {
             let mut name = self.name(position);
             let mut cut = None;
-            while name.len() > apex_len {
-                let node = self.find(name).filter(|&node| is_cut(self, node));
-                cut = node.map(|node| node as u32).or(cut);
+            while name.len() >= apex_len {
+                let above = self.find(name).filter(|&above| match above == position {
+                    true => delegates(self, above),
+                    false => hides(self, above),
+                });
+                cut = above.map(|above| above as u32).or(cut);
+                if name[0] == 0 {
+                    break;
+                }
                 name = &name[1 + usize::from(name[0])..];
             }
             if let Some(cut) = cut {

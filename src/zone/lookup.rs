@@ -20,6 +20,8 @@ pub enum Found<'z> {
     Alias(&'z Rrset),
     /// The name is in somebody else's zone.
     Delegation(Delegation<'z>),
+    /// The name is below a DNAME: another one takes its place (RFC 6672).
+    Redirected(Redirection<'z>),
     /// The name exists, but any type was asked for (RFC 8482).
     AnyType,
     /// The name exists without records of that type.
@@ -39,14 +41,35 @@ pub struct Delegation<'z> {
     pub ds: Option<&'z Rrset>,
 }
 
+/// A DNAME above a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirection<'z> {
+    /// Labels of the DNAME's owner.
+    pub labels: usize,
+    /// The one record (RFC 6672 section 2.4).
+    pub dname: &'z Rrset,
+}
+
 impl Zone {
+    /// Labels of the zone's name.
+    #[inline]
+    pub fn apex_labels(&self) -> usize {
+        self.apex_labels
+    }
+
+    /// Whether a name that lies in this zone is its apex.
+    #[inline]
+    pub fn is_apex(&self, qname: &Qname) -> bool {
+        qname.label_count() == self.apex_labels
+    }
+
     /// Looks up a name that lies in this zone; `hash` is the name's.
     #[inline]
     pub fn find(&self, qname: &Qname, hash: NameHash, qtype: RecordType) -> Found<'_> {
         match self.find_node(hash, qname.as_wire()) {
             Some((position, node)) => match node.cut() {
                 // The parent side of a cut answers for DS only (RFC 4035 section 3.1.4.1).
-                Some(cut) if cut != position || qtype != RecordType::DS => self.delegation(cut),
+                Some(cut) if cut != position || qtype != RecordType::DS => self.hidden(cut),
                 _ => self.data(node, qtype),
             },
             None => self.find_missing(qname, qtype),
@@ -71,7 +94,9 @@ impl Zone {
             return Found::Records(rrset);
         }
         if let Some(alias) = self.find_rrset(node, RecordType::CNAME) {
-            return Found::Alias(alias);
+            // ANY is answered by the alias itself (RFC 8482 section 4.2), and not followed (RFC 1034 section 3.6.2).
+            let is_any = qtype == RecordType::ANY;
+            return if is_any { Found::Records(alias) } else { Found::Alias(alias) };
         }
         let has_data = node.steer().is_some() || !self.rrsets(node).is_empty();
         if qtype == RecordType::ANY && has_data { Found::AnyType } else { Found::NoData }
@@ -91,7 +116,10 @@ impl Zone {
         }
         let Some((node, hash, labels)) = encloser else { return Found::NxDomain };
         if let Some(cut) = node.cut() {
-            return self.delegation(cut);
+            return self.hidden(cut);
+        }
+        if let Some(dname) = self.find_rrset(node, RecordType::DNAME) {
+            return Found::Redirected(Redirection { labels, dname });
         }
         if !node.has_wildcard() {
             return Found::NxDomain;
@@ -112,11 +140,21 @@ impl Zone {
             .fold(NameHash::ROOT, |hash, labels| hash.child(first_label(qname, labels)))
     }
 
-    fn delegation(&self, cut: u32) -> Found<'_> {
+    /// What hides the names at or below the node `cut`.
+    fn hidden(&self, cut: u32) -> Found<'_> {
         let node = &self.nodes[cut as usize];
-        let ns = self.find_rrset(node, RecordType::NS).expect("a cut is where NS records are");
-        let ds = self.find_rrset(node, RecordType::DS);
-        Found::Delegation(Delegation { labels: node.labels(), ns, ds })
+        let labels = node.labels();
+        match self.find_rrset(node, RecordType::NS) {
+            Some(ns) if labels > self.apex_labels => {
+                let ds = self.find_rrset(node, RecordType::DS);
+                Found::Delegation(Delegation { labels, ns, ds })
+            }
+            _ => {
+                let dname = self.find_rrset(node, RecordType::DNAME);
+                let dname = dname.expect("names are hidden by NS records or by a DNAME");
+                Found::Redirected(Redirection { labels, dname })
+            }
+        }
     }
 }
 
@@ -144,6 +182,10 @@ mod tests {
         record("ns.sub.z.test", RecordType::A, &[192, 0, 2, 53]);
         record("old.z.test", RecordType::CNAME, name("www.z.test").as_wire());
         record("www.z.test", RecordType::MX, b"\0\x0a\0");
+        record("moved.z.test", RecordType::DNAME, name("new.test").as_wire());
+        record("moved.z.test", RecordType::A, &[192, 0, 2, 9]);
+        record("hidden.moved.z.test", RecordType::A, &[192, 0, 2, 10]);
+        record("ns.moved.z.test", RecordType::NS, name("ns.other.").as_wire());
         Zone::build(model::Zone::new(name("z.test"), records, steered))
     }
 
@@ -156,6 +198,7 @@ mod tests {
             Found::Steered(id) => format!("steered {}", id.0),
             Found::Alias(_) => "alias".into(),
             Found::Delegation(cut) => format!("delegation {}", cut.labels),
+            Found::Redirected(redirection) => format!("redirected {}", redirection.labels),
             Found::AnyType => "any".into(),
             Found::NoData => "nodata".into(),
             Found::NxDomain => "nxdomain".into(),
@@ -172,6 +215,7 @@ mod tests {
         assert_eq!(found("www.z.test", RecordType::ANY), "any");
         assert_eq!(found("old.z.test", RecordType::A), "alias");
         assert_eq!(found("old.z.test", RecordType::CNAME), "records CNAME");
+        assert_eq!(found("old.z.test", RecordType::ANY), "records CNAME");
     }
 
     #[test]
@@ -196,5 +240,43 @@ mod tests {
         assert_eq!(found("deep.er.sub.z.test", RecordType::A), "delegation 3");
         assert_eq!(found("ns.sub.z.test", RecordType::A), "delegation 3");
         assert_eq!(found("sub.z.test", RecordType::DS), "nodata");
+    }
+
+    #[test]
+    fn a_dname_hides_what_is_below_it_and_not_itself() {
+        assert_eq!(found("moved.z.test", RecordType::DNAME), "records DNAME");
+        assert_eq!(found("moved.z.test", RecordType::A), "records A");
+        assert_eq!(found("moved.z.test", RecordType::AAAA), "nodata");
+        assert_eq!(found("moved.z.test", RecordType::ANY), "any");
+        for below in
+            ["x.moved.z.test", "y.x.moved.z.test", "hidden.moved.z.test", "ns.moved.z.test"]
+        {
+            for rtype in [RecordType::A, RecordType::DNAME, RecordType::DS, RecordType::ANY] {
+                assert_eq!(found(below, rtype), "redirected 3", "{below}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dname_at_the_apex_hides_all_but_the_apex() {
+        let soa = [name("ns.").as_wire(), name("h.").as_wire(), &[0; 20]].concat();
+        let mut records = Records::default();
+        let mut record = |owner, rtype, rdata: &[u8]| records.push(&name(owner), rtype, 60, rdata);
+        record("z.test", RecordType::SOA, &soa);
+        record("z.test", RecordType::NS, name("ns.other.").as_wire());
+        record("z.test", RecordType::DNAME, name("new.test").as_wire());
+        record("a.z.test", RecordType::A, &[192, 0, 2, 10]);
+        let zone = Zone::build(model::Zone::new(name("z.test"), records, Vec::new()));
+        let find = |text: &str, qtype| {
+            let qname = Qname::from(&name(text));
+            match zone.find(&qname, NameHash::of(&qname), qtype) {
+                Found::Redirected(redirection) => Some(redirection.labels),
+                _ => None,
+            }
+        };
+        assert_eq!(find("a.z.test", RecordType::A), Some(2));
+        assert_eq!(find("b.a.z.test", RecordType::A), Some(2));
+        assert_eq!(find("z.test", RecordType::NS), None);
+        assert_eq!(find("z.test", RecordType::A), None);
     }
 }

@@ -13,5 +13,6 @@ pub mod tree;
 pub use index::ZoneIndex;
 pub use lookup::Delegation;
 pub use lookup::Found;
+pub use lookup::Redirection;
 pub use tree::Rrset;
 pub use tree::Zone;

@@ -44,7 +44,7 @@ impl Node {
         self.steer = steer.0 + 1;
     }
 
-    /// The delegation point at or above this node, below the apex.
+    /// Where this name is hidden: the delegation point at or above it, or the DNAME above it; the highest.
     #[inline]
     pub(super) fn cut(&self) -> Option<u32> {
         self.cut.checked_sub(1)

@@ -56,7 +56,13 @@ pub fn places(source: &str) -> PlaceMap {
 /// A snapshot of one TOML zone with [`GEO`], in which every endpoint is unknown, so served.
 #[track_caller]
 pub fn snapshot(zone: &str) -> Snapshot {
-    let model = model(&[("zones/test.toml", zone)]);
+    snapshot_of(&[("zones/test.toml", zone)])
+}
+
+/// As [`snapshot`], of several files.
+#[track_caller]
+pub fn snapshot_of(files: &[(&str, &str)]) -> Snapshot {
+    let model = model(files);
     let compiled =
         compile(model, Arc::new(places(GEO)), Box::from(*b"ns-test-1")).expect("classes are few");
     Snapshot::new(Arc::new(compiled), 1, &AllUnknown)

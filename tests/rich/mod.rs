@@ -147,6 +147,11 @@ ns1.signed A   198.18.9.1
 ns1.signed AAAA 2001:db8:9::1
 ns2.signed A   198.18.9.2
 plain    NS    ns1
+moved    DNAME \# 15 03656e740472696368047465737400
+self     DNAME \# 18 01610473656c660472696368047465737400
+www      TYPE65 \# 3 000100
+smx      MX    10 www
+smx      MX    20 mail
 wide     NS    a.wide
 "#,
     );
