@@ -113,6 +113,7 @@ fn shop() -> Snapshot {
         format!("TYPE65 \\# {} {hex}", wire.len())
     };
     writeln!(records, "moved {}", alias("www.shop.test")).unwrap();
+    writeln!(records, "self {}\nself A 198.18.0.88", alias("self.shop.test")).unwrap();
     for n in 0..20 {
         writeln!(records, "many MX {n} host-{n}\nhost-{n} A 198.18.9.{n}").unwrap();
     }
@@ -181,6 +182,8 @@ fn service_bindings_come_with_their_owner_s_or_target_s_addresses() {
         "RFC 9460 section 4.1: {moved:?}"
     );
     assert_eq!(moved[1..], www);
+    let itself = ["self.shop.test. 300 A 198.18.0.88"];
+    assert_eq!(beside(&snapshot, &asked("self", rtype::HTTPS)), itself, "its HTTPS is the answer");
 }
 
 /// As the client would get by asking: A, then AAAA.

@@ -60,7 +60,8 @@ impl<'a> Answering<'a> {
             }
             done[position] = target.name;
             let Some(name) = Qname::parse(target.name) else { continue };
-            if target.is_alias {
+            // One that leads to itself is in the answer already.
+            if target.is_alias && target.name != owner.as_wire() {
                 self.add_service(&name, rtype);
             }
             self.add_addresses(&name, rtype == RecordType::NS);

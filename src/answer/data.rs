@@ -50,7 +50,7 @@ pub(super) enum Step {
 }
 
 /// The zone that answers for a name and type, and what it says; `None` if the name is in no zone of ours.
-#[inline]
+#[inline(always)] // else its result goes through memory: 30 instructions on the plain A path
 pub(super) fn look_up<'s>(
     snapshot: &'s Snapshot,
     name: &Qname,
@@ -155,37 +155,34 @@ impl<'a> Answering<'a> {
             return Ok(Step::Done(rcode, happened));
         };
         self.writer.set_authoritative();
-        let done = match found {
+        match found {
             Found::Records(rrset) => {
                 self.put_answer(zone, rrset, name, owner)?;
-                (Rcode::NoError, Happened::Static)
+                Ok(Step::Done(Rcode::NoError, Happened::Static))
             }
             Found::Steered(steer) => {
                 let family = if qtype == RecordType::A { Family::V4 } else { Family::V6 };
-                return self.put_steered(zone, steer, family, name, owner);
+                self.put_steered(zone, steer, family, name, owner)
             }
-            Found::Alias(cname) => return self.put_alias(zone, cname, owner),
-            Found::Redirected(redirection) => {
-                return self.put_redirection(zone, &redirection, name, owner);
-            }
+            Found::Alias(cname) => self.put_alias(zone, cname, owner),
+            Found::Redirected(redirection) => self.put_redirection(zone, &redirection, name, owner),
             Found::Delegation(cut) => {
                 self.put_referral(zone, &cut, name, owner)?;
-                (Rcode::NoError, Happened::Referral)
+                Ok(Step::Done(Rcode::NoError, Happened::Referral))
             }
             Found::AnyType => {
                 self.writer.put_record(owner, RecordType::HINFO, ANY_TTL, ANY_RDATA)?;
-                (Rcode::NoError, Happened::Static)
+                Ok(Step::Done(Rcode::NoError, Happened::Static))
             }
             Found::NoData => {
                 self.put_negative(zone, name, owner)?;
-                (Rcode::NoError, Happened::Static)
+                Ok(Step::Done(Rcode::NoError, Happened::Static))
             }
             Found::NxDomain => {
                 self.put_negative(zone, name, owner)?;
-                (Rcode::NxDomain, Happened::Static)
+                Ok(Step::Done(Rcode::NxDomain, Happened::Static))
             }
-        };
-        Ok(Step::Done(done.0, done.1))
+        }
     }
 
     /// Records of a set; those without names are copied as they are.
