@@ -30,6 +30,9 @@ use crate::wire::writer::write_header_only;
 /// Least octets of a frame: room for any reply to a client that takes the least.
 pub const FRAME_MIN: usize = UDP_REPLY_PLAIN;
 
+/// What a TCP client is told that asks how long an idle connection is kept (RFC 7828), in units of 100 ms: 30 s.
+pub const KEEPALIVE: u16 = 300;
+
 /// Class IN.
 const CLASS_IN: u16 = 1;
 
@@ -48,6 +51,7 @@ pub fn answer(
     if let Err(fault) = query.read(&frame[..query_len]) {
         return refuse_packet(frame, fault);
     }
+    forget_what_does_not_count(&mut query, request.transport);
     let identity = &snapshot.compiled.identity;
     let limit = reply_limit(&query, request.transport);
     let reserve = Writer::reserve(query.edns.as_ref(), identity);
@@ -56,6 +60,14 @@ pub fn answer(
     match unanswerable(&query) {
         Some((rcode, happened)) => answering.finish(rcode, happened),
         None => answering.answer(),
+    }
+}
+
+/// Ignores options that mean nothing on this transport: a datagram has no connection to keep (RFC 7828 section 3.2.1).
+#[inline]
+fn forget_what_does_not_count(query: &mut Query, transport: Transport) {
+    if let (Some(edns), Transport::Udp) = (&mut query.edns, transport) {
+        edns.keepalive = false;
     }
 }
 
@@ -131,6 +143,7 @@ fn plain_options<'a>(query: &Query, identity: &'a [u8]) -> ReplyOptions<'a> {
     ReplyOptions {
         ecs: edns.and_then(|edns| edns.ecs).map(|ecs| (ecs, 0)),
         nsid: edns.filter(|edns| edns.nsid && !identity.is_empty()).map(|_| identity),
+        keepalive: edns.filter(|edns| edns.keepalive).map(|_| KEEPALIVE),
         ede: None,
     }
 }
