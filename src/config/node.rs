@@ -14,6 +14,9 @@ use crate::config::problem::Place;
 use crate::config::read::syntax_errors;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::reader::refuse_word;
+use crate::model::LogFormat;
+use crate::model::LogLevel;
 use crate::model::Node;
 
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
@@ -21,6 +24,12 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
 
 /// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
 const IDENTITY_MAX: usize = 128;
+
+/// TCP connections at once when nothing is said.
+const TCP_CONNECTIONS: usize = 1000;
+
+/// Most TCP connections at once that can be asked for: each takes a descriptor.
+const TCP_CONNECTIONS_MAX: i64 = 1_000_000;
 
 /// A node without a configuration file: `./zones` with `./geodb` on [`DEFAULT_LISTEN`].
 pub fn default_node() -> Node {
@@ -34,6 +43,10 @@ pub fn default_node() -> Node {
         databases: Vec::new(),
         admin: None,
         socket: None,
+        log_format: LogFormat::default(),
+        log_level: LogLevel::default(),
+        tcp_connections: TCP_CONNECTIONS,
+        tcp_connections_per_client: None,
     }
 }
 
@@ -92,7 +105,50 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.socket = read_path(&mut admin, "socket", problems);
         admin.finish(problems);
     }
+    read_log(root, &mut node, problems);
+    read_tcp(root, &mut node, problems);
     node
+}
+
+fn read_log(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
+    let Some(mut log) = root.take("log").and_then(|value| value.section(problems)) else { return };
+    let format = log.take("format");
+    let format = format.and_then(|value| read_word(&value, "format", &LogFormat::WORDS, problems));
+    node.log_format = format.unwrap_or_default();
+    let level = log.take("level");
+    let level = level.and_then(|value| read_word(&value, "level", &LogLevel::WORDS, problems));
+    node.log_level = level.unwrap_or_default();
+    log.finish(problems);
+}
+
+fn read_tcp(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
+    let Some(mut tcp) = root.take("tcp").and_then(|value| value.section(problems)) else { return };
+    let mut connections = |key| {
+        let value = tcp.take(key)?.integer(1..=TCP_CONNECTIONS_MAX, "", problems)?.value;
+        usize::try_from(value).ok()
+    };
+    if let Some(all) = connections("connections") {
+        node.tcp_connections = all;
+    }
+    node.tcp_connections_per_client = connections("connections_per_client");
+    tcp.finish(problems);
+}
+
+/// Reads one of a few words.
+fn read_word<T: Copy>(
+    value: &Value<'_>,
+    what: &str,
+    words: &[(&str, T)],
+    problems: &mut Problems,
+) -> Option<T> {
+    let parse = |text: &str| match words.iter().find(|(word, _)| *word == text) {
+        Some((_, meaning)) => Ok(*meaning),
+        None => {
+            let spellings: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            Err(refuse_word(text, what, &spellings))
+        }
+    };
+    value.parsed(parse, problems).map(|at| at.value)
 }
 
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {

@@ -17,6 +17,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::effect::count;
 use crate::control::job::Rejection;
 use crate::model::Now;
 use crate::runtime::admin;
@@ -33,10 +34,12 @@ use crate::runtime::control_socket::SocketFile;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
+use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
@@ -66,6 +69,12 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Whether to read files again when they change.
     pub watch: bool,
+    /// What TCP clients may take.
+    pub tcp: TcpLimits,
+    /// The file of the node's settings, to tell when it is no longer what is in force.
+    pub node_file: Option<NodeFile>,
+    /// Whoever started us and wants to know how we fare.
+    pub manager: ServiceManager,
 }
 
 /// Why a server does not start.
@@ -75,7 +84,7 @@ pub enum StartError {
     #[error(transparent)]
     Read(#[from] ReadFault),
     /// The files have problems.
-    #[error("{text}the files have {problems} problem(s); nothing is served")]
+    #[error("{text}the files have {}; nothing is served", count(*.problems, "problem"))]
     Refused {
         /// All of them.
         text: String,
@@ -110,6 +119,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     stop: DropGuard,
     tasks: TaskTracker,
+    manager: ServiceManager,
 }
 
 impl Server {
@@ -164,13 +174,15 @@ impl Server {
             supervisor
                 .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
         }
-        let tcp = tcp.serve(answerer.clone(), TcpLimits::default())?;
+        let tcp = tcp.serve(answerer.clone(), options.tcp)?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         let restarts = Arc::clone(&metrics);
         let count = move |task: &'static str| restarts.count_restart(task);
         tasks.spawn(tcp.run(stop.clone(), count));
-        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks })
+        let manager = options.manager;
+        manager.say_ready();
+        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks, manager })
     }
 
     /// Where it answers.
@@ -195,7 +207,8 @@ impl Server {
 
     /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        let Self { udp, stop, tasks, socket, admin: _, commands: _, metrics: _ } = self;
+        let Self { udp, stop, tasks, socket, manager, admin: _, commands: _, metrics: _ } = self;
+        manager.say_stopping();
         drop(stop);
         tasks.close();
         // Joining threads blocks.
@@ -266,6 +279,10 @@ async fn first_core(
         last_results: BTreeMap::new(),
         places,
         reading: Reading::Idle,
+        node_file: options.node_file.clone(),
+        watchdog: options.manager.watchdog(),
+        manager: options.manager.clone(),
+        told_reloading: false,
         read_fault: None,
         is_compiling: false,
         next_job: None,
