@@ -206,7 +206,8 @@ impl Core {
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
     fn report_to_manager(&mut self) {
-        let is_reloading = self.reading != Reading::Idle || self.is_compiling;
+        let is_busy = self.reading != Reading::Idle || self.is_compiling;
+        let is_reloading = is_busy && self.manager.has_started();
         match (self.told_reloading, is_reloading) {
             (false, true) => self.manager.say_reloading(),
             (true, false) => self.manager.say_reloaded(),

@@ -157,10 +157,6 @@ impl Server {
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
-        if options.watch {
-            let folders = options.sources.folders();
-            supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
-        }
         if let Some(listener) = socket {
             let (listener, commands) = (Arc::new(listener), commands.clone());
             supervisor.run("control socket", move || {
@@ -182,6 +178,11 @@ impl Server {
         tasks.spawn(tcp.run(stop.clone(), count));
         let manager = options.manager;
         manager.say_ready();
+        // Last, for the first look at the folders is a reload already.
+        if options.watch {
+            let folders = options.sources.folders();
+            supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
+        }
         Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks, manager })
     }
 

@@ -37,11 +37,13 @@ impl ServiceManager {
         self.tell(&[NotifyState::Ready]);
     }
 
+    /// Whether the start is over.
+    pub fn has_started(&self) -> bool {
+        self.has_started.load(Ordering::Acquire)
+    }
+
     /// Says that files are being read again.
     pub fn say_reloading(&self) {
-        if !self.has_started.load(Ordering::Acquire) {
-            return;
-        }
         // From systemd 253 on it wants the time with it, to know which of several reloads this is.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
@@ -51,9 +53,7 @@ impl ServiceManager {
 
     /// Says that the files are in force, or refused.
     pub fn say_reloaded(&self) {
-        if self.has_started.load(Ordering::Acquire) {
-            self.tell(&[NotifyState::Ready]);
-        }
+        self.tell(&[NotifyState::Ready]);
     }
 
     /// Says that it is about to end.
