@@ -113,25 +113,28 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
 fn read_log(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
     let Some(mut log) = root.take("log").and_then(|value| value.section(problems)) else { return };
     let format = log.take("format");
-    let format = format.and_then(|value| read_word(&value, "format", &LogFormat::WORDS, problems));
+    let format =
+        format.and_then(|value| read_word(&value, "a format", &LogFormat::WORDS, problems));
     node.log_format = format.unwrap_or_default();
     let level = log.take("level");
-    let level = level.and_then(|value| read_word(&value, "level", &LogLevel::WORDS, problems));
+    let level = level.and_then(|value| read_word(&value, "a level", &LogLevel::WORDS, problems));
     node.log_level = level.unwrap_or_default();
     log.finish(problems);
 }
 
 fn read_tcp(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
     let Some(mut tcp) = root.take("tcp").and_then(|value| value.section(problems)) else { return };
-    let mut connections = |key| {
-        let value = tcp.take(key)?.integer(1..=TCP_CONNECTIONS_MAX, "", problems)?.value;
-        usize::try_from(value).ok()
-    };
-    if let Some(all) = connections("connections") {
+    if let Some(all) = read_connections(tcp.take("connections"), problems) {
         node.tcp_connections = all;
     }
-    node.tcp_connections_per_client = connections("connections_per_client");
+    node.tcp_connections_per_client =
+        read_connections(tcp.take("connections_per_client"), problems);
     tcp.finish(problems);
+}
+
+fn read_connections(value: Option<Value<'_>>, problems: &mut Problems) -> Option<usize> {
+    let count = value?.integer(1..=TCP_CONNECTIONS_MAX, "", problems)?;
+    usize::try_from(count.value).ok()
 }
 
 /// Reads one of a few words.
@@ -212,4 +215,46 @@ fn read_path(
 ) -> Option<PathBuf> {
     let text = section.take(key)?.string(problems)?;
     Some(PathBuf::from(text.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Node>, Vec<String>) {
+        let (node, problems, _) = load_node(&SourceFile::new("rhumb.toml", text));
+        let tell = |problem: &crate::config::Problem| {
+            format!("{}: {}; {}", problem.key, problem.fault, problem.remedy)
+        };
+        (node, problems.iter().map(tell).collect())
+    }
+
+    #[test]
+    fn log_and_tcp_are_read() {
+        let (node, problems) = read(
+            "[log]\nformat = \"json\"\nlevel = \"warn\"\n\
+             [tcp]\nconnections = 20\nconnections_per_client = 5\n",
+        );
+        assert_eq!(problems, [""; 0]);
+        let node = node.unwrap();
+        assert_eq!((node.log_format, node.log_level), (LogFormat::Json, LogLevel::Warn));
+        assert_eq!((node.tcp_connections, node.tcp_connections_per_client), (20, Some(5)));
+    }
+
+    #[test]
+    fn words_and_numbers_that_mean_nothing_are_refused_with_what_to_write() {
+        let (node, problems) =
+            read("[log]\nformat = \"jsn\"\nlevel = \"loud\"\n[tcp]\nconnections = 0\n");
+        assert!(node.is_none());
+        assert_eq!(problems.len(), 3, "{problems:#?}");
+        assert_eq!(
+            problems[0],
+            "log.format: \"jsn\" is not a format; did you mean \"json\"? use \"text\" or \"json\""
+        );
+        assert!(
+            problems[1].ends_with("use \"error\", \"warn\", \"info\" or \"debug\""),
+            "{problems:?}"
+        );
+        assert!(problems[2].starts_with("tcp.connections: "), "{problems:?}");
+    }
 }
