@@ -150,7 +150,8 @@ fn all_nodes_of_the_compose_file_are_fine_and_answer_alike() {
         ] {
             let explain = ["explain", "www.shop.test", "--json", "--offline", "--client", client];
             let output = run(RHUMB, &[&explain[..], &["--config", &config]].concat()).unwrap();
-            let explained: Value = serde_json::from_slice(&output.stdout).expect(&text(&output));
+            assert!(output.status.success(), "{name}: {}", text(&output));
+            let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
             let record = explained["records"][0].as_str().unwrap();
             assert!(record.ends_with(web), "{name}, {client}: {record}");
         }
