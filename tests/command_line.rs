@@ -2,26 +2,20 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 mod live;
+mod process;
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::process::Child;
 use std::process::Command;
 use std::process::Output;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::Mutex;
 
 use live::Folder;
 use live::ask;
 use live::exists;
 use live::wait_until;
+use process::Process;
+use process::RHUMB;
 use serde_json::Value;
-
-const RHUMB: &str = env!("CARGO_BIN_EXE_rhumb");
 
 fn zone(ttl: u32, port: u16) -> String {
     format!(
@@ -63,82 +57,6 @@ fn node(listen: &str) -> (Folder, TcpListener) {
     );
     folder.write("rhumb.toml", node);
     (folder, backend)
-}
-
-/// A running `rhumb serve`; killed when dropped.
-struct Process {
-    child: Child,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Process {
-    fn spawn(folder: &Folder) -> Self {
-        let mut child = Command::new(RHUMB)
-            .args(["serve", "--config"])
-            .arg(folder.path("rhumb.toml"))
-            .env_remove("RUST_LOG")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        Self { child, log }
-    }
-
-    /// Starts one that serves; tries again if the TCP port of its UDP port has just been taken.
-    fn start(folder: &Folder) -> Self {
-        loop {
-            let mut process = Self::spawn(folder);
-            let mut ended = false;
-            wait_until("it serves", || {
-                ended = process.child.try_wait().unwrap().is_some();
-                ended || process.has_logged("commands by ")
-            });
-            if !ended {
-                return process;
-            }
-            wait_until("it says why", || process.has_logged("rhumb: "));
-            assert!(process.has_logged("already in use"), "{:?}", process.log);
-        }
-    }
-
-    fn has_logged(&self, text: &str) -> bool {
-        self.log.lock().unwrap().iter().any(|line| line.contains(text))
-    }
-
-    #[track_caller]
-    fn wait_for_log(&self, text: &str) {
-        wait_until(&format!("{text:?} is logged"), || self.has_logged(text));
-    }
-
-    fn address(&self) -> SocketAddr {
-        let log = self.log.lock().unwrap();
-        let rest = log.iter().find_map(|line| Some(line.split_once("answering on ")?.1)).unwrap();
-        rest.split(',').next().unwrap().parse().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let command = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
-    }
-
-    fn wait(mut self) -> Option<i32> {
-        wait_until("the process ends", || self.child.try_wait().unwrap().is_some());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Runs a command on the folder's node; exit code, standard output and error.

@@ -17,6 +17,9 @@ use responder::OneRecord;
 use rhumb::runtime::tcp::TcpCounters;
 use rhumb::runtime::tcp::TcpLimits;
 use rhumb::runtime::tcp::TcpSockets;
+use socket2::Domain;
+use socket2::Socket;
+use socket2::Type;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +138,94 @@ fn octets_may_come_one_by_one() {
 }
 
 #[test]
+fn queries_may_be_split_anywhere() {
+    let served = serve(TcpLimits::default());
+    let mut stream = served.connect();
+    let queries: Vec<_> = (0..3).map(|id| responder::query(id, "www")).collect();
+    let octets: Vec<u8> = queries.iter().flat_map(|query| framed(query)).collect();
+    for split in 1..octets.len() {
+        stream.write_all(&octets[..split]).unwrap();
+        // What is complete is answered before the rest is there: the two parts are read apart.
+        let complete = split / framed(&queries[0]).len();
+        for query in &queries[..complete] {
+            responder::check(query, &read_reply(&mut stream));
+        }
+        stream.write_all(&octets[split..]).unwrap();
+        for query in &queries[complete..] {
+            responder::check(query, &read_reply(&mut stream));
+        }
+    }
+    assert_eq!(served.stop().totals().malformed, 0);
+}
+
+#[test]
+fn a_client_that_has_said_all_gets_every_answer() {
+    let served = serve(TcpLimits::default());
+    let mut stream = served.connect();
+    // 200 replies of 4,000 octets are more than socket buffers and one turn hold.
+    let queries: Vec<u8> =
+        (0..200).flat_map(|id| framed(&responder::query(id, responder::LONG))).collect();
+    stream.write_all(&queries).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    for id in 0..200_u16 {
+        assert_eq!(read_reply(&mut stream)[..2], id.to_be_bytes());
+    }
+    assert_closed(&mut stream);
+    assert_eq!(served.stop().totals().replies, 200);
+}
+
+#[test]
+fn a_turn_is_bounded_and_all_queries_are_answered_all_the_same() {
+    let served = serve(TcpLimits { max_pipelined: 3, ..TcpLimits::default() });
+    let mut stream = served.connect();
+    let queries: Vec<_> = (0..100).map(|id| responder::query(id, "www")).collect();
+    stream.write_all(&queries.iter().flat_map(|query| framed(query)).collect::<Vec<_>>()).unwrap();
+    for query in &queries {
+        responder::check(query, &read_reply(&mut stream));
+    }
+    served.stop();
+}
+
+#[test]
+fn a_client_with_too_many_connections_loses_its_own_oldest() {
+    let served = serve(TcpLimits { max_per_client: 2, ..TcpLimits::default() });
+    let connect_from = |source: &str| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let source: SocketAddr = format!("{source}:0").parse().unwrap();
+        socket.bind(&source.into()).unwrap();
+        socket.connect(&served.address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let mut other = connect_from("127.0.0.7");
+    ask(&mut other, 1);
+    let mut greedy: Vec<_> = (0..2).map(|_| connect_from("127.0.0.8")).collect();
+    greedy.iter_mut().for_each(|stream| assert_eq!(ask(stream, 2), 1));
+    greedy.push(connect_from("127.0.0.8"));
+    ask(&mut greedy[2], 3);
+    assert_closed(&mut greedy[0]);
+    ask(&mut greedy[1], 4);
+    ask(&mut other, 5);
+    assert_eq!(served.counters.totals().evicted, 1);
+    served.stop();
+}
+
+#[test]
+fn connections_reset_before_they_are_served_harm_nobody() {
+    let served = serve(TcpLimits::default());
+    for _ in 0..200 {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.connect(&served.address.into()).unwrap();
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(socket);
+    }
+    ask(&mut served.connect(), 1);
+    wait_until("the dead ones are gone", || served.counters.totals().open <= 1);
+    served.stop();
+}
+
+#[test]
 fn the_longest_query_and_long_replies_pass() {
     let served = serve(TcpLimits::default());
     let mut stream = served.connect();
@@ -194,22 +285,38 @@ fn beyond_the_cap_the_longest_idle_connection_goes() {
 }
 
 #[test]
-fn three_hundred_half_sent_queries_do_not_delay_a_new_client() {
-    for max_connections in [1000, 100] {
-        let served = serve(TcpLimits { max_connections, ..TcpLimits::default() });
-        let half_open: Vec<_> = (0..300)
-            .map(|_| {
-                let mut stream = served.connect();
-                stream.write_all(&[0, 40, 1]).unwrap();
-                stream
-            })
-            .collect();
-        let start = Instant::now();
-        ask(&mut served.connect(), 1);
-        assert!(start.elapsed() < Duration::from_secs(2));
-        drop(half_open);
-        served.stop();
-    }
+fn three_hundred_half_sent_queries_do_not_keep_a_new_client_waiting() {
+    let served = serve(TcpLimits::default());
+    let half_sent: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = served.connect();
+            stream.write_all(&[0, 40, 1]).unwrap();
+            stream
+        })
+        .collect();
+    wait_until("all are accepted", || served.counters.totals().open == 300);
+    let start = Instant::now();
+    ask(&mut served.connect(), 1);
+    println!("a new client beside 300 half-sent queries: {:?}", start.elapsed());
+    assert!(served.counters.totals().open >= 300, "all of them are still there");
+    drop(half_sent);
+    served.stop();
+}
+
+#[test]
+fn half_sent_queries_beyond_the_cap_make_room() {
+    let served = serve(TcpLimits { max_connections: 100, ..TcpLimits::default() });
+    let half_sent: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = served.connect();
+            stream.write_all(&[0, 40, 1]).unwrap();
+            stream
+        })
+        .collect();
+    ask(&mut served.connect(), 1);
+    wait_until("the oldest are closed", || served.counters.totals().evicted >= 201);
+    drop(half_sent);
+    served.stop();
 }
 
 #[test]
@@ -277,8 +384,8 @@ fn a_stop_closes_idle_connections_and_frees_the_port() {
 fn a_second_server_on_the_port_is_an_error() {
     let served = serve(TcpLimits::default());
     let error = TcpSockets::bind(&[served.address]).err().expect("it is taken");
-    let text = format!("address already in use: another server answers on {}", served.address);
-    assert_eq!(error.to_string(), text);
+    let text = format!("address already in use: another server answers on {}; ", served.address);
+    assert!(error.to_string().starts_with(&text), "{error}");
     served.stop();
 }
 

@@ -106,10 +106,8 @@ fn a_second_server_on_the_port_is_an_error() {
         for taken in [address, SocketAddr::from(([0, 0, 0, 0], address.port()))] {
             let error = UdpSockets::bind(&[taken], second_workers).err().expect("it is taken");
             assert!(matches!(error, BindError::InUse { .. }), "{error}");
-            assert_eq!(
-                error.to_string(),
-                format!("address already in use: another server answers on {taken}")
-            );
+            let text = format!("address already in use: another server answers on {taken}; ");
+            assert!(error.to_string().starts_with(&text), "{error}");
         }
         assert_eq!(ask(&client(address), 1), 1, "the first goes on");
         server.stop();

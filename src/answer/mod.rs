@@ -35,6 +35,9 @@ use crate::wire::writer::write_header_only;
 /// Least octets of a frame: room for any reply to a client that takes the least.
 pub const FRAME_MIN: usize = UDP_REPLY_PLAIN;
 
+/// What a TCP client is told that asks how long an idle connection is kept (RFC 7828), in units of 100 ms: 30 s.
+pub const KEEPALIVE: u16 = 300;
+
 /// Class IN.
 const CLASS_IN: u16 = 1;
 
@@ -56,6 +59,7 @@ pub fn answer(
     if let Err(fault) = query.read(&frame[..query_len]) {
         return refuse_packet(frame, fault);
     }
+    forget_what_does_not_count(&mut query, request.transport);
     if let Some((rcode, happened)) = unanswerable(&query) {
         return decline(snapshot, request, frame, &query, rcode, happened);
     }
@@ -102,6 +106,14 @@ fn decline(
         outcome.reply_len = tsig.append_to(frame, outcome.reply_len, limit);
     }
     outcome
+}
+
+/// Ignores options that mean nothing on this transport: a datagram has no connection to keep (RFC 7828 section 3.2.1).
+#[inline]
+fn forget_what_does_not_count(query: &mut Query, transport: Transport) {
+    if let (Some(edns), Transport::Udp) = (&mut query.edns, transport) {
+        edns.keepalive = false;
+    }
 }
 
 /// Replies to what has no question with the header alone, or not at all.
@@ -176,6 +188,7 @@ fn plain_options<'a>(query: &Query, identity: &'a [u8]) -> ReplyOptions<'a> {
     ReplyOptions {
         ecs: edns.and_then(|edns| edns.ecs).map(|ecs| (ecs, 0)),
         nsid: edns.filter(|edns| edns.nsid && !identity.is_empty()).map(|_| identity),
+        keepalive: edns.filter(|edns| edns.keepalive).map(|_| KEEPALIVE),
         ede: None,
     }
 }

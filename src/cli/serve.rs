@@ -1,14 +1,13 @@
 //! `rhumb serve`
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::block_on;
@@ -17,9 +16,17 @@ use crate::cli::output::fail;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Settings;
+use crate::model::LogFormat;
+use crate::model::LogLevel;
 use crate::runtime::control_socket;
+use crate::runtime::descriptors;
+use crate::runtime::log;
+use crate::runtime::log::Logging;
+use crate::runtime::node_file::NodeFile;
 use crate::runtime::serve::Options;
 use crate::runtime::serve::Server;
+use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::tcp::TcpLimits;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -28,56 +35,91 @@ pub(super) struct ServeArguments {
     /// Answer here instead of where the configuration says; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
-    /// Log lines for people or for machines
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    log: LogFormat,
+    /// Log lines for people or for machines [default: [log] format, else text]
+    #[arg(long, value_name = "FORMAT", value_parser = words(&LogFormat::WORDS))]
+    log_format: Option<LogFormat>,
+    /// Least weight of a log line [default: [log] level, else info]; RUST_LOG goes before both
+    #[arg(long, value_name = "LEVEL", value_parser = words(&LogLevel::WORDS))]
+    log_level: Option<LogLevel>,
 }
 
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    Text,
-    Json,
+/// Reads one of a few words.
+fn words<T: Copy + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let meaning = |text: String| words.iter().find(|(word, _)| *word == text).map(|(_, it)| *it);
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word))
+        .map(move |text| meaning(text).expect("clap takes no other word"))
 }
 
 pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
-    start_logging(arguments.log, "info");
     let settings = match settings::find(&arguments.config) {
         Ok(settings) => settings,
         Err(why) => return fail(PROBLEMS, why),
     };
+    let format = arguments.log_format.unwrap_or(settings.node.log_format);
+    let level = arguments.log_level.unwrap_or(settings.node.log_level);
+    log::start(&Logging::from_level(format, level));
     say_where_from(&settings);
-    let Settings { node, sources, .. } = settings;
-    let listen = if arguments.listen.is_empty() { node.listen } else { arguments.listen.clone() };
-    let options = Options {
-        listen,
+    let options = options(settings, &arguments.listen);
+    let why = match block_on(serve(options)) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(why)) => why.to_string(),
+        Err(why) => why.to_string(),
+    };
+    if log::is_for_people(format) {
+        return fail(PROBLEMS, why);
+    }
+    tracing::error!(reason = %why.trim_end(), "the server does not start");
+    ExitCode::from(PROBLEMS)
+}
+
+/// What the server needs, of the settings and the command line.
+fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
+    let Settings { node, sources, file, as_written } = settings;
+    let per_client = node.tcp_connections_per_client.unwrap_or(node.tcp_connections.div_ceil(2));
+    let tcp = TcpLimits {
+        max_connections: connections_within_limit(node.tcp_connections),
+        max_per_client: per_client,
+        ..TcpLimits::default()
+    };
+    Options {
+        listen: if listen.is_empty() { node.listen } else { listen.to_vec() },
         workers: node.workers.map_or(0, usize::from),
         sources,
         admin: node.admin,
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
-    };
-    match block_on(serve(options)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(why)) => fail(PROBLEMS, why),
-        Err(why) => fail(PROBLEMS, why),
+        tcp,
+        node_file: file.map(|file| NodeFile::new(file, as_written)),
+        manager: ServiceManager::from_environment(),
     }
 }
 
-/// Log lines go to standard error; `RUST_LOG` chooses which.
-pub(super) fn start_logging(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
+/// Takes the descriptors that the system gives, and says if they are too few for the connections wanted.
+fn connections_within_limit(wanted: usize) -> usize {
+    let limit = descriptors::raise_limit();
+    let connections = descriptors::connections_within(wanted, limit);
+    if connections < wanted {
+        tracing::warn!(
+            wanted,
+            connections,
+            descriptors = limit,
+            "fewer TCP connections than wanted: half of the descriptors are for probes and files; \
+             raise LimitNOFILE= or ulimit -n"
+        );
     }
+    connections
 }
 
 fn say_where_from(settings: &Settings) {
     match &settings.file {
-        Some(file) => tracing::info!("configuration: {}", file.display()),
+        Some(file) => {
+            let (file, version) = (file.display(), env!("CARGO_PKG_VERSION"));
+            tracing::info!(%file, version, "configuration: {file}");
+        }
         None => tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
             "no rhumb.toml here or in /etc/rhumb: serving {} on {}, geo data: {}",
             settings.sources.zones.display(),
             settings.node.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -102,19 +144,21 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         _ = interrupt.recv() => return Ok(()),
     };
     for address in server.addresses() {
-        tracing::info!("answering on {address}, UDP and TCP");
+        tracing::info!(%address, "answering on {address}, UDP and TCP");
     }
-    if let Some(admin) = server.admin_address() {
-        tracing::info!("metrics and health on http://{admin}/metrics, /healthz, /readyz");
+    if let Some(address) = server.admin_address() {
+        tracing::info!(%address, "metrics and health on http://{address}/metrics, /healthz, /readyz");
     }
     if let Some(socket) = socket {
-        tracing::info!("commands by {}", socket.display());
+        let socket = socket.display();
+        tracing::info!(%socket, "commands by {socket}");
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
+    let signal = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal, "stopping");
     server.stop().await;
+    tracing::info!("stopped");
     Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) struct Settings {
     pub(super) sources: Sources,
     /// The file they came from.
     pub(super) file: Option<PathBuf>,
+    /// What it says, with paths as they stand in it.
+    pub(super) as_written: Node,
 }
 
 /// Settings as far as they can be read, and what is wrong with them.
@@ -70,7 +72,7 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     let Some(path) = file else {
         let node = default_node();
         let sources = Sources::of(&node, Path::new("."), true);
-        let settings = Settings { node, sources, file: None };
+        let settings = Settings { as_written: node.clone(), node, sources, file: None };
         return Reading {
             settings,
             problems: Problems::default(),
@@ -88,10 +90,12 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let as_written = node.clone();
     // As every path of the file: relative to it, so that server and commands agree wherever they run.
     node.socket = node.socket.map(|socket| base.join(socket));
     let sources = Sources::of(&node, base, false);
-    Reading { settings: Settings { node, sources, file: Some(path) }, problems, files, unread }
+    let settings = Settings { node, sources, file: Some(path), as_written };
+    Reading { settings, problems, files, unread }
 }
 
 /// Where the server may be: the named control socket, the configured one, or every default.

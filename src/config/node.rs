@@ -14,6 +14,9 @@ use crate::config::problem::Place;
 use crate::config::read::syntax_errors;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::reader::refuse_word;
+use crate::model::LogFormat;
+use crate::model::LogLevel;
 use crate::model::Node;
 
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
@@ -21,6 +24,12 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
 
 /// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
 const IDENTITY_MAX: usize = 128;
+
+/// TCP connections at once when nothing is said.
+const TCP_CONNECTIONS: usize = 1000;
+
+/// Most TCP connections at once that can be asked for: each takes a descriptor.
+const TCP_CONNECTIONS_MAX: i64 = 1_000_000;
 
 /// A node without a configuration file: `./zones` with `./geodb` on [`DEFAULT_LISTEN`].
 pub fn default_node() -> Node {
@@ -34,6 +43,10 @@ pub fn default_node() -> Node {
         databases: Vec::new(),
         admin: None,
         socket: None,
+        log_format: LogFormat::default(),
+        log_level: LogLevel::default(),
+        tcp_connections: TCP_CONNECTIONS,
+        tcp_connections_per_client: None,
     }
 }
 
@@ -92,7 +105,53 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.socket = read_path(&mut admin, "socket", problems);
         admin.finish(problems);
     }
+    read_log(root, &mut node, problems);
+    read_tcp(root, &mut node, problems);
     node
+}
+
+fn read_log(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
+    let Some(mut log) = root.take("log").and_then(|value| value.section(problems)) else { return };
+    let format = log.take("format");
+    let format =
+        format.and_then(|value| read_word(&value, "a format", &LogFormat::WORDS, problems));
+    node.log_format = format.unwrap_or_default();
+    let level = log.take("level");
+    let level = level.and_then(|value| read_word(&value, "a level", &LogLevel::WORDS, problems));
+    node.log_level = level.unwrap_or_default();
+    log.finish(problems);
+}
+
+fn read_tcp(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
+    let Some(mut tcp) = root.take("tcp").and_then(|value| value.section(problems)) else { return };
+    if let Some(all) = read_connections(tcp.take("connections"), problems) {
+        node.tcp_connections = all;
+    }
+    node.tcp_connections_per_client =
+        read_connections(tcp.take("connections_per_client"), problems);
+    tcp.finish(problems);
+}
+
+fn read_connections(value: Option<Value<'_>>, problems: &mut Problems) -> Option<usize> {
+    let count = value?.integer(1..=TCP_CONNECTIONS_MAX, "", problems)?;
+    usize::try_from(count.value).ok()
+}
+
+/// Reads one of a few words.
+fn read_word<T: Copy>(
+    value: &Value<'_>,
+    what: &str,
+    words: &[(&str, T)],
+    problems: &mut Problems,
+) -> Option<T> {
+    let parse = |text: &str| match words.iter().find(|(word, _)| *word == text) {
+        Some((_, meaning)) => Ok(*meaning),
+        None => {
+            let spellings: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            Err(refuse_word(text, what, &spellings))
+        }
+    };
+    value.parsed(parse, problems).map(|at| at.value)
 }
 
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
@@ -156,4 +215,46 @@ fn read_path(
 ) -> Option<PathBuf> {
     let text = section.take(key)?.string(problems)?;
     Some(PathBuf::from(text.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Node>, Vec<String>) {
+        let (node, problems, _) = load_node(&SourceFile::new("rhumb.toml", text));
+        let tell = |problem: &crate::config::Problem| {
+            format!("{}: {}; {}", problem.key, problem.fault, problem.remedy)
+        };
+        (node, problems.iter().map(tell).collect())
+    }
+
+    #[test]
+    fn log_and_tcp_are_read() {
+        let (node, problems) = read(
+            "[log]\nformat = \"json\"\nlevel = \"warn\"\n\
+             [tcp]\nconnections = 20\nconnections_per_client = 5\n",
+        );
+        assert_eq!(problems, [""; 0]);
+        let node = node.unwrap();
+        assert_eq!((node.log_format, node.log_level), (LogFormat::Json, LogLevel::Warn));
+        assert_eq!((node.tcp_connections, node.tcp_connections_per_client), (20, Some(5)));
+    }
+
+    #[test]
+    fn words_and_numbers_that_mean_nothing_are_refused_with_what_to_write() {
+        let (node, problems) =
+            read("[log]\nformat = \"jsn\"\nlevel = \"loud\"\n[tcp]\nconnections = 0\n");
+        assert!(node.is_none());
+        assert_eq!(problems.len(), 3, "{problems:#?}");
+        assert_eq!(
+            problems[0],
+            "log.format: \"jsn\" is not a format; did you mean \"json\"? use \"text\" or \"json\""
+        );
+        assert!(
+            problems[1].ends_with("use \"error\", \"warn\", \"info\" or \"debug\""),
+            "{problems:?}"
+        );
+        assert!(problems[2].starts_with("tcp.connections: "), "{problems:?}");
+    }
 }

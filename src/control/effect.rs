@@ -65,6 +65,10 @@ pub enum Occurrence {
         zones: usize,
         /// How many warnings they gave.
         warnings: usize,
+        /// Every warning, as `rhumb check` shows it.
+        warning_text: String,
+        /// What of the data in force became another one.
+        change: Change,
     },
     /// The files are the ones in force.
     Unchanged,
@@ -102,6 +106,22 @@ pub enum Occurrence {
     },
 }
 
+/// A count with its noun: `1 zone`, `2 zones`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What new files changed, as far as people are told. Nothing, for the first ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Zones that were not served before.
+    pub added: Vec<Box<str>>,
+    /// Zones that are served no more.
+    pub removed: Vec<Box<str>>,
+    /// Whether the geo data is other data than before.
+    pub geo: bool,
+}
+
 /// Hexadecimal of the first four octets of a digest: enough for people to compare.
 pub fn short_digest(digest: &[u8; 32]) -> String {
     digest[..4].iter().map(|octet| format!("{octet:02x}")).collect()
@@ -113,11 +133,13 @@ impl fmt::Display for Occurrence {
             Self::Verdict { key, before, after, reason } => {
                 write!(f, "{key}: {before} -> {after}: {reason}")
             }
-            Self::Reloaded { generation, digest, zones, warnings } => {
+            Self::Reloaded { generation, digest, zones, warnings, .. } => {
                 let digest = short_digest(digest);
                 write!(
                     f,
-                    "serving {zones} zones, generation {generation}, digest {digest}, {warnings} warnings"
+                    "serving {}, generation {generation}, digest {digest}, {}",
+                    count(*zones, "zone"),
+                    count(*warnings, "warning"),
                 )
             }
             Self::Unchanged => f.write_str("the files have not changed"),
@@ -125,7 +147,8 @@ impl fmt::Display for Occurrence {
                 "the files are still the refused ones; the ones before them stay in force",
             ),
             Self::Refused { text, problems } => {
-                write!(f, "files refused, {problems} problems; the old ones stay in force\n{text}")
+                let problems = count(*problems, "problem");
+                write!(f, "files refused, {problems}; the old ones stay in force\n{text}")
             }
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {

@@ -59,6 +59,8 @@ pub struct Product {
     pub result: Result<Arc<Compiled>, Rejection>,
     /// How many warnings there were.
     pub warnings: usize,
+    /// Every warning, as `rhumb check` shows it; empty if the files were refused: the rejection has them.
+    pub warning_text: String,
 }
 
 /// Why files are not served.
@@ -112,6 +114,11 @@ impl Job {
         let (model, problems) = config::load(&self.files);
         let warnings =
             problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
+        let has_text = model.is_some() && warnings > 0;
+        let warning_text = match has_text {
+            true => render::for_people(&self.files, &problems, false),
+            false => String::new(),
+        };
         let result = match model {
             None => Err(Rejection {
                 text: render::for_people(&self.files, &problems, false),
@@ -123,7 +130,7 @@ impl Job {
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),
         };
-        Product { digest: self.digest, geo: self.geo.digest, result, warnings }
+        Product { digest: self.digest, geo: self.geo.digest, result, warnings, warning_text }
     }
 
     fn places(&self) -> Result<Arc<PlaceMap>, Rejection> {

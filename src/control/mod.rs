@@ -8,7 +8,7 @@ pub mod effect;
 pub mod event;
 mod health;
 pub mod job;
-mod order;
+pub mod order;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -28,9 +28,12 @@ pub use job::Product;
 pub use order::Order;
 pub use order::Scope;
 
+use crate::control::effect::Change;
+use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Model;
 use crate::model::Now;
 use crate::model::PoolId;
 use crate::model::TargetKey;
@@ -47,6 +50,8 @@ pub struct Controller {
     wanted: Option<[u8; 32]>,
     /// Digest of the files in force.
     in_force: Option<[u8; 32]>,
+    /// Digest of the geo data in force.
+    geo_in_force: Option<GeoDigest>,
     /// Digest of the files that were refused, if they were the last ones tried.
     refused: Option<[u8; 32]>,
     snapshot: Option<Arc<Snapshot>>,
@@ -170,6 +175,8 @@ impl Controller {
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
         (self.in_force, self.refused) = (Some(product.digest), None);
+        let change = self.change_to(&compiled.model, product.geo);
+        self.geo_in_force = Some(product.geo);
         self.generation += 1;
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
@@ -180,8 +187,24 @@ impl Controller {
             digest: product.digest,
             zones: snapshot.compiled.model.zones.len(),
             warnings: product.warnings,
+            warning_text: product.warning_text,
+            change,
         }));
         effects.push(Effect::Publish(snapshot));
+    }
+
+    /// What files change that are about to be put in force.
+    fn change_to(&self, next: &Model, geo: GeoDigest) -> Change {
+        let Some(snapshot) = &self.snapshot else { return Change::default() };
+        let apexes = |model: &Model| -> BTreeSet<Box<str>> {
+            model.zones.iter().map(|zone| zone.apex.to_string().into()).collect()
+        };
+        let (before, after) = (apexes(&snapshot.compiled.model), apexes(next));
+        Change {
+            added: after.difference(&before).cloned().collect(),
+            removed: before.difference(&after).cloned().collect(),
+            geo: self.geo_in_force != Some(geo),
+        }
     }
 
     /// Refuses files without a zone while zones are served: a folder that is just being replaced, or a disk that is
@@ -196,7 +219,8 @@ impl Controller {
             return Ok(compiled);
         }
         let text = format!(
-            "no file has a zone, {before} zone(s) are served: add a zone, or stop the server to serve none\n"
+            "no file has a zone, but {} served: add a zone, or stop the server to serve none\n",
+            if before == 1 { "1 zone is".to_owned() } else { format!("{before} zones are") },
         );
         Err(Rejection { text, problems: 1 })
     }

@@ -24,4 +24,56 @@ pub struct Node {
     pub admin: Option<SocketAddr>,
     /// Control socket; a default of the runtime when absent.
     pub socket: Option<PathBuf>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Least weight of a log line.
+    pub log_level: LogLevel,
+    /// TCP connections at once.
+    pub tcp_connections: usize,
+    /// TCP connections of one client at once; half of all when absent.
+    pub tcp_connections_per_client: Option<usize>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much a line of the log must matter to be written, the weightiest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Something does not work.
+    Error,
+    /// Something may need a hand: an endpoint is down, files are refused.
+    Warn,
+    /// A change of state.
+    #[default]
+    Info,
+    /// Each probe result too.
+    Debug,
+}
+
+impl LogFormat {
+    /// Both, as they are written.
+    pub const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
+}
+
+impl LogLevel {
+    /// All, as they are written.
+    pub const WORDS: [(&str, Self); 4] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
+
+    /// How it is written.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
 }

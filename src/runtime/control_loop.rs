@@ -25,6 +25,7 @@ use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
 use crate::control::Vote;
+use crate::control::effect::count;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::status::Status;
@@ -34,11 +35,15 @@ use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
+use crate::runtime::log;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
 use crate::runtime::publish::Publisher;
+use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::service_manager::Watchdog;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
@@ -63,12 +68,15 @@ pub struct Inbox {
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
     /// Files that were read, or why they could not be.
-    readings: mpsc::Receiver<Result<Job, String>>,
-    readings_sender: mpsc::Sender<Result<Job, String>>,
+    readings: mpsc::Receiver<Readings>,
+    readings_sender: mpsc::Sender<Readings>,
     /// What workers compiled.
     products: mpsc::Receiver<Product>,
     products_sender: mpsc::Sender<Product>,
 }
+
+/// Files that were read, or why they could not be, and the node's settings compared.
+type Readings = (Result<Job, String>, Option<NodeFile>);
 
 /// Whether files are being read. One reading at a time; what changes meanwhile is read after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +141,14 @@ pub struct Core {
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
     pub reading: Reading,
+    /// The node's settings on disk; away while they are compared.
+    pub node_file: Option<NodeFile>,
+    /// Whoever started us.
+    pub manager: ServiceManager,
+    /// Signs of life of this loop.
+    pub watchdog: Watchdog,
+    /// Whether the service manager was told that files are being read.
+    pub told_reloading: bool,
     /// Why the files could not be read the last time; told once.
     pub read_fault: Option<String>,
     /// Whether a worker runs a job.
@@ -189,6 +205,20 @@ impl Core {
         self.handle(Event::Settle);
         self.publisher.free_retired();
         self.note_readiness();
+        self.report_to_manager();
+    }
+
+    /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
+    fn report_to_manager(&mut self) {
+        let is_busy = self.reading != Reading::Idle || self.is_compiling;
+        let is_reloading = is_busy && self.manager.has_started();
+        match (self.told_reloading, is_reloading) {
+            (false, true) => self.manager.say_reloading(),
+            (true, false) => self.manager.say_reloaded(),
+            (false, false) | (true, true) => {}
+        }
+        self.told_reloading = is_reloading;
+        self.watchdog.keep();
     }
 
     /// Both clocks.
@@ -282,7 +312,8 @@ impl Core {
                 tokio::task::spawn_blocking(move || job.run()).await.unwrap_or_else(|why| {
                     let text = format!("compiling panicked: {why}; this is a bug of ours");
                     let result = Err(Rejection { text, problems: 1 });
-                    Product { digest, geo, result, warnings: 0 }
+                    let warning_text = String::new();
+                    Product { digest, geo, result, warnings: 0, warning_text }
                 });
             let _ = products.send(product).await;
         });
@@ -308,16 +339,23 @@ impl Core {
         }
         self.reading = Reading::Busy;
         let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
+        let mut node_file = self.node_file.take();
+        let work = move || {
+            if let Some(node_file) = &mut node_file {
+                node_file.compare();
+            }
+            (sources.read().map_err(|why| why.to_string()), node_file)
+        };
         tokio::spawn(async move {
-            let reading = match tokio::task::spawn_blocking(move || sources.read()).await {
-                Ok(reading) => reading.map_err(|why| why.to_string()),
-                Err(why) => Err(format!("reading files panicked: {why}; this is a bug of ours")),
-            };
+            let reading = tokio::task::spawn_blocking(work).await.unwrap_or_else(|why| {
+                (Err(format!("reading files panicked: {why}; this is a bug of ours")), None)
+            });
             let _ = readings.send(reading).await;
         });
     }
 
-    fn take_reading(&mut self, reading: Result<Job, String>) {
+    fn take_reading(&mut self, (reading, node_file): Readings) {
+        self.node_file = node_file;
         let before = std::mem::take(&mut self.reading);
         if before == Reading::BusyAndStale {
             // A half-written state may be in it: only the newer reading counts.
@@ -350,11 +388,13 @@ impl Core {
             Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
             Err(why) => why.to_string(),
         };
+        let (target, held) = (&report.key, report.verdict);
+        tracing::debug!(target: "rhumb::probe", %target, passed, verdict = %held, reason, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let verdict = report.verdict;
         if verdict != Verdict::Unknown && self.controller.verdict(&report.key) != verdict {
-            let count = if passed { report.consecutive_passes } else { report.consecutive_fails };
-            let reason = format!("{reason} ({count} in a row)").into();
+            let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
+            let reason = format!("{reason} ({run} in a row)").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
         }
         self.last_results.insert(report.key, reason);
@@ -363,35 +403,31 @@ impl Core {
     /// Logs what happened, once, and counts it.
     fn tell(&self, occurrence: &Occurrence) {
         match occurrence {
-            Occurrence::Verdict { .. } => {
-                self.metrics.count_flip();
-                tracing::info!(target: "rhumb::health", "{occurrence}");
-            }
-            Occurrence::Reloaded { .. } => {
-                self.metrics.count_reload(true);
-                tracing::info!(target: "rhumb::config", "{occurrence}");
-            }
-            Occurrence::Refused { .. } => {
-                self.metrics.count_reload(false);
-                tracing::error!(target: "rhumb::config", "{occurrence}");
-            }
-            Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
-            Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
-            Occurrence::Ordered { .. }
+            Occurrence::Verdict { .. } => self.metrics.count_flip(),
+            Occurrence::Reloaded { .. } => self.metrics.count_reload(true),
+            Occurrence::Refused { .. } => self.metrics.count_reload(false),
+            Occurrence::Unchanged
+            | Occurrence::StillRefused
+            | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. } => {
-                tracing::warn!(target: "rhumb::orders", "{occurrence}");
-            }
+            | Occurrence::Expired { .. } => {}
         }
+        log::occurrence::log(occurrence);
     }
 
     fn show_state(&self) {
         let Some(snapshot) = self.controller.snapshot() else { return };
-        self.metrics.set_state(
+        let (orders, verdicts) = (self.controller.order_count(), self.controller.verdicts());
+        let is_down = |(_, verdict): &&(TargetKey, Verdict)| *verdict == Verdict::Down;
+        let down = verdicts.iter().filter(is_down).count();
+        let zones = count(snapshot.compiled.model.zones.len(), "zone");
+        let orders_in_force = count(orders, "order");
+        self.manager.say_status(&format!(
+            "Serving {zones}, generation {}; {down} of {} down; {orders_in_force}",
             snapshot.generation,
-            self.controller.order_count(),
-            self.controller.verdicts(),
-        );
+            count(verdicts.len(), "target"),
+        ));
+        self.metrics.set_state(snapshot.generation, orders, verdicts);
     }
 
     /// Ready when every target has a result, or when that takes too long.
@@ -402,7 +438,7 @@ impl Core {
         let targets = self.controller.verdicts().len();
         if self.last_results.len() >= targets || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();
-            tracing::info!(targets, "ready: the first round of probes is over");
+            tracing::info!(target: "rhumb::health", targets, "ready: the first round of probes is over");
         }
     }
 }

@@ -260,6 +260,15 @@ impl Scrape {
                 "Idle TCP connections closed for new ones",
                 tcp.evicted,
             )?;
+            let errors = "Connections lost before they were taken, and calls refused for want of descriptors";
+            counter(encoder, "tcp_accept_errors", errors, tcp.accept_errors)?;
+            let closed = [
+                ([("reason", "idle")], tcp.timed_out),
+                ([("reason", "never_reads")], tcp.write_timed_out),
+                ([("reason", "length_zero")], tcp.malformed),
+                ([("reason", "unanswerable")], tcp.dropped),
+            ];
+            family(encoder, "tcp_closed", "TCP connections closed by us", closed)?;
         }
         Ok(())
     }

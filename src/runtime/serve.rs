@@ -18,6 +18,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::effect::count;
 use crate::control::job::Rejection;
 use crate::model::Now;
 use crate::runtime::admin;
@@ -34,10 +35,12 @@ use crate::runtime::control_socket::SocketFile;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
+use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
@@ -67,6 +70,12 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Whether to read files again when they change.
     pub watch: bool,
+    /// What TCP clients may take.
+    pub tcp: TcpLimits,
+    /// The file of the node's settings, to tell when it is no longer what is in force.
+    pub node_file: Option<NodeFile>,
+    /// Whoever started us and wants to know how we fare.
+    pub manager: ServiceManager,
 }
 
 /// Why a server does not start.
@@ -76,7 +85,7 @@ pub enum StartError {
     #[error(transparent)]
     Read(#[from] ReadFault),
     /// The files have problems.
-    #[error("{text}the files have {problems} problem(s); nothing is served")]
+    #[error("{text}the files have {}; nothing is served", count(*.problems, "problem"))]
     Refused {
         /// All of them.
         text: String,
@@ -111,6 +120,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     stop: DropGuard,
     tasks: TaskTracker,
+    manager: ServiceManager,
 }
 
 impl Server {
@@ -149,9 +159,6 @@ impl Server {
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
-        if options.watch {
-            supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
-        }
         if let Some(listener) = socket {
             let (listener, commands) = (Arc::new(listener), commands.clone());
             supervisor.run("control socket", move || {
@@ -165,13 +172,19 @@ impl Server {
             supervisor
                 .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
         }
-        let tcp = tcp.serve(answerer.clone(), TcpLimits::default())?;
+        let tcp = tcp.serve(answerer.clone(), options.tcp)?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         let restarts = Arc::clone(&metrics);
         let count = move |task: &'static str| restarts.count_restart(task);
         tasks.spawn(tcp.run(stop.clone(), count));
-        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks })
+        let manager = options.manager;
+        manager.say_ready();
+        // Last, for the first look at the folders is a reload already.
+        if options.watch {
+            supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
+        }
+        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks, manager })
     }
 
     /// Where it answers.
@@ -196,7 +209,8 @@ impl Server {
 
     /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        let Self { udp, stop, tasks, socket, admin: _, commands: _, metrics: _ } = self;
+        let Self { udp, stop, tasks, socket, manager, admin: _, commands: _, metrics: _ } = self;
+        manager.say_stopping();
         drop(stop);
         tasks.close();
         // Joining threads blocks.
@@ -269,6 +283,10 @@ async fn first_core(
         last_results: BTreeMap::new(),
         places,
         reading: Reading::Idle,
+        node_file: options.node_file.clone(),
+        watchdog: options.manager.watchdog(),
+        manager: options.manager.clone(),
+        told_reloading: false,
         read_fault: None,
         is_compiling: false,
         next_job: None,

@@ -12,6 +12,8 @@ pub mod code {
     pub const NSID: u16 = 3;
     /// EDNS client subnet (RFC 7871).
     pub const ECS: u16 = 8;
+    /// How long an idle TCP connection is kept (RFC 7828).
+    pub const KEEPALIVE: u16 = 11;
     /// Extended DNS error (RFC 8914).
     pub const EDE: u16 = 15;
 }
@@ -27,6 +29,8 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// The server's identity is wanted.
     pub nsid: bool,
+    /// The client wants to know how long an idle TCP connection is kept.
+    pub keepalive: bool,
     /// For which client the resolver asks.
     pub ecs: Option<Ecs>,
 }
@@ -134,6 +138,7 @@ pub fn parse_opt(class: u16, ttl: [u8; 4], options: &[u8]) -> (Edns, Result<(), 
         version: ttl[1],
         dnssec_ok: ttl[2] & 0x80 != 0,
         nsid: false,
+        keepalive: false,
         ecs: None,
     };
     // Another version may lay its octets out otherwise: BADVERS comes before their faults (RFC 6891 section 6.1.3).
@@ -157,6 +162,8 @@ impl Edns {
             let data = options.get(4..end).ok_or(BadOption)?;
             match option {
                 code::NSID => self.nsid = true,
+                // Clients send no timeout (RFC 7828 section 3.2.1); one that does is told ours all the same.
+                code::KEEPALIVE => self.keepalive = true,
                 code::ECS if self.ecs.is_some() => return Err(BadOption),
                 code::ECS => self.ecs = Some(Ecs::parse(data)?),
                 _ => {}

@@ -44,6 +44,8 @@ pub struct ReplyOptions<'a> {
     pub ecs: Option<(Ecs, u8)>,
     /// The server's identity, if it was asked for.
     pub nsid: Option<&'a [u8]>,
+    /// How long an idle TCP connection is kept, in units of 100 ms, if it was asked for.
+    pub keepalive: Option<u16>,
     /// Extended error: info-code and text (RFC 8914).
     pub ede: Option<(u16, &'a str)>,
 }
@@ -401,7 +403,8 @@ impl<'a> Writer<'a> {
         let Some(edns) = edns else { return 0 };
         let nsid = if edns.nsid { 4 + nsid.len() } else { 0 };
         let ecs = if edns.ecs.is_some() { Ecs::WIRE_MAX } else { 0 };
-        OPT_LEN + nsid + ecs
+        let keepalive = if edns.keepalive { 6 } else { 0 };
+        OPT_LEN + nsid + ecs + keepalive
     }
 
     /// Writes the OPT record into the room kept back. The extended error goes in only if the limit allows.
@@ -419,6 +422,11 @@ impl<'a> Writer<'a> {
             self.append(&code::NSID.to_be_bytes());
             self.append(&(nsid.len() as u16).to_be_bytes());
             self.append(nsid);
+        }
+        if let Some(timeout) = options.keepalive {
+            self.append(&code::KEEPALIVE.to_be_bytes());
+            self.append(&[0, 2]);
+            self.append(&timeout.to_be_bytes());
         }
         if let Some((info, text)) = options.ede
             && self.at + 6 + text.len() <= self.end

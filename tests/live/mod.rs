@@ -26,6 +26,8 @@ use rhumb::runtime::files::Sources;
 use rhumb::runtime::serve::Options;
 use rhumb::runtime::serve::Server;
 use rhumb::runtime::serve::StartError;
+use rhumb::runtime::service_manager::ServiceManager;
+use rhumb::runtime::tcp::TcpLimits;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -81,6 +83,9 @@ impl Folder {
             admin: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(self.path("rhumb.sock")),
             watch: false,
+            tcp: TcpLimits::default(),
+            node_file: None,
+            manager: ServiceManager::default(),
         }
     }
 }

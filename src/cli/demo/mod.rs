@@ -25,12 +25,15 @@ use crate::cli::output::PROBLEMS;
 use crate::cli::output::block_on;
 use crate::cli::output::fail;
 use crate::cli::output::print;
-use crate::cli::serve::LogFormat;
-use crate::cli::serve::start_logging;
 use crate::config::node::DEFAULT_LISTEN;
+use crate::model::LogFormat;
 use crate::runtime::files::Sources;
+use crate::runtime::log;
+use crate::runtime::log::Logging;
 use crate::runtime::serve::Options;
 use crate::runtime::serve::Server;
+use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::tcp::TcpLimits;
 use regions::Regions;
 use watcher::Watcher;
 
@@ -49,7 +52,8 @@ pub(super) struct DemoArguments {
 }
 
 pub(super) fn run(arguments: &DemoArguments) -> ExitCode {
-    start_logging(LogFormat::Text, "warn,rhumb::health=info,rhumb::orders=info,rhumb::config=info");
+    let filter = "warn,rhumb::health=info,rhumb::orders=info,rhumb::config=info".to_owned();
+    log::start(&Logging { format: LogFormat::Text, filter });
     match block_on(play(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(why)) => fail(PROBLEMS, why),
@@ -96,6 +100,9 @@ impl Folder {
             admin: Some(arguments.admin),
             socket: Some(self.0.join("rhumb.sock")),
             watch: true,
+            tcp: TcpLimits::default(),
+            node_file: None,
+            manager: ServiceManager::default(),
         }
     }
 }

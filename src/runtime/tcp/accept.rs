@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::runtime::respond::Respond;
 use crate::runtime::tcp::Shared;
 use crate::runtime::tcp::connection;
+use crate::runtime::tcp::registry::Client;
 
 /// Pause after an accept that failed for want of descriptors or memory: trying again at once fails too.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -19,44 +21,94 @@ const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// soon as its task is dropped.
 const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
+/// How often it is told that descriptors are short, at most.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
+
+/// What an error of accept(2) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// The one connection is gone; the next may be fine.
+    Connection,
+    /// Descriptors or memory are short.
+    Shortage,
+    /// Something else that may last.
+    Other,
+}
+
 /// Accepts until dropped.
 pub(super) async fn run<R: Respond>(listener: Arc<TcpListener>, shared: Arc<Shared<R>>) {
+    let mut complained: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => admit(&shared, stream, peer),
-            Err(error) => survive(&shared, &error).await,
+            Err(error) => {
+                let trouble = trouble(&error);
+                if trouble != Trouble::Connection
+                    && complained.is_none_or(|last| last.elapsed() >= COMPLAINT_EVERY)
+                {
+                    complained = Some(Instant::now());
+                    tracing::warn!(reason = %error, "TCP connections wait; idle ones are closed for them");
+                }
+                survive(&shared, trouble).await;
+            }
         }
     }
 }
 
 /// Makes room if need be, then serves the connection.
 fn admit<R: Respond>(shared: &Arc<Shared<R>>, stream: TcpStream, peer: SocketAddr) {
-    while shared.registry.len() >= shared.limits.max_connections.max(1) {
-        if !shared.registry.evict_oldest() {
-            break;
-        }
-    }
+    let client = Client::of(peer.ip());
+    shared.registry.make_room(client, &shared.limits);
     let server = Arc::clone(shared);
-    shared.registry.spawn(|activity| connection::run(stream, peer.ip(), server, activity));
+    shared.registry.spawn(client, |activity| connection::run(stream, peer.ip(), server, activity));
 }
 
 /// Counts an error; waits unless it was the fault of the one connection.
-async fn survive<R: Respond>(shared: &Arc<Shared<R>>, error: &io::Error) {
+async fn survive<R: Respond>(shared: &Arc<Shared<R>>, trouble: Trouble) {
     shared.counters.cells.accept_errors.add(1);
-    let of_the_connection = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::Interrupted
-    );
-    if !of_the_connection {
-        // An idle client gives its descriptor to the one that waits.
-        let evicted = shared.registry.evict_oldest();
-        tokio::time::sleep(if evicted { EVICTION_PAUSE } else { ACCEPT_ERROR_PAUSE }).await;
+    match trouble {
+        Trouble::Connection => {}
+        Trouble::Shortage if shared.registry.evict_oldest() => {
+            // An idle client gives its descriptor to the one that waits.
+            tokio::time::sleep(EVICTION_PAUSE).await;
+        }
+        Trouble::Shortage | Trouble::Other => tokio::time::sleep(ACCEPT_ERROR_PAUSE).await,
+    }
+}
+
+/// Reads an error of accept(2): on Linux it passes on what happened to the connection meanwhile.
+fn trouble(error: &io::Error) -> Trouble {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Trouble::Shortage,
+        Some(
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::ECONNREFUSED
+            | libc::EPROTO
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ENOPROTOOPT
+            | libc::ENONET
+            | libc::ETIMEDOUT
+            | libc::EINTR,
+        ) => Trouble::Connection,
+        _ => Trouble::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aborted_connection_costs_no_pause_and_a_shortage_does() {
+        let trouble = |code| trouble(&io::Error::from_raw_os_error(code));
+        assert_eq!(trouble(libc::ECONNABORTED), Trouble::Connection);
+        assert_eq!(trouble(libc::EMFILE), Trouble::Shortage);
+        assert_eq!(trouble(libc::ENFILE), Trouble::Shortage);
+        assert_eq!(trouble(libc::EBADF), Trouble::Other);
     }
 }

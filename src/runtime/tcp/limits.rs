@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use crate::answer::KEEPALIVE;
+
 /// Limits of a TCP service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpLimits {
     /// Connections at once; a new one beyond closes the one that is idle longest. At least 1.
     pub max_connections: usize,
+    /// Connections of one client at once, an IPv4 address or an IPv6 /64; a new one beyond closes the one of the same
+    /// client that is idle longest, so that nobody takes all places. At least 1.
+    pub max_per_client: usize,
     /// Longest time without a complete query; octets of an incomplete one do not prolong it.
     ///
-    /// RFC 7766 section 6.2.3 asks for some seconds; DNS clients send again within 10.
+    /// RFC 7766 section 6.2.3 asks for some seconds; DNS clients send again within 10. Who asks is told
+    /// [`KEEPALIVE`] (RFC 7828).
     pub idle: Duration,
     /// Longest time a client may take to read the replies of one turn.
     pub write: Duration,
@@ -21,7 +27,8 @@ impl Default for TcpLimits {
     fn default() -> TcpLimits {
         TcpLimits {
             max_connections: 1000,
-            idle: Duration::from_secs(30),
+            max_per_client: 500,
+            idle: Duration::from_millis(100 * u64::from(KEEPALIVE)),
             write: Duration::from_secs(10),
             max_pipelined: 256,
         }

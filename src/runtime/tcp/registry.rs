@@ -1,7 +1,12 @@
 //! The open connections in the order in which they were last used.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -15,6 +20,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::runtime::tcp::counters::TcpCounters;
+use crate::runtime::tcp::limits::TcpLimits;
 
 /// What a connection's task tells of itself.
 pub(super) struct Activity {
@@ -36,17 +42,37 @@ impl Activity {
     }
 }
 
+/// Whose connection it is: an IPv4 address, or the /64 that one IPv6 host has to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Client(IpAddr);
+
+impl Client {
+    /// Who has this address.
+    pub(super) fn of(address: IpAddr) -> Client {
+        Client(match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        })
+    }
+}
+
 /// A connection in the registry, filed under the time of use that was last looked at.
 struct Filed {
+    client: Client,
     activity: Arc<Activity>,
     task: AbortHandle,
 }
 
-/// Keys are (last use as filed, number); a filed use is never later than the true one.
+/// Last use as filed, and number; a filed use is never later than the true one.
+type Key = (u64, u64);
+
+/// Connections by last use, all of them and those of each client.
 #[derive(Default)]
 struct Order {
-    filed: BTreeMap<(u64, u64), Filed>,
-    keys: BTreeMap<u64, u64>,
+    filed: BTreeMap<Key, Filed>,
+    /// Last use as filed, by number.
+    uses: HashMap<u64, u64>,
+    clients: HashMap<Client, BTreeSet<Key>>,
 }
 
 /// The open connections.
@@ -66,7 +92,7 @@ impl Registry {
     }
 
     /// Runs a connection's task and keeps it in the registry for as long as it runs.
-    pub(super) fn spawn<F>(&self, make: impl FnOnce(Arc<Activity>) -> F)
+    pub(super) fn spawn<F>(&self, client: Client, make: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -83,8 +109,7 @@ impl Registry {
         // future must not lock when it is dropped unpolled: a runtime that shuts down does so here.
         let mut order = self.lock();
         let task = self.tasks.spawn(future).abort_handle();
-        order.filed.insert((number, number), Filed { activity, task });
-        order.keys.insert(number, number);
+        order.file((number, number), Filed { client, activity, task });
     }
 
     /// Takes a connection out; its task calls this last, however it ends.
@@ -94,20 +119,33 @@ impl Registry {
         }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.lock().keys.len()
+    /// Closes connections that were used longest ago until there is room for one more of this client's.
+    pub(super) fn make_room(&self, client: Client, limits: &TcpLimits) {
+        let mut order = self.lock();
+        let of_client = |order: &Order| order.clients.get(&client).map_or(0, BTreeSet::len);
+        let mut oldest = Vec::new();
+        while of_client(&order) >= limits.max_per_client.max(1) {
+            oldest.extend(order.take_oldest(Some(client)));
+        }
+        while order.filed.len() >= limits.max_connections.max(1) {
+            oldest.extend(order.take_oldest(None));
+        }
+        // Unlocked before: a task may be dropped by its abort, and locks when it is.
+        drop(order);
+        oldest.into_iter().for_each(|one| self.evict(one));
     }
 
     /// Closes the connection whose last complete query is longest ago; false if there is none.
     pub(super) fn evict_oldest(&self) -> bool {
-        let mut order = self.lock();
-        let Some(oldest) = order.take_oldest() else { return false };
-        drop(order);
-        oldest.task.abort();
+        let oldest = self.lock().take_oldest(None);
+        oldest.map(|oldest| self.evict(oldest)).is_some()
+    }
+
+    /// Closes a connection that has been taken out.
+    fn evict(&self, one: Filed) {
+        one.task.abort();
         self.counters.cells.closed.add(1);
         self.counters.cells.evicted.add(1);
-        true
     }
 
     /// Tells whether connections should end as soon as their replies are written.
@@ -129,7 +167,7 @@ impl Registry {
         }
         // A task that was aborted before it ran has not taken itself out.
         let left = std::mem::take(&mut *self.lock());
-        self.counters.cells.closed.add(left.keys.len() as u64);
+        self.counters.cells.closed.add(left.filed.len() as u64);
     }
 
     /// Aborts the tasks that `choose` picks.
@@ -145,26 +183,55 @@ impl Registry {
 }
 
 impl Order {
-    /// Removes the one used longest ago.
+    /// Puts one in.
+    fn file(&mut self, key: Key, one: Filed) {
+        self.uses.insert(key.1, key.0);
+        self.clients.entry(one.client).or_default().insert(key);
+        self.filed.insert(key, one);
+    }
+
+    /// Removes the one used longest ago, of all or of one client.
     ///
     /// A use is not filed when it happens, that would need the lock; it is made good here. As filed
     /// uses are never too late, the first one found to be true is the oldest.
-    fn take_oldest(&mut self) -> Option<Filed> {
-        while let Some(((filed_use, number), one)) = self.filed.pop_first() {
+    fn take_oldest(&mut self, of: Option<Client>) -> Option<Filed> {
+        loop {
+            let (filed_use, number) = match of {
+                None => *self.filed.first_key_value()?.0,
+                Some(client) => *self.clients.get(&client)?.first()?,
+            };
+            let one = self.take(number)?;
             let true_use = one.activity.last_used.load(Ordering::Relaxed);
             if true_use == filed_use {
-                self.keys.remove(&number);
                 return Some(one);
             }
-            self.filed.insert((true_use, number), one);
-            self.keys.insert(number, true_use);
+            self.file((true_use, number), one);
         }
-        None
     }
 
     /// Removes one by its number.
     fn take(&mut self, number: u64) -> Option<Filed> {
-        let filed_use = self.keys.remove(&number)?;
-        self.filed.remove(&(filed_use, number))
+        let key = (self.uses.remove(&number)?, number);
+        let one = self.filed.remove(&key)?;
+        if let Entry::Occupied(mut keys) = self.clients.entry(one.client) {
+            keys.get_mut().remove(&key);
+            if keys.get().is_empty() {
+                keys.remove();
+            }
+        }
+        Some(one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Client;
+
+    #[test]
+    fn hosts_of_one_ipv6_network_are_one_client() {
+        let client = |text: &str| Client::of(text.parse().unwrap());
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:0:0:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
     }
 }

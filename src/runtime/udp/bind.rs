@@ -16,8 +16,22 @@ use crate::runtime::udp::socket::options;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Someone else receives there.
-    #[error("address already in use: another server answers on {address}")]
+    #[error(
+        "address already in use: another server answers on {address}; see which: ss -lutpn sport = :{}",
+        address.port()
+    )]
     InUse {
+        /// What we wanted.
+        address: SocketAddr,
+    },
+    /// Ports below 1024 are for who has the right to them.
+    #[error(
+        "cannot listen on {address}: no right to this port; run as root, or give the right with \
+         setcap cap_net_bind_service=+ep on the program (AmbientCapabilities=CAP_NET_BIND_SERVICE \
+         under systemd), or sysctl net.ipv4.ip_unprivileged_port_start={}",
+        address.port()
+    )]
+    Forbidden {
         /// What we wanted.
         address: SocketAddr,
     },
@@ -29,7 +43,7 @@ pub enum BindError {
         /// The earlier one.
         other: SocketAddr,
     },
-    /// Anything else: no such address, no permission, no IPv6.
+    /// Anything else: no such address, no IPv6.
     #[error("cannot listen on {address}: {source}")]
     Refused {
         /// What we wanted.
@@ -42,10 +56,10 @@ pub enum BindError {
 impl BindError {
     /// Names the address that the kernel refused.
     pub(crate) fn from_io(address: SocketAddr, source: io::Error) -> BindError {
-        if source.kind() == io::ErrorKind::AddrInUse {
-            BindError::InUse { address }
-        } else {
-            BindError::Refused { address, source }
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse { address },
+            io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+            _ => BindError::Refused { address, source },
         }
     }
 }

@@ -1,0 +1,98 @@
+//! Log lines of what the controller tells: one target a subject, and fields for machines.
+
+use crate::control::Occurrence;
+use crate::control::Order;
+use crate::control::Scope;
+use crate::control::effect::Change;
+use crate::control::effect::count;
+use crate::control::effect::short_digest;
+use crate::control::order::instant;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+
+/// Zones named one by one when they come or go; of more only the number is told.
+const ZONES_NAMED: usize = 20;
+
+/// Logs what happened.
+pub fn log(occurrence: &Occurrence) {
+    match occurrence {
+        Occurrence::Verdict { key, before, after, reason } => {
+            log_verdict(key, *before, *after, reason)
+        }
+        Occurrence::Reloaded { generation, digest, zones, warnings, warning_text, change } => {
+            let digest = short_digest(digest);
+            let served = count(*zones, "zone");
+            tracing::info!(target: "rhumb::config", generation, zones, digest, warnings, "serving {served}");
+            log_change(change, *generation);
+            if *warnings > 0 {
+                let text = warning_text.trim_end();
+                let counted = count(*warnings, "warning");
+                tracing::warn!(target: "rhumb::config", generation, warnings, %text, "the files gave {counted}");
+            }
+        }
+        Occurrence::Refused { text, problems } => {
+            let (text, counted) = (text.trim_end(), count(*problems, "problem"));
+            tracing::error!(
+                target: "rhumb::config", problems, %text,
+                "files refused, {counted}; the old ones stay in force"
+            );
+        }
+        Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
+        Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
+        Occurrence::Ordered { scope, order } => {
+            log_order(scope, order, &order.author, &format!("{scope} is {}", order.admin));
+        }
+        Occurrence::Withdrawn { scope, order, by } => {
+            log_order(scope, order, by, &format!("{scope} is no longer {}", order.admin));
+        }
+        Occurrence::Expired { scope, order } => {
+            let text = format!("{scope} is no longer {}: the order has expired", order.admin);
+            log_order(scope, order, "", &text);
+        }
+    }
+}
+
+/// Down is a warning; everything else is a change for the better, or none that needs a hand.
+fn log_verdict(key: &TargetKey, from: Verdict, to: Verdict, reason: &str) {
+    let TargetKey { endpoint: whole, check, family } = key;
+    let (pool, endpoint) = whole.split_once('/').unwrap_or(("", whole));
+    if to == Verdict::Down {
+        tracing::warn!(
+            target: "rhumb::health", pool, endpoint, %check, %family, %from, %to, reason,
+            "{whole} is {to}"
+        );
+    } else {
+        tracing::info!(
+            target: "rhumb::health", pool, endpoint, %check, %family, %from, %to, reason,
+            "{whole} is {to}"
+        );
+    }
+}
+
+fn log_change(Change { added, removed, geo }: &Change, generation: u64) {
+    for (zones, what) in [(added, "is served from now on"), (removed, "is served no more")] {
+        for zone in zones.iter().take(ZONES_NAMED) {
+            tracing::info!(target: "rhumb::config", generation, %zone, "zone {zone} {what}");
+        }
+        if zones.len() > ZONES_NAMED {
+            let others = zones.len() - ZONES_NAMED;
+            tracing::info!(target: "rhumb::config", generation, others, "the same holds for others");
+        }
+    }
+    if *geo {
+        tracing::info!(target: "rhumb::config", generation, "geo data replaced");
+    }
+}
+
+fn log_order(scope: &Scope, order: &Order, by: &str, text: &str) {
+    let (kind, name) = match scope {
+        Scope::Site(name) => ("site", name),
+        Scope::Pool(name) => ("pool", name),
+        Scope::Endpoint(name) => ("endpoint", name),
+    };
+    let until = order.until.map_or_else(|| "taken back".to_owned(), instant);
+    let (order, reason) = (order.admin, &order.reason);
+    tracing::warn!(
+        target: "rhumb::orders", scope = kind, %name, %order, by, %reason, until, "{text}"
+    );
+}
