@@ -116,7 +116,9 @@ fn unanswerable_rcode(query: &Query) -> Option<Rcode> {
 #[inline]
 fn reply_limit(query: &Query, transport: Transport) -> usize {
     match (transport, &query.edns) {
-        (Transport::Tcp, _) => usize::from(u16::MAX),
+        (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => {
+            usize::from(u16::MAX)
+        }
         (Transport::Udp, None) => UDP_REPLY_PLAIN,
         // RFC 6891 section 6.2.3: sizes below 512 are taken as 512.
         (Transport::Udp, Some(edns)) => {

@@ -26,13 +26,10 @@ use crate::runtime::tcp::TcpCounters;
 use crate::runtime::udp::UdpCounters;
 use crate::wire::Rcode;
 
-/// Transports as labels, in the order of their cells.
-const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
-
 /// One thread's counts of queries. Only that thread writes.
 #[derive(Debug, Default)]
 pub struct QueryCells {
-    rcodes: [[AtomicU64; Rcode::ALL.len()]; 2],
+    rcodes: [[AtomicU64; Rcode::ALL.len()]; Transport::ALL.len()],
     happened: [AtomicU64; Happened::NAMES.len()],
     truncated: AtomicU64,
     silent: AtomicU64,
@@ -222,11 +219,11 @@ impl Scrape {
             cells.iter().map(|c| read(c).load(Relaxed)).sum::<u64>()
         };
         let mut replies = Vec::new();
-        for (transport, label) in TRANSPORTS.iter().enumerate() {
+        for transport in Transport::ALL {
             for rcode in Rcode::ALL {
-                let count = sum(&|cells| &cells.rcodes[transport][rcode.index()]);
+                let count = sum(&|cells| &cells.rcodes[transport as usize][rcode.index()]);
                 replies.push((
-                    [("transport", label.to_string()), ("rcode", rcode.to_string())],
+                    [("transport", transport.name().to_string()), ("rcode", rcode.to_string())],
                     count,
                 ));
             }

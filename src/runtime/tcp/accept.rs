@@ -1,16 +1,13 @@
 //! Takes connections from one listening socket, whatever errors that brings.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 
-use crate::runtime::respond::Respond;
-use crate::runtime::tcp::Shared;
-use crate::runtime::tcp::connection;
+use crate::runtime::tcp::door::Door;
+use crate::runtime::tcp::door::Host;
 
 /// Pause after an accept that failed for want of descriptors or memory: trying again at once fails too.
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -20,29 +17,22 @@ const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(100);
 const EVICTION_PAUSE: Duration = Duration::from_millis(1);
 
 /// Accepts until dropped.
-pub(super) async fn run<R: Respond>(listener: Arc<TcpListener>, shared: Arc<Shared<R>>) {
+pub(super) async fn run<H: Host>(listener: Arc<TcpListener>, host: Arc<H>) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => admit(&shared, stream, peer),
-            Err(error) => survive(&shared, &error).await,
+            Ok((stream, peer)) => {
+                let door = host.door();
+                door.make_room();
+                door.registry.spawn(|activity| Arc::clone(&host).serve(stream, peer, activity));
+            }
+            Err(error) => survive(host.door(), &error).await,
         }
     }
-}
-
-/// Makes room if need be, then serves the connection.
-fn admit<R: Respond>(shared: &Arc<Shared<R>>, stream: TcpStream, peer: SocketAddr) {
-    while shared.registry.len() >= shared.limits.max_connections.max(1) {
-        if !shared.registry.evict_oldest() {
-            break;
-        }
-    }
-    let server = Arc::clone(shared);
-    shared.registry.spawn(|activity| connection::run(stream, peer.ip(), server, activity));
 }
 
 /// Counts an error; waits unless it was the fault of the one connection.
-async fn survive<R: Respond>(shared: &Arc<Shared<R>>, error: &io::Error) {
-    shared.counters.cells.accept_errors.add(1);
+async fn survive(door: &Door, error: &io::Error) {
+    door.counters.cells.accept_errors.add(1);
     let of_the_connection = matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -56,7 +46,7 @@ async fn survive<R: Respond>(shared: &Arc<Shared<R>>, error: &io::Error) {
     );
     if !of_the_connection {
         // An idle client gives its descriptor to the one that waits.
-        let evicted = shared.registry.evict_oldest();
+        let evicted = door.registry.evict_oldest();
         tokio::time::sleep(if evicted { EVICTION_PAUSE } else { ACCEPT_ERROR_PAUSE }).await;
     }
 }

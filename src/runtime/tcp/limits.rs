@@ -11,6 +11,8 @@ pub struct TcpLimits {
     ///
     /// RFC 7766 section 6.2.3 asks for some seconds; DNS clients send again within 10.
     pub idle: Duration,
+    /// Longest time a handshake may take; there is none without encryption.
+    pub handshake: Duration,
     /// Longest time a client may take to read the replies of one turn.
     pub write: Duration,
     /// Queries of one connection answered before its replies are written and others get their turn.
@@ -22,6 +24,7 @@ impl Default for TcpLimits {
         TcpLimits {
             max_connections: 1000,
             idle: Duration::from_secs(30),
+            handshake: Duration::from_secs(10),
             write: Duration::from_secs(10),
             max_pipelined: 256,
         }
