@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
     let listen = if arguments.listen.is_empty() { node.listen } else { arguments.listen.clone() };
     let options = Options {
         listen,
+        encrypted: node.encrypted,
         workers: node.workers.map_or(0, usize::from),
         sources,
         admin: node.admin,
@@ -103,6 +104,9 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     };
     for address in server.addresses() {
         tracing::info!("answering on {address}, UDP and TCP");
+    }
+    for (transport, address) in server.encrypted_addresses() {
+        tracing::info!("answering on {address}, {}", transport.name());
     }
     if let Some(admin) = server.admin_address() {
         tracing::info!("metrics and health on http://{admin}/metrics, /healthz, /readyz");

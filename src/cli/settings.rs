@@ -13,6 +13,7 @@ use crate::config::SourceFile;
 use crate::config::node::default_node;
 use crate::config::node::load_readable_node;
 use crate::config::render;
+use crate::model::Encrypted;
 use crate::model::Node;
 use crate::runtime::control_socket;
 use crate::runtime::files::ReadFault;
@@ -90,6 +91,11 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     };
     // As every path of the file: relative to it, so that server and commands agree wherever they run.
     node.socket = node.socket.map(|socket| base.join(socket));
+    node.encrypted = node.encrypted.map(|encrypted| Encrypted {
+        certificate: base.join(&encrypted.certificate),
+        key: base.join(&encrypted.key),
+        ..encrypted
+    });
     let sources = Sources::of(&node, base, false);
     Reading { settings: Settings { node, sources, file: Some(path) }, problems, files, unread }
 }

@@ -26,6 +26,7 @@ pub use id::SiteId;
 pub use id::SteerId;
 pub use limits::ANSWERS_MAX;
 pub use limits::TARGETS_MAX;
+pub use node::Encrypted;
 pub use node::Node;
 pub use policy::AllDown;
 pub use policy::DualStack;

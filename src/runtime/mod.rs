@@ -5,6 +5,7 @@ pub mod admin;
 pub mod answerer;
 pub mod control_loop;
 pub mod control_socket;
+pub mod encrypted;
 pub mod fetch;
 pub mod files;
 pub mod metrics;

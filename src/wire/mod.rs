@@ -6,6 +6,7 @@
 pub mod edns;
 pub mod header;
 pub mod name;
+pub mod options;
 pub mod qname;
 pub mod query;
 pub mod rdata;

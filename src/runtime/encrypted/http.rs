@@ -1,0 +1,126 @@
+//! DNS over HTTPS as requests and responses (RFC 8484); knows no connections.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use http_body_util::LengthLimitError;
+use http_body_util::Limited;
+use hyper::Method;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Body;
+use hyper::body::Bytes;
+use hyper::header;
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+
+use crate::runtime::tcp::desk::MESSAGE_MAX;
+use crate::wire::options;
+
+/// What a query and a reply are served as (RFC 8484 section 6).
+const DNS_MESSAGE: &str = "application/dns-message";
+
+/// Shortest query: a header.
+const QUERY_MIN: usize = 12;
+
+/// The query in a request, or the response that says why there is none.
+pub(super) async fn read_query<B>(
+    request: Request<B>,
+    path: &str,
+    patience: Duration,
+) -> Result<Vec<u8>, Response<Full<Bytes>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    if parts.uri.path() != path {
+        return Err(refusal(StatusCode::NOT_FOUND, format!("DNS is at {path}\n")));
+    }
+    let query = match parts.method {
+        Method::GET => query_of_get(parts.uri.query().unwrap_or(""))?,
+        Method::POST => query_of_post(&parts, body, patience).await?,
+        _ => {
+            let text = "use GET or POST\n";
+            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, text);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            return Err(response);
+        }
+    };
+    if query.len() < QUERY_MIN {
+        return Err(refusal(StatusCode::BAD_REQUEST, "this is no DNS message\n"));
+    }
+    Ok(query)
+}
+
+/// `dns=`, base64url without padding.
+fn query_of_get(parameters: &str) -> Result<Vec<u8>, Response<Full<Bytes>>> {
+    let text = parameters.split('&').find_map(|parameter| parameter.strip_prefix("dns="));
+    let Some(text) = text else {
+        return Err(refusal(StatusCode::BAD_REQUEST, "the parameter dns is missing\n"));
+    };
+    BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .ok()
+        .filter(|query| query.len() <= MESSAGE_MAX)
+        .ok_or_else(|| {
+            refusal(StatusCode::BAD_REQUEST, "dns is not base64url without padding (RFC 8484)\n")
+        })
+}
+
+async fn query_of_post<B>(
+    parts: &Parts,
+    body: B,
+    patience: Duration,
+) -> Result<Vec<u8>, Response<Full<Bytes>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim());
+    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(DNS_MESSAGE)) {
+        let text = format!("send {DNS_MESSAGE}\n");
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    }
+    let too_large =
+        || refusal(StatusCode::PAYLOAD_TOO_LARGE, "a DNS message has 65535 octets at most\n");
+    if body.size_hint().lower() > MESSAGE_MAX as u64 {
+        return Err(too_large());
+    }
+    let whole = Limited::new(body, MESSAGE_MAX).collect();
+    match tokio::time::timeout(patience, whole).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(refusal(StatusCode::BAD_REQUEST, "the body broke off\n")),
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long\n")),
+    }
+}
+
+/// The response that carries a reply; without one the query deserved none.
+pub(super) fn response(reply: Option<Vec<u8>>) -> Response<Full<Bytes>> {
+    let Some(reply) = reply else {
+        return refusal(StatusCode::BAD_REQUEST, "this is no DNS query\n");
+    };
+    // Private, for the answer is this client's; no longer than the data lives (RFC 8484 section 5.1).
+    let age = format!("private, max-age={}", options::least_ttl(&reply).unwrap_or(0));
+    let mut response = Response::new(Full::new(Bytes::from(reply)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(DNS_MESSAGE));
+    if let Ok(age) = HeaderValue::from_str(&age) {
+        headers.insert(header::CACHE_CONTROL, age);
+    }
+    response
+}
+
+/// A few words instead of a reply.
+fn refusal(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
