@@ -92,12 +92,17 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     // As every path of the file: relative to it, so that server and commands agree wherever they run.
     node.socket = node.socket.map(|socket| base.join(socket));
     node.encrypted = node.encrypted.map(|encrypted| Encrypted {
-        certificate: base.join(&encrypted.certificate),
-        key: base.join(&encrypted.key),
+        certificate: beside(base, &encrypted.certificate),
+        key: beside(base, &encrypted.key),
         ..encrypted
     });
     let sources = Sources::of(&node, base, false);
     Reading { settings: Settings { node, sources, file: Some(path) }, problems, files, unread }
+}
+
+/// A path of the file, as its reader would write it.
+fn beside(base: &Path, path: &Path) -> PathBuf {
+    if base.as_os_str() == "." { path.to_owned() } else { base.join(path) }
 }
 
 /// Where the server may be: the named control socket, the configured one, or every default.

@@ -161,25 +161,25 @@ impl<R: Respond> Doq<R> {
     async fn answer(
         &self,
         mut reply: SendStream,
-        mut query: RecvStream,
+        query: RecvStream,
         client: SocketAddr,
     ) -> Result<(), Breach> {
-        let patience = self.door.limits.write;
-        let Ok(read) = timeout(patience, query.read_to_end(PREFIX + MESSAGE_MAX)).await else {
-            let _ = reply.reset(EXCESSIVE_LOAD);
-            return Ok(());
+        let query = match self.read_query(query).await {
+            Ok(query) => query,
+            Err(unread) => {
+                // It fails only for a stream that is over. A stream that is merely dropped looks finished.
+                let _ = reply.reset(unread.code());
+                return if matches!(unread, Unread::Breach) { Err(Breach) } else { Ok(()) };
+            }
         };
-        let query = match read {
-            Ok(framed) => unframe(&framed)?,
-            Err(quinn::ReadToEndError::TooLong) => return Err(Breach),
-            // The client took its query back, or is gone.
-            Err(quinn::ReadToEndError::Read(_)) => return Ok(()),
-        };
-        let Some(answer) = self.gate.ask(query, client, Protocol::Quic).await else {
+        let answer = self.gate.ask(query, client, Protocol::Quic).await;
+        let Some((answer, len)) = answer.and_then(|answer| {
+            let len = u16::try_from(answer.len()).ok()?;
+            Some((answer, len))
+        }) else {
             let _ = reply.reset(NO_ERROR);
             return Ok(());
         };
-        let len = u16::try_from(answer.len()).map_err(|_| Breach)?;
         let framed = [&len.to_be_bytes(), &answer[..]].concat();
         let sent = async {
             reply.write_all(&framed).await.ok()?;
@@ -187,21 +187,52 @@ impl<R: Respond> Doq<R> {
             // Until the client has it: a connection that closes takes back what is under way.
             reply.stopped().await.ok()
         };
-        if timeout(patience, sent).await.is_err() {
+        if timeout(self.door.limits.write, sent).await.is_err() {
             self.door.counters.cells.write_timed_out.add(1);
             let _ = reply.reset(EXCESSIVE_LOAD);
         }
         Ok(())
     }
+
+    async fn read_query(&self, mut stream: RecvStream) -> Result<Vec<u8>, Unread> {
+        let whole = stream.read_to_end(PREFIX + MESSAGE_MAX);
+        match timeout(self.door.limits.write, whole).await {
+            Ok(Ok(framed)) => unframe(&framed),
+            Ok(Err(quinn::ReadToEndError::TooLong)) => Err(Unread::Breach),
+            Ok(Err(quinn::ReadToEndError::Read(_))) => Err(Unread::Gone),
+            Err(_) => Err(Unread::TooSlow),
+        }
+    }
+}
+
+/// Why a stream has no query.
+#[derive(Clone, Copy)]
+enum Unread {
+    /// The client broke the protocol.
+    Breach,
+    /// The client took its query back, or is gone.
+    Gone,
+    /// It did not come to its end in time.
+    TooSlow,
+}
+
+impl Unread {
+    fn code(self) -> VarInt {
+        match self {
+            Self::Breach => PROTOCOL_ERROR,
+            Self::Gone => NO_ERROR,
+            Self::TooSlow => EXCESSIVE_LOAD,
+        }
+    }
 }
 
 /// The one query of a stream (RFC 9250 sections 4.2, 4.2.1 and 5.5.2).
-fn unframe(framed: &[u8]) -> Result<Vec<u8>, Breach> {
-    let (length, query) = framed.split_first_chunk::<PREFIX>().ok_or(Breach)?;
+fn unframe(framed: &[u8]) -> Result<Vec<u8>, Unread> {
+    let (length, query) = framed.split_first_chunk::<PREFIX>().ok_or(Unread::Breach)?;
     let is_whole = usize::from(u16::from_be_bytes(*length)) == query.len();
     let has_id = query.first_chunk::<2>().is_none_or(|id| *id != [0, 0]);
     if !is_whole || has_id || options::has_option(query, options::TCP_KEEPALIVE) {
-        return Err(Breach);
+        return Err(Unread::Breach);
     }
     Ok(query.to_vec())
 }

@@ -62,8 +62,10 @@ impl<R: Respond> Gate<R> {
             Ok(asked) => {
                 let mail = Mailbox::default();
                 self.handle_request::<_, TokioTime>(&asked, mail.clone()).await;
-                // Rdata that the operator wrote as octets may be more than hickory understands.
-                mail.take().or_else(|| self.answer(&query, client, transport(protocol)))
+                // Rdata that the operator wrote as octets may be more than hickory understands, and its
+                // replies are longer: a full one would be truncated, and lose its OPT.
+                let whole = mail.take().filter(|reply| !is_truncated(reply));
+                whole.or_else(|| self.answer(&query, client, transport(protocol)))
             }
             // Ours knows which code it deserves.
             Err(_) => self.answer(&query, client, transport(protocol)),
@@ -120,6 +122,11 @@ impl<R: Respond> Gate<R> {
 
 /// Room that padding may need: a block and an option's header.
 const PADDING_ROOM: usize = 472;
+
+/// Whether a message has TC.
+fn is_truncated(message: &[u8]) -> bool {
+    message.get(2).is_some_and(|flags| flags & 0x02 != 0)
+}
 
 fn transport(protocol: Protocol) -> Transport {
     match protocol {

@@ -5,8 +5,6 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::BodyExt;
 use http_body_util::Full;
-use http_body_util::LengthLimitError;
-use http_body_util::Limited;
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
@@ -23,26 +21,35 @@ use crate::wire::options;
 /// What a query and a reply are served as (RFC 8484 section 6).
 const DNS_MESSAGE: &str = "application/dns-message";
 
+/// Octets of a body too long that are read and dropped before it is refused.
+const DISCARD_MAX: usize = 1024 * 1024;
+
 /// Shortest query: a header.
 const QUERY_MIN: usize = 12;
 
 /// The query in a request, or the response that says why there is none.
+///
+/// The body is read in any case: who is refused while still sending takes it for a broken stream.
 pub(super) async fn read_query<B>(
     request: Request<B>,
     path: &str,
     patience: Duration,
 ) -> Result<Vec<u8>, Response<Full<Bytes>>>
 where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin,
 {
     let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(patience, read_body(body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "the body broke off\n")),
+        Err(_) => return Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long\n")),
+    };
     if parts.uri.path() != path {
         return Err(refusal(StatusCode::NOT_FOUND, format!("DNS is at {path}\n")));
     }
     let query = match parts.method {
         Method::GET => query_of_get(parts.uri.query().unwrap_or(""))?,
-        Method::POST => query_of_post(&parts, body, patience).await?,
+        Method::POST => query_of_post(&parts, body)?,
         _ => {
             let text = "use GET or POST\n";
             let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, text);
@@ -71,33 +78,35 @@ fn query_of_get(parameters: &str) -> Result<Vec<u8>, Response<Full<Bytes>>> {
         })
 }
 
-async fn query_of_post<B>(
-    parts: &Parts,
-    body: B,
-    patience: Duration,
-) -> Result<Vec<u8>, Response<Full<Bytes>>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+/// The body, if it is called what it should be; `None` is one that was too long.
+fn query_of_post(parts: &Parts, body: Option<Vec<u8>>) -> Result<Vec<u8>, Response<Full<Bytes>>> {
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim());
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(DNS_MESSAGE)) {
         let text = format!("send {DNS_MESSAGE}\n");
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     }
-    let too_large =
-        || refusal(StatusCode::PAYLOAD_TOO_LARGE, "a DNS message has 65535 octets at most\n");
-    if body.size_hint().lower() > MESSAGE_MAX as u64 {
-        return Err(too_large());
+    body.ok_or_else(|| {
+        let text = "a DNS message has 65535 octets at most\n";
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, text)
+    })
+}
+
+/// The whole body; none if it is longer than a message.
+async fn read_body<B>(mut body: B) -> Result<Option<Vec<u8>>, B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (mut whole, mut len) = (Vec::new(), 0);
+    while len <= DISCARD_MAX {
+        let Some(frame) = body.frame().await.transpose()? else { break };
+        let Some(data) = frame.data_ref() else { continue };
+        len += data.len();
+        if len <= MESSAGE_MAX {
+            whole.extend_from_slice(data);
+        }
     }
-    let whole = Limited::new(body, MESSAGE_MAX).collect();
-    match tokio::time::timeout(patience, whole).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(refusal(StatusCode::BAD_REQUEST, "the body broke off\n")),
-        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long\n")),
-    }
+    Ok((len <= MESSAGE_MAX).then_some(whole))
 }
 
 /// The response that carries a reply; without one the query deserved none.
