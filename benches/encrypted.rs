@@ -3,7 +3,7 @@
 //! Guess: a record of TLS adds some 2 µs to TCP each way of a turn, shared by its queries; HTTP/2 10 µs for
 //! frames and headers; QUIC 20 µs, as each datagram is a system call and a packet of its own.
 //!
-//! CPU is user and system time of a `rhumb serve` of its own (10 ms ticks), over four connections with 16 queries
+//! `cargo bench --bench encrypted -- [cost|stalls]`. CPU is user and system time of a `rhumb serve` of its own (10 ms ticks), over four connections with 16 queries
 //! in flight each. The second part runs hickory-server's own QUIC listener beside ours.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
@@ -60,11 +60,17 @@ const TURNS: usize = 1500;
 
 fn main() {
     // `cargo test --benches` only wants to know that it builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    cost();
-    stalls();
+    let is_wanted = |part: &str| arguments.len() == 1 || arguments.iter().any(|one| one == part);
+    if is_wanted("cost") {
+        cost();
+    }
+    if is_wanted("stalls") {
+        stalls();
+    }
 }
 
 /// A server in a process of its own, on fixed ports of 127.0.0.77.

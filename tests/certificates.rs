@@ -113,8 +113,11 @@ fn a_reload_reads_the_files_though_nothing_tells_of_a_change() {
     world.live.stop();
 }
 
+/// Names and texts of files.
+type Written<'a> = &'a [(&'a str, &'a str)];
+
 /// Exit code and output of `rhumb check` beside a `rhumb.toml` with these files.
-fn check(files: &[(&str, &str)]) -> (i32, String) {
+fn check(files: Written<'_>) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("zones")).unwrap();
     let zone = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n";
@@ -140,7 +143,7 @@ fn check_shows_every_fault_of_certificate_and_key() {
     let locked =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let cases: [(&[(&str, &str)], &[&str]); 7] = [
+    let cases: [(Written<'_>, &[&str]); 7] = [
         (
             &[],
             &["error: c.pem: No such file", "error: k.pem: No such file", "this user may read it"],

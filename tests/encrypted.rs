@@ -97,6 +97,9 @@ fn kdig_is_answered_over_tls_https_and_quic() {
     };
     ask(Transport::Tls, &["+tls", STATIC]);
     ask(Transport::Tls, &["+tls", "+keepopen", STATIC, STATIC]);
+    if clients::kdig_has_quic() {
+        ask(Transport::Quic, &["+quic", STATIC]);
+    }
     ask(Transport::Https, &["+https", STATIC]);
     ask(Transport::Https, &["+https", "+https-get", STATIC]);
     world.live.stop();

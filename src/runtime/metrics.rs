@@ -58,6 +58,9 @@ fn bump(cell: &AtomicU64) {
     cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
+/// Name, help and reading of a counter of connections.
+type Counted = (&'static str, &'static str, fn(&TcpTotals) -> u64);
+
 /// Everything that is counted or shown.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -286,7 +289,7 @@ impl Scrape {
         let of = |read: fn(&TcpTotals) -> u64| {
             all.iter().map(move |(label, totals)| (*label, read(totals))).collect::<Vec<_>>()
         };
-        let counters: [(&str, &str, fn(&TcpTotals) -> u64); 6] = [
+        let counters: [Counted; 6] = [
             ("encrypted_accepted", "Encrypted connections taken", |t| t.accepted),
             ("encrypted_closed", "Encrypted connections that have ended", |t| t.accepted - t.open),
             ("encrypted_evicted", "Idle encrypted connections closed for new ones", |t| t.evicted),

@@ -169,3 +169,13 @@ pub fn first_datagram(authority: &str) -> Vec<u8> {
         datagram
     })
 }
+
+/// Whether `kdig` was built with QUIC: then its help has the option.
+pub fn kdig_has_quic() -> bool {
+    let help = output_of("kdig", &["--help"], &[]).unwrap_or_default();
+    let has_quic = String::from_utf8_lossy(&help).contains("quic");
+    if !has_quic {
+        eprintln!("skipped: kdig has no QUIC");
+    }
+    has_quic
+}

@@ -1,7 +1,6 @@
 //! DNS over HTTPS: HTTP/2 connections on the accept loop of the TCP engine.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,6 +9,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use hickory_server::net::xfer::Protocol;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -25,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::runtime::encrypted::gate::Gate;
 use crate::runtime::encrypted::http;
+use crate::runtime::encrypted::http::Refusal;
 use crate::runtime::respond::Respond;
 use crate::runtime::tcp::door::Door;
 use crate::runtime::tcp::door::Host;
@@ -125,23 +127,23 @@ async fn serve_requests<R: Respond>(
     let _ = timeout(GRACE, connection).await;
 }
 
-/// One request.
-fn answer<R: Respond>(
+/// One request. No error ends the connection.
+async fn answer<R: Respond>(
     doh: Arc<Doh<R>>,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
-) -> impl Future<Output = Result<hyper::Response<http_body_util::Full<hyper::body::Bytes>>, Infallible>>
-{
-    async move {
-        let query = http::read_query(request, &doh.path, doh.door.limits.write).await;
-        Ok(match query {
-            Ok(query) => http::response(doh.gate.ask(query, peer, Protocol::Https).await),
-            Err(refusal) => {
-                doh.door.counters.cells.malformed.add(1);
-                refusal
-            }
-        })
-    }
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let reply = match http::read_query(request, &doh.path, doh.door.limits.write).await {
+        Ok(query) => doh.gate.ask(query, peer, Protocol::Https).await.ok_or_else(Refusal::no_query),
+        Err(refusal) => Err(refusal),
+    };
+    Ok(match reply {
+        Ok(reply) => http::response(reply),
+        Err(refusal) => {
+            doh.door.counters.cells.malformed.add(1);
+            refusal.response()
+        }
+    })
 }
 
 /// When the last request came.

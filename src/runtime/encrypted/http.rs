@@ -1,5 +1,6 @@
 //! DNS over HTTPS as requests and responses (RFC 8484); knows no connections.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -34,7 +35,7 @@ pub(super) async fn read_query<B>(
     request: Request<B>,
     path: &str,
     patience: Duration,
-) -> Result<Vec<u8>, Response<Full<Bytes>>>
+) -> Result<Vec<u8>, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -50,12 +51,7 @@ where
     let query = match parts.method {
         Method::GET => query_of_get(parts.uri.query().unwrap_or(""))?,
         Method::POST => query_of_post(&parts, body)?,
-        _ => {
-            let text = "use GET or POST\n";
-            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, text);
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
-            return Err(response);
-        }
+        _ => return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "use GET or POST\n")),
     };
     if query.len() < QUERY_MIN {
         return Err(refusal(StatusCode::BAD_REQUEST, "this is no DNS message\n"));
@@ -64,7 +60,7 @@ where
 }
 
 /// `dns=`, base64url without padding.
-fn query_of_get(parameters: &str) -> Result<Vec<u8>, Response<Full<Bytes>>> {
+fn query_of_get(parameters: &str) -> Result<Vec<u8>, Refusal> {
     let text = parameters.split('&').find_map(|parameter| parameter.strip_prefix("dns="));
     let Some(text) = text else {
         return Err(refusal(StatusCode::BAD_REQUEST, "the parameter dns is missing\n"));
@@ -79,7 +75,7 @@ fn query_of_get(parameters: &str) -> Result<Vec<u8>, Response<Full<Bytes>>> {
 }
 
 /// The body, if it is called what it should be; `None` is one that was too long.
-fn query_of_post(parts: &Parts, body: Option<Vec<u8>>) -> Result<Vec<u8>, Response<Full<Bytes>>> {
+fn query_of_post(parts: &Parts, body: Option<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim());
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(DNS_MESSAGE)) {
@@ -109,11 +105,38 @@ where
     Ok((len <= MESSAGE_MAX).then_some(whole))
 }
 
-/// The response that carries a reply; without one the query deserved none.
-pub(super) fn response(reply: Option<Vec<u8>>) -> Response<Full<Bytes>> {
-    let Some(reply) = reply else {
-        return refusal(StatusCode::BAD_REQUEST, "this is no DNS query\n");
-    };
+/// Why a request gets no reply.
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: Cow<'static, str>,
+}
+
+fn refusal(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal { status, text: text.into() }
+}
+
+impl Refusal {
+    /// For a message that deserves no reply.
+    pub(super) fn no_query() -> Self {
+        refusal(StatusCode::BAD_REQUEST, "this is no DNS query\n")
+    }
+
+    /// A few words instead of a reply.
+    pub(super) fn response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.text.into_owned())));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, plain);
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        response
+    }
+}
+
+/// The response that carries a reply.
+pub(super) fn response(reply: Vec<u8>) -> Response<Full<Bytes>> {
     // Private, for the answer is this client's; no longer than the data lives (RFC 8484 section 5.1).
     let age = format!("private, max-age={}", options::least_ttl(&reply).unwrap_or(0));
     let mut response = Response::new(Full::new(Bytes::from(reply)));
@@ -122,14 +145,5 @@ pub(super) fn response(reply: Option<Vec<u8>>) -> Response<Full<Bytes>> {
     if let Ok(age) = HeaderValue::from_str(&age) {
         headers.insert(header::CACHE_CONTROL, age);
     }
-    response
-}
-
-/// A few words instead of a reply.
-fn refusal(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
 }

@@ -91,7 +91,7 @@ impl Certificates {
             };
             let now = Some(self.identify().await);
             // Whoever writes several files takes a moment: they count when they rest.
-            let rests = std::mem::replace(&mut seen, now.clone()) == now;
+            let rests = std::mem::replace(&mut seen, now) == now;
             if is_asked || (rests && read != now) {
                 read = now;
                 self.read_again(&mut told).await;
