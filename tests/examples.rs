@@ -178,7 +178,9 @@ fn every_example_is_in_the_reference() {
 /// Keys that the readers take, found in their source.
 fn keys_in_source() -> BTreeSet<String> {
     let mut files = read_all("src/config/read");
-    files.push(("src/config/node.rs".into(), read("src/config/node.rs")));
+    for name in ["src/config/node.rs", "src/config/encrypted.rs"] {
+        files.push((name.into(), read(name)));
+    }
     let mut keys = BTreeSet::new();
     for (_, text) in &files {
         // Calls may be broken over lines: `.take(\n    "interval"`.
@@ -189,6 +191,7 @@ fn keys_in_source() -> BTreeSet<String> {
             "read_path(&mutconfig,\"",
             "read_path(&mutadmin,\"",
             "read_ttl(&mutsection,\"",
+            "read_file(&mutsection,\"",
             "each(&mutroot,\"",
         ];
         for call in calls {

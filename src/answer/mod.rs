@@ -108,10 +108,12 @@ fn decline(
     outcome
 }
 
-/// Ignores options that mean nothing on this transport: a datagram has no connection to keep (RFC 7828 section 3.2.1).
+/// Ignores options that mean nothing on this transport: a datagram has no connection to keep (RFC 7828 section
+/// 3.2.1), and HTTP and QUIC have their own ways to say so (RFC 8484 section 5.1, RFC 9250 section 5.5.2).
 #[inline]
 fn forget_what_does_not_count(query: &mut Query, transport: Transport) {
-    if let (Some(edns), Transport::Udp) = (&mut query.edns, transport) {
+    let is_kept = matches!(transport, Transport::Tcp | Transport::Tls);
+    if let (Some(edns), false) = (&mut query.edns, is_kept) {
         edns.keepalive = false;
     }
 }
@@ -173,7 +175,9 @@ fn unanswerable_rcode(query: &Query) -> Option<Rcode> {
 #[inline]
 fn reply_limit(query: &Query, transport: Transport) -> usize {
     match (transport, &query.edns) {
-        (Transport::Tcp, _) => usize::from(u16::MAX),
+        (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => {
+            usize::from(u16::MAX)
+        }
         (Transport::Udp, None) => UDP_REPLY_PLAIN,
         // RFC 6891 section 6.2.3: sizes below 512 are taken as 512.
         (Transport::Udp, Some(edns)) => {

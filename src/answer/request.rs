@@ -22,4 +22,26 @@ pub enum Transport {
     Udp,
     /// A stream with two-octet length framing (RFC 1035 section 4.2.2, RFC 7766).
     Tcp,
+    /// The same inside TLS (RFC 7858).
+    Tls,
+    /// HTTP/2 inside TLS (RFC 8484).
+    Https,
+    /// QUIC, one stream a query (RFC 9250).
+    Quic,
+}
+
+impl Transport {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
+    /// What operators call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "dot",
+            Self::Https => "doh",
+            Self::Quic => "doq",
+        }
+    }
 }

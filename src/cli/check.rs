@@ -23,7 +23,11 @@ use crate::config::render::FileProblem;
 use crate::geo::Layer;
 use crate::geo::PlaceMap;
 use crate::geo::read_database;
+use crate::model::Encrypted;
 use crate::model::Model;
+use crate::runtime::answerer::unix_s;
+use crate::runtime::encrypted::certificate::CertificateFault;
+use crate::runtime::encrypted::certificate::CertificateFiles;
 use crate::runtime::files::Database;
 use crate::runtime::files::ReadFault;
 use crate::snapshot::compile;
@@ -84,6 +88,9 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
     let databases = settings.sources.read_databases(&mut faults);
     let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
     let layers = read_layers(&databases, &mut others);
+    if let Some(encrypted) = &settings.node.encrypted {
+        others.extend(examine_certificate(encrypted));
+    }
     let (model, zone_problems) = config::load(&zone_files);
     let held = model.as_ref().map(contents);
     if let (Some(model), true) = (model, faults.is_empty()) {
@@ -112,6 +119,25 @@ fn error(file: String, fault: String, remedy: String) -> FileProblem {
 
 fn unreadable(fault: &ReadFault) -> FileProblem {
     error(fault.path.display().to_string(), fault.source.to_string(), UNREAD.into())
+}
+
+/// What is wrong with certificate and key, or will be soon.
+fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
+    let Encrypted { certificate, key, .. } = encrypted;
+    let files = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
+    let problem = |severity: Severity, fault: CertificateFault| FileProblem {
+        severity,
+        file: fault.file.display().to_string(),
+        fault: fault.fault,
+        remedy: fault.remedy.into(),
+    };
+    match files.read() {
+        Ok(pair) => {
+            let warning = pair.find_warning(certificate, unix_s().cast_signed());
+            warning.map(|fault| problem(Severity::Warning, fault)).into_iter().collect()
+        }
+        Err(faults) => faults.into_iter().map(|fault| problem(Severity::Error, fault)).collect(),
+    }
 }
 
 fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<Layer> {

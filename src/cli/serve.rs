@@ -85,6 +85,7 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
     };
     Options {
         listen: if listen.is_empty() { node.listen } else { listen.to_vec() },
+        encrypted: node.encrypted,
         workers: node.workers.map_or(0, usize::from),
         sources,
         admin: node.admin,
@@ -145,6 +146,10 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     };
     for address in server.addresses() {
         tracing::info!(%address, "answering on {address}, UDP and TCP");
+    }
+    for (transport, address) in server.encrypted_addresses() {
+        let transport = transport.name();
+        tracing::info!(%address, transport, "answering on {address}, {transport}");
     }
     if let Some(address) = server.admin_address() {
         tracing::info!(%address, "metrics and health on http://{address}/metrics, /healthz, /readyz");

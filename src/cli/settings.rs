@@ -13,6 +13,7 @@ use crate::config::SourceFile;
 use crate::config::node::default_node;
 use crate::config::node::load_readable_node;
 use crate::config::render;
+use crate::model::Encrypted;
 use crate::model::Node;
 use crate::runtime::control_socket;
 use crate::runtime::files::ReadFault;
@@ -93,9 +94,19 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     let as_written = node.clone();
     // As every path of the file: relative to it, so that server and commands agree wherever they run.
     node.socket = node.socket.map(|socket| base.join(socket));
+    node.encrypted = node.encrypted.map(|encrypted| Encrypted {
+        certificate: beside(base, &encrypted.certificate),
+        key: beside(base, &encrypted.key),
+        ..encrypted
+    });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }
+}
+
+/// A path of the file, as its reader would write it.
+fn beside(base: &Path, path: &Path) -> PathBuf {
+    if base.as_os_str() == "." { path.to_owned() } else { base.join(path) }
 }
 
 /// Where the server may be: the named control socket, the configured one, or every default.

@@ -3,6 +3,7 @@
 //! Reads no file itself: it takes texts with their names, so that a test, a server and `rhumb check` do the same.
 #![forbid(unsafe_code)]
 
+pub mod encrypted;
 pub mod node;
 mod parts;
 pub mod problem;

@@ -8,6 +8,9 @@ use toml::de::DeTable;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::encrypted;
+use crate::config::encrypted::Ports;
+use crate::config::encrypted::Taken;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -36,6 +39,7 @@ pub fn default_node() -> Node {
     Node {
         site: None,
         listen: vec![DEFAULT_LISTEN.parse().expect("the default is an address")],
+        encrypted: None,
         identity: None,
         workers: None,
         zones: PathBuf::from("zones"),
@@ -79,9 +83,15 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     if let Some(mut server) = root.take("server").and_then(|value| value.section(problems)) {
         node.site =
             server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
+        let mut taken = Vec::new();
         if let Some(listen) = server.take("listen") {
-            node.listen = read_listen(&listen, problems);
+            let listen = read_listen(&listen, problems);
+            node.listen = listen.iter().map(|at| at.value).collect();
+            let both = |At { value: address, place }| Taken { address, ports: Ports::Both, place };
+            taken = listen.into_iter().map(both).collect();
         }
+        node.encrypted =
+            server.take("tls").and_then(|table| encrypted::read(&table, taken, problems));
         node.identity = server.take("identity").and_then(|value| read_identity(&value, problems));
         let workers = server.take("workers").and_then(|value| value.integer(1..=256, "", problems));
         node.workers = workers.map(|at| at.value as u16);
@@ -154,7 +164,7 @@ fn read_word<T: Copy>(
     value.parsed(parse, problems).map(|at| at.value)
 }
 
-fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
+fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<At<SocketAddr>> {
     let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
         problems.error(
@@ -182,7 +192,7 @@ fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
         }
         addresses.push(address);
     }
-    addresses.into_iter().map(|at| at.value).collect()
+    addresses
 }
 
 fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {

@@ -26,6 +26,7 @@ pub use id::SiteId;
 pub use id::SteerId;
 pub use limits::ANSWERS_MAX;
 pub use limits::TARGETS_MAX;
+pub use node::Encrypted;
 pub use node::LogFormat;
 pub use node::LogLevel;
 pub use node::Node;

@@ -10,6 +10,8 @@ pub struct Node {
     pub site: Option<Box<str>>,
     /// Addresses served over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Where it answers behind a certificate; nowhere when absent.
+    pub encrypted: Option<Encrypted>,
     /// What NSID says (RFC 5001).
     pub identity: Option<Box<str>>,
     /// UDP worker threads; one a core when absent.
@@ -76,4 +78,21 @@ impl LogLevel {
     pub fn word(self) -> &'static str {
         Self::WORDS[self as usize].0
     }
+}
+
+/// DNS over TLS, HTTPS and QUIC; at least one address is named.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encrypted {
+    /// PEM file: the server's certificate and those that lead to its root.
+    pub certificate: PathBuf,
+    /// PEM file: the key of the certificate.
+    pub key: PathBuf,
+    /// Addresses of DNS over TLS (RFC 7858).
+    pub dot: Vec<SocketAddr>,
+    /// Addresses of DNS over HTTPS (RFC 8484).
+    pub doh: Vec<SocketAddr>,
+    /// Path of DNS over HTTPS.
+    pub doh_path: Box<str>,
+    /// Addresses of DNS over QUIC (RFC 9250).
+    pub doq: Vec<SocketAddr>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
@@ -65,6 +66,8 @@ pub struct Inbox {
     pub reports: mpsc::Receiver<ProbeReport>,
     /// Files may have changed.
     pub changes: mpsc::Receiver<()>,
+    /// Told when an operator asks to reload: for what is read besides.
+    pub reloads: Arc<Notify>,
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
     /// Files that were read, or why they could not be.
@@ -103,6 +106,7 @@ impl Inbox {
             commands,
             reports,
             changes,
+            reloads: Arc::default(),
             changes_sender,
             readings,
             readings_sender,
@@ -231,6 +235,7 @@ impl Core {
         if command == Command::Reload {
             // Goes the way of a changed file; a full channel means that a reading is due anyway.
             let _ = self.inbox.changes_sender.try_send(());
+            self.inbox.reloads.notify_one();
         }
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now(), &mut effects);

@@ -22,17 +22,17 @@ use crate::answer::Outcome;
 use crate::answer::Transport;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::encrypted::store::CertificateState;
+use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::tcp::TcpCounters;
+use crate::runtime::tcp::TcpTotals;
 use crate::runtime::udp::UdpCounters;
 use crate::wire::Rcode;
-
-/// Transports as labels, in the order of their cells.
-const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
 /// One thread's counts of queries. Only that thread writes.
 #[derive(Debug, Default)]
 pub struct QueryCells {
-    rcodes: [[AtomicU64; Rcode::ALL.len()]; 2],
+    rcodes: [[AtomicU64; Rcode::ALL.len()]; Transport::ALL.len()],
     happened: [AtomicU64; Happened::NAMES.len()],
     truncated: AtomicU64,
     silent: AtomicU64,
@@ -58,12 +58,17 @@ fn bump(cell: &AtomicU64) {
     cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
 }
 
+/// Name, help and reading of a counter of connections.
+type Counted = (&'static str, &'static str, fn(&TcpTotals) -> u64);
+
 /// Everything that is counted or shown.
 #[derive(Debug, Default)]
 pub struct Metrics {
     cells: Mutex<Vec<Arc<QueryCells>>>,
     udp: Mutex<Option<UdpCounters>>,
     tcp: Mutex<Option<TcpCounters>>,
+    encrypted: Mutex<Vec<(Transport, TcpCounters)>>,
+    certificates: Mutex<Option<Arc<Certificates>>>,
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     probes_passed: AtomicU64,
@@ -95,6 +100,16 @@ impl Metrics {
     pub fn set_engines(&self, udp: UdpCounters, tcp: TcpCounters) {
         *lock(&self.udp) = Some(udp);
         *lock(&self.tcp) = Some(tcp);
+    }
+
+    /// Shows encrypted transports and their certificate too.
+    pub fn set_encrypted(
+        &self,
+        counters: Vec<(Transport, TcpCounters)>,
+        certificates: Arc<Certificates>,
+    ) {
+        *lock(&self.encrypted) = counters;
+        *lock(&self.certificates) = Some(certificates);
     }
 
     /// Counts a restart of a supervised task.
@@ -211,6 +226,7 @@ impl Collector for Scrape {
             lock(&metrics.restarts).iter().map(|(&t, &n)| ([("task", t)], n)).collect();
         family(&mut encoder, "task_restarts", "Restarts of supervised tasks", restarts)?;
         self.encode_engines(&mut encoder)?;
+        self.encode_encrypted(&mut encoder)?;
         self.encode_verdicts(&mut encoder)
     }
 }
@@ -222,11 +238,11 @@ impl Scrape {
             cells.iter().map(|c| read(c).load(Relaxed)).sum::<u64>()
         };
         let mut replies = Vec::new();
-        for (transport, label) in TRANSPORTS.iter().enumerate() {
+        for transport in Transport::ALL {
             for rcode in Rcode::ALL {
-                let count = sum(&|cells| &cells.rcodes[transport][rcode.index()]);
+                let count = sum(&|cells| &cells.rcodes[transport as usize][rcode.index()]);
                 replies.push((
-                    [("transport", label.to_string()), ("rcode", rcode.to_string())],
+                    [("transport", transport.name().to_string()), ("rcode", rcode.to_string())],
                     count,
                 ));
             }
@@ -271,6 +287,45 @@ impl Scrape {
             family(encoder, "tcp_closed", "TCP connections closed by us", closed)?;
         }
         Ok(())
+    }
+
+    fn encode_encrypted(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(certificates) = lock(&self.0.certificates).clone() else { return Ok(()) };
+        let all: Vec<_> = lock(&self.0.encrypted)
+            .iter()
+            .map(|(transport, counters)| ([("transport", transport.name())], counters.totals()))
+            .collect();
+        let of = |read: fn(&TcpTotals) -> u64| {
+            all.iter().map(move |(label, totals)| (*label, read(totals))).collect::<Vec<_>>()
+        };
+        let counters: [Counted; 6] = [
+            ("encrypted_accepted", "Encrypted connections taken", |t| t.accepted),
+            ("encrypted_closed", "Encrypted connections that have ended", |t| t.accepted - t.open),
+            ("encrypted_evicted", "Idle encrypted connections closed for new ones", |t| t.evicted),
+            ("encrypted_handshake_failures", "Handshakes not finished", |t| t.handshake_failed),
+            ("encrypted_queries", "Queries of encrypted connections", |t| t.received),
+            ("encrypted_malformed", "Requests that held no query", |t| t.malformed),
+        ];
+        for (name, help, read) in counters {
+            family(encoder, name, help, of(read))?;
+        }
+        let CertificateState { expires_unix_s, accepted, refused, is_stale } = certificates.state();
+        let expires = expires_unix_s.max(0).cast_unsigned();
+        gauge(
+            encoder,
+            "certificate_expiry_seconds",
+            "When the certificate in force expires, since 1970",
+            expires,
+        )?;
+        gauge(
+            encoder,
+            "certificate_stale",
+            "Whether the certificate on disk is refused",
+            is_stale.into(),
+        )?;
+        let loads = [("accepted", accepted), ("refused", refused)];
+        let loads = loads.map(|(result, count)| ([("result", result)], count));
+        family(encoder, "certificate_loads", "Readings of changed certificate files", loads)
     }
 
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

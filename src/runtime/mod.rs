@@ -6,6 +6,7 @@ pub mod answerer;
 pub mod control_loop;
 pub mod control_socket;
 pub mod descriptors;
+pub mod encrypted;
 pub mod fetch;
 pub mod files;
 pub mod log;

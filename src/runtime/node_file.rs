@@ -72,6 +72,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
     let Node {
         site,
         listen,
+        encrypted,
         identity,
         workers,
         zones,
@@ -86,6 +87,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
     } = before;
     let server = *site != now.site
         || *listen != now.listen
+        || *encrypted != now.encrypted
         || *identity != now.identity
         || *workers != now.workers;
     let tcp = *tcp_connections != now.tcp_connections

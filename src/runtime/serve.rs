@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
 use tokio::time::Instant;
@@ -14,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
+use crate::answer::Transport;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
 use crate::control::effect::count;
 use crate::control::job::Rejection;
+use crate::model::Encrypted;
 use crate::model::Now;
 use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
@@ -32,6 +35,8 @@ use crate::runtime::control_loop::Reading;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
+use crate::runtime::encrypted::EncryptedError;
+use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
@@ -60,6 +65,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where it answers, by UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Where it answers behind a certificate; nowhere if `None`.
+    pub encrypted: Option<Encrypted>,
     /// UDP workers an address; 0 for one a core.
     pub workers: usize,
     /// Files to serve.
@@ -95,6 +102,9 @@ pub enum StartError {
     /// An address cannot be used.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// DNS over TLS, HTTPS or QUIC cannot be served.
+    #[error(transparent)]
+    Encrypted(#[from] EncryptedError),
     /// The control socket cannot be used.
     #[error(transparent)]
     Socket(#[from] SocketFault),
@@ -114,6 +124,7 @@ pub enum StartError {
 /// A running server. Dropping it stops it.
 pub struct Server {
     udp: UdpServer,
+    encrypted: Vec<(Transport, SocketAddr)>,
     admin: Option<SocketAddr>,
     socket: Option<SocketFile>,
     commands: mpsc::Sender<Asked>,
@@ -135,6 +146,7 @@ impl Server {
         // Addresses before anything else that is seen outside: a second server must fail without a trace.
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
+        let encrypted = bind_encrypted(options.encrypted.clone()).await?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
         let pages = match options.admin {
@@ -155,6 +167,7 @@ impl Server {
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
+        let reloads = Arc::clone(&core.inbox.reloads);
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
@@ -172,6 +185,10 @@ impl Server {
             supervisor
                 .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
         }
+        let encrypted = match encrypted {
+            Some(sockets) => serve_encrypted(sockets, &answerer, &supervisor, reloads)?,
+            None => Vec::new(),
+        };
         let tcp = tcp.serve(answerer.clone(), options.tcp)?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
@@ -184,12 +201,27 @@ impl Server {
         if options.watch {
             supervisor.run("watch", move || watch::watch(folders.clone(), changes.clone()));
         }
-        Ok(Self { udp, admin, socket: socket_file, commands, metrics, stop: guard, tasks, manager })
+        Ok(Self {
+            udp,
+            encrypted,
+            admin,
+            socket: socket_file,
+            commands,
+            metrics,
+            stop: guard,
+            tasks,
+            manager,
+        })
     }
 
     /// Where it answers.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.udp.local_addrs()
+    }
+
+    /// Where it answers behind a certificate.
+    pub fn encrypted_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.encrypted
     }
 
     /// Where its pages are.
@@ -209,7 +241,7 @@ impl Server {
 
     /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        let Self { udp, stop, tasks, socket, manager, admin: _, commands: _, metrics: _ } = self;
+        let Self { udp, stop, tasks, socket, manager, encrypted: _, .. } = self;
         manager.say_stopping();
         drop(stop);
         tasks.close();
@@ -238,6 +270,32 @@ impl Supervisor {
         let count = move |task: &'static str| metrics.count_restart(task);
         drop(self.tasks.spawn(supervise(name, self.stop.clone(), count, make)));
     }
+}
+
+/// Reads the certificate and binds its addresses, if there is one.
+async fn bind_encrypted(
+    settings: Option<Encrypted>,
+) -> Result<Option<EncryptedSockets>, StartError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let bound = tokio::task::spawn_blocking(move || EncryptedSockets::bind(&settings));
+    Ok(Some(bound.await.map_err(std::io::Error::other)??))
+}
+
+/// Starts what is behind a certificate, and the task that keeps it fresh.
+fn serve_encrypted(
+    sockets: EncryptedSockets,
+    answerer: &Answerer,
+    supervisor: &Supervisor,
+    reloads: Arc<Notify>,
+) -> Result<Vec<(Transport, SocketAddr)>, StartError> {
+    let (addresses, certificates) = (sockets.local_addrs(), Arc::clone(sockets.certificates()));
+    let server = sockets.serve(answerer, TcpLimits::default())?;
+    let metrics = Arc::clone(&supervisor.metrics);
+    metrics.set_encrypted(server.counters(), Arc::clone(&certificates));
+    supervisor.run("certificates", move || Arc::clone(&certificates).follow(Arc::clone(&reloads)));
+    let count = Arc::new(move |task: &'static str| metrics.count_restart(task));
+    supervisor.tasks.spawn(server.run(supervisor.stop.clone(), count));
+    Ok(addresses)
 }
 
 /// Compiles the first files and makes the core around the first snapshot.

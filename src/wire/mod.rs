@@ -7,6 +7,7 @@ pub mod compress;
 pub mod edns;
 pub mod header;
 pub mod name;
+pub mod options;
 pub mod qname;
 pub mod query;
 pub mod rdata;

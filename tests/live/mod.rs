@@ -77,6 +77,7 @@ impl Folder {
             identity: Box::default(),
         };
         Options {
+            encrypted: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             workers: 2,
             sources,

@@ -88,6 +88,7 @@ impl Folder {
 
     fn options(&self, arguments: &DemoArguments) -> Options {
         Options {
+            encrypted: None,
             listen: vec![arguments.listen],
             workers: 0,
             sources: Sources {

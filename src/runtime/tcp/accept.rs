@@ -1,17 +1,14 @@
 //! Takes connections from one listening socket, whatever errors that brings.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::runtime::respond::Respond;
-use crate::runtime::tcp::Shared;
-use crate::runtime::tcp::connection;
+use crate::runtime::tcp::door::Door;
+use crate::runtime::tcp::door::Host;
 use crate::runtime::tcp::registry::Client;
 
 /// Pause after an accept that failed for want of descriptors or memory: trying again at once fails too.
@@ -36,39 +33,36 @@ enum Trouble {
 }
 
 /// Accepts until dropped.
-pub(super) async fn run<R: Respond>(listener: Arc<TcpListener>, shared: Arc<Shared<R>>) {
+pub(super) async fn run<H: Host>(listener: Arc<TcpListener>, host: Arc<H>) {
     let mut complained: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => admit(&shared, stream, peer),
+            Ok((stream, peer)) => {
+                let client = Client::of(peer.ip());
+                let serve = |activity| Arc::clone(&host).serve(stream, peer, activity);
+                host.door().admit(client, serve);
+            }
             Err(error) => {
                 let trouble = trouble(&error);
                 if trouble != Trouble::Connection
                     && complained.is_none_or(|last| last.elapsed() >= COMPLAINT_EVERY)
                 {
                     complained = Some(Instant::now());
-                    tracing::warn!(reason = %error, "TCP connections wait; idle ones are closed for them");
+                    let what = H::NAME;
+                    tracing::warn!(reason = %error, "{what} connections wait; idle ones are closed for them");
                 }
-                survive(&shared, trouble).await;
+                survive(host.door(), trouble).await;
             }
         }
     }
 }
 
-/// Makes room if need be, then serves the connection.
-fn admit<R: Respond>(shared: &Arc<Shared<R>>, stream: TcpStream, peer: SocketAddr) {
-    let client = Client::of(peer.ip());
-    shared.registry.make_room(client, &shared.limits);
-    let server = Arc::clone(shared);
-    shared.registry.spawn(client, |activity| connection::run(stream, peer.ip(), server, activity));
-}
-
 /// Counts an error; waits unless it was the fault of the one connection.
-async fn survive<R: Respond>(shared: &Arc<Shared<R>>, trouble: Trouble) {
-    shared.counters.cells.accept_errors.add(1);
+async fn survive(door: &Door, trouble: Trouble) {
+    door.counters.cells.accept_errors.add(1);
     match trouble {
         Trouble::Connection => {}
-        Trouble::Shortage if shared.registry.evict_oldest() => {
+        Trouble::Shortage if door.registry.evict_oldest() => {
             // An idle client gives its descriptor to the one that waits.
             tokio::time::sleep(EVICTION_PAUSE).await;
         }

@@ -1,7 +1,7 @@
 //! One connection: read what is there, answer all of it, write the replies at once.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,16 @@ use tokio::time::sleep_until;
 use tokio::time::timeout;
 
 use crate::answer::Request;
-use crate::answer::Transport;
 use crate::runtime::respond::Respond;
 use crate::runtime::tcp::Shared;
 use crate::runtime::tcp::desk::MESSAGE_MAX;
 use crate::runtime::tcp::desk::PREFIX;
 use crate::runtime::tcp::desk::Pause;
 use crate::runtime::tcp::desk::Turn;
+use crate::runtime::tcp::door::Leave;
 use crate::runtime::tcp::registry::Activity;
+use crate::runtime::tcp::stream::Stream;
+use crate::runtime::tcp::stream::Upgrade;
 
 /// Octets of a new connection's input buffer: some ten queries.
 const INPUT_START: usize = 512;
@@ -40,47 +42,43 @@ enum Next {
     Close,
 }
 
-/// Takes the connection out of the registry, also when its task is aborted.
-struct Leave<R> {
-    server: Arc<Shared<R>>,
-    activity: Arc<Activity>,
-}
-
-impl<R> Drop for Leave<R> {
-    fn drop(&mut self) {
-        self.server.registry.remove(&self.activity);
-    }
-}
-
 /// Serves a connection to its end.
-pub(super) async fn run<R: Respond>(
+pub(super) async fn run<R: Respond, U: Upgrade>(
+    server: Arc<Shared<R, U>>,
     stream: TcpStream,
-    client: IpAddr,
-    server: Arc<Shared<R>>,
+    peer: SocketAddr,
     activity: Arc<Activity>,
 ) {
     // Made here, not by the caller: see `Registry::spawn`.
-    let leave = Leave { server, activity };
+    let leave = Leave { door: Arc::clone(&server.door), activity };
     let local = stream.local_addr().ok().map(|address| address.ip());
-    let request = Request { client, local, transport: Transport::Tcp, unix_s: 0 };
+    let request = Request { client: peer.ip(), local, transport: U::TRANSPORT, unix_s: 0 };
+    let handshake = timeout(leave.door.limits.handshake, server.upgrade.upgrade(stream));
+    let Ok(Ok(stream)) = handshake.await else {
+        leave.door.counters.cells.handshake_failed.add(1);
+        return;
+    };
     let input = Vec::with_capacity(INPUT_START);
-    let mut connection = Connection { stream, request, input, leave };
+    let mut connection = Connection { stream, request, input, leave, server };
     // How a client's connection breaks is nobody's concern; the socket closes here either way.
-    let _ = connection.serve().await;
+    if connection.serve().await.is_ok() {
+        connection.stream.part().await;
+    }
 }
 
 /// The state of one connection; nothing in it is large while it is idle.
-struct Connection<R> {
-    stream: TcpStream,
+struct Connection<R, U: Upgrade> {
+    stream: U::Stream,
     request: Request,
     input: Vec<u8>,
-    leave: Leave<R>,
+    leave: Leave,
+    server: Arc<Shared<R, U>>,
 }
 
-impl<R: Respond> Connection<R> {
+impl<R: Respond, U: Upgrade> Connection<R, U> {
     /// Reads and answers until the client leaves, is idle for too long or breaks a rule.
     async fn serve(&mut self) -> io::Result<()> {
-        let idle = self.leave.server.limits.idle;
+        let idle = self.leave.door.limits.idle;
         let mut deadline = Instant::now() + idle;
         // One timer a connection, moved only when it fires too early.
         let mut timer = pin!(sleep_until(deadline));
@@ -91,7 +89,7 @@ impl<R: Respond> Connection<R> {
                 read = self.stream.read_buf(&mut self.input) => read?,
                 () = timer.as_mut() => {
                     if deadline <= Instant::now() {
-                        self.leave.server.counters.cells.timed_out.add(1);
+                        self.leave.door.counters.cells.timed_out.add(1);
                         return Ok(());
                     }
                     timer.as_mut().reset(deadline);
@@ -109,7 +107,7 @@ impl<R: Respond> Connection<R> {
                     Next::Close => return Ok(()),
                 }
             }
-            if self.leave.server.registry.is_closing() {
+            if self.leave.door.registry.is_closing() {
                 return Ok(());
             }
             if self.input.len() < before {
@@ -120,23 +118,25 @@ impl<R: Respond> Connection<R> {
 
     /// Answers one turn of what was read.
     async fn answer(&mut self) -> io::Result<Next> {
-        let Shared { limits, desks, counters, .. } = &*self.leave.server;
-        let (turn, unwritten) = desks.with(|desk| {
+        let limits = self.leave.door.limits;
+        let server = Arc::clone(&self.server);
+        let (turn, unwritten) = server.desks.with(|desk| {
             let turn = desk.answer(self.request, &self.input, limits.max_pipelined);
             // Before the write: who has a reply in hand was used before whoever asks next.
             self.count_queries(&turn);
-            (turn, write_now(&self.stream, desk.replies()))
+            (turn, write_now(&mut self.stream, desk.replies()))
         });
+        let cells = &self.leave.door.counters.cells;
         self.input.drain(..turn.consumed);
         let next = match turn.pause {
             Pause::NeedInput => Next::Read,
             Pause::EnoughReplies => Next::AnswerMore,
             Pause::Malformed => {
-                counters.cells.malformed.add(1);
+                cells.malformed.add(1);
                 Next::Close
             }
             Pause::Dropped => {
-                counters.cells.dropped.add(1);
+                cells.dropped.add(1);
                 Next::Close
             }
             Pause::Panicked => {
@@ -144,8 +144,7 @@ impl<R: Respond> Connection<R> {
                 Next::Close
             }
         };
-        let unwritten = unwritten?;
-        if !unwritten.is_empty() {
+        if let Some(unwritten) = unwritten? {
             self.write_rest(&unwritten, limits.write).await?;
         }
         Ok(next)
@@ -155,7 +154,7 @@ impl<R: Respond> Connection<R> {
     fn count_queries(&self, turn: &Turn) {
         if turn.queries > 0 {
             let silent = usize::from(matches!(turn.pause, Pause::Dropped | Pause::Panicked));
-            let counters = &self.leave.server.counters.cells;
+            let counters = &self.leave.door.counters.cells;
             counters.received.add(turn.queries as u64);
             counters.replies.add(turn.queries.saturating_sub(silent) as u64);
             self.leave.activity.touch();
@@ -165,10 +164,14 @@ impl<R: Respond> Connection<R> {
     /// Waits for a client that reads more slowly than we write.
     async fn write_rest(&mut self, replies: &[u8], patience: Duration) -> io::Result<()> {
         self.leave.activity.set_writing(true);
-        let written = timeout(patience, self.stream.write_all(replies)).await;
+        let write = async {
+            self.stream.write_all(replies).await?;
+            self.stream.flush().await
+        };
+        let written = timeout(patience, write).await;
         self.leave.activity.set_writing(false);
         written.unwrap_or_else(|_| {
-            self.leave.server.counters.cells.write_timed_out.add(1);
+            self.leave.door.counters.cells.write_timed_out.add(1);
             Err(io::ErrorKind::TimedOut.into())
         })
     }
@@ -185,24 +188,32 @@ impl<R: Respond> Connection<R> {
 
     /// Counts a panic; logs the 1st, 2nd, 4th, 8th and so on, for a client may be able to cause them.
     fn count_panic(&self) {
-        let counters = &self.leave.server.counters.cells;
+        let counters = &self.leave.door.counters.cells;
         counters.panics.add(1);
         counters.dropped.add(1);
         let panics = counters.panics.get();
         if panics.is_power_of_two() {
-            tracing::error!(panics, "answering a TCP query panicked; its connection is closed");
+            let service = U::NAME;
+            tracing::error!(
+                panics,
+                service,
+                "answering a query panicked; its connection is closed"
+            );
         }
     }
 }
 
-/// Writes as much as the kernel takes at once; returns a copy of the rest.
-fn write_now(stream: &TcpStream, mut replies: &[u8]) -> io::Result<Vec<u8>> {
+/// Writes as much as is taken at once; returns a copy of the rest, or none if all of it is with the kernel.
+fn write_now(stream: &mut impl Stream, mut replies: &[u8]) -> io::Result<Option<Vec<u8>>> {
     while !replies.is_empty() {
-        match stream.try_write(replies) {
+        match stream.write_some(replies) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => replies = &replies[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(Some(replies.to_vec()));
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(replies.to_vec())
+    Ok(if stream.flush_now()? { None } else { Some(Vec::new()) })
 }

@@ -34,6 +34,7 @@ pub(crate) struct Cells {
     pub(crate) replies: Counter,
     pub(crate) dropped: Counter,
     pub(crate) panics: Counter,
+    pub(crate) handshake_failed: Counter,
 }
 
 /// A handle on a TCP service's counters.
@@ -66,6 +67,7 @@ impl TcpCounters {
             replies: self.cells.replies.get(),
             dropped: self.cells.dropped.get(),
             panics: self.cells.panics.get(),
+            handshake_failed: self.cells.handshake_failed.get(),
         }
     }
 }
@@ -95,4 +97,6 @@ pub struct TcpTotals {
     pub dropped: u64,
     /// Times that the responder panicked.
     pub panics: u64,
+    /// Connections that did not finish their handshake, be it by time or by fault; none without encryption.
+    pub handshake_failed: u64,
 }

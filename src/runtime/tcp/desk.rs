@@ -11,17 +11,17 @@ use crate::answer::Request;
 use crate::runtime::respond::Respond;
 
 /// Octets of the length in front of a message (RFC 1035 section 4.2.2).
-pub(super) const PREFIX: usize = 2;
+pub(crate) const PREFIX: usize = 2;
 
 /// Longest message that the length can tell.
-pub(super) const MESSAGE_MAX: usize = 65_535;
+pub(crate) const MESSAGE_MAX: usize = 65_535;
 
 /// Octets of replies after which they are written.
 const REPLIES_ENOUGH: usize = 65_536;
 
 /// Why answering paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pause {
+pub(crate) enum Pause {
     /// All complete queries are answered.
     NeedInput,
     /// Write first, more may be left.
@@ -35,17 +35,17 @@ pub(super) enum Pause {
 }
 
 /// What one turn did.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     /// Octets of input that are done with.
-    pub(super) consumed: usize,
+    pub(crate) consumed: usize,
     /// Complete queries among them, the one that ended the turn included.
-    pub(super) queries: usize,
+    pub(crate) queries: usize,
     /// Why it ended.
-    pub(super) pause: Pause,
+    pub(crate) pause: Pause,
 }
 
 /// A responder and room for a turn's replies.
-pub(super) struct Desk<R> {
+pub(crate) struct Desk<R> {
     respond: R,
     replies: Vec<u8>,
     used: usize,
@@ -58,12 +58,12 @@ impl<R: Respond> Desk<R> {
     }
 
     /// The framed replies of the last turn.
-    pub(super) fn replies(&self) -> &[u8] {
+    pub(crate) fn replies(&self) -> &[u8] {
         &self.replies[..self.used]
     }
 
     /// Answers the complete queries at the start of `input`, at most `max_queries`.
-    pub(super) fn answer(&mut self, request: Request, input: &[u8], max_queries: usize) -> Turn {
+    pub(crate) fn answer(&mut self, request: Request, input: &[u8], max_queries: usize) -> Turn {
         self.used = 0;
         let mut turn = Turn { consumed: 0, queries: 0, pause: Pause::NeedInput };
         let all = AssertUnwindSafe(|| self.answer_all(request, input, max_queries, &mut turn));
@@ -114,18 +114,18 @@ impl<R: Respond> Desk<R> {
 }
 
 /// All desks of a server that are not in use.
-pub(super) struct Desks<R> {
+pub(crate) struct Desks<R> {
     free: Mutex<(R, Vec<Desk<R>>)>,
 }
 
 impl<R: Respond> Desks<R> {
     /// None yet; they are made from clones of `respond`.
-    pub(super) fn new(respond: R) -> Desks<R> {
+    pub(crate) fn new(respond: R) -> Desks<R> {
         Desks { free: Mutex::new((respond, Vec::new())) }
     }
 
     /// Lends a desk for the time of `work`.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Desk<R>) -> T) -> T {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Desk<R>) -> T) -> T {
         let mut desk = {
             let (respond, desks) = &mut *self.free.lock().unwrap_or_else(PoisonError::into_inner);
             desks.pop().unwrap_or_else(|| Desk::new(respond.clone()))

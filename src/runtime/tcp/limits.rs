@@ -12,6 +12,8 @@ pub struct TcpLimits {
     /// Connections of one client at once, an IPv4 address or an IPv6 /64; a new one beyond closes the one of the same
     /// client that is idle longest, so that nobody takes all places. At least 1.
     pub max_per_client: usize,
+    /// Longest time a handshake may take; there is none without encryption.
+    pub handshake: Duration,
     /// Longest time without a complete query; octets of an incomplete one do not prolong it.
     ///
     /// RFC 7766 section 6.2.3 asks for some seconds; DNS clients send again within 10. Who asks is told
@@ -28,6 +30,7 @@ impl Default for TcpLimits {
         TcpLimits {
             max_connections: 1000,
             max_per_client: 500,
+            handshake: Duration::from_secs(10),
             idle: Duration::from_millis(100 * u64::from(KEEPALIVE)),
             write: Duration::from_secs(10),
             max_pipelined: 256,

@@ -7,9 +7,11 @@
 mod accept;
 mod connection;
 mod counters;
-mod desk;
+pub(crate) mod desk;
+pub(crate) mod door;
 mod limits;
-mod registry;
+pub(crate) mod registry;
+pub(crate) mod stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use socket2::Protocol;
 use socket2::Socket;
 use socket2::Type;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::respond::Respond;
@@ -31,7 +34,11 @@ pub use self::counters::TcpTotals;
 pub use self::limits::TcpLimits;
 
 use self::desk::Desks;
-use self::registry::Registry;
+use self::door::Door;
+use self::door::Host;
+use self::registry::Activity;
+use self::stream::Plain;
+use self::stream::Upgrade;
 
 /// Connections that wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
@@ -64,58 +71,102 @@ impl TcpSockets {
     ///
     /// Fails if the runtime cannot watch the sockets. Panics outside of a tokio runtime.
     pub fn serve<R: Respond>(self, respond: R, limits: TcpLimits) -> io::Result<TcpServer<R>> {
+        Ok(TcpServer(self.serve_upgraded(respond, Plain, limits)?))
+    }
+
+    /// As [`TcpSockets::serve`], over the streams that `upgrade` makes.
+    pub(crate) fn serve_upgraded<R: Respond, U: Upgrade>(
+        self,
+        respond: R,
+        upgrade: U,
+        limits: TcpLimits,
+    ) -> io::Result<Service<Shared<R, U>>> {
+        self.serve_by(Shared { door: Door::new(limits), desks: Desks::new(respond), upgrade })
+    }
+
+    /// As [`TcpSockets::serve`], by any host.
+    pub(crate) fn serve_by<H: Host>(self, host: H) -> io::Result<Service<H>> {
         let listeners = self.listeners.into_iter().map(TcpListener::from_std);
-        let counters = TcpCounters::default();
-        let shared = Shared {
-            limits,
-            desks: Desks::new(respond),
-            registry: Registry::new(counters.clone()),
-            counters,
-        };
-        Ok(TcpServer { listeners: listeners.collect::<Result<_, _>>()?, shared: Arc::new(shared) })
+        Ok(Service { listeners: listeners.collect::<Result<_, _>>()?, host: Arc::new(host) })
     }
 }
 
 /// What all connections of a server share.
-struct Shared<R> {
-    limits: TcpLimits,
+pub(crate) struct Shared<R, U> {
+    door: Arc<Door>,
     desks: Desks<R>,
-    registry: Registry,
-    counters: TcpCounters,
+    upgrade: U,
 }
 
-/// A service ready to run.
-pub struct TcpServer<R> {
-    listeners: Vec<TcpListener>,
-    shared: Arc<Shared<R>>,
+impl<R: Respond, U: Upgrade> Host for Shared<R, U> {
+    const NAME: &'static str = U::NAME;
+
+    fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        activity: Arc<Activity>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        connection::run(self, stream, peer, activity)
+    }
 }
+
+/// A TCP service ready to run.
+pub struct TcpServer<R: Respond>(Service<Shared<R, Plain>>);
 
 impl<R: Respond> TcpServer<R> {
     /// A handle on the counters, to be read from any thread.
     pub fn counters(&self) -> TcpCounters {
-        self.shared.counters.clone()
+        self.0.counters()
+    }
+
+    /// As [`Service::run`].
+    pub async fn run(
+        self,
+        stop: CancellationToken,
+        restarts: impl FnMut(&'static str) + Clone + Send + 'static,
+    ) {
+        self.0.run(stop, restarts).await;
+    }
+}
+
+/// A service of any protocol over TCP, ready to run.
+pub(crate) struct Service<H> {
+    listeners: Vec<TcpListener>,
+    host: Arc<H>,
+}
+
+impl<H: Host> Service<H> {
+    /// A handle on the counters, to be read from any thread.
+    pub(crate) fn counters(&self) -> TcpCounters {
+        self.host.door().counters.clone()
     }
 
     /// Serves until `stop` is cancelled; then closes idle connections at once, and the others when
     /// their replies are written or the time for that is over.
     ///
     /// An accept loop that fails is started again, and `restarts` is told.
-    pub async fn run(
+    pub(crate) async fn run(
         self,
         stop: CancellationToken,
         restarts: impl FnMut(&'static str) + Clone + Send + 'static,
     ) {
         let loops = self.listeners.into_iter().map(|listener| {
-            let (listener, shared) = (Arc::new(listener), Arc::clone(&self.shared));
-            let make = move || accept::run(Arc::clone(&listener), Arc::clone(&shared));
-            tokio::spawn(supervise("tcp", stop.clone(), restarts.clone(), make))
+            let (listener, host) = (Arc::new(listener), Arc::clone(&self.host));
+            let make = move || accept::run(Arc::clone(&listener), Arc::clone(&host));
+            tokio::spawn(supervise(H::NAME, stop.clone(), restarts.clone(), make))
         });
         for task in loops.collect::<Vec<_>>() {
             if let Err(error) = task.await {
-                tracing::error!(%error, "the supervisor of a TCP accept loop failed");
+                tracing::error!(%error, service = H::NAME, "the supervisor of an accept loop failed");
             }
         }
-        self.shared.registry.close_all(self.shared.limits.write).await;
+        let door = self.host.door();
+        door.registry.close_all(door.limits.write).await;
     }
 }
 

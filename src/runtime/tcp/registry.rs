@@ -17,13 +17,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::runtime::tcp::counters::TcpCounters;
 use crate::runtime::tcp::limits::TcpLimits;
 
 /// What a connection's task tells of itself.
-pub(super) struct Activity {
+pub(crate) struct Activity {
     number: u64,
     clock: Arc<AtomicU64>,
     last_used: AtomicU64,
@@ -32,23 +33,23 @@ pub(super) struct Activity {
 
 impl Activity {
     /// Notes that a complete query came: of all connections this is now the one used last.
-    pub(super) fn touch(&self) {
+    pub(crate) fn touch(&self) {
         self.last_used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// Notes whether replies wait to be written.
-    pub(super) fn set_writing(&self, writing: bool) {
+    pub(crate) fn set_writing(&self, writing: bool) {
         self.writing.store(writing, Ordering::SeqCst);
     }
 }
 
 /// Whose connection it is: an IPv4 address, or the /64 that one IPv6 host has to choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Client(IpAddr);
+pub(crate) struct Client(IpAddr);
 
 impl Client {
     /// Who has this address.
-    pub(super) fn of(address: IpAddr) -> Client {
+    pub(crate) fn of(address: IpAddr) -> Client {
         Client(match address {
             IpAddr::V4(_) => address,
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
@@ -76,23 +77,25 @@ struct Order {
 }
 
 /// The open connections.
-pub(super) struct Registry {
+pub(crate) struct Registry {
     order: Mutex<Order>,
     clock: Arc<AtomicU64>,
     closing: AtomicBool,
+    closed: CancellationToken,
     tasks: TaskTracker,
     counters: TcpCounters,
 }
 
 impl Registry {
     /// With no connections.
-    pub(super) fn new(counters: TcpCounters) -> Registry {
+    pub(crate) fn new(counters: TcpCounters) -> Registry {
         let (order, clock, closing) = (Mutex::default(), Arc::default(), AtomicBool::new(false));
-        Registry { order, clock, closing, tasks: TaskTracker::new(), counters }
+        let (closed, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Registry { order, clock, closing, closed, tasks, counters }
     }
 
     /// Runs a connection's task and keeps it in the registry for as long as it runs.
-    pub(super) fn spawn<F>(&self, client: Client, make: impl FnOnce(Arc<Activity>) -> F)
+    pub(crate) fn spawn<F>(&self, client: Client, make: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -113,14 +116,14 @@ impl Registry {
     }
 
     /// Takes a connection out; its task calls this last, however it ends.
-    pub(super) fn remove(&self, activity: &Activity) {
+    pub(crate) fn remove(&self, activity: &Activity) {
         if self.lock().take(activity.number).is_some() {
             self.counters.cells.closed.add(1);
         }
     }
 
     /// Closes connections that were used longest ago until there is room for one more of this client's.
-    pub(super) fn make_room(&self, client: Client, limits: &TcpLimits) {
+    pub(crate) fn make_room(&self, client: Client, limits: &TcpLimits) {
         let mut order = self.lock();
         let of_client = |order: &Order| order.clients.get(&client).map_or(0, BTreeSet::len);
         let mut oldest = Vec::new();
@@ -136,7 +139,7 @@ impl Registry {
     }
 
     /// Closes the connection whose last complete query is longest ago; false if there is none.
-    pub(super) fn evict_oldest(&self) -> bool {
+    pub(crate) fn evict_oldest(&self) -> bool {
         let oldest = self.lock().take_oldest(None);
         oldest.map(|oldest| self.evict(oldest)).is_some()
     }
@@ -152,13 +155,24 @@ impl Registry {
     ///
     /// Ordered against [`Activity::set_writing`]: a task that [`Registry::close_all`] saw writing finds
     /// this true when it has written.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 
+    /// Waits until connections should end; asking [`Registry::is_closing`] is cheaper.
+    pub(crate) async fn wait_for_closing(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().filed.len()
+    }
+
     /// Closes all: those that write get `patience` to finish.
-    pub(super) async fn close_all(&self, patience: Duration) {
+    pub(crate) async fn close_all(&self, patience: Duration) {
         self.closing.store(true, Ordering::SeqCst);
+        self.closed.cancel();
         self.tasks.close();
         self.abort_if(|activity| !activity.writing.load(Ordering::SeqCst));
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
