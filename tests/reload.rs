@@ -221,7 +221,7 @@ steer = "world"
     );
     let mut options = folder.options();
     options.watch = true;
-    options.sources.databases = vec![folder.path("geodb/city.mmdb")];
+    options.sources.databases = vec![folder.path("geodb/city.mmdb").into()];
     let live = Live::start(&options);
     let serves =
         |address: &str| ask(live.address(), "www.shop.test.").addresses[0].to_string() == address;

@@ -20,11 +20,9 @@ use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
 use crate::config::render::FileProblem;
-use crate::geo::Layer;
+use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
-use crate::geo::read_database;
 use crate::model::Model;
-use crate::runtime::files::Database;
 use crate::runtime::files::ReadFault;
 use crate::snapshot::compile;
 
@@ -46,13 +44,16 @@ struct Findings {
     node: (Files, Problems),
     /// Of zones and what they share.
     zones: (Files, Problems),
+    /// Of overlays of geo data.
+    overlays: (Files, Problems),
     /// Of whole files.
     others: Vec<FileProblem>,
 }
 
 impl Findings {
     fn count(&self, severity: Severity) -> usize {
-        let problems = [&self.node.1, &self.zones.1].into_iter().flat_map(Problems::iter);
+        let all = [&self.node.1, &self.zones.1, &self.overlays.1];
+        let problems = all.into_iter().flat_map(Problems::iter);
         let severities = problems.map(|problem| problem.severity);
         let others = self.others.iter().map(|problem| problem.severity);
         severities.chain(others).filter(|found| *found == severity).count()
@@ -81,9 +82,22 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
         // Folders where they would be by default need not be there.
         faults.retain(|fault| fault.source.kind() != ErrorKind::NotFound);
     }
-    let databases = settings.sources.read_databases(&mut faults);
+    let geo = settings.sources.read_geo(&mut faults);
     let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
-    let layers = read_layers(&databases, &mut others);
+    let mut overlays = (Files::default(), Problems::default());
+    let places = match geo.read() {
+        Ok(table) => {
+            let report = GeoReport::new(&geo, &table.warnings, Severity::Warning);
+            others.extend(report.others);
+            table.compile()
+        }
+        Err(found) => {
+            let report = GeoReport::new(&geo, &found, Severity::Error);
+            others.extend(report.others);
+            overlays = (report.files, report.problems);
+            PlaceMap::empty()
+        }
+    };
     let (model, zone_problems) = config::load(&zone_files);
     let model = model.map(Arc::new);
     if let (Some(model), true) = (&model, faults.is_empty()) {
@@ -97,13 +111,12 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
             });
         }
         let identity = settings.sources.identity.clone();
-        let places = Arc::new(PlaceMap::compile(&layers));
-        if let Err(why) = compile(Arc::clone(model), places, identity) {
+        if let Err(why) = compile(Arc::clone(model), Arc::new(places), identity) {
             others.push(error(zones, why.to_string(), "use fewer targets".into()));
         }
     }
-    let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };
-    (findings, model)
+    let (node, zones) = ((files, problems), (zone_files, zone_problems));
+    (Findings { node, zones, overlays, others }, model)
 }
 
 fn error(file: String, fault: String, remedy: String) -> FileProblem {
@@ -114,23 +127,9 @@ fn unreadable(fault: &ReadFault) -> FileProblem {
     error(fault.path.display().to_string(), fault.source.to_string(), UNREAD.into())
 }
 
-fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<Layer> {
-    let read = |(name, octets): &Database| match read_database(name, octets) {
-        Ok((layer, _)) => Some(layer),
-        Err(fault) => {
-            let text = fault.to_string();
-            let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-            let (fault, remedy) = text.rsplit_once("; ").unwrap_or((text, "build it again"));
-            problems.push(error(name.to_string(), fault.into(), remedy.into()));
-            None
-        }
-    };
-    databases.iter().filter_map(read).collect()
-}
-
 fn print_as_json(findings: &Findings) {
     let mut all = Vec::new();
-    for (files, problems) in [&findings.node, &findings.zones] {
+    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         all.extend(render::for_machines(files, problems));
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
@@ -139,7 +138,7 @@ fn print_as_json(findings: &Findings) {
 
 fn report(findings: &Findings, model: Option<&Model>) {
     let mut text = String::new();
-    for (files, problems) in [&findings.node, &findings.zones] {
+    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         text += &render::for_people(files, problems, wants_color());
     }
     for problem in &findings.others {

@@ -210,8 +210,16 @@ fn as_table(answers: &[Answer]) -> String {
 /// One object a line; absent fields are null.
 fn as_json(answers: &[Answer]) -> String {
     let object = |answer: &Answer| {
-        let Place { continent, country, subdivision, city, location, accuracy_km, asn } =
-            &answer.place;
+        let Place {
+            continent,
+            country,
+            subdivision,
+            city,
+            location,
+            accuracy_km,
+            asn,
+            is_withheld: _,
+        } = &answer.place;
         json!({
             "address": answer.address.to_string(),
             "network": answer.network,

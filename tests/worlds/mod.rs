@@ -303,6 +303,7 @@ fn networks(random: &mut Random, bases: &[IpAddr]) -> Networks {
             let place = Place {
                 country: Some(*random.pick(&[*b"DE", *b"US"])),
                 location: random.chance(80).then(|| *random.pick(&points)),
+                accuracy_km: random.chance(70).then(|| *random.pick(&[0, 5, 20, 150, 400, 3000])),
                 ..Place::default()
             };
             (IpNet::new(address, len).unwrap().trunc(), place)
