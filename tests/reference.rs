@@ -33,7 +33,6 @@ use rhumb::snapshot::Snapshot;
 use rhumb::steering::ClientKey;
 use rhumb::steering::Step;
 use rhumb::steering::decide;
-use rhumb::steering::distance::Radius;
 use rhumb::steering::interpreter::Interpretation;
 use rhumb::steering::interpreter::Meaning;
 use rhumb::steering::interpreter::Situation;
@@ -183,8 +182,7 @@ fn check(
         model: &world.model,
         states: &health.states,
         remembered: &health.remembered,
-        location: map.shapes[class].1.map(|position| position.0),
-        radius: map.shapes[class].1.map_or(Radius::default(), |position| position.1),
+        position: map.shapes[class].1,
         key,
         family,
     };

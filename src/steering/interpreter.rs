@@ -39,10 +39,8 @@ pub struct Situation<'a> {
     pub states: &'a [Vec<MemberState>],
     /// By pool, then by [`Family::index`].
     pub remembered: &'a [[Option<Remembered>; 2]],
-    /// Where the client is, if geo data says so.
-    pub location: Option<Location>,
-    /// How far from there it may be.
-    pub radius: Radius,
+    /// Where the client is and how far from there it may be, if geo data says so.
+    pub position: Option<(Location, Radius)>,
     /// The client's key for this name and moment.
     pub key: ClientKey,
     /// Which addresses are asked for.
@@ -202,11 +200,10 @@ impl Situation<'_> {
         open && !rule.fence
     }
 
-    /// Targets of `nearest`: the four nearest by distance, the rest as written; all as written for an unknown place.
-    /// Distances that differ by less than the radius are ties.
+    /// Targets of `nearest`: the four nearest, ties as written, then the rest as written; all so for an unknown place.
     fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
         let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
-        let Some(location) = self.location else { return kind.targets() };
+        let Some((location, radius)) = self.position else { return kind.targets() };
         let mut left: Vec<(u64, usize)> = targets
             .iter()
             .enumerate()
@@ -223,7 +220,7 @@ impl Situation<'_> {
         let mut order: Vec<usize> = Vec::new();
         while let Some(&(nearest, _)) = left.iter().min() {
             // As near as the nearest, as far as geo data can tell: in the order of the file.
-            let ties = |&(metres, _): &(u64, usize)| self.radius.ties(nearest, metres);
+            let ties = |&(metres, _): &(u64, usize)| radius.ties(nearest, metres);
             order.extend(left.iter().filter(|target| ties(target)).map(|&(_, place)| place));
             left.retain(|target| !ties(target));
         }
