@@ -426,6 +426,28 @@ mod tests {
         assert!(matches!(fault, GeoFault::NotADatabase { .. }));
     }
 
+    #[test]
+    fn flipped_bits_in_the_shape_of_any_vendor_never_panic() {
+        let mut seed = 0x1234_5678_9abc_def1;
+        let mut refused = 0;
+        for sample in &crate::geo::samples::SAMPLES {
+            let whole = sample.octets();
+            for len in 0..whole.len() {
+                assert!(read_database("x", &whole[..len]).is_err(), "{} cut to {len}", sample.kind);
+            }
+            for _ in 0..400 {
+                let mut bytes = whole.clone();
+                for _ in 0..3 {
+                    let at = next(&mut seed) % bytes.len();
+                    bytes[at] ^= 1 << (next(&mut seed) % 8);
+                }
+                let read = catch_unwind(|| read_database("x", &bytes).is_err());
+                refused += usize::from(read.expect("it does not panic"));
+            }
+        }
+        assert!(refused > 100, "only {refused} were refused");
+    }
+
     /// 100 records, of which some have a country that is no country.
     fn with_odd(count: u32) -> Vec<u8> {
         let rows = (0..100_u32).map(|index| {

@@ -76,7 +76,10 @@ impl Place {
     pub fn filled_from(&self, other: &Self) -> Self {
         let mut merged = self.clone();
         merged.asn = self.asn.or(other.asn);
+        // A country says more than the continent of another one.
+        let is_elsewhere = matches!((self.country, other.country), (Some(a), Some(b)) if a != b);
         if self.is_withheld
+            || is_elsewhere
             || !fill(&mut merged.continent, &other.continent)
             || !fill(&mut merged.country, &other.country)
             || !fill(&mut merged.subdivision, &other.subdivision)
@@ -203,7 +206,7 @@ mod tests {
     fn nothing_finer_than_a_disagreement_is_filled() {
         let france = Place { country: Some(*b"FR"), ..Place::default() };
         let filled = france.filled_from(&frankfurt());
-        assert_eq!(filled, Place { continent: Some(*b"EU"), asn: Some(64496), ..france });
+        assert_eq!(filled, Place { asn: Some(64496), ..france });
     }
 
     #[test]

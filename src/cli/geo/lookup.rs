@@ -241,7 +241,7 @@ mod tests {
         let texts: Vec<String> = answers.iter().map(Answer::sources_text).collect();
         assert_eq!(
             texts[0],
-            "own.csv: country; demo.mmdb: continent, asn; centre of the country: latitude, \
+            "own.csv: country; demo.mmdb: asn; centre of the country: continent, latitude, \
              longitude, accuracy_km"
         );
         assert_eq!(texts[1], "own.csv: withheld; demo.mmdb: asn");
