@@ -4,6 +4,7 @@
 pub mod random;
 pub mod shape;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -249,8 +250,11 @@ impl RandomHealth {
         self.remembered[pool] = Family::BOTH.map(|_| {
             random.chance(60).then(|| Remembered {
                 stamp: random.below(6),
+                // Each once, as the control plane remembers them.
                 endpoints: (0..random.below(4))
                     .map(|_| EndpointId(random.below(count) as u32))
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
                     .collect(),
             })
         });

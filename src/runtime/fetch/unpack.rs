@@ -40,7 +40,7 @@ pub fn unpack(octets: Vec<u8>) -> Result<Vec<u8>, UnpackFault> {
     if !octets.starts_with(&[0x1f, 0x8b]) {
         return Ok(octets);
     }
-    let most = (octets.len() as u64 * RATIO_MAX).max(RATIO_FREE).min(UNPACKED_MAX);
+    let most = (octets.len() as u64 * RATIO_MAX).clamp(RATIO_FREE, UNPACKED_MAX);
     let mut inner = Vec::new();
     // One octet more than may be shows that there is more.
     MultiGzDecoder::new(octets.as_slice()).take(most + 1).read_to_end(&mut inner)?;
