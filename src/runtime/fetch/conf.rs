@@ -203,6 +203,12 @@ fn assemble(
     if flags.parallelism.is_some_and(|count| !is_allowed(&count)) {
         problems.push(format!("--parallelism: use {wanted}"));
     }
+    let proxy_user_password = parsed(
+        take("ProxyUserPassword"),
+        "user and password with a colon between",
+        problems,
+        |text| text.contains(':').then(|| text.to_owned()),
+    );
     let lock_file = take("LockFile").map(|setting| PathBuf::from(setting.value));
     Some(Conf {
         account: account?,
@@ -211,7 +217,7 @@ fn assemble(
         folder,
         server: server.trim_end_matches('/').into(),
         proxy: take("Proxy").map(|setting| setting.value),
-        proxy_user_password: take("ProxyUserPassword").map(|setting| setting.value),
+        proxy_user_password,
         preserve_file_times: preserve.unwrap_or(false),
         retry: Retry { total: total.unwrap_or(Retry::default().total), ..Retry::default() },
         parallelism: flags.parallelism.or(parallelism).unwrap_or(1),
