@@ -203,12 +203,13 @@ fn assemble(
     if flags.parallelism.is_some_and(|count| !is_allowed(&count)) {
         problems.push(format!("--parallelism: use {wanted}"));
     }
-    let proxy_user_password = parsed(
-        take("ProxyUserPassword"),
-        "user and password with a colon between",
-        problems,
-        |text| text.contains(':').then(|| text.to_owned()),
-    );
+    let proxy_user_password = take("ProxyUserPassword");
+    if let Some(Setting { from, .. }) =
+        proxy_user_password.as_ref().filter(|setting| !setting.value.contains(':'))
+    {
+        // Without the value: it is a secret.
+        problems.push(format!("{from}: ProxyUserPassword has no colon; use user:password"));
+    }
     let lock_file = take("LockFile").map(|setting| PathBuf::from(setting.value));
     Some(Conf {
         account: account?,
@@ -217,7 +218,7 @@ fn assemble(
         folder,
         server: server.trim_end_matches('/').into(),
         proxy: take("Proxy").map(|setting| setting.value),
-        proxy_user_password,
+        proxy_user_password: proxy_user_password.map(|setting| setting.value),
         preserve_file_times: preserve.unwrap_or(false),
         retry: Retry { total: total.unwrap_or(Retry::default().total), ..Retry::default() },
         parallelism: flags.parallelism.or(parallelism).unwrap_or(1),
@@ -363,6 +364,14 @@ mod tests {
             ("GEOIPUPDATE_EDITION_IDS", "A B"),
         ];
         assert_eq!(load_with(&Flags::default(), "", &variables).unwrap().editions, ["A", "B"]);
+    }
+
+    #[test]
+    fn a_proxy_password_without_its_user_is_told_but_not_shown() {
+        let text = format!("{FILE}ProxyUserPassword hidden\n");
+        let problems = load_with(&Flags::default(), &text, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("/etc/GeoIP.conf:9: ") && !problems[0].contains("hidden"));
     }
 
     #[test]
