@@ -39,4 +39,5 @@ fn configurations_of_the_corpus_are_loaded_or_refused() {
 #[test]
 fn databases_of_the_corpus_are_read_or_refused() {
     replay("geo", targets::geo);
+    replay("overlay", targets::overlay);
 }

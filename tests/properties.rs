@@ -601,9 +601,9 @@ fn a_fenced_client_never_leaves_its_fence() {
             let family = *random.pick(&Family::BOTH);
             let address = world.address(&mut random);
             let form = subnet(address, width_of(address));
-            let location = shape::location_of(&world.networks, address);
+            let position = shape::position_of(&world.networks, address);
             let mut pools = BTreeSet::new();
-            let tree = Shape::new(&world.model, steer.target, location);
+            let tree = Shape::new(&world.model, steer.target, position);
             if !inside(&tree, &mut pools) {
                 continue;
             }

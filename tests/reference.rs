@@ -182,7 +182,7 @@ fn check(
         model: &world.model,
         states: &health.states,
         remembered: &health.remembered,
-        location: map.shapes[class].1,
+        position: map.shapes[class].1,
         key,
         family,
     };

@@ -198,26 +198,22 @@ fn a_change_of_an_included_file_is_seen_wherever_it_is() {
     live.stop();
 }
 
-#[test]
-fn a_geo_database_renamed_into_place_is_read() {
-    let folder = Folder::new();
-    let database = |place: &str| {
-        let text = format!(
-            "network,continent,country,subdivision,city,latitude,longitude,accuracy_km,asn\n\
-             127.0.0.0/8,{place},20,64496\n"
-        );
-        let info = WriteInfo {
-            database_type: "Rhumb-City".into(),
-            description: "test".into(),
-            build_epoch: 1_700_000_000,
-        };
-        write_database(&parse_source(&text).unwrap(), &info).unwrap()
+/// A database that has all of loopback at one place.
+fn database(place: &str) -> Vec<u8> {
+    let text = format!(
+        "network,continent,country,subdivision,city,latitude,longitude,accuracy_km,asn\n\
+         127.0.0.0/8,{place},20,64496\n"
+    );
+    let info = WriteInfo {
+        database_type: "Rhumb-City".into(),
+        description: "test".into(),
+        build_epoch: 1_700_000_000,
     };
-    std::fs::create_dir(folder.path("geodb")).unwrap();
-    folder.write("geodb/city.mmdb", database("EU,DE,HE,Frankfurt,50.11,8.68"));
-    folder.write(
-        "zones/shop.toml",
-        r#"
+    write_database(&parse_source(&text).unwrap(), &info).unwrap()
+}
+
+/// A pool in Frankfurt, one in Ashburn, and a name that takes the nearer one.
+const TWO_REGIONS: &str = r#"
 [zone]
 name = "shop.test"
 nameservers = ["ns1.example.net"]
@@ -238,21 +234,74 @@ kind = "nearest"
 targets = ["us", "eu"]
 [name.www]
 steer = "world"
-"#,
-    );
+"#;
+
+const FRANKFURT: &str = "EU,DE,HE,Frankfurt,50.11,8.68";
+const ASHBURN: &str = "NA,US,VA,Ashburn,39.04,-77.49";
+
+/// A server of two regions that watches its files, with a database and an overlay.
+fn start_with_geo(folder: &Folder, first: &str) -> Live {
+    std::fs::create_dir(folder.path("geodb")).unwrap();
+    folder.write("geodb/city.mmdb", database(first));
+    folder.write("geodb/feed.csv", "# nothing yet\n");
+    folder.write("zones/shop.toml", TWO_REGIONS);
     let mut options = folder.options();
     options.watch = true;
-    options.sources.databases = vec![folder.path("geodb/city.mmdb")];
-    let live = Live::start(&options);
-    let serves =
-        |address: &str| ask(live.address(), "www.shop.test.").addresses[0].to_string() == address;
-    wait_until("the client is near Frankfurt", || serves("198.18.1.1"));
-    folder.write("geodb/city.mmdb", database("NA,US,VA,Ashburn,39.04,-77.49"));
-    wait_until("the client is near Ashburn", || serves("198.18.2.1"));
-    folder.write("geodb/city.mmdb", "no database");
-    wait_until("a broken database is refused", || {
-        live.metric("rhumb_reloads_total{result=\"refused\"}") == Some(1.0)
-    });
-    assert!(serves("198.18.2.1"));
+    options.sources.databases = vec![folder.path("geodb/city.mmdb").into()];
+    options.sources.overlays = vec![folder.path("geodb/feed.csv")];
+    Live::start(&options)
+}
+
+fn serves(live: &Live, address: &str) -> bool {
+    ask(live.address(), "www.shop.test.").addresses[0].to_string() == address
+}
+
+fn refused(live: &Live) -> f64 {
+    live.metric("rhumb_reloads_total{result=\"refused\"}").unwrap()
+}
+
+#[test]
+fn a_geo_database_renamed_into_place_is_read() {
+    let folder = Folder::new();
+    let live = start_with_geo(&folder, FRANKFURT);
+    wait_until("the client is near Frankfurt", || serves(&live, "198.18.1.1"));
+    folder.write("geodb/city.mmdb", database(ASHBURN));
+    wait_until("the client is near Ashburn", || serves(&live, "198.18.2.1"));
+    live.stop();
+}
+
+#[test]
+fn broken_geo_databases_are_refused_and_the_old_one_serves_on() {
+    let folder = Folder::new();
+    let live = start_with_geo(&folder, ASHBURN);
+    wait_until("the client is near Ashburn", || serves(&live, "198.18.2.1"));
+    let new = database(FRANKFURT);
+    let cut = new[..new.len() - 20].to_vec();
+    let mut flipped = new.clone();
+    // The size of the country's record: a map of far more keys than there are octets.
+    let key = new.windows(8).position(|octets| octets == b"iso_code").unwrap();
+    flipped[key - 2] = 0xfe;
+    for (count, broken) in (1..).zip([b"no database".to_vec(), cut, flipped]) {
+        folder.write("geodb/city.mmdb", broken);
+        wait_until("it is refused", || refused(&live) == f64::from(count));
+        assert!(serves(&live, "198.18.2.1"), "{count}");
+    }
+    folder.write("geodb/city.mmdb", new);
+    wait_until("the client is near Frankfurt", || serves(&live, "198.18.1.1"));
+    live.stop();
+}
+
+#[test]
+fn an_overlay_wins_when_it_changes_and_a_bad_one_changes_nothing() {
+    let folder = Folder::new();
+    let live = start_with_geo(&folder, ASHBURN);
+    wait_until("the client is near Ashburn", || serves(&live, "198.18.2.1"));
+    folder.write("geodb/feed.csv", "127.0.0.0/9,DE,DE-HE,Frankfurt,\n");
+    wait_until("the feed says Germany", || serves(&live, "198.18.1.1"));
+    folder.write("geodb/feed.csv", "127.0.0.0/9,Germany\n127.0.0.1/9,US\n");
+    wait_until("a feed with problems is refused", || refused(&live) == 1.0);
+    assert!(serves(&live, "198.18.1.1"));
+    folder.write("geodb/feed.csv", "");
+    wait_until("without a feed the database counts", || serves(&live, "198.18.2.1"));
     live.stop();
 }

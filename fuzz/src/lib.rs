@@ -13,6 +13,7 @@ use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::geo::PlaceMap;
+use rhumb::geo::parse_overlay;
 use rhumb::geo::read_database;
 use rhumb::model::Model;
 use rhumb::snapshot::Snapshot;
@@ -112,6 +113,16 @@ pub fn config(data: &[u8]) {
 /// A query for a name.
 fn question(name: &Name, rtype: u8) -> Vec<u8> {
     [&[0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], name.as_wire(), &[0, rtype, 0, 1]].concat()
+}
+
+/// An overlay has networks or problems, each with a place in the text.
+pub fn overlay(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let lines = text.lines().count().max(1) as u32;
+    if let Err(problems) = parse_overlay(text) {
+        assert!(!problems.is_empty());
+        assert!(problems.iter().all(|p| (1..=lines).contains(&p.line) && p.column > 0));
+    }
 }
 
 /// A database is refused or read; what is read can be compiled.

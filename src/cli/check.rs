@@ -20,15 +20,13 @@ use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
 use crate::config::render::FileProblem;
-use crate::geo::Layer;
+use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
-use crate::geo::read_database;
 use crate::model::Encrypted;
 use crate::model::Model;
 use crate::runtime::answerer::unix_s;
 use crate::runtime::encrypted::certificate::CertificateFault;
 use crate::runtime::encrypted::certificate::CertificateFiles;
-use crate::runtime::files::Database;
 use crate::runtime::files::ReadFault;
 use crate::snapshot::compile;
 
@@ -50,13 +48,16 @@ struct Findings {
     node: (Files, Problems),
     /// Of zones and what they share.
     zones: (Files, Problems),
+    /// Of overlays of geo data.
+    overlays: (Files, Problems),
     /// Of whole files.
     others: Vec<FileProblem>,
 }
 
 impl Findings {
     fn count(&self, severity: Severity) -> usize {
-        let problems = [&self.node.1, &self.zones.1].into_iter().flat_map(Problems::iter);
+        let all = [&self.node.1, &self.zones.1, &self.overlays.1];
+        let problems = all.into_iter().flat_map(Problems::iter);
         let severities = problems.map(|problem| problem.severity);
         let others = self.others.iter().map(|problem| problem.severity);
         severities.chain(others).filter(|found| *found == severity).count()
@@ -85,9 +86,22 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         // Folders where they would be by default need not be there.
         faults.retain(|fault| fault.source.kind() != ErrorKind::NotFound);
     }
-    let databases = settings.sources.read_databases(&mut faults);
+    let geo = settings.sources.read_geo(&mut faults);
     let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
-    let layers = read_layers(&databases, &mut others);
+    let mut overlays = (Files::default(), Problems::default());
+    let places = match geo.read() {
+        Ok(table) => {
+            let report = GeoReport::new(&geo, &table.warnings, Severity::Warning);
+            others.extend(report.others);
+            table.compile()
+        }
+        Err(found) => {
+            let report = GeoReport::new(&geo, &found, Severity::Error);
+            others.extend(report.others);
+            overlays = (report.files, report.problems);
+            PlaceMap::empty()
+        }
+    };
     if let Some(encrypted) = &settings.node.encrypted {
         others.extend(examine_certificate(encrypted));
     }
@@ -104,13 +118,12 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
             });
         }
         let identity = settings.sources.identity.clone();
-        let places = Arc::new(PlaceMap::compile(&layers));
-        if let Err(why) = compile(model, places, identity) {
+        if let Err(why) = compile(model, Arc::new(places), identity) {
             others.push(error(zones, why.to_string(), "use fewer targets".into()));
         }
     }
-    let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };
-    (findings, held)
+    let (node, zones) = ((files, problems), (zone_files, zone_problems));
+    (Findings { node, zones, overlays, others }, held)
 }
 
 fn error(file: String, fault: String, remedy: String) -> FileProblem {
@@ -140,23 +153,9 @@ fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
     }
 }
 
-fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<Layer> {
-    let read = |(name, octets): &Database| match read_database(name, octets) {
-        Ok((layer, _)) => Some(layer),
-        Err(fault) => {
-            let text = fault.to_string();
-            let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-            let (fault, remedy) = text.rsplit_once("; ").unwrap_or((text, "build it again"));
-            problems.push(error(name.to_string(), fault.into(), remedy.into()));
-            None
-        }
-    };
-    databases.iter().filter_map(read).collect()
-}
-
 fn print_as_json(findings: &Findings) {
     let mut all = Vec::new();
-    for (files, problems) in [&findings.node, &findings.zones] {
+    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         all.extend(render::for_machines(files, problems));
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
@@ -165,7 +164,7 @@ fn print_as_json(findings: &Findings) {
 
 fn report(findings: &Findings, held: Option<&str>) {
     let mut text = String::new();
-    for (files, problems) in [&findings.node, &findings.zones] {
+    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         text += &render::for_people(files, problems, wants_color());
     }
     for problem in &findings.others {

@@ -18,9 +18,11 @@ use crate::config::read::syntax_errors;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::reader::refuse_word;
+use crate::geo::Shape;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::model::Node;
+use crate::model::node::GeoDatabase;
 
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
@@ -45,6 +47,7 @@ pub fn default_node() -> Node {
         zones: PathBuf::from("zones"),
         shared: None,
         databases: Vec::new(),
+        overlays: Vec::new(),
         admin: None,
         socket: None,
         log_format: LogFormat::default(),
@@ -105,9 +108,12 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         config.finish(problems);
     }
     if let Some(mut geo) = root.take("geo").and_then(|value| value.section(problems)) {
-        let databases =
-            geo.take("databases").and_then(|value| value.strings(problems)).unwrap_or_default();
-        node.databases = databases.into_iter().map(|at| PathBuf::from(at.value)).collect();
+        if let Some(databases) = geo.take("databases") {
+            node.databases = read_databases(&databases, problems);
+        }
+        let overlays =
+            geo.take("overlays").and_then(|value| value.strings(problems)).unwrap_or_default();
+        node.overlays = overlays.into_iter().map(|at| PathBuf::from(at.value)).collect();
         geo.finish(problems);
     }
     if let Some(mut admin) = root.take("admin").and_then(|value| value.section(problems)) {
@@ -162,6 +168,33 @@ fn read_word<T: Copy>(
         }
     };
     value.parsed(parse, problems).map(|at| at.value)
+}
+
+/// A list of paths, or of tables with a path and a shape.
+fn read_databases(value: &Value<'_>, problems: &mut Problems) -> Vec<GeoDatabase> {
+    let wanted = "a list of texts, as [\"a\", \"b\"]";
+    let entries = value.list(wanted, problems).unwrap_or_default();
+    entries.iter().filter_map(|entry| read_database(entry, problems)).collect()
+}
+
+fn read_database(value: &Value<'_>, problems: &mut Problems) -> Option<GeoDatabase> {
+    if value.is_string() {
+        let path = value.string(problems)?;
+        return Some(PathBuf::from(path.value).into());
+    }
+    let mut section =
+        value.section_like("a text in double quotes, or { file = \"a.mmdb\" }", problems)?;
+    let file = section.need("file", "\"geodb/city.mmdb\"", problems);
+    let shape = section.take("shape").and_then(|value| {
+        let names = Shape::ALL.map(Shape::name);
+        let find = |text: &str| {
+            Shape::find(text).ok_or_else(|| refuse_word(text, "a shape of records", &names))
+        };
+        value.parsed(find, problems)
+    });
+    section.finish(problems);
+    let path = PathBuf::from(file?.string(problems)?.value);
+    Some(GeoDatabase { path, shape: shape.map(|at| at.value) })
 }
 
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<At<SocketAddr>> {

@@ -279,17 +279,22 @@ impl<'t> Value<'t> {
 
     /// A list of texts.
     pub fn strings(&self, problems: &mut Problems) -> Option<Vec<At<String>>> {
+        let items = self.list("a list of texts, as [\"a\", \"b\"]", problems)?;
+        Some(items.iter().filter_map(|item| item.string(problems)).collect())
+    }
+
+    /// A list of anything; `wanted` says what to write if it is none.
+    pub fn list(&self, wanted: &str, problems: &mut Problems) -> Option<Vec<Value<'t>>> {
         let Some(array) = self.value.as_array() else {
-            return self.wrong("a list of texts, as [\"a\", \"b\"]", problems);
+            return self.wrong(wanted, problems);
         };
-        let items = array.iter().enumerate().filter_map(|(position, item)| {
-            let value = Value {
-                path: format!("{}[{position}]", self.path),
-                place: Place { file: self.place.file, span: item.span() },
-                key_place: self.key_place.clone(),
-                value: item.get_ref(),
-            };
-            value.string(problems)
+        let items = array.iter().enumerate().map(|(position, item)| {
+            let place = Place { file: self.place.file, span: item.span() };
+            let path = format!("{}[{position}]", self.path);
+            // A table in a list is where it stands; its key is the list's.
+            let key_place =
+                if item.get_ref().is_table() { place.clone() } else { self.key_place.clone() };
+            Value { path, place, key_place, value: item.get_ref() }
         });
         Some(items.collect())
     }

@@ -9,8 +9,10 @@ use crate::config;
 use crate::config::Files;
 use crate::config::Severity;
 use crate::config::render;
+use crate::control::geo::GeoReport;
+use crate::geo::DatabaseFile;
+use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
-use crate::geo::read_database;
 use crate::snapshot::Compiled;
 use crate::snapshot::compile;
 
@@ -24,27 +26,54 @@ pub struct Job {
     digest: [u8; 32],
 }
 
-/// Geo databases in order of trust, and the map that was made of them before, if any.
+/// Overlays and geo databases, and the map that was made of them before, if any.
 #[derive(Clone, Debug, Default)]
 pub struct GeoFiles {
-    /// Name and octets of each.
-    databases: Vec<(Box<str>, Arc<[u8]>)>,
+    input: GeoInput,
     digest: GeoDigest,
-    /// Places of databases with that digest, so that a change of zones does not read them again.
+    /// Places of geo data with that digest, so that a change of zones does not read them again.
     known: Option<(GeoDigest, Arc<PlaceMap>)>,
 }
 
-/// SHA-256 of geo databases.
+/// SHA-256 of geo data.
 pub type GeoDigest = [u8; 32];
 
 impl GeoFiles {
-    /// Databases by name and octets; fields of earlier ones win. Hashes them: a second for a gigabyte.
+    /// Databases by name and octets, without overlays; fields of earlier ones win.
     pub fn new(databases: Vec<(Box<str>, Arc<[u8]>)>) -> Self {
+        let databases = databases.into_iter();
+        let databases = databases.map(|(name, octets)| DatabaseFile { name, octets, shape: None });
+        Self::of(GeoInput { databases: databases.collect(), overlays: Vec::new() })
+    }
+
+    /// All geo data. Hashes it: a second for a gigabyte.
+    pub fn of(input: GeoInput) -> Self {
         let mut hash = Sha256::new();
-        for (_, octets) in &databases {
-            hash.update(Sha256::digest(octets));
+        hash.update((input.overlays.len() as u64).to_le_bytes());
+        for overlay in &input.overlays {
+            hash.update(Sha256::digest(&overlay.octets));
         }
-        Self { databases, digest: hash.finalize().into(), known: None }
+        for database in &input.databases {
+            hash.update(Sha256::digest(&database.octets));
+            let shape = database.shape.map_or("", |shape| shape.name());
+            hash.update(Sha256::digest(shape));
+        }
+        Self { input, digest: hash.finalize().into(), known: None }
+    }
+
+    /// The table with its warnings, or every problem.
+    fn compile(&self) -> Result<(Arc<PlaceMap>, GeoReport), Rejection> {
+        if let Some((known, places)) = &self.known
+            && *known == self.digest
+        {
+            return Ok((Arc::clone(places), GeoReport::default()));
+        }
+        let table = self.input.read().map_err(|found| {
+            let report = GeoReport::new(&self.input, &found, Severity::Error);
+            Rejection { text: report.text(), problems: report.len() }
+        })?;
+        let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
+        Ok((Arc::new(table.compile()), report))
     }
 }
 
@@ -53,7 +82,7 @@ impl GeoFiles {
 pub struct Product {
     /// Digest of the job.
     pub digest: [u8; 32],
-    /// Digest of its geo databases.
+    /// Digest of its geo data.
     pub geo: GeoDigest,
     /// Tables, or every problem.
     pub result: Result<Arc<Compiled>, Rejection>,
@@ -98,12 +127,12 @@ impl Job {
         &self.files
     }
 
-    /// Digest of its geo databases.
+    /// Digest of its geo data.
     pub fn geo_digest(&self) -> GeoDigest {
         self.geo.digest
     }
 
-    /// This job, which need not read databases with this digest again.
+    /// This job, which need not read geo data with this digest again.
     pub fn knowing(mut self, digest: GeoDigest, places: Arc<PlaceMap>) -> Self {
         self.geo.known = Some((digest, places));
         self
@@ -112,10 +141,10 @@ impl Job {
     /// Does the work. Takes a second for a large geo database.
     pub fn run(&self) -> Product {
         let (model, problems) = config::load(&self.files);
-        let warnings =
+        let mut warnings =
             problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
         let has_text = model.is_some() && warnings > 0;
-        let warning_text = match has_text {
+        let mut warning_text = match has_text {
             true => render::for_people(&self.files, &problems, false),
             false => String::new(),
         };
@@ -124,27 +153,14 @@ impl Job {
                 text: render::for_people(&self.files, &problems, false),
                 problems: problems.len(),
             }),
-            Some(model) => self.places().and_then(|places| {
+            Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
+                warnings += of_geo.len();
+                warning_text += &of_geo.text();
                 compile(model, places, self.identity.clone())
                     .map(Arc::new)
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),
         };
         Product { digest: self.digest, geo: self.geo.digest, result, warnings, warning_text }
-    }
-
-    fn places(&self) -> Result<Arc<PlaceMap>, Rejection> {
-        if let Some((known, places)) = &self.geo.known
-            && *known == self.geo.digest
-        {
-            return Ok(Arc::clone(places));
-        }
-        let read = |(name, octets): &(Box<str>, Arc<[u8]>)| {
-            read_database(name, octets)
-                .map(|(layer, _)| layer)
-                .map_err(|fault| Rejection::one(fault.to_string()))
-        };
-        let layers = self.geo.databases.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Arc::new(PlaceMap::compile(&layers)))
     }
 }

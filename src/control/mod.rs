@@ -6,6 +6,7 @@
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod geo;
 mod health;
 pub mod job;
 pub mod order;

@@ -10,27 +10,45 @@ use crate::geo::steps::Bits;
 use crate::geo::steps::Steps;
 
 impl PlaceMap {
-    /// Joins `layers`, the most trusted first.
+    /// Joins `layers`, the most trusted first, and gives places without coordinates the centre of their country.
     ///
     /// Where several cover an address, an earlier layer's fields win and a later one fills what is
-    /// absent, see [`Place::filled_from`]. Equal content gives the same leaves, ids and digest,
-    /// however it is spread over networks.
+    /// absent, see [`Place::filled_from`]; then [`Place::with_centre`]. Equal content gives the same leaves, ids and
+    /// digest, however it is spread over networks.
     ///
     /// # Panics
     /// If there are 2^32 leaves in a family: about 100 layers at their limits.
     pub fn compile(layers: &[Layer]) -> Self {
-        let mut table = PlaceTable::new();
-        let mut v4 = Steps::constant(0);
-        let mut v6 = Steps::constant(0);
-        for layer in layers {
-            let ids: Vec<u32> = layer.places.iter().map(|place| table.intern(place)).collect();
-            let id = |place: u32| ids[place as usize];
-            v4 = v4.join(&Steps::flatten(&layer.networks_v4, 0, id), |a, b| table.merge(a, b));
-            v6 = v6.join(&Steps::flatten(&layer.networks_v6, 0, id), |a, b| table.merge(a, b));
-        }
-        let places = table.renumber(&mut v4, &mut v6);
-        Self::from_parts(leaves(&v4), leaves(&v6), places)
+        let (mut table, v4, v6) = joined(layers);
+        let centred: Vec<u32> = (0..table.places.len())
+            .map(|id| {
+                let place = table.places[id].clone().with_centre();
+                table.intern(&place)
+            })
+            .collect();
+        let centre = |place: u32| centred[place as usize];
+        table.finish(v4.map(centre), v6.map(centre))
     }
+
+    /// Joins `layers` as [`PlaceMap::compile`] does, but adds nothing to what they say.
+    pub fn join(layers: &[Layer]) -> Self {
+        let (table, v4, v6) = joined(layers);
+        table.finish(v4, v6)
+    }
+}
+
+/// The places of all layers, and which of them holds from where on.
+fn joined(layers: &[Layer]) -> (PlaceTable, Steps<u32>, Steps<u128>) {
+    let mut table = PlaceTable::new();
+    let mut v4 = Steps::constant(0);
+    let mut v6 = Steps::constant(0);
+    for layer in layers {
+        let ids: Vec<u32> = layer.places.iter().map(|place| table.intern(place)).collect();
+        let id = |place: u32| ids[place as usize];
+        v4 = v4.join(&Steps::flatten(&layer.networks_v4, 0, id), |a, b| table.merge(a, b));
+        v6 = v6.join(&Steps::flatten(&layer.networks_v6, 0, id), |a, b| table.merge(a, b));
+    }
+    (table, v4, v6)
 }
 
 /// Leaves of one family by start: starts, prefix lengths, places.
@@ -91,6 +109,12 @@ impl PlaceTable {
         let id = self.intern(&place);
         self.merged.insert((first, second), id);
         id
+    }
+
+    /// The map of these steps.
+    fn finish(self, mut v4: Steps<u32>, mut v6: Steps<u128>) -> PlaceMap {
+        let places = self.renumber(&mut v4, &mut v6);
+        PlaceMap::from_parts(leaves(&v4), leaves(&v6), places)
     }
 
     /// Numbers the used places by first appearance, so that ids depend on the content only.
@@ -207,7 +231,8 @@ mod tests {
             let all = v4.map(|n| IpAddr::V4(n.into())).chain(v6.map(|n| IpAddr::V6(n.into())));
             for address in all {
                 let leaf = map.find(address);
-                prop_assert_eq!(map.place(leaf.place), &find_slowly(&sources, address));
+                let expected = find_slowly(&sources, address).with_centre();
+                prop_assert_eq!(map.place(leaf.place), &expected);
                 let network = IpNet::new(address, leaf.prefix_len).unwrap();
                 let ends = [network.network(), network.broadcast()].map(|end| map.find(end));
                 prop_assert_eq!(ends, [leaf, leaf], "the whole leaf is one leaf");
@@ -239,8 +264,8 @@ mod tests {
         let asns = layer(&[("192.0.2.128/25".parse().unwrap(), asn)]);
         let map = PlaceMap::compile(&[city, asns]);
         let place = |address: &str| map.place(map.find(address.parse().unwrap()).place).to_string();
-        assert_eq!(place("192.0.2.1"), "DE");
-        assert_eq!(place("192.0.2.129"), "DE AS64496");
+        assert_eq!(place("192.0.2.1"), "EU DE 51.100,10.400 ±337 km");
+        assert_eq!(place("192.0.2.129"), "EU DE 51.100,10.400 ±337 km AS64496");
         assert_eq!(place("192.0.3.1"), "unknown");
     }
 }

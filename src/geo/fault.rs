@@ -19,7 +19,7 @@ pub enum GeoFault {
         /// What is wrong with it.
         detail: String,
     },
-    /// One record cannot be decoded or says something impossible.
+    /// One record cannot be decoded.
     BadRecord {
         /// File name as the caller gave it.
         name: String,
@@ -27,6 +27,17 @@ pub enum GeoFault {
         network: String,
         /// What is wrong with it.
         detail: String,
+    },
+    /// So many records have a value that makes no sense that nothing of the file is trusted.
+    TooManyOdd {
+        /// File name as the caller gave it.
+        name: String,
+        /// Records with such a value.
+        odd: usize,
+        /// All records.
+        records: usize,
+        /// The first of them.
+        example: String,
     },
     /// More than [`NETWORKS_MAX`](crate::geo::layer::NETWORKS_MAX) networks.
     TooManyNetworks,
@@ -53,6 +64,11 @@ impl fmt::Display for GeoFault {
             Self::BadRecord { name, network, detail } => write!(
                 f,
                 "{name}: damaged record for {network} ({detail}); download or build the file again"
+            ),
+            Self::TooManyOdd { name, odd, records, example } => write!(
+                f,
+                "{name}: {odd} of {records} records have a value that makes no sense (first \
+                 {example}); name the right shape, or download the file again"
             ),
             Self::TooManyNetworks => write!(
                 f,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::geo::GeoFault;
 use crate::geo::Place;
+use crate::geo::steps::Bits;
 
 /// Most networks in one layer, both families together.
 ///
@@ -49,6 +50,34 @@ impl Layer {
     /// Whether there is no network.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What this layer says of an address. Slow: looks through all networks; [`PlaceMap`](crate::geo::PlaceMap) is fast.
+    pub fn find(&self, address: IpAddr) -> Option<&Place> {
+        let place = match address.to_canonical() {
+            IpAddr::V4(v4) => find_most_specific(&self.networks_v4, v4.to_bits()),
+            IpAddr::V6(v6) => find_most_specific(&self.networks_v6, v6.to_bits()),
+        }?;
+        self.places.get(place as usize)
+    }
+
+    /// Up to `count` networks with their places, spread evenly.
+    pub fn examples(&self, count: usize) -> Vec<(String, &Place)> {
+        let total = self.len();
+        let nth = |nth: usize| {
+            let index = nth * total / count;
+            let (address, prefix_len, place) = match self.networks_v4.get(index) {
+                Some(v4) => (IpAddr::from(v4.start.to_be_bytes()), v4.prefix_len, v4.place),
+                None => {
+                    let v6 = self.networks_v6.get(index - self.networks_v4.len())?;
+                    (IpAddr::from(v6.start.to_be_bytes()), v6.prefix_len, v6.place)
+                }
+            };
+            Some((format!("{address}/{prefix_len}"), self.places.get(place as usize)?))
+        };
+        let mut examples: Vec<_> = (0..count).filter_map(nth).collect();
+        examples.dedup_by(|a, b| a.0 == b.0);
+        examples
     }
 
     /// Adds a network; bits beyond its prefix are ignored.
@@ -111,6 +140,15 @@ impl Layer {
     fn check_room(&self) -> Result<(), GeoFault> {
         if self.len() < NETWORKS_MAX { Ok(()) } else { Err(GeoFault::TooManyNetworks) }
     }
+}
+
+/// The place of the most specific network that holds an address; of equal ones the last.
+fn find_most_specific<A: Bits>(networks: &[Network<A>], address: A) -> Option<u32> {
+    let holds = |network: &&Network<A>| {
+        let end = network.start.after(network.prefix_len);
+        network.start <= address && end.is_none_or(|end| address < end)
+    };
+    networks.iter().filter(holds).max_by_key(|network| network.prefix_len).map(|found| found.place)
 }
 
 /// The IPv4 network that an IPv4-mapped one (RFC 4291 section 2.5.5.2) stands for.

@@ -57,6 +57,9 @@ pub struct Place {
     pub accuracy_km: Option<u16>,
     /// Autonomous system number of the network.
     pub asn: Option<u32>,
+    /// Whether the network's owner says that it has no location (RFC 8805 section 2.1.2): nothing but the autonomous
+    /// system is filled in from elsewhere.
+    pub is_withheld: bool,
 }
 
 impl Place {
@@ -73,7 +76,11 @@ impl Place {
     pub fn filled_from(&self, other: &Self) -> Self {
         let mut merged = self.clone();
         merged.asn = self.asn.or(other.asn);
-        if !fill(&mut merged.continent, &other.continent)
+        // A country says more than the continent of another one.
+        let is_elsewhere = matches!((self.country, other.country), (Some(a), Some(b)) if a != b);
+        if self.is_withheld
+            || is_elsewhere
+            || !fill(&mut merged.continent, &other.continent)
             || !fill(&mut merged.country, &other.country)
             || !fill(&mut merged.subdivision, &other.subdivision)
             || !fill(&mut merged.city, &other.city)
@@ -116,6 +123,9 @@ impl fmt::Display for Place {
         }
         if let Some(asn) = self.asn {
             words.push(format!("AS{asn}"));
+        }
+        if self.is_withheld {
+            words.push("location withheld".into());
         }
         if words.is_empty() {
             return f.pad("unknown");
@@ -164,6 +174,7 @@ mod tests {
             location: Point::from_degrees(50.11, 8.68),
             accuracy_km: Some(20),
             asn: Some(64496),
+            is_withheld: false,
         }
     }
 
@@ -195,7 +206,15 @@ mod tests {
     fn nothing_finer_than_a_disagreement_is_filled() {
         let france = Place { country: Some(*b"FR"), ..Place::default() };
         let filled = france.filled_from(&frankfurt());
-        assert_eq!(filled, Place { continent: Some(*b"EU"), asn: Some(64496), ..france });
+        assert_eq!(filled, Place { asn: Some(64496), ..france });
+    }
+
+    #[test]
+    fn what_is_withheld_is_filled_with_nothing_but_the_autonomous_system() {
+        let withheld = Place { is_withheld: true, ..Place::default() };
+        let filled = withheld.filled_from(&frankfurt());
+        assert_eq!(filled.to_string(), "AS64496 location withheld");
+        assert!(!withheld.is_unknown());
     }
 
     #[test]

@@ -211,7 +211,8 @@ fn hash_leaves(hash: &mut Sha256, prefix_lens: &[u8], places: &[PlaceId]) {
 }
 
 fn hash_place(hash: &mut Sha256, place: &Place) {
-    let Place { continent, country, subdivision, city, location, accuracy_km, asn } = place;
+    let Place { continent, country, subdivision, city, location, accuracy_km, asn, is_withheld } =
+        place;
     let mut field = |bytes: Option<&[u8]>| {
         let len = bytes.map_or(0, |bytes| bytes.len() as u64 + 1);
         hash.update(len.to_le_bytes());
@@ -226,6 +227,7 @@ fn hash_place(hash: &mut Sha256, place: &Place) {
     field(point.map(|(_, longitude)| longitude.to_le_bytes()).as_ref().map(|b| b.as_slice()));
     field(accuracy_km.map(u16::to_le_bytes).as_ref().map(|b| b.as_slice()));
     field(asn.map(u32::to_le_bytes).as_ref().map(|b| b.as_slice()));
+    field(is_withheld.then_some(&[]));
 }
 
 #[cfg(test)]

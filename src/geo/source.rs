@@ -8,8 +8,9 @@
 //! 2001:db8:1::/48,EU,DE,,,,,,
 //! ```
 //!
-//! The header names the columns, in any order; `network` must be there. A value with a comma
-//! stands in double quotes, a quote inside is doubled (RFC 4180).
+//! The header names the columns, in any order; `network` must be there. `prefix`, `lat` and `lon` are other words for
+//! `network`, `latitude` and `longitude`. A value with a comma stands in double quotes, a quote inside is
+//! doubled (RFC 4180).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -37,6 +38,10 @@ const COLUMNS: [&str; 9] = [
     "accuracy_km",
     "asn",
 ];
+
+/// Other words for columns.
+const OTHER_WORDS: [(&str, &str); 3] =
+    [("prefix", "network"), ("lat", "latitude"), ("lon", "longitude")];
 
 const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
@@ -81,7 +86,7 @@ pub fn parse_source(text: &str) -> Result<Vec<SourceNetwork>, Vec<SourceProblem>
         } else {
             parser.read_row(text);
         }
-        if parser.problems.len() >= PROBLEMS_MAX || parser.networks.len() > NETWORKS_MAX {
+        if parser.is_full() {
             break;
         }
     }
@@ -89,23 +94,18 @@ pub fn parse_source(text: &str) -> Result<Vec<SourceNetwork>, Vec<SourceProblem>
     if parser.columns.is_empty() {
         parser.problem(1, "there is no header".into(), format!("begin with {}", COLUMNS.join(",")));
     }
-    if parser.networks.len() > NETWORKS_MAX {
-        let remedy = format!("keep to {NETWORKS_MAX} networks a source");
-        parser.problem(1, "too many networks".into(), remedy);
-    }
-    parser.problems.sort_by_key(|problem| (problem.line, problem.column));
-    if parser.problems.is_empty() { Ok(parser.networks) } else { Err(parser.problems) }
+    parser.finish()
 }
 
 /// A value and the column in characters where it begins, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Field {
-    column: u32,
-    text: String,
+pub(in crate::geo) struct Field {
+    pub column: u32,
+    pub text: String,
 }
 
 /// Cuts a line at its commas. Values are trimmed; an open quote ends with the line.
-fn cut(line: &str) -> Vec<Field> {
+pub(in crate::geo) fn cut(line: &str) -> Vec<Field> {
     let mut fields = vec![Field { column: 1, text: String::new() }];
     let mut quoted = false;
     let mut characters = (1..).zip(line.chars()).peekable();
@@ -128,24 +128,49 @@ fn cut(line: &str) -> Vec<Field> {
     fields
 }
 
+/// A source while it is read, line by line.
 #[derive(Default)]
-struct Parser {
-    line: u32,
+pub(in crate::geo) struct Parser {
+    pub line: u32,
     /// Position in [`COLUMNS`] of each column of this source; empty before the header.
     columns: Vec<usize>,
-    networks: Vec<SourceNetwork>,
+    pub networks: Vec<SourceNetwork>,
     seen: HashMap<IpNet, u32>,
-    problems: Vec<SourceProblem>,
+    pub problems: Vec<SourceProblem>,
+}
+
+/// Whether an address without a length is a network of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::geo) enum SingleAddress {
+    Allowed,
+    Refused,
 }
 
 impl Parser {
-    fn problem(&mut self, column: u32, message: String, remedy: String) {
+    /// Everything read, or every problem.
+    pub fn finish(mut self) -> Result<Vec<SourceNetwork>, Vec<SourceProblem>> {
+        if self.networks.len() > NETWORKS_MAX {
+            let remedy = format!("keep to {NETWORKS_MAX} networks a source");
+            self.problem(1, "too many networks".into(), remedy);
+        }
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        if self.problems.is_empty() { Ok(self.networks) } else { Err(self.problems) }
+    }
+
+    /// Whether there is no use in reading on.
+    pub fn is_full(&self) -> bool {
+        self.problems.len() >= PROBLEMS_MAX || self.networks.len() > NETWORKS_MAX
+    }
+
+    pub fn problem(&mut self, column: u32, message: String, remedy: String) {
         self.problems.push(SourceProblem { line: self.line, column, message, remedy });
     }
 
     fn read_header(&mut self, line: &str) {
         for field in cut(line) {
-            let known = COLUMNS.iter().position(|name| *name == field.text);
+            let other = OTHER_WORDS.iter().find(|(word, _)| *word == field.text);
+            let text = other.map_or(field.text.as_str(), |(_, column)| column);
+            let known = COLUMNS.iter().position(|name| *name == text);
             match known {
                 Some(column) if self.columns.contains(&column) => {
                     let message = format!("column `{}` stands twice", field.text);
@@ -181,7 +206,7 @@ impl Parser {
         }
         let [network, continent, country, subdivision, city, latitude, longitude, radius, asn] =
             row;
-        let network = self.network(network);
+        let network = self.network(network, SingleAddress::Refused);
         let location = self.location(latitude, longitude);
         let place = Place {
             continent: self.value(continent, find_continent, "use AF, AN, AS, EU, NA, OC or SA"),
@@ -194,6 +219,7 @@ impl Parser {
             city: self.value(city, find_city, "use at most 256 bytes without control characters"),
             accuracy_km: self.radius(radius, location.is_some()),
             location,
+            is_withheld: false,
             asn: self.value(asn, find_asn, "use 1 to 4294967295"),
         };
         if let Some(network) = network {
@@ -202,7 +228,7 @@ impl Parser {
     }
 
     /// A value that `find` understands, or a problem with `remedy`.
-    fn value<T>(
+    pub fn value<T>(
         &mut self,
         field: Option<Field>,
         find: impl Fn(&str) -> Option<T>,
@@ -220,7 +246,8 @@ impl Parser {
         value
     }
 
-    fn network(&mut self, field: Option<Field>) -> Option<IpNet> {
+    /// A network that has not been named before, or a problem.
+    pub fn network(&mut self, field: Option<Field>, single: SingleAddress) -> Option<IpNet> {
         let Some(Field { column, text }) = field else {
             self.problem(
                 1,
@@ -229,7 +256,8 @@ impl Parser {
             );
             return None;
         };
-        let Ok(network) = text.parse::<IpNet>() else {
+        let alone = text.parse::<IpAddr>().ok().filter(|_| single == SingleAddress::Allowed);
+        let Ok(network) = alone.map_or_else(|| text.parse::<IpNet>(), |one| Ok(one.into())) else {
             let remedy = match text.parse::<IpAddr>() {
                 Ok(address) => format!("write {}", IpNet::from(address)),
                 Err(_) => "write it as address/length, such as 192.0.2.0/24".into(),
@@ -292,12 +320,12 @@ fn find_upper_code(text: &str) -> Option<[u8; 2]> {
     find_code(text).filter(|code| code == text.as_bytes())
 }
 
-fn find_subdivision(text: &str) -> Option<Box<str>> {
+pub(in crate::geo) fn find_subdivision(text: &str) -> Option<Box<str>> {
     let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     (text.len() <= 3 && text.bytes().all(allowed)).then(|| text.into())
 }
 
-fn find_city(text: &str) -> Option<Box<str>> {
+pub(in crate::geo) fn find_city(text: &str) -> Option<Box<str>> {
     (text.len() <= TEXT_MAX && !text.contains(char::is_control)).then(|| text.into())
 }
 

@@ -104,6 +104,15 @@ impl<A: Bits> Steps<A> {
         }
     }
 
+    /// The same steps with other values; neighbours that become equal become one.
+    pub fn map(&self, mut value: impl FnMut(u32) -> u32) -> Self {
+        let mut mapped = Self(Vec::with_capacity(self.0.len()));
+        for step in &self.0 {
+            mapped.set(step.start, value(step.value));
+        }
+        mapped
+    }
+
     /// All steps, by start; their values may be changed as long as neighbours stay different.
     pub fn as_mut_slice(&mut self) -> &mut [Step<A>] {
         &mut self.0

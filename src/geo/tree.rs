@@ -37,8 +37,6 @@ pub(in crate::geo) enum TreeNetwork {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::geo) struct Found {
     pub network: TreeNetwork,
-    /// First address in the tree's own terms: 32 bits if `ip_version` is 4, else 128.
-    pub tree_address: u128,
     /// Names the data record: equal numbers are one record.
     pub record: u32,
 }
@@ -97,7 +95,7 @@ impl Tree<'_> {
         has_v4_half: bool,
         found: &mut impl FnMut(Found) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut one = |network| found(Found { network, tree_address: at.address, record: at.node });
+        let mut one = |network| found(Found { network, record: at.node });
         if self.ip_version == 4 {
             return one(TreeNetwork::V4(at.address as u32, at.depth));
         }

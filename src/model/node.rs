@@ -3,6 +3,23 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::geo::Shape;
+
+/// A geo database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeoDatabase {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How its records are laid out; detected when absent.
+    pub shape: Option<Shape>,
+}
+
+impl From<PathBuf> for GeoDatabase {
+    fn from(path: PathBuf) -> Self {
+        Self { path, shape: None }
+    }
+}
+
 /// Settings that differ from node to node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -21,7 +38,9 @@ pub struct Node {
     /// Folder of sites, checks, pools and policies for all zones.
     pub shared: Option<PathBuf>,
     /// MaxMind DB files; fields of earlier ones win.
-    pub databases: Vec<PathBuf>,
+    pub databases: Vec<GeoDatabase>,
+    /// Own networks as CSV or geofeed; they win over every database.
+    pub overlays: Vec<PathBuf>,
     /// Address of metrics and health pages; none when absent.
     pub admin: Option<SocketAddr>,
     /// Control socket; a default of the runtime when absent.

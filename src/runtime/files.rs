@@ -10,7 +10,11 @@ use crate::config::SourceFile;
 use crate::config::path_beside;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
+use crate::geo::DatabaseFile;
+use crate::geo::GeoInput;
+use crate::geo::OverlayFile;
 use crate::model::Node;
+use crate::model::node::GeoDatabase;
 use crate::zonefile::master::included;
 
 /// Largest file of zones that is read, in octets.
@@ -18,6 +22,9 @@ const FILE_MAX: u64 = 256 * 1024 * 1024;
 
 /// Files of zones after which no further one is included: far above what anybody writes, below what hurts.
 const FILES_MAX: usize = 100_000;
+
+/// Largest geo database that is read, in octets: over three times the largest that are sold.
+const DATABASE_MAX: u64 = 4 << 30;
 
 /// Where a node's files are.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +34,9 @@ pub struct Sources {
     /// Folder of what all zones share; if none is named, `shared` in `zones`, whenever it is there.
     pub shared: Option<PathBuf>,
     /// Geo databases in order of trust.
-    pub databases: Vec<PathBuf>,
+    pub databases: Vec<GeoDatabase>,
+    /// The operator's own networks; they win over databases.
+    pub overlays: Vec<PathBuf>,
     /// If no database is named: a folder whose `*.mmdb` are taken by name, whenever it is there.
     pub database_folder: Option<PathBuf>,
     /// What NSID says.
@@ -44,9 +53,6 @@ pub struct ReadFault {
     pub source: io::Error,
 }
 
-/// A geo database as read: its name and octets.
-pub type Database = (Box<str>, Arc<[u8]>);
-
 impl Sources {
     /// What `node` names, relative to `base`, the folder of its configuration file.
     ///
@@ -54,7 +60,10 @@ impl Sources {
     pub fn of(node: &Node, base: &Path, find_databases: bool) -> Self {
         let at =
             |path: &PathBuf| if base.as_os_str() == "." { path.clone() } else { base.join(path) };
-        let databases: Vec<PathBuf> = node.databases.iter().map(at).collect();
+        let databases = node.databases.iter();
+        let databases: Vec<GeoDatabase> = databases
+            .map(|database| GeoDatabase { path: at(&database.path), shape: database.shape })
+            .collect();
         let database_folder =
             (databases.is_empty() && find_databases).then(|| at(&PathBuf::from("geodb")));
         let identity = node.identity.as_deref().unwrap_or("").as_bytes().into();
@@ -62,13 +71,14 @@ impl Sources {
             zones: at(&node.zones),
             shared: node.shared.as_ref().map(at),
             databases,
+            overlays: node.overlays.iter().map(at).collect(),
             database_folder,
             identity,
         }
     }
 
     /// Geo databases as they are now: the named ones, or those of the folder.
-    pub fn find_databases(&self) -> Result<Vec<PathBuf>, ReadFault> {
+    pub fn find_databases(&self) -> Result<Vec<GeoDatabase>, ReadFault> {
         let Some(folder) = self.database_folder.as_ref().filter(|_| self.databases.is_empty())
         else {
             return Ok(self.databases.clone());
@@ -76,7 +86,7 @@ impl Sources {
         match list(folder) {
             Ok(mut paths) => {
                 paths.retain(|path| path.extension().is_some_and(|extension| extension == "mmdb"));
-                Ok(paths)
+                Ok(paths.into_iter().map(GeoDatabase::from).collect())
             }
             Err(fault) if fault.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(fault) => Err(fault),
@@ -96,28 +106,40 @@ impl Sources {
     /// Reads everything. Blocks; a full geo database takes a second.
     pub fn read(&self) -> Result<Job, ReadFault> {
         let mut faults = Vec::new();
-        let databases = self.read_databases(&mut faults);
+        let geo = self.read_geo(&mut faults);
         let files = self.read_files(&mut faults);
         match faults.into_iter().next() {
             Some(fault) => Err(fault),
-            None => Ok(Job::new(files, GeoFiles::new(databases), self.identity.clone())),
+            None => Ok(Job::new(files, GeoFiles::of(geo), self.identity.clone())),
         }
     }
 
-    /// Reads geo databases; leaves out what cannot be read, and says so.
-    pub fn read_databases(&self, faults: &mut Vec<ReadFault>) -> Vec<Database> {
+    /// Reads geo databases and overlays; leaves out what cannot be read, and says so.
+    pub fn read_geo(&self, faults: &mut Vec<ReadFault>) -> GeoInput {
         let paths = self.find_databases().unwrap_or_else(|fault| {
             faults.push(fault);
             Vec::new()
         });
-        let read = |path: PathBuf| match std::fs::read(&path) {
-            Ok(octets) => Some((path.display().to_string().into(), Arc::from(octets))),
-            Err(source) => {
-                faults.push(ReadFault { path, source });
-                None
+        let mut read = |path: &Path, max: u64| -> Option<(Box<str>, Arc<[u8]>)> {
+            match read_octets(path, max) {
+                Ok(octets) => Some((path.display().to_string().into(), Arc::from(octets))),
+                Err(source) => {
+                    faults.push(ReadFault { path: path.to_path_buf(), source });
+                    None
+                }
             }
         };
-        paths.into_iter().filter_map(read).collect()
+        let mut input = GeoInput::default();
+        for GeoDatabase { path, shape } in paths {
+            let file = read(&path, DATABASE_MAX);
+            let database = file.map(|(name, octets)| DatabaseFile { name, octets, shape });
+            input.databases.extend(database);
+        }
+        for path in &self.overlays {
+            let file = read(path, FILE_MAX);
+            input.overlays.extend(file.map(|(name, octets)| OverlayFile { name, octets }));
+        }
+        input
     }
 
     /// Reads zones and what they share; leaves out what cannot be read, and says so.
@@ -155,13 +177,24 @@ impl Sources {
         let shared = self.shared.clone().unwrap_or_else(|| self.default_shared());
         let mut folders = vec![self.zones.clone(), shared];
         folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
-        folders.extend(self.databases.iter().filter_map(|path| path.parent()).map(|parent| {
+        let databases = self.databases.iter().map(|database| &database.path);
+        let geo = databases.chain(&self.overlays);
+        folders.extend(geo.filter_map(|path| path.parent()).map(|parent| {
             if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() }
         }));
         folders.sort();
         folders.dedup();
         folders
     }
+}
+
+/// Reads a file that is not too large.
+fn read_octets(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let len = path.metadata()?.len();
+    if len > max {
+        return Err(io::Error::other(format!("{len} octets are more than {max}")));
+    }
+    std::fs::read(path)
 }
 
 /// Regular files of a folder by name; hidden ones and editors' backups are left out.
@@ -238,10 +271,10 @@ mod tests {
             let mut faults = Vec::new();
             let files = sources.read_files(&mut faults);
             assert!(faults.is_empty(), "{faults:?}");
-            let databases = sources.read_databases(&mut faults);
+            let databases = sources.read_geo(&mut faults).databases;
             assert!(faults.is_empty(), "{faults:?}");
             let files = files.iter().map(|(_, file)| file.name.to_string());
-            let all = files.chain(databases.into_iter().map(|(name, _)| name.into()));
+            let all = files.chain(databases.into_iter().map(|database| database.name.into()));
             let short = |name: String| {
                 let short = Path::new(&name).strip_prefix(folder.path()).unwrap();
                 short.display().to_string()
@@ -296,11 +329,12 @@ mod tests {
         std::fs::create_dir(folder.path().join("zones")).unwrap();
         let mut node = default_node();
         node.shared = Some("common".into());
-        node.databases = vec!["city.mmdb".into()];
+        node.databases = vec![PathBuf::from("city.mmdb").into()];
+        node.overlays = vec!["feed.csv".into()];
         let sources = Sources::of(&node, folder.path(), true);
         let mut faults = Vec::new();
         sources.read_files(&mut faults);
-        sources.read_databases(&mut faults);
-        assert_eq!(faults.len(), 2, "{faults:?}");
+        sources.read_geo(&mut faults);
+        assert_eq!(faults.len(), 3, "{faults:?}");
     }
 }

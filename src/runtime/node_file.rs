@@ -78,6 +78,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         zones,
         shared,
         databases,
+        overlays,
         admin,
         socket,
         log_format,
@@ -95,7 +96,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
     let tables = [
         ("[server]", server),
         ("[config]", *zones != now.zones || *shared != now.shared),
-        ("[geo]", *databases != now.databases),
+        ("[geo]", *databases != now.databases || *overlays != now.overlays),
         ("[admin]", *admin != now.admin || *socket != now.socket),
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),

@@ -12,6 +12,7 @@ use crate::model::SiteId;
 use crate::model::Target;
 use crate::snapshot::cover::Cover;
 use crate::steering::distance;
+use crate::steering::distance::Radius;
 use crate::steering::interpreter::NEAREST_DEPTH;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::tree::Branch;
@@ -66,19 +67,19 @@ impl Classes {
         }
         let mut known: HashMap<Tree, u16> = HashMap::new();
         let mut trees = Vec::new();
-        let mut by_row: HashMap<Option<&[u64]>, u16> = HashMap::new();
+        let mut by_view: HashMap<Option<(u32, Radius)>, u16> = HashMap::new();
         let mut class = Vec::with_capacity(places.places().len());
-        for row in distances.rows() {
-            let id = match by_row.get(&row) {
+        for view in &distances.view_of {
+            let id = match by_view.get(view) {
                 Some(&id) => id,
                 None => {
-                    let tree = grower.tree(entry, row);
+                    let tree = grower.tree(entry, view.map(|view| distances.view(view)));
                     let next = u16::try_from(trees.len()).map_err(|_| TooManyClasses)?;
                     let id = *known.entry(tree.clone()).or_insert(next);
                     if id == next {
                         trees.push(tree);
                     }
-                    by_row.insert(row, id);
+                    by_view.insert(*view, id);
                     id
                 }
             };
@@ -146,8 +147,16 @@ fn middle(address: IpAddr, prefix_len: u8) -> IpAddr {
 pub struct Distances {
     site_count: usize,
     metres: Vec<u64>,
-    /// By place: which row, if it has a location.
-    row_of: Vec<Option<u32>>,
+    /// By place: which row, and how exact the place is, if it has a location.
+    view_of: Vec<Option<(u32, Radius)>>,
+}
+
+/// What `nearest` knows of clients at one place.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    /// To each site.
+    metres: &'a [u64],
+    radius: Radius,
 }
 
 impl Distances {
@@ -156,7 +165,7 @@ impl Distances {
         let site_count = model.sites.len();
         let mut rows: HashMap<(i32, i32), u32> = HashMap::new();
         let mut metres = Vec::new();
-        let row_of = places
+        let view_of = places
             .places()
             .iter()
             .map(|place| {
@@ -170,17 +179,15 @@ impl Distances {
                         model.sites.iter().map(|site| distance::metres(here, site.location)),
                     );
                 }
-                Some(row)
+                Some((row, Radius::of(place.accuracy_km)))
             })
             .collect();
-        Self { site_count, metres, row_of }
+        Self { site_count, metres, view_of }
     }
 
-    /// By place: metres to each site.
-    fn rows(&self) -> impl Iterator<Item = Option<&[u64]>> {
-        self.row_of.iter().map(|row| {
-            row.map(|row| &self.metres[row as usize * self.site_count..][..self.site_count])
-        })
+    fn view(&self, (row, radius): (u32, Radius)) -> View<'_> {
+        let metres = &self.metres[row as usize * self.site_count..][..self.site_count];
+        View { metres, radius }
     }
 }
 
@@ -198,8 +205,8 @@ impl Grower<'_> {
             || kind.targets().into_iter().any(|target| self.uses_place(target))
     }
 
-    /// The tree of a target for clients `metres` from each site.
-    fn tree(&self, target: Target, metres: Option<&[u64]>) -> Tree {
+    /// The tree of a target for clients with this view of the sites.
+    fn tree(&self, target: Target, view: Option<View<'_>>) -> Tree {
         let policy = match target {
             Target::Pool(pool) => return Tree::Pool(pool),
             Target::Policy(policy) => policy,
@@ -208,23 +215,23 @@ impl Grower<'_> {
         let fence = rule.fence;
         match &rule.kind {
             PolicyKind::Failover(targets) => Tree::Ordered {
-                children: targets.iter().map(|&t| self.tree(t, metres)).collect(),
+                children: targets.iter().map(|&t| self.tree(t, view)).collect(),
                 fence,
             },
             PolicyKind::Nearest(targets) => {
-                let order = match metres {
-                    Some(metres) => {
+                let order = match view {
+                    Some(View { metres, radius }) => {
                         let far =
                             |&(target, bias): &(Target, _)| match self.metres_to(target, metres) {
                                 Some(metres) => distance::biased(metres, bias),
                                 None => u64::MAX,
                             };
-                        nearest_first(targets.iter().map(|entry| (far(entry), entry.0)).collect())
+                        nearest_first(targets.iter().map(|e| (far(e), e.0)).collect(), radius)
                     }
                     None => rule.kind.targets(),
                 };
                 Tree::Ordered {
-                    children: order.into_iter().map(|t| self.tree(t, metres)).collect(),
+                    children: order.into_iter().map(|t| self.tree(t, view)).collect(),
                     fence,
                 }
             }
@@ -234,7 +241,7 @@ impl Grower<'_> {
                     seed: NameSeed::of_target(&rule.name, self.name(weighted.target)),
                     weight: weighted.weight,
                     spill: weighted.spill,
-                    tree: self.tree(weighted.target, metres),
+                    tree: self.tree(weighted.target, view),
                 });
                 Tree::Weighted { policy, branches: branches.collect(), fence }
             }
@@ -263,9 +270,9 @@ impl Grower<'_> {
 }
 
 /// The [`NEAREST_DEPTH`] nearest, nearest first, then the rest as written: so that classes stay few.
-fn nearest_first(ranked: Vec<(u64, Target)>) -> Vec<Target> {
-    let mut places: Vec<usize> = (0..ranked.len()).collect();
-    places.sort_by_key(|&place| ranked[place].0);
+fn nearest_first(ranked: Vec<(u64, Target)>, radius: Radius) -> Vec<Target> {
+    let distances: Vec<u64> = ranked.iter().map(|entry| entry.0).collect();
+    let mut places = distance::rank(&distances, radius);
     let depth = NEAREST_DEPTH.min(places.len());
     places[depth..].sort_unstable();
     places.into_iter().map(|place| ranked[place].1).collect()

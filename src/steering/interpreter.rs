@@ -17,6 +17,7 @@ use crate::model::Steer;
 use crate::model::Target;
 use crate::model::Verdict;
 use crate::steering::distance;
+use crate::steering::distance::Radius;
 use crate::steering::passes::Pass;
 use crate::steering::plan::MemberState;
 use crate::steering::plan::Remembered;
@@ -38,8 +39,8 @@ pub struct Situation<'a> {
     pub states: &'a [Vec<MemberState>],
     /// By pool, then by [`Family::index`].
     pub remembered: &'a [[Option<Remembered>; 2]],
-    /// Where the client is, if geo data says so.
-    pub location: Option<Location>,
+    /// Where the client is and how far from there it may be, if geo data says so.
+    pub position: Option<(Location, Radius)>,
     /// The client's key for this name and moment.
     pub key: ClientKey,
     /// Which addresses are asked for.
@@ -199,11 +200,11 @@ impl Situation<'_> {
         open && !rule.fence
     }
 
-    /// Targets of `nearest`: the four nearest by distance, the rest as written; all as written for an unknown place.
+    /// Targets of `nearest`: the four nearest, ties as written, then the rest as written; all so for an unknown place.
     fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
         let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
-        let Some(location) = self.location else { return kind.targets() };
-        let mut ranked: Vec<(u64, usize)> = targets
+        let Some((location, radius)) = self.position else { return kind.targets() };
+        let mut left: Vec<(u64, usize)> = targets
             .iter()
             .enumerate()
             .map(|(place, &(target, bias))| {
@@ -215,10 +216,15 @@ impl Situation<'_> {
                 (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), place)
             })
             .collect();
-        ranked.sort_unstable();
         // Places, not targets: one that is named twice is a candidate twice.
-        let mut order: Vec<usize> =
-            ranked.iter().take(NEAREST_DEPTH).map(|&(_, place)| place).collect();
+        let mut order: Vec<usize> = Vec::new();
+        while let Some(&(nearest, _)) = left.iter().min() {
+            // As near as the nearest, as far as geo data can tell: in the order of the file.
+            let ties = |&(metres, _): &(u64, usize)| radius.ties(nearest, metres);
+            order.extend(left.iter().filter(|target| ties(target)).map(|&(_, place)| place));
+            left.retain(|target| !ties(target));
+        }
+        order.truncate(NEAREST_DEPTH);
         for place in 0..targets.len() {
             if !order.contains(&place) {
                 order.push(place);

@@ -73,6 +73,7 @@ impl Folder {
             zones: self.path("zones"),
             shared: None,
             databases: Vec::new(),
+            overlays: Vec::new(),
             database_folder: None,
             identity: Box::default(),
         };

@@ -1922,6 +1922,19 @@ databases = "city.mmdb"
         expected: &[("2:13", "geo.databases", "this is a string", "list of texts")],
     },
     Case {
+        title: "databases with an unknown shape, without a file, and as a number",
+        text: r#"[geo]
+databases = [{ file = "a.mmdb", shape = "ipinfo-light" }, { shape = "flat" }, 7, "ok.mmdb"]
+overlays = "feed.csv"
+"#,
+        expected: &[
+            ("2:41", "geo.databases[0].shape", "is not a shape of records", "ipinfo-lite"),
+            ("2:59", "geo.databases[1].file", "this key is missing", "geodb/city.mmdb"),
+            ("2:79", "geo.databases[2]", "this is an integer", "text in double quotes"),
+            ("3:12", "geo.overlays", "this is a string", "list of texts"),
+        ],
+    },
+    Case {
         title: "an admin address without a port",
         text: r#"[admin]
 listen = "localhost"

@@ -4,6 +4,7 @@
 pub mod random;
 pub mod shape;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -248,8 +249,11 @@ impl RandomHealth {
         self.remembered[pool] = Family::BOTH.map(|_| {
             random.chance(60).then(|| Remembered {
                 stamp: random.below(6),
+                // Each once, as the control plane remembers them.
                 endpoints: (0..random.below(4))
                     .map(|_| EndpointId(random.below(count) as u32))
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
                     .collect(),
             })
         });
@@ -302,6 +306,7 @@ fn networks(random: &mut Random, bases: &[IpAddr]) -> Networks {
             let place = Place {
                 country: Some(*random.pick(&[*b"DE", *b"US"])),
                 location: random.chance(80).then(|| *random.pick(&points)),
+                accuracy_km: random.chance(70).then(|| *random.pick(&[0, 5, 20, 150, 400, 3000])),
                 ..Place::default()
             };
             (IpNet::new(address, len).unwrap().trunc(), place)

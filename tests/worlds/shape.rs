@@ -10,18 +10,24 @@ use rhumb::model::PolicyKind;
 use rhumb::model::PoolId;
 use rhumb::model::Target;
 use rhumb::steering::distance;
+use rhumb::steering::distance::Radius;
 
 use crate::worlds::Networks;
 use crate::worlds::from_bits;
 use crate::worlds::to_bits;
 use crate::worlds::width_of;
 
-/// The location of an address: the most specific network counts, of equal ones the last.
-pub fn location_of(networks: &Networks, address: IpAddr) -> Option<Location> {
+/// Where a client is, and how far from there it may be.
+pub type Position = (Location, Radius);
+
+/// The position of an address: the most specific network counts, of equal ones the last.
+pub fn position_of(networks: &Networks, address: IpAddr) -> Option<Position> {
     let holding = networks.iter().filter(|(network, _)| network.contains(&address));
     let (_, place) = holding.max_by_key(|(network, _)| network.prefix_len())?;
+    let place = place.clone().with_centre();
     let point = place.location?;
-    Some(Location { latitude: point.latitude(), longitude: point.longitude() })
+    let location = Location { latitude: point.latitude(), longitude: point.longitude() };
+    Some((location, Radius::of(place.accuracy_km)))
 }
 
 /// What a target comes to for clients at one location.
@@ -33,20 +39,20 @@ pub enum Shape {
 }
 
 impl Shape {
-    pub fn new(model: &Model, target: Target, location: Option<Location>) -> Self {
+    pub fn new(model: &Model, target: Target, position: Option<Position>) -> Self {
         let id = match target {
             Target::Pool(pool) => return Self::Pool(pool),
             Target::Policy(policy) => policy,
         };
         let policy = &model.policies[id.index()];
         let shapes = |targets: Vec<Target>| {
-            targets.into_iter().map(|target| Self::new(model, target, location)).collect()
+            targets.into_iter().map(|target| Self::new(model, target, position)).collect()
         };
-        match (&policy.kind, location) {
+        match (&policy.kind, position) {
             (PolicyKind::Weighted(_), _) => {
                 Self::Weighted(id, policy.fence, shapes(policy.kind.targets()))
             }
-            (PolicyKind::Nearest(targets), Some(location)) => {
+            (PolicyKind::Nearest(targets), Some((location, radius))) => {
                 let mut ranked: Vec<(u64, usize)> = targets
                     .iter()
                     .enumerate()
@@ -55,8 +61,14 @@ impl Shape {
                         (metres.map_or(u64::MAX, |m| distance::biased(m, bias)), place)
                     })
                     .collect();
-                ranked.sort_unstable();
-                let near: Vec<usize> = ranked.iter().take(4).map(|&(_, place)| place).collect();
+                let mut near: Vec<usize> = Vec::new();
+                while let Some(&(nearest, _)) = ranked.iter().min() {
+                    let (tied, farther) =
+                        ranked.into_iter().partition(|&(metres, _)| radius.ties(nearest, metres));
+                    near.extend(Vec::into_iter(tied).map(|(_, place): (u64, usize)| place));
+                    ranked = farther;
+                }
+                near.truncate(4);
                 let far = (0..targets.len()).filter(|place| !near.contains(place));
                 let order = near.iter().copied().chain(far).map(|place| targets[place].0);
                 Self::Ordered(policy.fence, shapes(order.collect()))
@@ -83,8 +95,8 @@ fn metres_to(model: &Model, target: Target, location: Location) -> Option<u64> {
 
 /// Shapes of one target over both address spaces.
 pub struct Map {
-    /// By class: the shape, and a location that gives it.
-    pub shapes: Vec<(Shape, Option<Location>)>,
+    /// By class: the shape, and a position that gives it.
+    pub shapes: Vec<(Shape, Option<Position>)>,
     /// By family: stretches without an edge of a network, by first address, with their class.
     stretches: [Vec<(u128, usize)>; 2],
 }
@@ -106,11 +118,11 @@ impl Map {
             starts.sort_unstable();
             starts.dedup();
             let class_at = |start: u128| {
-                let location = location_of(networks, from_bits(start, zero));
-                let shape = Shape::new(model, target, location);
+                let position = position_of(networks, from_bits(start, zero));
+                let shape = Shape::new(model, target, position);
                 let known = shapes.iter().position(|(other, _)| *other == shape);
                 known.unwrap_or_else(|| {
-                    shapes.push((shape, location));
+                    shapes.push((shape, position));
                     shapes.len() - 1
                 })
             };

@@ -94,7 +94,8 @@ impl Folder {
             sources: Sources {
                 zones: self.0.join("zones"),
                 shared: None,
-                databases: vec![self.0.join("geodb/demo.mmdb")],
+                databases: vec![self.0.join("geodb/demo.mmdb").into()],
+                overlays: Vec::new(),
                 database_folder: None,
                 identity: Box::from(*b"rhumb-demo"),
             },
