@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::ValueEnum;
 
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
@@ -14,12 +15,17 @@ use crate::cli::output::wants_color;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Reading;
+use crate::cli::settings::Settings;
 use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
+use crate::config::reader::closest;
 use crate::config::render;
 use crate::config::render::FileProblem;
+use crate::config::rules;
+use crate::config::rules::Rule;
+use crate::config::sarif;
 use crate::geo::Layer;
 use crate::geo::PlaceMap;
 use crate::geo::read_database;
@@ -35,9 +41,23 @@ const UNREAD: &str = "check that it exists and that this user may read it";
 pub(super) struct CheckArguments {
     #[command(flatten)]
     config: ConfigOption,
-    /// Print problems as JSON
-    #[arg(long)]
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with lines and carets
+    Text,
+    /// A list of problems
+    Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
 }
 
 /// Everything that is wrong.
@@ -61,9 +81,10 @@ impl Findings {
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let (findings, model) = examine(&arguments.config);
-    match arguments.json {
-        true => print_as_json(&findings),
-        false => report(&findings, model.as_deref()),
+    match if arguments.json { Format::Json } else { arguments.format } {
+        Format::Text => report(&findings, model.as_deref()),
+        Format::Json => print_as_json(&findings),
+        Format::Sarif => print_as_sarif(&findings),
     }
     match findings.count(Severity::Error) {
         0 => ExitCode::SUCCESS,
@@ -91,27 +112,48 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Arc<Model>>) {
         if model.zones.is_empty() && has_settings {
             others.push(FileProblem {
                 severity: Severity::Warning,
+                rule: &rules::NO_ZONE,
                 file: zones.clone(),
                 fault: "no zone is served".into(),
                 remedy: "put a file with [zone], or a .zone file, there".into(),
             });
         }
+        others.extend(unknown_site(&settings, model));
         let identity = settings.sources.identity.clone();
         let places = Arc::new(PlaceMap::compile(&layers));
         if let Err(why) = compile(Arc::clone(model), places, identity) {
-            others.push(error(zones, why.to_string(), "use fewer targets".into()));
+            let rule = &rules::POLICY_TREE;
+            others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
         }
     }
     let findings = Findings { node: (files, problems), zones: (zone_files, zone_problems), others };
     (findings, model)
 }
 
-fn error(file: String, fault: String, remedy: String) -> FileProblem {
-    FileProblem { severity: Severity::Error, file, fault, remedy }
+/// Warns of a site of this node that no file has.
+fn unknown_site(settings: &Settings, model: &Model) -> Option<FileProblem> {
+    let (site, file) = (settings.node.site.as_deref()?, settings.file.as_ref()?);
+    let known: Vec<&str> = model.sites.iter().map(|site| &*site.name).collect();
+    let remedy = match closest(site, &known) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("add [site.{site}] to a file of the zones folder"),
+    };
+    (!known.contains(&site)).then(|| FileProblem {
+        severity: Severity::Warning,
+        rule: &rules::UNKNOWN_NAME,
+        file: file.display().to_string(),
+        fault: format!("server.site: there is no site \"{site}\""),
+        remedy,
+    })
+}
+
+fn error(rule: &'static Rule, file: String, fault: String, remedy: String) -> FileProblem {
+    FileProblem { severity: Severity::Error, rule, file, fault, remedy }
 }
 
 fn unreadable(fault: &ReadFault) -> FileProblem {
-    error(fault.path.display().to_string(), fault.source.to_string(), UNREAD.into())
+    let (path, why) = (fault.path.display().to_string(), fault.source.to_string());
+    error(&rules::UNREADABLE_FILE, path, why, UNREAD.into())
 }
 
 fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<Layer> {
@@ -121,7 +163,8 @@ fn read_layers(databases: &[Database], problems: &mut Vec<FileProblem>) -> Vec<L
             let text = fault.to_string();
             let text = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
             let (fault, remedy) = text.rsplit_once("; ").unwrap_or((text, "build it again"));
-            problems.push(error(name.to_string(), fault.into(), remedy.into()));
+            let rule = &rules::UNREADABLE_FILE;
+            problems.push(error(rule, name.to_string(), fault.into(), remedy.into()));
             None
         }
     };
@@ -135,6 +178,11 @@ fn print_as_json(findings: &Findings) {
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
     print_json(&all);
+}
+
+fn print_as_sarif(findings: &Findings) {
+    let Findings { node, zones, others } = findings;
+    print_json(&sarif::log(&[(&node.0, &node.1), (&zones.0, &zones.1)], others));
 }
 
 fn report(findings: &Findings, model: Option<&Model>) {

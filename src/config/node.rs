@@ -8,19 +8,20 @@ use toml::de::DeTable;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::keys::IDENTITY_MAX;
+use crate::config::keys::NODE_FILE;
+use crate::config::keys::ZONES_FOLDER;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
-use crate::config::problem::Place;
 use crate::config::read::syntax_errors;
+use crate::config::read::warn_of_newer_toml;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::rules;
 use crate::model::Node;
 
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
-
-/// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
-const IDENTITY_MAX: usize = 128;
 
 /// A node without a configuration file: `./zones` with `./geodb` on [`DEFAULT_LISTEN`].
 pub fn default_node() -> Node {
@@ -29,7 +30,7 @@ pub fn default_node() -> Node {
         listen: vec![DEFAULT_LISTEN.parse().expect("the default is an address")],
         identity: None,
         workers: None,
-        zones: PathBuf::from("zones"),
+        zones: PathBuf::from(ZONES_FOLDER),
         shared: None,
         databases: Vec::new(),
         admin: None,
@@ -49,12 +50,13 @@ pub fn load_readable_node(file: &SourceFile) -> (Node, Problems, Files) {
     let id = FileId(0);
     let files = Files::new(vec![file.clone()]);
     let (table, errors) = DeTable::parse_recoverable(&file.text);
-    let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
+    let mut root = Section::of_file(id, table.get_ref(), &NODE_FILE);
     if !errors.is_empty() {
         syntax_errors(id, file, &errors, &mut problems);
         // What else seems wrong may come of the syntax.
         return (read_node(&mut root, &mut Problems::default()), problems, files);
     }
+    warn_of_newer_toml(id, file, &mut problems);
     let node = read_node(&mut root, &mut problems);
     root.finish(&mut problems);
     problems.sort();
@@ -64,13 +66,15 @@ pub fn load_readable_node(file: &SourceFile) -> (Node, Problems, Files) {
 fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     let mut node = default_node();
     if let Some(mut server) = root.take("server").and_then(|value| value.section(problems)) {
-        node.site =
-            server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
+        node.site = server
+            .take("site")
+            .and_then(|value| value.plain_name(problems))
+            .map(|at| at.value.into());
         if let Some(listen) = server.take("listen") {
             node.listen = read_listen(&listen, problems);
         }
         node.identity = server.take("identity").and_then(|value| read_identity(&value, problems));
-        let workers = server.take("workers").and_then(|value| value.integer(1..=256, "", problems));
+        let workers = server.take("workers").and_then(|value| value.integer(problems));
         node.workers = workers.map(|at| at.value as u16);
         server.finish(problems);
     }
@@ -119,7 +123,9 @@ fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<SocketAddr> {
         if let Some(first) = addresses.iter().find(|first| first.value == address.value) {
             let fault = format!("{} is named twice", address.value);
             let also = (first.place.clone(), "first named here");
-            problems.error_with(&address.place, &value.path, fault, "take one out", also);
+            problems
+                .error_with(&address.place, &value.path, fault, "take one out", also)
+                .rule(&rules::DUPLICATE_VALUE);
         }
         addresses.push(address);
     }
@@ -145,7 +151,9 @@ fn read_identity(value: &Value<'_>, problems: &mut Problems) -> Option<Box<str>>
         return Some(text.value.into());
     }
     let fault = format!("the identity has {} octets", text.value.len());
-    problems.error(&text.place, &value.path, fault, format!("use at most {IDENTITY_MAX}"));
+    problems
+        .error(&text.place, &value.path, fault, format!("use at most {IDENTITY_MAX}"))
+        .rule(&rules::OUT_OF_RANGE);
     None
 }
 
