@@ -83,7 +83,7 @@ fn a_broken_rhumb_toml_does_not_hide_faults_of_zones() {
     std::fs::remove_file(folder.path().join("rhumb.toml")).unwrap();
     let (code, output) = check(folder.path(), &[]);
     assert_eq!(code, 1);
-    assert!(output.contains("error: rhumb.toml: "), "{output}");
+    assert!(output.contains("error[unreadable-file]: rhumb.toml: "), "{output}");
     assert!(output.contains("zones/shop.toml:1"), "{output}");
 }
 
@@ -107,9 +107,103 @@ fn a_folder_without_zones_is_warned_of() {
     let folder = folder(&[("rhumb.toml", ""), ("zones/readme.txt", "empty")]);
     let (code, output) = check(folder.path(), &[]);
     assert_eq!(code, 0);
-    assert!(output.contains("warning: zones: no zone is served"), "{output}");
+    assert!(output.contains("warning[no-zone]: zones: no zone is served"), "{output}");
     assert!(output.contains("fine: 0 zones, "), "{output}");
     assert_eq!(check_json(folder.path()), (0, vec![("zones".into(), 0, "warning".into())]));
     std::fs::write(folder.path().join("zones/shop.toml"), ZONE).unwrap();
     assert_eq!(check_json(folder.path()), (0, vec![]));
+}
+
+#[test]
+fn a_site_of_the_node_that_no_file_has_is_warned_of() {
+    let site = "[site.fra]\nlatitude = 1\nlongitude = 1\n";
+    let zone = format!("{ZONE}{site}");
+    let folder = folder(&[("rhumb.toml", "[server]\nsite = \"frq\"\n"), ("zones/a.toml", &zone)]);
+    let (code, output) = check(folder.path(), &[]);
+    assert_eq!(code, 0);
+    let said = "rhumb.toml: server.site: there is no site \"frq\"; did you mean \"fra\"?";
+    assert!(output.contains(said), "{output}");
+    std::fs::write(folder.path().join("rhumb.toml"), "[server]\nsite = \"fra\"\n").unwrap();
+    assert_eq!(check_json(folder.path()), (0, vec![]));
+}
+
+/// The SARIF log of a folder, judged by the schema of OASIS.
+fn check_sarif(folder: &Path) -> (i32, Value) {
+    let (code, output) = check(folder, &["--format", "sarif"]);
+    let log: Value = serde_json::from_str(&output).unwrap();
+    // From the crate serde-sarif 0.8.0; it names where OASIS publishes it.
+    // A pattern of languages has a bracket too many, which not every engine takes.
+    let schema = include_str!("sarif/schema-2.1.0.json").replace("{2}]?$", "{2}$");
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let faults: Vec<String> = validator
+        .iter_errors(&log)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0" })), "it can refuse");
+    (code, log)
+}
+
+#[test]
+fn sarif_names_rule_place_and_the_other_place() {
+    let folder = folder(&[
+        ("rhumb.toml", "[geo]\ndatabases = [\"gone.mmdb\"]\n"),
+        ("zones/a.toml", ZONE),
+        ("zones/ä b.toml", "[pool.x]\nendpoint.a.addresses = [\"192.0.2.1\"] # 東京\n"),
+        (
+            "zones/b.toml",
+            "pool.x = { site = \"東𝄞\", endpoint.a.addresses = [\"192.0.2.1\"], wieght = 1 }\n",
+        ),
+    ]);
+    let (code, log) = check_sarif(folder.path());
+    assert_eq!(code, 1);
+    let run = &log["runs"][0];
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let results = run["results"].as_array().unwrap();
+    let found = |rule: &str| {
+        let result = results.iter().find(|result| result["ruleId"] == rule);
+        result.unwrap_or_else(|| panic!("no {rule} in {log:#}"))
+    };
+    for result in results {
+        let index = result["ruleIndex"].as_u64().unwrap() as usize;
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        assert_eq!(result["level"], "error");
+    }
+    // Columns count characters: two of them stand before, of 3 and 4 octets, of 1 and 2 units of UTF-16.
+    let unknown = &found("unknown-key")["locations"][0]["physicalLocation"];
+    assert_eq!(unknown["artifactLocation"]["uri"], "zones/b.toml");
+    let region = serde_json::json!(
+        { "startLine": 1, "startColumn": 63, "endLine": 1, "endColumn": 69 }
+    );
+    assert_eq!(unknown["region"], region);
+    let twice = found("duplicate-name");
+    assert_eq!(
+        twice["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        "zones/%C3%A4%20b.toml"
+    );
+    let related = &twice["relatedLocations"][0];
+    assert_eq!(related["message"]["text"], "the first is here");
+    assert_eq!(related["physicalLocation"]["region"]["startColumn"], 6);
+    let file = &found("unreadable-file")["locations"][0]["physicalLocation"];
+    assert_eq!(file["artifactLocation"]["uri"], "gone.mmdb");
+    assert!(file["region"].is_null());
+}
+
+#[test]
+fn sarif_of_files_without_a_problem_has_no_result() {
+    let folder = folder(&[("rhumb.toml", ""), ("zones/shop.toml", ZONE)]);
+    let (code, log) = check_sarif(folder.path());
+    assert_eq!((code, log["runs"][0]["results"].as_array().unwrap().len()), (0, 0));
+}
+
+#[test]
+fn json_has_a_short_form_and_formats_do_not_mix() {
+    let folder = folder(&[("rhumb.toml", "[servr]\n"), ("zones/shop.toml", ZONE)]);
+    let long = check(folder.path(), &["--format", "json"]);
+    assert_eq!(long, check(folder.path(), &["--json"]));
+    let problems: Value = serde_json::from_str(&long.1).unwrap();
+    assert_eq!(problems[0]["rule"], "unknown-key");
+    assert!(check(folder.path(), &[]).1.contains("error[unknown-key]: servr: "));
+    assert_eq!(check(folder.path(), &["--json", "--format", "sarif"]).0, 2);
 }

@@ -4,11 +4,14 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use jsonschema::Validator;
 use proptest::prelude::*;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::Problems;
+use rhumb::config::Severity;
 use rhumb::config::SourceFile;
+use rhumb::config::keys;
 use rhumb::config::node::load_node;
 use rhumb::config::problem::Place;
 use rhumb::config::render;
@@ -29,6 +32,14 @@ static EXAMPLES: LazyLock<Vec<SourceFile>> = LazyLock::new(|| {
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     files
+});
+
+/// The schemas of zone files and of `rhumb.toml`.
+static SCHEMAS: LazyLock<[Validator; 2]> = LazyLock::new(|| {
+    [&keys::ZONE_FILE, &keys::NODE_FILE].map(|file| {
+        let schema = keys::schema(file, "test");
+        jsonschema::options().should_validate_formats(true).build(&schema).expect("it is a schema")
+    })
 });
 
 const NODE: &str = "[server]\nsite = \"fra\"\nlisten = [\"0.0.0.0:53\", \"[::]:53\"]\nidentity = \"ns\"\n\
@@ -115,6 +126,33 @@ fn judge(files: &Files, problems: &Problems) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A TOML file without an error passes its schema: a schema is never narrower than the validator.
+fn judge_by_schema(
+    validator: &Validator,
+    name: &str,
+    files: &Files,
+    problems: &Problems,
+) -> Result<(), TestCaseError> {
+    let (id, file) = files.iter().find(|(_, file)| &*file.name == name).expect("the file is there");
+    let is_own = |place: &Place| place.file == id;
+    let has_errors = problems.iter().any(|problem| {
+        let also = problem.also.as_ref().is_some_and(|(place, _)| is_own(place));
+        problem.severity == Severity::Error && (is_own(&problem.place) || also)
+    });
+    if has_errors || !name.ends_with(".toml") {
+        return Ok(());
+    }
+    let text = file.text.trim_start_matches('\u{feff}');
+    let table: toml::Table = toml::from_str(text).expect("it has no error");
+    let value = serde_json::to_value(table).expect("TOML fits JSON");
+    let faults: Vec<_> = validator
+        .iter_errors(&value)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    prop_assert!(faults.is_empty(), "{faults:?}\n{text}");
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -125,12 +163,14 @@ proptest! {
     ) {
         let mut files = EXAMPLES.clone();
         let file = &mut files[which.index(EXAMPLES.len())];
+        let name = file.name.clone();
         let text = mutations.iter().fold(file.text.to_string(), |text, one| mutate(&text, one));
         *file = SourceFile::new(&file.name, &text);
         let files = Files::new(files);
         let (model, problems) = config::load(&files);
         prop_assert_eq!(model.is_none(), problems.has_errors());
         judge(&files, &problems)?;
+        judge_by_schema(&SCHEMAS[0], &name, &files, &problems)?;
     }
 
     #[test]
@@ -141,6 +181,7 @@ proptest! {
         let (node, problems, files) = load_node(&SourceFile::new("rhumb.toml", &text));
         prop_assert_eq!(node.is_none(), problems.has_errors());
         judge(&files, &problems)?;
+        judge_by_schema(&SCHEMAS[1], "rhumb.toml", &files, &problems)?;
     }
 }
 

@@ -260,6 +260,7 @@ fn a_duplicate_shows_both_files_to_people_and_to_machines() {
     let json = serde_json::to_value(render::for_machines(&files, &problems)).unwrap();
     let expected = serde_json::json!([{
         "severity": "error",
+        "rule": "duplicate-name",
         "file": "zones/other.toml",
         "line": 2,
         "column": 7,

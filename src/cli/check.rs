@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::ValueEnum;
 
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
@@ -14,12 +15,17 @@ use crate::cli::output::wants_color;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Reading;
+use crate::cli::settings::Settings;
 use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
+use crate::config::reader::closest;
 use crate::config::render;
 use crate::config::render::FileProblem;
+use crate::config::rules;
+use crate::config::rules::Rule;
+use crate::config::sarif;
 use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
 use crate::model::Encrypted;
@@ -37,9 +43,23 @@ const UNREAD: &str = "check that it exists and that this user may read it";
 pub(super) struct CheckArguments {
     #[command(flatten)]
     config: ConfigOption,
-    /// Print problems as JSON
-    #[arg(long)]
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with lines and carets
+    Text,
+    /// A list of problems
+    Json,
+    /// SARIF 2.1.0, for code hosts and editors
+    Sarif,
 }
 
 /// Everything that is wrong.
@@ -66,9 +86,10 @@ impl Findings {
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let (findings, held) = examine(&arguments.config);
-    match arguments.json {
-        true => print_as_json(&findings),
-        false => report(&findings, held.as_deref()),
+    match if arguments.json { Format::Json } else { arguments.format } {
+        Format::Text => report(&findings, held.as_deref()),
+        Format::Json => print_as_json(&findings),
+        Format::Sarif => print_as_sarif(&findings),
     }
     match findings.count(Severity::Error) {
         0 => ExitCode::SUCCESS,
@@ -112,26 +133,47 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         if model.zones.is_empty() && has_settings {
             others.push(FileProblem {
                 severity: Severity::Warning,
+                rule: &rules::NO_ZONE,
                 file: zones.clone(),
                 fault: "no zone is served".into(),
                 remedy: "put a file with [zone], or a .zone file, there".into(),
             });
         }
+        others.extend(unknown_site(&settings, &model));
         let identity = settings.sources.identity.clone();
         if let Err(why) = compile(model, Arc::new(places), identity) {
-            others.push(error(zones, why.to_string(), "use fewer targets".into()));
+            let rule = &rules::POLICY_TREE;
+            others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
         }
     }
     let (node, zones) = ((files, problems), (zone_files, zone_problems));
     (Findings { node, zones, overlays, others }, held)
 }
 
-fn error(file: String, fault: String, remedy: String) -> FileProblem {
-    FileProblem { severity: Severity::Error, file, fault, remedy }
+/// Warns of a site of this node that no file has.
+fn unknown_site(settings: &Settings, model: &Model) -> Option<FileProblem> {
+    let (site, file) = (settings.node.site.as_deref()?, settings.file.as_ref()?);
+    let known: Vec<&str> = model.sites.iter().map(|site| &*site.name).collect();
+    let remedy = match closest(site, &known) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("add [site.{site}] to a file of the zones folder"),
+    };
+    (!known.contains(&site)).then(|| FileProblem {
+        severity: Severity::Warning,
+        rule: &rules::UNKNOWN_NAME,
+        file: file.display().to_string(),
+        fault: format!("server.site: there is no site \"{site}\""),
+        remedy,
+    })
+}
+
+fn error(rule: &'static Rule, file: String, fault: String, remedy: String) -> FileProblem {
+    FileProblem { severity: Severity::Error, rule, file, fault, remedy }
 }
 
 fn unreadable(fault: &ReadFault) -> FileProblem {
-    error(fault.path.display().to_string(), fault.source.to_string(), UNREAD.into())
+    let (path, why) = (fault.path.display().to_string(), fault.source.to_string());
+    error(&rules::UNREADABLE_FILE, path, why, UNREAD.into())
 }
 
 /// What is wrong with certificate and key, or will be soon.
@@ -140,6 +182,7 @@ fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
     let files = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
     let problem = |severity: Severity, fault: CertificateFault| FileProblem {
         severity,
+        rule: &rules::UNREADABLE_FILE,
         file: fault.file.display().to_string(),
         fault: fault.fault,
         remedy: fault.remedy.into(),
@@ -160,6 +203,14 @@ fn print_as_json(findings: &Findings) {
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
     print_json(&all);
+}
+
+fn print_as_sarif(findings: &Findings) {
+    let Findings { node, zones, overlays, others } = findings;
+    print_json(&sarif::log(
+        &[(&node.0, &node.1), (&zones.0, &zones.1), (&overlays.0, &overlays.1)],
+        others,
+    ));
 }
 
 fn report(findings: &Findings, held: Option<&str>) {

@@ -5,11 +5,14 @@
 
 mod ask;
 mod check;
+mod completions;
 mod demo;
 mod explain;
 pub mod geo;
+mod man;
 mod operate;
 mod output;
+mod schema;
 mod serve;
 mod settings;
 pub mod zone;
@@ -57,6 +60,12 @@ enum Command {
     },
     /// Server, fake regions and real probes on loopback, to try it all in a minute
     Demo(demo::DemoArguments),
+    /// Print the keys of the files as JSON Schema, for editors
+    Schema(schema::SchemaArguments),
+    /// Print a script by which a shell completes these commands
+    Completions(completions::CompletionsArguments),
+    /// Write manual pages
+    Man(man::ManArguments),
 }
 
 /// Runs a command.
@@ -73,5 +82,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Geo { command } => geo::run(command),
         Command::Zone { command } => zone::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

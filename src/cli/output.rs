@@ -23,6 +23,11 @@ pub(super) fn print(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// Prints octets as they are.
+pub(super) fn print_octets(octets: &[u8]) {
+    let _ = std::io::stdout().write_all(octets);
+}
+
 /// A count with its noun: `1 zone`, `2 zones`.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -4,18 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::Problems;
+use crate::config::keys::DEFAULT_DOH_PATH;
+use crate::config::keys::DOH_PATH_MAX;
 use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::model::Encrypted;
-
-/// Path of DNS over HTTPS when none is named: what every client tries.
-pub const DEFAULT_DOH_PATH: &str = "/dns-query";
-
-/// Longest path that is taken, in octets.
-const PATH_MAX: usize = 256;
 
 /// What a port is taken of: one of TCP and one of UDP may be equal.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,8 +50,8 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Option<Encrypted> {
     let mut section = table.section(problems)?;
-    let certificate = read_file(&mut section, "certificate", "\"tls/fullchain.pem\"", problems);
-    let key = read_file(&mut section, "key", "\"tls/privkey.pem\"", problems);
+    let certificate = read_file(&mut section, "certificate", problems);
+    let key = read_file(&mut section, "key", problems);
     let path_value = section.take("doh_path");
     let doh_path = match &path_value {
         Some(value) => value.parsed(parse_path, problems).map(|at| at.value),
@@ -81,17 +77,16 @@ pub(super) fn read(
 fn read_file(
     section: &mut Section<'_>,
     key: &'static str,
-    example: &str,
     problems: &mut Problems,
 ) -> Option<PathBuf> {
-    let text = section.need(key, example, problems)?.string(problems)?;
+    let text = section.need(key, problems)?.string(problems)?;
     Some(PathBuf::from(text.value))
 }
 
 /// A path as it stands in a URL, without query.
 fn parse_path(text: &str) -> Result<Box<str>, Refusal> {
     let fits = |octet: u8| octet.is_ascii_graphic() && !b"?#{}%\"<>".contains(&octet);
-    if text.len() <= PATH_MAX && text.starts_with('/') && text.bytes().all(fits) {
+    if text.len() <= DOH_PATH_MAX && text.starts_with('/') && text.bytes().all(fits) {
         return Ok(text.into());
     }
     let fault = format!("\"{text}\" is no path of a URL");

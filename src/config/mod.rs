@@ -3,15 +3,20 @@
 //! Reads no file itself: it takes texts with their names, so that a test, a server and `rhumb check` do the same.
 #![forbid(unsafe_code)]
 
+pub mod duration;
 pub mod encrypted;
+pub mod keys;
 pub mod node;
 mod parts;
 pub mod problem;
 pub mod read;
 pub mod reader;
 pub mod render;
+pub mod rules;
+pub mod sarif;
 pub mod spec;
 pub mod validate;
+pub mod value;
 
 pub use problem::Problem;
 pub use problem::Problems;

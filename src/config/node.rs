@@ -11,13 +11,17 @@ use crate::config::SourceFile;
 use crate::config::encrypted;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
+use crate::config::keys::IDENTITY_MAX;
+use crate::config::keys::NODE_FILE;
+use crate::config::keys::TCP_CONNECTIONS;
+use crate::config::keys::ZONES_FOLDER;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
-use crate::config::problem::Place;
 use crate::config::read::syntax_errors;
+use crate::config::read::warn_of_newer_toml;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
-use crate::config::reader::refuse_word;
+use crate::config::rules;
 use crate::geo::Shape;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
@@ -27,15 +31,6 @@ use crate::model::node::GeoDatabase;
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:1053";
 
-/// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
-const IDENTITY_MAX: usize = 128;
-
-/// TCP connections at once when nothing is said.
-const TCP_CONNECTIONS: usize = 1000;
-
-/// Most TCP connections at once that can be asked for: each takes a descriptor.
-const TCP_CONNECTIONS_MAX: i64 = 1_000_000;
-
 /// A node without a configuration file: `./zones` with `./geodb` on [`DEFAULT_LISTEN`].
 pub fn default_node() -> Node {
     Node {
@@ -44,7 +39,7 @@ pub fn default_node() -> Node {
         encrypted: None,
         identity: None,
         workers: None,
-        zones: PathBuf::from("zones"),
+        zones: PathBuf::from(ZONES_FOLDER),
         shared: None,
         databases: Vec::new(),
         overlays: Vec::new(),
@@ -69,12 +64,13 @@ pub fn load_readable_node(file: &SourceFile) -> (Node, Problems, Files) {
     let id = FileId(0);
     let files = Files::new(vec![file.clone()]);
     let (table, errors) = DeTable::parse_recoverable(&file.text);
-    let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
+    let mut root = Section::of_file(id, table.get_ref(), &NODE_FILE);
     if !errors.is_empty() {
         syntax_errors(id, file, &errors, &mut problems);
         // What else seems wrong may come of the syntax.
         return (read_node(&mut root, &mut Problems::default()), problems, files);
     }
+    warn_of_newer_toml(id, file, &mut problems);
     let node = read_node(&mut root, &mut problems);
     root.finish(&mut problems);
     problems.sort();
@@ -84,8 +80,10 @@ pub fn load_readable_node(file: &SourceFile) -> (Node, Problems, Files) {
 fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     let mut node = default_node();
     if let Some(mut server) = root.take("server").and_then(|value| value.section(problems)) {
-        node.site =
-            server.take("site").and_then(|value| value.string(problems)).map(|at| at.value.into());
+        node.site = server
+            .take("site")
+            .and_then(|value| value.plain_name(problems))
+            .map(|at| at.value.into());
         let mut taken = Vec::new();
         if let Some(listen) = server.take("listen") {
             let listen = read_listen(&listen, problems);
@@ -96,7 +94,7 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.encrypted =
             server.take("tls").and_then(|table| encrypted::read(&table, taken, problems));
         node.identity = server.take("identity").and_then(|value| read_identity(&value, problems));
-        let workers = server.take("workers").and_then(|value| value.integer(1..=256, "", problems));
+        let workers = server.take("workers").and_then(|value| value.integer(problems));
         node.workers = workers.map(|at| at.value as u16);
         server.finish(problems);
     }
@@ -128,46 +126,29 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
 
 fn read_log(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
     let Some(mut log) = root.take("log").and_then(|value| value.section(problems)) else { return };
-    let format = log.take("format");
-    let format =
-        format.and_then(|value| read_word(&value, "a format", &LogFormat::WORDS, problems));
-    node.log_format = format.unwrap_or_default();
-    let level = log.take("level");
-    let level = level.and_then(|value| read_word(&value, "a level", &LogLevel::WORDS, problems));
-    node.log_level = level.unwrap_or_default();
+    let format = log.take("format").and_then(|value| value.word(problems));
+    node.log_format = format.and_then(|at| find(&LogFormat::WORDS, at.value)).unwrap_or_default();
+    let level = log.take("level").and_then(|value| value.word(problems));
+    node.log_level = level.and_then(|at| find(&LogLevel::WORDS, at.value)).unwrap_or_default();
     log.finish(problems);
+}
+
+/// What a word stands for.
+fn find<T: Copy>(words: &[(&str, T)], wanted: &str) -> Option<T> {
+    words.iter().find(|(word, _)| *word == wanted).map(|(_, meaning)| *meaning)
 }
 
 fn read_tcp(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
     let Some(mut tcp) = root.take("tcp").and_then(|value| value.section(problems)) else { return };
-    if let Some(all) = read_connections(tcp.take("connections"), problems) {
+    if let Some(all) = read_count(tcp.take("connections"), problems) {
         node.tcp_connections = all;
     }
-    node.tcp_connections_per_client =
-        read_connections(tcp.take("connections_per_client"), problems);
+    node.tcp_connections_per_client = read_count(tcp.take("connections_per_client"), problems);
     tcp.finish(problems);
 }
 
-fn read_connections(value: Option<Value<'_>>, problems: &mut Problems) -> Option<usize> {
-    let count = value?.integer(1..=TCP_CONNECTIONS_MAX, "", problems)?;
-    usize::try_from(count.value).ok()
-}
-
-/// Reads one of a few words.
-fn read_word<T: Copy>(
-    value: &Value<'_>,
-    what: &str,
-    words: &[(&str, T)],
-    problems: &mut Problems,
-) -> Option<T> {
-    let parse = |text: &str| match words.iter().find(|(word, _)| *word == text) {
-        Some((_, meaning)) => Ok(*meaning),
-        None => {
-            let spellings: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Err(refuse_word(text, what, &spellings))
-        }
-    };
-    value.parsed(parse, problems).map(|at| at.value)
+fn read_count(value: Option<Value<'_>>, problems: &mut Problems) -> Option<usize> {
+    usize::try_from(value?.integer(problems)?.value).ok()
 }
 
 /// A list of paths, or of tables with a path and a shape.
@@ -184,17 +165,11 @@ fn read_database(value: &Value<'_>, problems: &mut Problems) -> Option<GeoDataba
     }
     let mut section =
         value.section_like("a text in double quotes, or { file = \"a.mmdb\" }", problems)?;
-    let file = section.need("file", "\"geodb/city.mmdb\"", problems);
-    let shape = section.take("shape").and_then(|value| {
-        let names = Shape::ALL.map(Shape::name);
-        let find = |text: &str| {
-            Shape::find(text).ok_or_else(|| refuse_word(text, "a shape of records", &names))
-        };
-        value.parsed(find, problems)
-    });
+    let file = section.need("file", problems);
+    let shape = section.take("shape").and_then(|value| value.word(problems));
     section.finish(problems);
     let path = PathBuf::from(file?.string(problems)?.value);
-    Some(GeoDatabase { path, shape: shape.map(|at| at.value) })
+    Some(GeoDatabase { path, shape: shape.and_then(|at| Shape::find(at.value)) })
 }
 
 fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<At<SocketAddr>> {
@@ -221,7 +196,9 @@ fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<At<SocketAddr>
         if let Some(first) = addresses.iter().find(|first| first.value == address.value) {
             let fault = format!("{} is named twice", address.value);
             let also = (first.place.clone(), "first named here");
-            problems.error_with(&address.place, &value.path, fault, "take one out", also);
+            problems
+                .error_with(&address.place, &value.path, fault, "take one out", also)
+                .rule(&rules::DUPLICATE_VALUE);
         }
         addresses.push(address);
     }
@@ -247,7 +224,9 @@ fn read_identity(value: &Value<'_>, problems: &mut Problems) -> Option<Box<str>>
         return Some(text.value.into());
     }
     let fault = format!("the identity has {} octets", text.value.len());
-    problems.error(&text.place, &value.path, fault, format!("use at most {IDENTITY_MAX}"));
+    problems
+        .error(&text.place, &value.path, fault, format!("use at most {IDENTITY_MAX}"))
+        .rule(&rules::OUT_OF_RANGE);
     None
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::rules;
+use crate::config::rules::Rule;
 use crate::zonefile::master;
 
 /// Which file of a load, by position.
@@ -47,6 +49,8 @@ pub enum Severity {
 pub struct Problem {
     /// Whether it blocks.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub rule: &'static Rule,
     /// Where it is.
     pub place: Place,
     /// The key it is about, such as `pool.eu.endpoint.fra-2.weight`; may be empty.
@@ -57,6 +61,23 @@ pub struct Problem {
     pub remedy: String,
     /// Another place that has to do with it, and what stands there.
     pub also: Option<(Place, String)>,
+}
+
+impl Problem {
+    /// Says what kind of problem it is, where that is not [`default_rule`].
+    pub fn rule(&mut self, rule: &'static Rule) {
+        self.rule = rule;
+    }
+}
+
+/// The kind of a problem of which nothing more is said.
+fn default_rule(severity: Severity, key: &str) -> &'static Rule {
+    match (severity, key) {
+        (Severity::Warning, _) => &rules::LIKELY_MISTAKE,
+        (Severity::Error, "") => &rules::ZONE_DATA,
+        (Severity::Error, key) if key.starts_with("name.") => &rules::ZONE_DATA,
+        (Severity::Error, _) => &rules::BAD_VALUE,
+    }
 }
 
 /// Every problem found so far.
@@ -73,8 +94,8 @@ impl Problems {
         key: impl Into<String>,
         fault: impl Into<String>,
         remedy: impl Into<String>,
-    ) {
-        self.add(Severity::Error, place, key.into(), fault.into(), remedy.into(), None);
+    ) -> &mut Problem {
+        self.add(Severity::Error, place, key.into(), fault.into(), remedy.into(), None)
     }
 
     /// Adds an error that has to do with another place too.
@@ -85,9 +106,9 @@ impl Problems {
         fault: impl Into<String>,
         remedy: impl Into<String>,
         also: (Place, &str),
-    ) {
+    ) -> &mut Problem {
         let also = Some((also.0, also.1.to_owned()));
-        self.add(Severity::Error, place, key.into(), fault.into(), remedy.into(), also);
+        self.add(Severity::Error, place, key.into(), fault.into(), remedy.into(), also)
     }
 
     /// Adds a warning.
@@ -97,8 +118,8 @@ impl Problems {
         key: impl Into<String>,
         fault: impl Into<String>,
         remedy: impl Into<String>,
-    ) {
-        self.add(Severity::Warning, place, key.into(), fault.into(), remedy.into(), None);
+    ) -> &mut Problem {
+        self.add(Severity::Warning, place, key.into(), fault.into(), remedy.into(), None)
     }
 
     fn add(
@@ -109,8 +130,10 @@ impl Problems {
         fault: String,
         remedy: String,
         also: Option<(Place, String)>,
-    ) {
-        self.list.push(Problem { severity, place: place.clone(), key, fault, remedy, also });
+    ) -> &mut Problem {
+        let rule = default_rule(severity, &key);
+        self.list.push(Problem { severity, rule, place: place.clone(), key, fault, remedy, also });
+        self.list.last_mut().expect("it has just been added")
     }
 
     /// Whether any blocks the load.

@@ -1,16 +1,24 @@
 //! A TOML table walked by hand: every fault is collected, every key is either taken or reported.
-
-use std::ops::RangeInclusive;
-use std::time::Duration;
+//!
+//! What may stand where is asked of the table of keys; this knows no key itself.
 
 use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
+use crate::config::keys::Key;
+use crate::config::keys::Kind;
+use crate::config::keys::NODE_FILE;
+use crate::config::keys::Table;
+use crate::config::keys::ZONE_FILE;
+use crate::config::keys::list;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::config::problem::Problems;
+use crate::config::rules;
+pub use crate::config::value::Refusal;
+pub use crate::config::value::Value;
 
 /// A table being read. [`Section::finish`] reports the keys that nobody took.
 pub struct Section<'t> {
@@ -20,8 +28,18 @@ pub struct Section<'t> {
     pub path: String,
     /// Where it stands.
     pub place: Place,
+    shape: Shape,
     entries: Vec<Entry<'t>>,
     asked: Vec<&'static str>,
+}
+
+/// What the keys of a table are.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Known ones.
+    Known(&'static Table),
+    /// The operator's names, each with a value of one kind.
+    Named(&'static Kind),
 }
 
 struct Entry<'t> {
@@ -31,24 +49,15 @@ struct Entry<'t> {
     taken: bool,
 }
 
-/// A value being read, with its key's path and its place.
-#[derive(Clone)]
-pub struct Value<'t> {
-    /// The key, such as `pool.eu.site`.
-    pub path: String,
-    /// Where the value stands.
-    pub place: Place,
-    /// Where the key stands.
-    pub key_place: Place,
-    value: &'t DeValue<'t>,
-}
-
-/// Why a text is refused, and what to write.
-pub type Refusal = (String, String);
-
 impl<'t> Section<'t> {
-    /// Starts reading a table.
-    pub fn new(file: FileId, path: &str, table: &'t DeTable<'t>, place: Place) -> Self {
+    /// Starts reading a file whose keys are those of `keys`.
+    pub fn of_file(file: FileId, table: &'t DeTable<'t>, keys: &'static Table) -> Self {
+        Self::new("", table, Shape::Known(keys), Place { file, span: 0..0 })
+    }
+
+    /// Starts reading a table whose keys are of this shape.
+    pub(super) fn new(path: &str, table: &'t DeTable<'t>, shape: Shape, place: Place) -> Self {
+        let file = place.file;
         let entries = table.iter().map(|(key, value)| Entry {
             key: key.get_ref(),
             key_place: Place { file, span: key.span() },
@@ -58,26 +67,44 @@ impl<'t> Section<'t> {
         let mut entries: Vec<_> = entries.collect();
         // The parser sorts keys by name; people read them in the order of the file.
         entries.sort_by_key(|entry| entry.key_place.span.start);
-        Self { file, path: path.to_owned(), place, entries, asked: Vec::new() }
+        Self { file, path: path.to_owned(), place, shape, entries, asked: Vec::new() }
     }
 
     /// The value of a key, if it is there.
-    pub fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
-        self.asked.push(key);
-        let path = self.key_path(key);
+    ///
+    /// # Panics
+    /// If the table of keys does not have the key: what is read must be documented.
+    pub fn take(&mut self, name: &'static str) -> Option<Value<'t>> {
+        let key = self.known(name);
+        self.asked.push(name);
+        let path = self.key_path(name);
         let file = self.file;
-        let entry = self.entries.iter_mut().find(|entry| entry.key == key)?;
+        let entry = self.entries.iter_mut().find(|entry| entry.key == name)?;
         entry.taken = true;
         Some(Value {
             path,
             place: Place { file, span: entry.value.span() },
             key_place: entry.key_place.clone(),
             value: entry.value.get_ref(),
+            kind: &key.kind,
+        })
+    }
+
+    fn known(&self, name: &str) -> &'static Key {
+        let known = match self.shape {
+            Shape::Known(table) => table.find(name),
+            Shape::Named(_) => None,
+        };
+        known.unwrap_or_else(|| {
+            panic!("{} is read, but is not in src/config/keys", self.key_path(name))
         })
     }
 
     /// Every key with its value: for tables whose keys are the operator's names.
     pub fn take_all(&mut self) -> Vec<(At<String>, Value<'t>)> {
+        let Shape::Named(kind) = self.shape else {
+            panic!("{} has known keys, but all are taken", self.path)
+        };
         let (path, file) = (&self.path, self.file);
         self.entries
             .iter_mut()
@@ -89,6 +116,7 @@ impl<'t> Section<'t> {
                     place: Place { file, span: entry.value.span() },
                     key_place: entry.key_place.clone(),
                     value: entry.value.get_ref(),
+                    kind,
                 };
                 (name, value)
             })
@@ -102,39 +130,101 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key that must be there.
-    pub fn need(
-        &mut self,
-        key: &'static str,
-        example: &str,
-        problems: &mut Problems,
-    ) -> Option<Value<'t>> {
-        let value = self.take(key);
+    pub fn need(&mut self, name: &'static str, problems: &mut Problems) -> Option<Value<'t>> {
+        let value = self.take(name);
         if value.is_none() {
-            let remedy = format!("add it, for example {key} = {example}");
-            problems.error(&self.place, self.key_path(key), "this key is missing", remedy);
+            self.miss(name, problems);
         }
         value
     }
 
+    /// Reports that a key is not there; if it is, with a typo, that.
+    pub fn miss(&mut self, name: &'static str, problems: &mut Problems) {
+        if let Some(position) = self.find_typo_of(name) {
+            self.entries[position].taken = true;
+            self.refuse_key(position, problems);
+            return;
+        }
+        let remedy = format!("add it, for example {name} = {}", self.known(name).example);
+        problems
+            .error(&self.place, self.key_path(name), "this key is missing", remedy)
+            .rule(&rules::MISSING_KEY);
+    }
+
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
-        for entry in self.entries.iter().filter(|entry| !entry.taken) {
-            let remedy = match closest(entry.key, &self.asked) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("the keys here are: {}", self.asked.join(", ")),
-            };
-            problems.error(
-                &entry.key_place,
-                self.key_path(entry.key),
-                "this key is not known",
-                remedy,
-            );
+        let strangers = (0..self.entries.len()).filter(|&position| !self.entries[position].taken);
+        strangers.for_each(|position| self.refuse_key(position, problems));
+    }
+
+    fn refuse_key(&self, position: usize, problems: &mut Problems) {
+        let entry = &self.entries[position];
+        let remedy = match self.find_meant(entry.key) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => {
+                let elsewhere = self.elsewhere(entry.key);
+                format!("{elsewhere}the keys here are: {}", self.asked.join(", "))
+            }
+        };
+        let path = self.key_path(entry.key);
+        problems
+            .error(&entry.key_place, path, "this key is not known here", remedy)
+            .rule(&rules::UNKNOWN_KEY);
+    }
+
+    /// Whether a key is there that is not known and likely means `name`.
+    pub fn has_typo_of(&self, name: &str) -> bool {
+        self.find_typo_of(name).is_some()
+    }
+
+    fn find_typo_of(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| {
+            let is_known =
+                matches!(self.shape, Shape::Known(table) if table.find(entry.key).is_some());
+            !entry.taken && !is_known && self.find_meant(entry.key) == Some(name)
+        })
+    }
+
+    /// The key that was asked for and that `name` likely means: one that is near, or is called so by others.
+    fn find_meant(&self, name: &str) -> Option<&'static str> {
+        let near = closest(name, &self.asked);
+        near.or_else(|| self.asked.iter().find(|key| self.known(key).like.contains(&name)).copied())
+    }
+
+    /// Where a key that is not known here belongs, as the beginning of a remedy.
+    fn elsewhere(&self, name: &str) -> String {
+        let Shape::Known(here) = self.shape else { return String::new() };
+        if let Some(key) = here.find(name) {
+            let kinds: Vec<_> = key.only.iter().map(|word| format!("\"{word}\"")).collect();
+            return format!("it is for kind = {}; ", kinds.join(" or "));
+        }
+        let file = [&ZONE_FILE, &NODE_FILE]
+            .into_iter()
+            .find(|file| list(file).iter().any(|entry| std::ptr::eq(entry.table, here)));
+        let entries = file.map(list).unwrap_or_default();
+        let there = entries.iter().find(|entry| entry.key.name == name);
+        match there.map(|entry| entry.table.path) {
+            None => String::new(),
+            Some("") => format!("it is a table of the file, [{name}]; "),
+            Some(path) => format!("it belongs to [{path}]; "),
         }
     }
 
     fn key_path(&self, key: &str) -> String {
         dotted(&self.path, key)
     }
+}
+
+/// What names of sites, checks, pools, endpoints and policies are made of.
+pub const PLAIN: &str =
+    "use 1 to 63 letters, digits, \"-\" and \"_\", and begin with a letter or digit";
+
+/// Names of sites, checks, pools, endpoints and policies appear in commands, metrics and hashes: they stay plain.
+pub fn is_plain(name: &str) -> bool {
+    let is_word = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_word)
+        && name.as_bytes()[0].is_ascii_alphanumeric()
 }
 
 /// A key below a path, as TOML writes it: quoted only if it must be.
@@ -147,223 +237,12 @@ pub fn dotted(path: &str, key: &str) -> String {
     }
 }
 
-/// Refuses a word that is none of `words`, and names the nearest.
-pub fn refuse_word(text: &str, what: &str, words: &[&str]) -> Refusal {
-    let near = match closest(text, words) {
-        Some(near) => format!("did you mean \"{near}\"? "),
-        None => String::new(),
-    };
-    let all: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    let (last, others) = all.split_last().expect("there is a word to choose");
-    let remedy = format!("{near}use {} or {last}", others.join(", "));
-    (format!("\"{text}\" is not {what}"), remedy)
-}
-
-/// The word nearest to `word`, if any is near: at most a third of its letters differ.
+/// The word nearest to `word`, if any is near: at most a third of its letters differ, not counting their case, nor
+/// `-` for `_`.
 pub fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let near = |other: &&&str| strsim::damerau_levenshtein(word, other);
-    words
-        .iter()
-        .min_by_key(near)
-        .filter(|best| near(best) <= (word.chars().count() / 3).max(1))
-        .copied()
-}
-
-impl<'t> Value<'t> {
-    /// A text.
-    pub fn string(&self, problems: &mut Problems) -> Option<At<String>> {
-        match self.value.as_str() {
-            Some(text) => Some(self.at(text.to_owned())),
-            None => self.wrong("a text in double quotes", problems),
-        }
-    }
-
-    /// A text that `parse` makes something of.
-    pub fn parsed<T>(
-        &self,
-        parse: impl FnOnce(&str) -> Result<T, Refusal>,
-        problems: &mut Problems,
-    ) -> Option<At<T>> {
-        let text = self.string(problems)?;
-        match parse(&text.value) {
-            Ok(value) => Some(self.at(value)),
-            Err((fault, remedy)) => {
-                problems.error(&self.place, &self.path, fault, remedy);
-                None
-            }
-        }
-    }
-
-    /// A whole number of `range`.
-    pub fn integer(
-        &self,
-        range: RangeInclusive<i64>,
-        hint: &str,
-        problems: &mut Problems,
-    ) -> Option<At<i64>> {
-        let Some(number) = self.value.as_integer() else {
-            return self.wrong(
-                &format!(
-                    "a whole number of {} to {}{}",
-                    range.start(),
-                    range.end(),
-                    self.unquoted()
-                ),
-                problems,
-            );
-        };
-        let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
-        match parsed.filter(|parsed| range.contains(parsed)) {
-            Some(parsed) => Some(self.at(parsed)),
-            None => {
-                let hint = if hint.is_empty() { String::new() } else { format!("{hint} ") };
-                let remedy =
-                    format!("use {}{hint}to {}", range.start().to_string() + " ", range.end());
-                problems.error(
-                    &self.place,
-                    &self.path,
-                    format!("{} is not allowed", number.as_str()),
-                    remedy,
-                );
-                None
-            }
-        }
-    }
-
-    /// A number with or without a fraction.
-    pub fn number(&self, range: RangeInclusive<f64>, problems: &mut Problems) -> Option<At<f64>> {
-        let text = match self.value {
-            DeValue::Integer(number) => number.as_str(),
-            DeValue::Float(number) => number.as_str(),
-            _ => {
-                return self.wrong(
-                    &format!("a number of {} to {}{}", range.start(), range.end(), self.unquoted()),
-                    problems,
-                );
-            }
-        };
-        match text.parse::<f64>().ok().filter(|parsed| range.contains(parsed)) {
-            Some(parsed) => Some(self.at(parsed)),
-            None => {
-                let remedy = format!("use {} to {}", range.start(), range.end());
-                problems.error(&self.place, &self.path, format!("{text} is not allowed"), remedy);
-                None
-            }
-        }
-    }
-
-    /// True or false.
-    pub fn boolean(&self, problems: &mut Problems) -> Option<At<bool>> {
-        match self.value.as_bool() {
-            Some(value) => Some(self.at(value)),
-            None => self.wrong(&format!("true or false{}", self.unquoted()), problems),
-        }
-    }
-
-    /// A duration of `range`, as `"10s"` or `"1h 30m"`.
-    pub fn duration(
-        &self,
-        range: RangeInclusive<Duration>,
-        problems: &mut Problems,
-    ) -> Option<At<Duration>> {
-        match self.value {
-            DeValue::Integer(number) => {
-                let fault = format!("{} has no unit", number.as_str());
-                let remedy = format!("write a text with a unit, as \"{}s\"", number.as_str());
-                problems.error(&self.place, &self.path, fault, remedy);
-                None
-            }
-            _ => self.parsed(|text| parse_duration(text, &range), problems),
-        }
-    }
-
-    /// A list of texts.
-    pub fn strings(&self, problems: &mut Problems) -> Option<Vec<At<String>>> {
-        let items = self.list("a list of texts, as [\"a\", \"b\"]", problems)?;
-        Some(items.iter().filter_map(|item| item.string(problems)).collect())
-    }
-
-    /// A list of anything; `wanted` says what to write if it is none.
-    pub fn list(&self, wanted: &str, problems: &mut Problems) -> Option<Vec<Value<'t>>> {
-        let Some(array) = self.value.as_array() else {
-            return self.wrong(wanted, problems);
-        };
-        let items = array.iter().enumerate().map(|(position, item)| {
-            let place = Place { file: self.place.file, span: item.span() };
-            let path = format!("{}[{position}]", self.path);
-            // A table in a list is where it stands; its key is the list's.
-            let key_place =
-                if item.get_ref().is_table() { place.clone() } else { self.key_place.clone() };
-            Value { path, place, key_place, value: item.get_ref() }
-        });
-        Some(items.collect())
-    }
-
-    /// A table.
-    pub fn section(&self, problems: &mut Problems) -> Option<Section<'t>> {
-        self.section_like("a table", problems)
-    }
-
-    /// A table; `wanted` says what to write if it is none.
-    pub fn section_like(&self, wanted: &str, problems: &mut Problems) -> Option<Section<'t>> {
-        match self.value.as_table() {
-            // A table's own span may be its first line only; the key is what a caret should show.
-            Some(table) => {
-                Some(Section::new(self.place.file, &self.path, table, self.key_place.clone()))
-            }
-            None => self.wrong(wanted, problems),
-        }
-    }
-
-    /// Whether it is a text.
-    pub fn is_string(&self) -> bool {
-        self.value.is_str()
-    }
-
-    fn at<T>(&self, value: T) -> At<T> {
-        At { value, place: self.place.clone() }
-    }
-
-    /// What to add to a remedy if the value stands in quotes and must not.
-    fn unquoted(&self) -> &'static str {
-        if self.is_string() { ", without quotes" } else { "" }
-    }
-
-    fn wrong<T>(&self, wanted: &str, problems: &mut Problems) -> Option<T> {
-        let fault = format!("this is {} {}", article(self.value.type_str()), self.value.type_str());
-        problems.error(&self.place, &self.path, fault, format!("write {wanted}"));
-        None
-    }
-}
-
-fn article(noun: &str) -> &'static str {
-    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-/// Reads a duration; a bare number is refused, because nobody can tell its unit.
-pub fn parse_duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if range.contains(&duration) => Ok(duration),
-        Ok(_) => Err((
-            format!("\"{text}\" is not allowed"),
-            format!("use \"{}\" to \"{}\"", spell(*range.start()), spell(*range.end())),
-        )),
-        Err(_) if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()) => {
-            Err((format!("\"{text}\" has no unit"), format!("add one, as in \"{text}s\"")))
-        }
-        Err(_) => Err((
-            format!("\"{text}\" is not a duration"),
-            "write whole numbers with units ms, s, m, h, d or w, as \"10s\" or \"1h 30m\"".into(),
-        )),
-    }
-}
-
-/// A duration in the largest unit that it is a whole number of.
-pub fn spell(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
-    match units.into_iter().find(|&(unit, _)| millis > 0 && millis.is_multiple_of(unit)) {
-        Some((unit, name)) => format!("{}{name}", millis / unit),
-        None => "0s".to_owned(),
-    }
+    let plain = |word: &str| word.to_lowercase().replace('-', "_");
+    let wanted = plain(word);
+    let near = |other: &&&str| strsim::damerau_levenshtein(&wanted, &plain(other));
+    let limit = (word.chars().count() / 3).max(1);
+    words.iter().min_by_key(near).filter(|best| near(best) <= limit).copied()
 }

@@ -11,6 +11,7 @@ use crate::config::Problem;
 use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::problem::Place;
+use crate::config::rules::Rule;
 
 /// A place as editors count: both from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub fn line_column(text: &str, offset: usize) -> LineColumn {
 pub struct FileProblem {
     /// Whether it blocks.
     pub severity: Severity,
+    /// What kind of problem it is.
+    pub rule: &'static Rule,
     /// Path as the operator would write it.
     pub file: String,
     /// What is wrong.
@@ -45,19 +48,19 @@ pub struct FileProblem {
 impl FileProblem {
     /// One line for people.
     pub fn for_people(&self) -> String {
-        let Self { severity, file, fault, remedy } = self;
-        visible(&format!("{}: {file}: {fault}; {remedy}", severity_name(*severity)))
+        let Self { severity, rule, file, fault, remedy } = self;
+        visible(&format!("{}[{}]: {file}: {fault}; {remedy}", severity_name(*severity), rule.id))
     }
 
     /// For machines; line and column are 0.
     pub fn for_machines(&self) -> JsonProblem<'_> {
-        let Self { severity, file, fault, remedy } = self;
-        let severity = severity_name(*severity);
-        JsonProblem { severity, file, line: 0, column: 0, key: "", fault, remedy, also: None }
+        let Self { severity, rule, file, fault, remedy } = self;
+        let (severity, rule) = (severity_name(*severity), rule.id);
+        JsonProblem { severity, rule, file, line: 0, column: 0, key: "", fault, remedy, also: None }
     }
 }
 
-fn severity_name(severity: Severity) -> &'static str {
+pub(super) fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -73,7 +76,7 @@ pub fn one_line(files: &Files, problem: &Problem) -> String {
 }
 
 /// Key and fault.
-fn title(problem: &Problem) -> String {
+pub(super) fn title(problem: &Problem) -> String {
     match &*problem.key {
         "" => problem.fault.clone(),
         key => format!("{key}: {}", problem.fault),
@@ -81,7 +84,7 @@ fn title(problem: &Problem) -> String {
 }
 
 /// A text whose control characters are written as escapes: what a file says must not steer a terminal or a log.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let escape = |character: char| match character.is_control() {
         true => character.escape_default().collect(),
         false => String::from(character),
@@ -110,7 +113,7 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
     let primary = Snippet::source(&*file.text)
         .path(&*file.name)
         .annotation(AnnotationKind::Primary.span(span).label(&remedy));
-    let mut group = level.primary_title(&title).element(primary);
+    let mut group = level.primary_title(&title).id(problem.rule.id).element(primary);
     if let Some((place, label)) = &problem.also {
         let (file, span) = at(place);
         let other = Snippet::source(&*file.text).path(&*file.name);
@@ -123,6 +126,7 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
 #[derive(Debug, Serialize)]
 pub struct JsonProblem<'a> {
     severity: &'static str,
+    rule: &'static str,
     file: &'a str,
     line: usize,
     column: usize,
@@ -148,13 +152,14 @@ pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonPro
         let file = files.get(problem.place.file);
         let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
         let severity = severity_name(problem.severity);
-        let Problem { severity: _, place: _, key, fault, remedy, also } = problem;
+        let rule = problem.rule.id;
+        let Problem { severity: _, rule: _, place: _, key, fault, remedy, also } = problem;
         let also = also.as_ref().map(|(place, what)| {
             let file = files.get(place.file);
             let LineColumn { line, column } = line_column(&file.text, place.span.start);
             JsonPlace { file: &file.name, line, column, what }
         });
-        JsonProblem { severity, file: &file.name, line, column, key, fault, remedy, also }
+        JsonProblem { severity, rule, file: &file.name, line, column, key, fault, remedy, also }
     };
     problems.iter().map(json).collect()
 }

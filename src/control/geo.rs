@@ -9,6 +9,7 @@ use crate::config::SourceFile;
 use crate::config::problem::Place;
 use crate::config::render;
 use crate::config::render::FileProblem;
+use crate::config::rules;
 use crate::geo::GeoInput;
 use crate::geo::input::GeoProblem;
 
@@ -43,6 +44,7 @@ impl GeoReport {
                 }
                 (Some(_) | None, _) => report.others.push(FileProblem {
                     severity,
+                    rule: &rules::UNREADABLE_FILE,
                     file: file.to_string(),
                     fault: fault.clone(),
                     remedy: remedy.clone(),

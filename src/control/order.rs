@@ -6,9 +6,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::config::reader::closest;
 use crate::model::Admin;
 use crate::model::Model;
 use crate::model::Pool;
+
+/// Most names that a refusal offers.
+const NAMES_MAX: usize = 4;
 
 /// What an order is for. Of several that match an endpoint the most specific counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,21 +35,26 @@ impl Scope {
             return if has_site(name) {
                 Ok(Self::Site(name.into()))
             } else {
-                Err(format!("there is no site {name}"))
+                let sites = model.sites.iter().map(|site| format!("site:{}", site.name));
+                Err(format!("there is no site {name}{}", meant(text, sites.collect())))
             };
         }
         if let Some(name) = text.strip_prefix("pool:") {
             return if has_pool(name) {
                 Ok(Self::Pool(name.into()))
             } else {
-                Err(format!("there is no pool {name}"))
+                let pools = model.pools.iter().map(|pool| format!("pool:{}", pool.name));
+                Err(format!("there is no pool {name}{}", meant(text, pools.collect())))
             };
         }
         if text.contains('/') {
             let mut endpoints = model.pools.iter().flat_map(|pool| &pool.endpoints);
             return match endpoints.any(|endpoint| &*endpoint.key == text) {
                 true => Ok(Self::Endpoint(text.into())),
-                false => Err(format!("there is no endpoint {text}; `rhumb status` lists them")),
+                false => {
+                    let meant = meant(text, endpoint_keys(model).collect());
+                    Err(format!("there is no endpoint {text}; `rhumb status` lists them{meant}"))
+                }
             };
         }
         match (has_site(text), has_pool(text)) {
@@ -55,7 +64,8 @@ impl Scope {
             (true, false) => Ok(Self::Site(text.into())),
             (false, true) => Ok(Self::Pool(text.into())),
             (false, false) => Err(format!(
-                "nothing is named {text}; name a site, a pool, or an endpoint as pool/endpoint"
+                "nothing is named {text}; name a site, a pool, or an endpoint as pool/endpoint{}",
+                meant_bare(text, model)
             )),
         }
     }
@@ -79,6 +89,31 @@ impl Scope {
             Self::Endpoint(key) => **key == *endpoint,
         }
     }
+}
+
+/// `pool/endpoint` of every endpoint.
+fn endpoint_keys(model: &Model) -> impl Iterator<Item = String> {
+    let endpoints = model.pools.iter().flat_map(|pool| &pool.endpoints);
+    endpoints.map(|endpoint| endpoint.key.to_string())
+}
+
+/// The end of a refusal of a text without a slash: the endpoints of that name, whose pool was left out, else the
+/// site or pool that is nearest.
+fn meant_bare(text: &str, model: &Model) -> String {
+    let is_so_named =
+        |key: &String| key.rsplit('/').next().is_some_and(|end| end.eq_ignore_ascii_case(text));
+    let endpoints: Vec<String> = endpoint_keys(model).filter(is_so_named).take(NAMES_MAX).collect();
+    if !endpoints.is_empty() {
+        return format!("; did you mean {}?", endpoints.join(" or "));
+    }
+    let sites = model.sites.iter().map(|site| site.name.to_string());
+    meant(text, sites.chain(model.pools.iter().map(|pool| pool.name.to_string())).collect())
+}
+
+/// The end of a refusal: the name that was likely meant, if one is near.
+fn meant(text: &str, names: Vec<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    closest(text, &names).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 impl fmt::Display for Scope {
@@ -122,4 +157,37 @@ impl fmt::Display for Order {
 pub fn instant(unix: Duration) -> String {
     let unix = unix.min(Duration::from_secs(253_402_300_799));
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + unix).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::config::Files;
+    use crate::config::SourceFile;
+
+    #[test]
+    fn a_refusal_says_what_was_likely_meant() {
+        let text = "site.fra = { latitude = 1, longitude = 1 }\n\
+                    pool.eu = { site = 'fra', endpoint.fra-1.addresses = ['192.0.2.1'] }\n\
+                    pool.us = { endpoint.iad-1.addresses = ['192.0.2.2'] }\n";
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
+        let model = config::load(&files).0.expect("it loads");
+        for (written, meant) in [
+            ("fra-1", Some("eu/fra-1")),
+            ("eu/fra1", Some("eu/fra-1")),
+            ("eu/FRA-1", Some("eu/fra-1")),
+            ("frq", Some("fra")),
+            ("site:frra", Some("site:fra")),
+            ("pool:us1", Some("pool:us")),
+            ("tokyo", None),
+            ("eu/tokyo-one", None),
+        ] {
+            let why = Scope::find(written, &model).expect_err("it is not there");
+            let told =
+                why.split_once("; did you mean ").map(|(_, name)| name.trim_end_matches('?'));
+            assert_eq!(told, meant, "{why}");
+        }
+        assert_eq!(Scope::find("eu/fra-1", &model), Ok(Scope::Endpoint("eu/fra-1".into())));
+    }
 }

@@ -119,8 +119,19 @@ impl Shape {
         Self::Flat,
     ];
 
+    /// The names of [`Shape::ALL`].
+    pub const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
+
     /// As `rhumb.toml` and `rhumb geo inspect` write it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Nested => "nested",
             Self::IpinfoLite => "ipinfo-lite",

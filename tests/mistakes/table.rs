@@ -129,7 +129,7 @@ timout = "1s"
 kind = "http"
 verify = false
 "#,
-        expected: &[("3:1", "check.x.verify", "not known", "the keys here are:")],
+        expected: &[("3:1", "check.x.verify", "not known", "it is for kind = \"https\"; the keys")],
     },
     Case {
         title: "an unknown key of a pool",
@@ -229,7 +229,12 @@ endpoint.a.addresses = ["192.0.2.9"]
 kind = "failover"
 targets = "eu"
 "#,
-        expected: &[("3:11", "policy.p.targets", "this is a string", "as [\"a\", \"b\"]")],
+        expected: &[(
+            "3:11",
+            "policy.p.targets",
+            "this is a string",
+            "a list of texts, as [\"eu\"]",
+        )],
     },
     Case {
         title: "a number in a list of texts",
@@ -522,7 +527,12 @@ nameservers = ["ns1.example.net"]
 steer = "eu"
 answers = "many"
 "#,
-        expected: &[("6:11", "name.www.answers", "not a number of answers", "\"all\"")],
+        expected: &[(
+            "6:11",
+            "name.www.answers",
+            "\"many\" is not allowed",
+            "1 to 8 without quotes, or \"all\"",
+        )],
     },
     Case {
         title: "an interval without a unit",
@@ -636,7 +646,7 @@ nameservers = ["ns1.example.net"]
 steer = "eu"
 period = "3y"
 "#,
-        expected: &[("6:10", "name.www.period", "not allowed", "\"forever\"")],
+        expected: &[("6:10", "name.www.period", "not a duration", "\"forever\"")],
     },
     Case {
         title: "a kind of check with a typo",
@@ -707,7 +717,7 @@ body = ""
 kind = "http"
 jitter = "60%"
 "#,
-        expected: &[("3:10", "check.x.jitter", "not a jitter", "50%")],
+        expected: &[("3:10", "check.x.jitter", "\"60%\" is not allowed", "50%")],
     },
     Case {
         title: "a file of certificates that is not there",
@@ -827,7 +837,7 @@ endpoint.a.addresses = ["192.0.2.9"]
 min_healthy = "120%"
 endpoint.a.addresses = ["192.0.2.9"]
 "#,
-        expected: &[("2:15", "pool.ap.min_healthy", "\"120%\" is not a percentage", "\"100%\"")],
+        expected: &[("2:15", "pool.ap.min_healthy", "\"120%\" is not allowed", "\"100%\"")],
     },
     Case {
         title: "a minimum above the number of endpoints",
@@ -860,6 +870,139 @@ endpoint.a.addresses = ["192.0.2.9"]
 endpoint.a.addresses = ["192.0.2.9"]
 "#,
         expected: &[("zones/other.toml:1:7", "pool.ap", "a pool \"ap\" already", "for all files")],
+    },
+    Case {
+        title: "one site in two cases",
+        text: r#"[site.FRA]
+latitude = 1
+longitude = 3
+"#,
+        expected: &[(
+            "zones/shared/base.toml:2:7",
+            "site.fra",
+            "a site \"FRA\" already",
+            "differ in case only",
+        )],
+    },
+    Case {
+        title: "a site in another case than it has",
+        text: r#"[pool.ap]
+site = "FRA"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:8", "pool.ap.site", "no site \"FRA\"", "did you mean \"fra\"?")],
+    },
+    Case {
+        title: "two endpoints that differ in case only",
+        text: r#"[pool.ap]
+endpoint.a.addresses = ["192.0.2.9"]
+endpoint.A.addresses = ["192.0.2.8"]
+"#,
+        expected: &[(
+            "3:10",
+            "pool.ap.endpoint.A",
+            "an endpoint \"a\" already",
+            "differ in case only",
+        )],
+    },
+    Case {
+        title: "a key of an endpoint in its pool",
+        text: r#"[pool.ap]
+weight = 2
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[(
+            "2:1",
+            "pool.ap.weight",
+            "not known here",
+            "it belongs to [pool.NAME.endpoint.NAME]",
+        )],
+    },
+    Case {
+        title: "a table of the file inside another table",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[zone.policy.p]
+kind = "failover"
+targets = ["eu"]
+"#,
+        expected: &[("4:7", "zone.policy", "not known here", "a table of the file, [policy]")],
+    },
+    Case {
+        title: "months that look like minutes",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+steered_ttl = "5M"
+"#,
+        expected: &[("4:15", "zone.steered_ttl", "not a duration", "units ms, s, m, h, d or w")],
+    },
+    Case {
+        title: "a percentage without its sign",
+        text: r#"[pool.ap]
+panic_below = 20
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.panic_below", "20 is not a percentage", "in quotes")],
+    },
+    Case {
+        title: "a word in capitals",
+        text: r#"[check.x]
+kind = "HTTPS"
+"#,
+        expected: &[("2:8", "check.x.kind", "not a kind of check", "did you mean \"https\"?")],
+    },
+    Case {
+        title: "keys as others call them are not missed as well",
+        text: r#"[site.x]
+lat = 1
+longitude = 3
+[check.x]
+type = "http"
+[pool.ap]
+endpoints.a.addresses = ["192.0.2.9"]
+[pool.bp.endpoint.a]
+address = "192.0.2.9"
+"#,
+        expected: &[
+            ("2:1", "site.x.lat", "not known", "did you mean \"latitude\"?"),
+            ("5:1", "check.x.type", "not known", "did you mean \"kind\"?"),
+            ("7:1", "pool.ap.endpoints", "not known", "did you mean \"endpoint\"?"),
+            ("9:1", "pool.bp.endpoint.a.address", "not known", "did you mean \"addresses\"?"),
+        ],
+    },
+    Case {
+        title: "a number for a share of a pool",
+        text: r#"[pool.ap]
+min_healthy = 50
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:15", "pool.ap.min_healthy", "50 is not a percentage", "in quotes")],
+    },
+    Case {
+        title: "yes or no for a word",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+dual_stack = true
+"#,
+        expected: &[(
+            "6:14",
+            "name.www.dual_stack",
+            "this is a boolean",
+            "write \"joint\" or \"independent\"",
+        )],
+    },
+    Case {
+        title: "a fraction with a comma",
+        text: r#"[site.x]
+latitude = 38,95
+longitude = 3
+"#,
+        expected: &[("2:14", "", "after the value", "with a point")],
     },
     Case {
         title: "a pool and a policy of one name",
@@ -1582,6 +1725,18 @@ steer = "world"
         ],
     },
     Case {
+        title: "warning: TOML that editors refuse",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name]
+a = { steer = "homeless",
+      ttl = "30s" }
+www = { steer = "world", }
+"#,
+        expected: &[("5:26", "", "over several lines is TOML 1.1", "on one line")],
+    },
+    Case {
         title: "warning: a slow TTL",
         text: r#"[zone]
 name = "case.test"
@@ -1894,6 +2049,13 @@ listen = []
 listen = "0.0.0.0:53"
 "#,
         expected: &[("2:10", "server.listen", "this is a string", "list of texts")],
+    },
+    Case {
+        title: "a site that no table can be named",
+        text: r#"[server]
+site = "Frankfurt am Main"
+"#,
+        expected: &[("2:8", "server.site", "is not allowed as a name", "1 to 63 letters")],
     },
     Case {
         title: "no worker",

@@ -1,84 +1,62 @@
 //! `[check.NAME]`
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use crate::config::Problems;
+use crate::config::keys;
 use crate::config::problem::At;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
-use crate::config::reader::refuse_word;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::TlsSpec;
-
-/// Defaults; the reasons are in the configuration reference.
-const INTERVAL: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(2);
-const HOLD_DOWN: Duration = Duration::from_secs(60);
-const FALL: u8 = 3;
-const RISE: u8 = 5;
-const JITTER_PERCENT: u8 = 10;
 
 pub(super) fn read_check(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> Option<CheckSpec> {
-    let kind_text = section
-        .need("kind", "\"http\"", problems)
-        .and_then(|value| value.parsed(read_kind, problems));
-    let millis = Duration::from_millis;
+    let kind_text = section.need("kind", problems).and_then(|value| value.word(problems));
+    let kind_text = kind_text.map(|at| At { value: Kind::of(at.value), place: at.place });
     let is_interval_said = section.find_key("interval").is_some();
-    let interval = section
-        .take("interval")
-        .and_then(|v| v.duration(millis(100)..=millis(3_600_000), problems));
-    let timeout =
-        section.take("timeout").and_then(|v| v.duration(millis(10)..=millis(60_000), problems));
-    let hold_down = section
-        .take("hold_down")
-        .and_then(|v| v.duration(millis(0)..=millis(86_400_000), problems));
-    let fall = section.take("fall").and_then(|value| value.integer(1..=100, "", problems));
-    let rise = section.take("rise").and_then(|value| value.integer(1..=100, "", problems));
-    let jitter = section.take("jitter").and_then(|value| value.parsed(read_jitter, problems));
+    let interval = section.take("interval").and_then(|value| value.duration(problems));
+    let timeout = section.take("timeout").and_then(|value| value.duration(problems));
+    let hold_down = section.take("hold_down").and_then(|value| value.duration(problems));
+    let fall = section.take("fall").and_then(|value| value.integer(problems));
+    let rise = section.take("rise").and_then(|value| value.integer(problems));
+    let jitter = section.take("jitter").and_then(|value| value.percent(problems));
     let is_port_said = section.find_key("port").is_some();
-    let port = section.take("port").and_then(|value| value.integer(1..=65535, "", problems));
-    let port_place = section.place.clone();
+    let port = section.take("port").and_then(|value| value.integer(problems));
     let kind = match &kind_text {
         Some(kind) => read_keys_of_kind(&mut section, kind.value, problems),
         None => None,
     };
-    let path = section.path.clone();
-    // Without a kind nobody knows which other keys belong here.
-    if kind_text.is_some() {
-        section.finish(problems);
-    }
     let default_port = kind_text.as_ref().and_then(|kind| kind.value.default_port());
     let port = port.map(|at| at.value as u16).or(default_port);
-    if port.is_none() && kind_text.is_some() && !is_port_said {
-        problems.error(
-            &port_place,
-            format!("{path}.port"),
-            "this key is missing",
-            "add it, for example port = 443",
-        );
+    // Without a kind nobody knows which other keys belong here.
+    if kind_text.is_some() {
+        if port.is_none() && !is_port_said {
+            section.miss("port", problems);
+        }
+        section.finish(problems);
     }
     let interval = match (interval, &timeout) {
         (Some(at), _) => at.value,
         // A wrong interval is one mistake: the timeout is not compared with the default.
         (None, Some(timeout)) if is_interval_said => timeout.value,
-        (None, _) => INTERVAL,
+        (None, _) => keys::INTERVAL,
     };
-    let timeout = timeout.unwrap_or(At { value: TIMEOUT.min(interval), place: name.place.clone() });
+    let timeout =
+        timeout.unwrap_or(At { value: keys::TIMEOUT.min(interval), place: name.place.clone() });
     Some(CheckSpec {
         kind: kind?,
         port: port?,
         interval,
         timeout,
-        fall: fall.map_or(FALL, |at| at.value as u8),
-        rise: rise.map_or(RISE, |at| at.value as u8),
-        hold_down: hold_down.map_or(HOLD_DOWN, |at| at.value),
-        jitter_percent: jitter.map_or(JITTER_PERCENT, |at| at.value),
+        fall: fall.map_or(keys::FALL, |at| at.value as u8),
+        rise: rise.map_or(keys::RISE, |at| at.value as u8),
+        hold_down: hold_down.map_or(keys::HOLD_DOWN, |at| at.value),
+        jitter_percent: jitter.map_or(keys::JITTER_PERCENT, |at| at.value),
         name,
     })
 }
@@ -92,21 +70,21 @@ enum Kind {
 }
 
 impl Kind {
+    /// What a word of `kind` means.
+    fn of(word: &str) -> Self {
+        match word {
+            "tcp" => Self::Tcp,
+            "http" => Self::Http,
+            _ => Self::Https,
+        }
+    }
+
     fn default_port(self) -> Option<u16> {
         match self {
             Self::Tcp => None,
             Self::Http => Some(80),
             Self::Https => Some(443),
         }
-    }
-}
-
-fn read_kind(text: &str) -> Result<Kind, Refusal> {
-    match text {
-        "tcp" => Ok(Kind::Tcp),
-        "http" => Ok(Kind::Http),
-        "https" => Ok(Kind::Https),
-        _ => Err(refuse_word(text, "a kind of check", &["tcp", "http", "https"])),
     }
 }
 
@@ -130,13 +108,13 @@ fn read_keys_of_kind(
         TlsSpec {
             server_name: server_name.map(|at| at.value),
             ca,
-            verify: verify.is_none_or(|at| at.value),
+            verify: verify.map_or(keys::VERIFY, |at| at.value),
         }
     });
     Some(CheckKindSpec::Http {
         host: host.map(|at| at.value),
-        path: path.map_or_else(|| "/".into(), |at| at.value),
-        status: status.map_or_else(|| vec![200..=299], |at| at.value),
+        path: path.map_or_else(|| keys::PATH.into(), |at| at.value),
+        status: status.map_or_else(default_status, |at| at.value),
         body: body.map(|at| at.value),
         tls,
     })
@@ -178,6 +156,10 @@ fn read_body(text: &str) -> Result<String, Refusal> {
     }
 }
 
+fn default_status() -> Vec<RangeInclusive<u16>> {
+    read_status(keys::STATUS).expect("the default is a list of status codes")
+}
+
 /// `"200-299, 401"`
 fn read_status(text: &str) -> Result<Vec<RangeInclusive<u16>>, Refusal> {
     let one = |part: &str| {
@@ -191,13 +173,5 @@ fn read_status(text: &str) -> Result<Vec<RangeInclusive<u16>>, Refusal> {
             format!("\"{text}\" is not a list of status codes"),
             "write codes of 100 to 599, as \"200-299, 401\"".into(),
         )
-    })
-}
-
-/// `"10%"`
-fn read_jitter(text: &str) -> Result<u8, Refusal> {
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<u8>().ok());
-    percent.filter(|&percent| percent <= 50).ok_or_else(|| {
-        (format!("\"{text}\" is not a jitter"), "use \"0%\" to \"50%\" of the interval".into())
     })
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod name;
+mod newer;
 mod policy;
 mod pool;
 mod syntax;
@@ -11,15 +12,19 @@ use toml::de::DeTable;
 
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::keys::ZONE_FILE;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
-use crate::config::problem::Place;
+use crate::config::reader::PLAIN;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::reader::is_plain;
+use crate::config::rules;
 use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::config::spec::SiteSpec;
 
+pub(super) use newer::warn_of_newer_toml;
 pub(super) use syntax::syntax_errors;
 pub use zone::read_zone_file;
 pub use zone::report;
@@ -35,7 +40,8 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
             ..FileSpec::default()
         };
     }
-    let mut root = Section::new(id, "", table.get_ref(), Place { file: id, span: 0..0 });
+    warn_of_newer_toml(id, file, problems);
+    let mut root = Section::of_file(id, table.get_ref(), &ZONE_FILE);
     let mut spec = FileSpec::default();
     if let Some(value) = root.take("zone") {
         spec.zone = zone::read_zone(&value, problems);
@@ -92,9 +98,7 @@ fn each_of<'t>(
     for (name, value) in section.take_all() {
         if plain_names && !is_plain(&name.value) {
             let fault = format!("\"{}\" is not allowed as a name", name.value);
-            let remedy =
-                "use 1 to 63 letters, digits, \"-\" and \"_\", and begin with a letter or digit";
-            problems.error(&name.place, &value.path, fault, remedy);
+            problems.error(&name.place, &value.path, fault, PLAIN).rule(&rules::BAD_NAME);
         }
         // A key of the table below, written without a name above it, lands here.
         if let Some(section) = value.section_like(&wanted, problems) {
@@ -103,23 +107,15 @@ fn each_of<'t>(
     }
 }
 
-/// Names of sites, checks, pools, endpoints and policies appear in commands, metrics and hashes: they stay plain.
-fn is_plain(name: &str) -> bool {
-    let is_word = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    (1..=63).contains(&name.len())
-        && name.bytes().all(is_word)
-        && name.as_bytes()[0].is_ascii_alphanumeric()
-}
-
 fn read_site(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> Option<SiteSpec> {
-    let latitude = section.need("latitude", "50.11", problems);
-    let latitude = latitude.and_then(|value| value.number(-90.0..=90.0, problems));
-    let longitude = section.need("longitude", "8.68", problems);
-    let longitude = longitude.and_then(|value| value.number(-180.0..=180.0, problems));
+    let latitude = section.need("latitude", problems);
+    let latitude = latitude.and_then(|value| value.number(problems));
+    let longitude = section.need("longitude", problems);
+    let longitude = longitude.and_then(|value| value.number(problems));
     let country = section.take("country").and_then(|value| {
         let parse = |text: &str| match text.as_bytes() {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {

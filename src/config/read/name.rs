@@ -1,15 +1,13 @@
 //! `[name.NAME]`: what is steered, and static records beside it.
 
-use std::time::Duration;
-
 use crate::config::Problems;
+use crate::config::keys::ANSWERS;
+use crate::config::keys::PERIOD;
 use crate::config::problem::At;
-use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::reader::dotted;
-use crate::config::reader::parse_duration;
-use crate::config::reader::refuse_word;
+use crate::config::rules;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
@@ -24,18 +22,6 @@ use crate::zonefile::TYPES_REMEDY;
 const STEERING_KEYS: [&str; 7] =
     ["answers", "period", "key", "affinity", "on_all_down", "dual_stack", "ttl"];
 
-/// Least TTL: below it resolvers ask all the time and gain nothing.
-const TTL_MIN: Duration = Duration::from_secs(5);
-
-/// Longest TTL: a week, where resolvers cap it (RFC 8767 section 4).
-const TTL_MAX: Duration = Duration::from_secs(7 * 86_400);
-
-/// Longest period; whoever wants more writes "forever".
-const PERIOD_MAX: Duration = Duration::from_secs(365 * 86_400);
-
-/// How long a client keeps its choice when nothing is said.
-const PERIOD: Period = Period::Every(Duration::from_secs(3600));
-
 pub(super) fn read_name(
     name: At<String>,
     mut section: Section<'_>,
@@ -47,33 +33,34 @@ pub(super) fn read_name(
         refuse_steering_keys(&section, problems);
     }
     let answers = section.take("answers").and_then(|value| read_answers(&value, problems));
-    let period = section.take("period").and_then(|value| value.parsed(read_period, problems));
-    let key = section.take("key").and_then(|value| value.parsed(read_key, problems));
+    let period = section.take("period").and_then(|value| read_period(&value, problems));
+    let key = section.take("key").and_then(|value| read_key(&value, problems));
     let affinity = section.take("affinity").and_then(|value| value.string(problems));
     let on_all_down = section.take("on_all_down").and_then(|value| read_all_down(&value, problems));
-    let dual_stack =
-        section.take("dual_stack").and_then(|value| value.parsed(read_dual_stack, problems));
+    let dual_stack = section.take("dual_stack").and_then(|value| read_dual_stack(&value, problems));
     let ttl = section.take("ttl").and_then(|value| read_ttl(&value, problems));
     let records =
         section.take("records").map(|value| read_records(&value, problems)).unwrap_or_default();
     let (path, place) = (section.path.clone(), section.place.clone());
     section.finish(problems);
     if said == [false, false] {
-        problems.error(
-            &place,
-            path,
-            "nothing is said of this name",
-            format!("add steer = \"…\", or a table [{}.records]", dotted("name", &name.value)),
-        );
+        problems
+            .error(
+                &place,
+                path,
+                "nothing is said of this name",
+                format!("add steer = \"…\", or a table [{}.records]", dotted("name", &name.value)),
+            )
+            .rule(&rules::MISSING_KEY);
     }
     let steer = steer.map(|target| SteerSpec {
         target,
-        answers: answers.unwrap_or(1),
-        period: period.map_or(PERIOD, |at| at.value),
-        key: key.map_or(KeySource::Client, |at| at.value),
+        answers: answers.unwrap_or(ANSWERS),
+        period: period.unwrap_or(Period::Every(PERIOD)),
+        key: key.unwrap_or(KeySource::Client),
         affinity: affinity.map(|at| at.value),
         on_all_down: on_all_down.unwrap_or(AllDownSpec::FailOpen),
-        dual_stack: dual_stack.map_or(DualStack::Joint, |at| at.value),
+        dual_stack: dual_stack.unwrap_or(DualStack::Joint),
         ttl,
     });
     NameSpec { name, steer, records }
@@ -88,65 +75,47 @@ fn refuse_steering_keys(section: &Section<'_>, problems: &mut Problems) {
             _ => "add steer, or take it out",
         };
         let path = dotted(&section.path, key);
-        problems.error(&place, path, "this key is for steered names only", remedy);
+        problems
+            .error(&place, path, "this key is for steered names only", remedy)
+            .rule(&rules::UNKNOWN_KEY);
     }
 }
 
-/// Seconds of a TTL, from the floor of steered names to [`TTL_MAX`].
+/// Seconds of a TTL.
 pub(super) fn read_ttl(value: &Value<'_>, problems: &mut Problems) -> Option<At<u32>> {
-    let ttl = value.duration(TTL_MIN..=TTL_MAX, problems)?;
-    if ttl.value.subsec_nanos() != 0 {
-        let remedy = format!("write \"{}s\"", ttl.value.as_secs());
-        problems.error(&value.place, &value.path, "a TTL counts whole seconds", remedy);
-        return None;
-    }
-    let seconds = u32::try_from(ttl.value.as_secs()).expect("TTL_MAX fits 32 bits");
+    let ttl = value.duration(problems)?;
+    let seconds = u32::try_from(ttl.value.as_secs()).expect("the longest TTL fits 32 bits");
     Some(At { value: seconds, place: ttl.place })
 }
 
 /// A number of 1 to 8, or `"all"`.
 fn read_answers(value: &Value<'_>, problems: &mut Problems) -> Option<u8> {
-    if !value.is_string() {
-        return value.integer(1..=ANSWERS_MAX as i64, "", problems).map(|at| at.value as u8);
-    }
-    let parse = |text: &str| match text {
-        "all" => Ok(ANSWERS_MAX as u8),
-        _ => Err((
-            format!("\"{text}\" is not a number of answers"),
-            "write 1 to 8, or \"all\"".to_owned(),
-        )),
-    };
-    value.parsed(parse, problems).map(|at| at.value)
-}
-
-fn read_period(text: &str) -> Result<Period, Refusal> {
-    match text {
-        "forever" => Ok(Period::Forever),
-        _ => match parse_duration(text, &(Duration::from_secs(1)..=PERIOD_MAX)) {
-            Ok(period) if period.subsec_nanos() != 0 => {
-                let remedy = format!("write \"{}s\"", period.as_secs());
-                Err(("a period counts whole seconds".into(), remedy))
-            }
-            Ok(period) => Ok(Period::Every(period)),
-            Err((fault, remedy)) => Err((fault, format!("{remedy}, or \"forever\""))),
-        },
+    match value.find_word() {
+        Some(_) => Some(ANSWERS_MAX as u8),
+        None => value.integer(problems).map(|at| at.value as u8),
     }
 }
 
-fn read_key(text: &str) -> Result<KeySource, Refusal> {
-    match text {
-        "client" => Ok(KeySource::Client),
-        "resolver" => Ok(KeySource::Resolver),
-        _ => Err(refuse_word(text, "a key", &["client", "resolver"])),
+/// A duration, or `"forever"`.
+fn read_period(value: &Value<'_>, problems: &mut Problems) -> Option<Period> {
+    match value.find_word() {
+        Some(_) => Some(Period::Forever),
+        None => value.duration(problems).map(|at| Period::Every(at.value)),
     }
 }
 
-fn read_dual_stack(text: &str) -> Result<DualStack, Refusal> {
-    match text {
-        "joint" => Ok(DualStack::Joint),
-        "independent" => Ok(DualStack::Independent),
-        _ => Err(refuse_word(text, "a way to choose", &["joint", "independent"])),
-    }
+fn read_key(value: &Value<'_>, problems: &mut Problems) -> Option<KeySource> {
+    Some(match value.word(problems)?.value {
+        "client" => KeySource::Client,
+        _ => KeySource::Resolver,
+    })
+}
+
+fn read_dual_stack(value: &Value<'_>, problems: &mut Problems) -> Option<DualStack> {
+    Some(match value.word(problems)?.value {
+        "joint" => DualStack::Joint,
+        _ => DualStack::Independent,
+    })
 }
 
 /// `"fail_open"`, `"last_good"`, `"servfail"` or `{ pool = "x" }`
@@ -154,22 +123,15 @@ fn read_all_down(value: &Value<'_>, problems: &mut Problems) -> Option<AllDownSp
     if !value.is_string() {
         let wanted = "\"fail_open\", \"last_good\", \"servfail\" or { pool = \"…\" }";
         let mut section = value.section_like(wanted, problems)?;
-        let pool =
-            section.need("pool", "\"sorry\"", problems).and_then(|value| value.string(problems));
+        let pool = section.need("pool", problems).and_then(|value| value.string(problems));
         section.finish(problems);
         return pool.map(AllDownSpec::Pool);
     }
-    let parse = |text: &str| match text {
-        "fail_open" => Ok(AllDownSpec::FailOpen),
-        "last_good" => Ok(AllDownSpec::LastGood),
-        "servfail" => Ok(AllDownSpec::ServFail),
-        _ => {
-            let words = ["fail_open", "last_good", "servfail"];
-            let (fault, remedy) = refuse_word(text, "what to do when all is down", &words);
-            Err((fault, format!("{remedy}, or {{ pool = \"…\" }}")))
-        }
-    };
-    value.parsed(parse, problems).map(|at| at.value)
+    Some(match value.word(problems)?.value {
+        "fail_open" => AllDownSpec::FailOpen,
+        "last_good" => AllDownSpec::LastGood,
+        _ => AllDownSpec::ServFail,
+    })
 }
 
 /// `MX = ["10 mail.example.com."]`

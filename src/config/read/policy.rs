@@ -1,28 +1,19 @@
 //! `[policy.NAME]`
 
 use crate::config::Problems;
+use crate::config::keys::FENCE;
 use crate::config::problem::At;
 use crate::config::reader::Section;
-use crate::config::reader::refuse_word;
+use crate::config::rules;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
-
-/// What `kind` may say.
-const KINDS: [&str; 3] = ["failover", "nearest", "weighted"];
 
 pub(super) fn read_policy(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> Option<PolicySpec> {
-    let kind = section.need("kind", "\"failover\"", problems)?;
-    let kind = kind.parsed(
-        |text| match KINDS.iter().find(|kind| **kind == text) {
-            Some(kind) => Ok(*kind),
-            None => Err(refuse_word(text, "a kind of policy", &KINDS)),
-        },
-        problems,
-    )?;
+    let kind = section.need("kind", problems)?.word(problems)?;
     let fence = section.take("fence").and_then(|value| value.boolean(problems));
     let kind = match kind.value {
         "failover" => read_targets(&mut section, problems).map(PolicyKindSpec::Failover),
@@ -34,11 +25,11 @@ pub(super) fn read_policy(
         _ => read_weighted(&mut section, problems),
     };
     section.finish(problems);
-    Some(PolicySpec { name, kind: kind?, fence: fence.is_some_and(|at| at.value) })
+    Some(PolicySpec { name, kind: kind?, fence: fence.map_or(FENCE, |at| at.value) })
 }
 
 fn read_targets(section: &mut Section<'_>, problems: &mut Problems) -> Option<Vec<At<String>>> {
-    let value = section.need("targets", "[\"eu\", \"us\"]", problems)?;
+    let value = section.need("targets", problems)?;
     let targets = value.strings(problems)?;
     if targets.is_empty() {
         problems.error(&value.place, &value.path, "no target is named", "name pools or policies");
@@ -46,13 +37,11 @@ fn read_targets(section: &mut Section<'_>, problems: &mut Problems) -> Option<Ve
     }
     for (position, target) in targets.iter().enumerate() {
         if let Some(first) = targets[..position].iter().find(|first| first.value == target.value) {
-            problems.error_with(
-                &target.place,
-                &value.path,
-                format!("\"{}\" is named twice", target.value),
-                "take one out",
-                (first.place.clone(), "first named here"),
-            );
+            let fault = format!("\"{}\" is named twice", target.value);
+            let also = (first.place.clone(), "first named here");
+            problems
+                .error_with(&target.place, &value.path, fault, "take one out", also)
+                .rule(&rules::DUPLICATE_VALUE);
         }
     }
     Some(targets)
@@ -67,7 +56,7 @@ fn read_bias(section: &mut Section<'_>, problems: &mut Problems) -> Vec<(At<Stri
         return Vec::new();
     };
     let factors = table.take_all().into_iter().filter_map(|(target, value)| {
-        let factor = value.number(0.01..=100.0, problems)?;
+        let factor = value.number(problems)?;
         Some((target, (factor.value * 1000.0).round() as u32))
     });
     factors.collect()
@@ -76,14 +65,14 @@ fn read_bias(section: &mut Section<'_>, problems: &mut Problems) -> Vec<(At<Stri
 /// `weights = { world = 95, next = 5 }` and `spill = ["next"]`
 fn read_weighted(section: &mut Section<'_>, problems: &mut Problems) -> Option<PolicyKindSpec> {
     let spill = section.take("spill").and_then(|value| value.strings(problems));
-    let value = section.need("weights", "{ world = 95, next = 5 }", problems)?;
+    let value = section.need("weights", problems)?;
     let mut table = value.section_like("a table, as { world = 95, next = 5 }", problems)?;
     let mut is_whole = true;
     let weights: Vec<_> = table
         .take_all()
         .into_iter()
         .filter_map(|(target, value)| {
-            let weight = value.integer(0..=65535, "(none)", problems);
+            let weight = value.integer(problems);
             is_whole &= weight.is_some();
             Some((target, weight?.value as u16))
         })

@@ -5,22 +5,19 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
 use crate::config::Problems;
+use crate::config::keys::ENDPOINTS_MAX;
+use crate::config::keys::MIN_HEALTHY_PERCENT;
+use crate::config::keys::WEIGHT;
 use crate::config::problem::At;
 use crate::config::read::each_of;
-use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::reader::dotted;
+use crate::config::rules;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::PoolSpec;
 use crate::model::MinHealthy;
 use crate::model::Percent;
-
-/// Most endpoints of one pool: a query looks at each of them.
-const ENDPOINTS_MAX: usize = 256;
-
-/// `min_healthy` when nothing is said.
-const MIN_HEALTHY: MinHealthy = MinHealthy::Share(Percent(50));
 
 pub(super) fn read_pool(
     name: At<String>,
@@ -30,9 +27,9 @@ pub(super) fn read_pool(
     let site = section.take("site").and_then(|value| value.string(problems));
     let check = section.take("check").and_then(|value| value.string(problems));
     let min_healthy =
-        section.take("min_healthy").and_then(|value| value.parsed(read_min_healthy, problems));
-    let panic_below =
-        section.take("panic_below").and_then(|value| value.parsed(read_percent, problems));
+        section.take("min_healthy").and_then(|value| read_min_healthy(&value, problems));
+    let panic_below = section.take("panic_below").and_then(|value| value.percent(problems));
+    let panic_below = panic_below.map(|at| At { value: Percent(at.value), place: at.place });
     let mut endpoints = Vec::new();
     let faults_before = problems.len();
     if let Some(value) = section.take("endpoint") {
@@ -40,12 +37,16 @@ pub(super) fn read_pool(
             endpoints.push(read_endpoint(name, section, problems));
         });
     }
-    if endpoints.is_empty() && problems.len() == faults_before {
+    refuse_alike(&endpoints, &section.path, problems);
+    let is_silent = problems.len() == faults_before && !section.has_typo_of("endpoint");
+    if endpoints.is_empty() && is_silent {
         let remedy = format!(
             "add one: [{}] with addresses = [\"192.0.2.10\"]",
             dotted(&format!("{}.endpoint", section.path), "a")
         );
-        problems.error(&section.place, &section.path, "the pool has no endpoint", remedy);
+        problems
+            .error(&section.place, &section.path, "the pool has no endpoint", remedy)
+            .rule(&rules::MISSING_KEY);
     }
     let (path, place) = (section.path.clone(), section.place.clone());
     section.finish(problems);
@@ -58,8 +59,25 @@ pub(super) fn read_pool(
             format!("use at most {ENDPOINTS_MAX}, and several pools"),
         );
     }
-    let min_healthy = min_healthy.unwrap_or(At { value: MIN_HEALTHY, place: name.place.clone() });
+    let min_healthy = min_healthy.unwrap_or(At {
+        value: MinHealthy::Share(Percent(MIN_HEALTHY_PERCENT)),
+        place: name.place.clone(),
+    });
     PoolSpec { name, site, check, min_healthy, panic_below, endpoints }
+}
+
+/// TOML refuses a name twice; two that differ in case only would be taken for one another.
+fn refuse_alike(endpoints: &[EndpointSpec], pool: &str, problems: &mut Problems) {
+    for (position, EndpointSpec { name, .. }) in endpoints.iter().enumerate() {
+        let mut before = endpoints[..position].iter().map(|endpoint| &endpoint.name);
+        let alike = before.find(|other| other.value.eq_ignore_ascii_case(&name.value));
+        let Some(first) = alike else { continue };
+        let key = dotted(&format!("{pool}.endpoint"), &name.value);
+        let fault = format!("there is an endpoint \"{}\" already", first.value);
+        let remedy = "choose another; names that differ in case only are taken for one another";
+        let also = (first.place.clone(), "the first is here");
+        problems.error_with(&name.place, key, fault, remedy, also).rule(&rules::DUPLICATE_NAME);
+    }
 }
 
 fn read_endpoint(
@@ -67,11 +85,10 @@ fn read_endpoint(
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> EndpointSpec {
-    let addresses = section.need("addresses", "[\"192.0.2.10\", \"2001:db8::10\"]", problems);
-    let weight =
-        section.take("weight").and_then(|value| value.integer(0..=65535, "(standby)", problems));
+    let addresses = section.need("addresses", problems);
+    let weight = section.take("weight").and_then(|value| value.integer(problems));
     section.finish(problems);
-    let weight = weight.map_or(1, |at| at.value as u16);
+    let weight = weight.map_or(WEIGHT, |at| at.value as u16);
     let addresses = addresses.map(|value| read_addresses(&value, problems)).unwrap_or_default();
     EndpointSpec { name, addresses, weight }
 }
@@ -129,21 +146,21 @@ fn placeholder(text: &str) -> IpAddr {
 }
 
 /// `"50%"` or `"2 members"`
-fn read_min_healthy(text: &str) -> Result<MinHealthy, Refusal> {
-    if text.ends_with('%') {
-        return read_percent(text).map(MinHealthy::Share);
-    }
+fn read_min_healthy(value: &Value<'_>, problems: &mut Problems) -> Option<At<MinHealthy>> {
+    let is_members = |text: &str| !text.trim_end().ends_with('%');
+    let text = value.find_text().filter(|text| is_members(text));
+    let Some(text) = text else {
+        let percent = value.percent(problems)?;
+        return Some(At { value: MinHealthy::Share(Percent(percent.value)), place: percent.place });
+    };
     let members = text.strip_suffix("members").or_else(|| text.strip_suffix("member"));
-    let count =
-        members.and_then(|number| number.trim().parse::<u16>().ok()).filter(|&count| count > 0);
-    count.map(MinHealthy::Members).ok_or_else(|| {
-        (format!("\"{text}\" is not a share of a pool"), "write \"50%\" or \"2 members\"".into())
-    })
-}
-
-fn read_percent(text: &str) -> Result<Percent, Refusal> {
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<u8>().ok());
-    percent.filter(|&percent| percent <= 100).map(Percent).ok_or_else(|| {
-        (format!("\"{text}\" is not a percentage"), "write \"0%\" to \"100%\"".into())
-    })
+    let count = members.and_then(|number| number.trim().parse::<u16>().ok());
+    match count.filter(|&count| count > 0) {
+        Some(count) => Some(At { value: MinHealthy::Members(count), place: value.place.clone() }),
+        None => {
+            let fault = format!("\"{text}\" is not a share of a pool");
+            problems.error(&value.place, &value.path, fault, "write \"50%\" or \"2 members\"");
+            None
+        }
+    }
 }

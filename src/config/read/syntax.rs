@@ -8,9 +8,10 @@ use crate::config::Problems;
 use crate::config::SourceFile;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
+use crate::config::rules;
 
 /// A message of the parser's, our words for it, and the remedy. The first that fits counts.
-const MEANINGS: [(&str, &str, &str); 12] = [
+const MEANINGS: [(&str, &str, &str); 13] = [
     ("duplicate key", "this key or table is there already", "keep one"),
     ("invalid basic string", "this text is never closed", "close it with \" on the same line"),
     ("invalid literal string", "this text is never closed", "close it with ' on the same line"),
@@ -25,6 +26,11 @@ const MEANINGS: [(&str, &str, &str); 12] = [
     ("key with no value", "this key has no value", "write key = value"),
     ("invalid unquoted key", "this key needs quotes", "put quotes around it, as in \"a b\" = 1"),
     ("string values must be quoted", NO_VALUE, NO_VALUE_REMEDY),
+    (
+        "unexpected key or value",
+        "something stands after the value",
+        "begin a new line; a fraction is written with a point, as 38.95",
+    ),
     ("invalid boolean", NO_VALUE, NO_VALUE_REMEDY),
     ("invalid float", NO_VALUE, NO_VALUE_REMEDY),
 ];
@@ -57,7 +63,7 @@ pub fn syntax_errors(id: FileId, file: &SourceFile, errors: &[Error], problems: 
             }
             None => first.clone(),
         };
-        problems.error(&Place { file: id, span }, "", fault, remedy);
+        problems.error(&Place { file: id, span }, "", fault, remedy).rule(&rules::SYNTAX);
         rest = after;
     }
 }

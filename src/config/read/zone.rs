@@ -4,6 +4,10 @@ use std::path::Path;
 
 use crate::config::Files;
 use crate::config::Problems;
+use crate::config::keys::NAMESERVER_TTL;
+use crate::config::keys::NEGATIVE_TTL;
+use crate::config::keys::RECORD_TTL;
+use crate::config::keys::STEERED_TTL;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -22,19 +26,10 @@ use crate::zonefile::Fault;
 use crate::zonefile::Parsed;
 use crate::zonefile::Source;
 
-/// TTLs when nothing is said, in seconds.
-const STEERED_TTL: u32 = 30;
-const RECORD_TTL: u32 = 3600;
-const NEGATIVE_TTL: u32 = 30;
-const NAMESERVER_TTL: u32 = 86_400;
-
 pub(super) fn read_zone(value: &Value<'_>, problems: &mut Problems) -> Option<ZoneSpec> {
     let mut section = value.section_like("a table: [zone]", problems)?;
-    let apex = section
-        .need("name", "\"gtm.example.com\"", problems)
-        .and_then(|v| v.parsed(read_domain, problems));
-    let nameservers =
-        section.need("nameservers", "[\"ns1.example.net\", \"ns2.example.net\"]", problems);
+    let apex = section.need("name", problems).and_then(|v| v.parsed(read_domain, problems));
+    let nameservers = section.need("nameservers", problems);
     let nameservers =
         nameservers.map(|value| read_nameservers(&value, problems)).unwrap_or_default();
     let contact = section.take("contact").and_then(|value| value.parsed(read_contact, problems));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::Problems;
 use crate::config::reader::dotted;
+use crate::config::rules;
 use crate::config::spec::FileSpec;
 use crate::config::validate::names::pools_of;
 use crate::model::AllDown;
@@ -75,31 +76,37 @@ fn unused(
     for pool in &spec.pools {
         let position = model.pools.iter().position(|other| *other.name == *pool.name.value);
         if position.is_some_and(|position| !pools.contains(&PoolId::at(position))) {
-            problems.warning(
-                &pool.name.place,
-                format!("pool.{}", pool.name.value),
-                "no name leads to this pool",
-                remedy,
-            );
+            problems
+                .warning(
+                    &pool.name.place,
+                    format!("pool.{}", pool.name.value),
+                    "no name leads to this pool",
+                    remedy,
+                )
+                .rule(&rules::UNUSED);
         }
     }
     for policy in &spec.policies {
         let position = model.policies.iter().position(|other| *other.name == *policy.name.value);
         if position.is_some_and(|position| !policies.contains(&PolicyId::at(position))) {
             let key = format!("policy.{}", policy.name.value);
-            problems.warning(&policy.name.place, key, "no name leads to this policy", remedy);
+            problems
+                .warning(&policy.name.place, key, "no name leads to this policy", remedy)
+                .rule(&rules::UNUSED);
         }
     }
     for check in &spec.checks {
         let position = model.checks.iter().position(|other| *other.name == *check.name.value);
         let is_used = model.pools.iter().any(|pool| pool.check.map(|id| id.index()) == position);
         if !is_used {
-            problems.warning(
-                &check.name.place,
-                format!("check.{}", check.name.value),
-                "no pool uses this check",
-                remedy,
-            );
+            problems
+                .warning(
+                    &check.name.place,
+                    format!("check.{}", check.name.value),
+                    "no pool uses this check",
+                    remedy,
+                )
+                .rule(&rules::UNUSED);
         }
     }
 }

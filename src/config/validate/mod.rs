@@ -19,6 +19,7 @@ use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::closest;
 use crate::config::reader::dotted;
+use crate::config::rules;
 use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::model::CheckId;
@@ -31,6 +32,8 @@ use crate::model::Target;
 /// Names of one namespace, each with what it names and where.
 pub(super) struct Names<V> {
     map: HashMap<String, Known<V>>,
+    /// Names in lower case, each with how it is written.
+    folded: HashMap<String, String>,
     /// Whether every file could be read: else a name may be in one that could not.
     is_complete: bool,
 }
@@ -45,7 +48,7 @@ struct Known<V> {
 
 impl<V: Copy> Names<V> {
     fn new(is_complete: bool) -> Self {
-        Self { map: HashMap::new(), is_complete }
+        Self { map: HashMap::new(), folded: HashMap::new(), is_complete }
     }
 
     /// Adds a name; a second use of it is a problem.
@@ -56,20 +59,26 @@ impl<V: Copy> Names<V> {
         value: Option<V>,
         problems: &mut Problems,
     ) {
-        if let Some(first) = self.map.get(&name.value) {
+        let folded = name.value.to_ascii_lowercase();
+        if let Some((written, first)) = self.find_alike(&folded) {
             let remedy = match first.what == what {
+                true if *written != name.value => {
+                    "choose another; names that differ in case only are taken for one another"
+                }
                 true => "choose another; names hold for all files",
                 false => "choose another; pools and policies share their names, in all files",
             };
-            problems.error_with(
-                &name.place,
-                dotted(what, &name.value),
-                format!("there is a {} \"{}\" already", first.what, name.value),
-                remedy,
-                (first.place.clone(), "the first is here"),
-            );
+            let fault = format!("there is a {} \"{}\" already", first.what, written);
+            let also = (first.place.clone(), "the first is here");
+            problems
+                .error_with(&name.place, dotted(what, &name.value), fault, remedy, also)
+                .rule(&rules::DUPLICATE_NAME);
+            // Whoever uses this spelling makes no second mistake.
+            let known = Known { what, value, place: name.place.clone() };
+            self.map.entry(name.value.clone()).or_insert(known);
             return;
         }
+        self.folded.insert(folded, name.value.clone());
         self.map.insert(name.value.clone(), Known { what, value, place: name.place.clone() });
     }
 
@@ -87,8 +96,14 @@ impl<V: Copy> Names<V> {
             None if known.is_empty() => format!("add a {what}: none is there"),
             None => format!("use one of: {}", known[..known.len().min(12)].join(", ")),
         };
-        problems.error(&name.place, key, format!("there is no {what} \"{}\"", name.value), remedy);
+        let fault = format!("there is no {what} \"{}\"", name.value);
+        problems.error(&name.place, key, fault, remedy).rule(&rules::UNKNOWN_NAME);
         None
+    }
+
+    /// A name that is the same but for its case, as written.
+    fn find_alike(&self, folded: &str) -> Option<(&String, &Known<V>)> {
+        self.map.get_key_value(self.folded.get(folded)?)
     }
 
     /// Where a name was given.

@@ -7,6 +7,7 @@ use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::dotted;
+use crate::config::rules;
 use crate::config::spec::AllDownSpec;
 use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
@@ -175,12 +176,8 @@ fn all_down(
     match directory.targets.find("pool", key, pool, problems)? {
         Target::Pool(id) => Some(AllDown::Pool(id)),
         Target::Policy(_) => {
-            problems.error(
-                &pool.place,
-                key,
-                format!("\"{}\" is a policy", pool.value),
-                "name a pool",
-            );
+            let fault = format!("\"{}\" is a policy", pool.value);
+            problems.error(&pool.place, key, fault, "name a pool").rule(&rules::UNKNOWN_NAME);
             None
         }
     }

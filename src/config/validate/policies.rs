@@ -6,6 +6,7 @@ use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::reader::closest;
 use crate::config::reader::dotted;
+use crate::config::rules;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
 use crate::config::spec::PoolSpec;
@@ -83,7 +84,9 @@ fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Op
     let count = target_names(&spec.kind).count();
     if count > TARGETS_MAX {
         let remedy = format!("use at most {TARGETS_MAX}, and nest policies");
-        problems.error(&spec.name.place, &path, format!("a policy of {count} targets"), remedy);
+        problems
+            .error(&spec.name.place, &path, format!("a policy of {count} targets"), remedy)
+            .rule(&rules::POLICY_TREE);
         return None;
     }
     match &spec.kind {
@@ -140,7 +143,7 @@ fn check_are_targets<'s>(
         };
         let path = format!("{}.{key}", dotted("policy", &spec.name.value));
         let fault = format!("\"{}\" is not a target of this policy", name.value);
-        problems.error(&name.place, path, fault, remedy);
+        problems.error(&name.place, path, fault, remedy).rule(&rules::UNKNOWN_NAME);
     }
 }
 
@@ -173,7 +176,9 @@ fn check_cycles(specs: &[&PolicySpec], model: &Model, problems: &mut Problems) -
         let place = step.map_or(&spec.name.place, |name| &name.place);
         let key = dotted("policy", &spec.name.value);
         let fault = format!("the policy contains itself: {path}");
-        problems.error(place, key, fault, "take one of these targets out");
+        problems
+            .error(place, key, fault, "take one of these targets out")
+            .rule(&rules::POLICY_TREE);
     }
     is_sound
 }
@@ -217,14 +222,14 @@ fn check_sizes(specs: &[&PolicySpec], model: &Model, problems: &mut Problems) ->
         if depth > DEPTH_MAX {
             let remedy = format!("nest at most {DEPTH_MAX} deep");
             let fault = format!("policies are nested {depth} deep");
-            problems.error(&spec.name.place, &key, fault, remedy);
+            problems.error(&spec.name.place, &key, fault, remedy).rule(&rules::POLICY_TREE);
         }
         if candidates > CANDIDATES_MAX {
             let fault = format!("the policy comes to {candidates} candidates");
             let remedy = format!(
                 "use at most {CANDIDATES_MAX}; each is considered when the ones before it fail"
             );
-            problems.error(&spec.name.place, &key, fault, remedy);
+            problems.error(&spec.name.place, &key, fault, remedy).rule(&rules::POLICY_TREE);
         }
     }
     !sizes.iter().any(is_too_big)

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use crate::config::Files;
 use crate::config::Problems;
+use crate::config::duration::spell;
 use crate::config::problem::At;
 use crate::config::reader::closest;
 use crate::config::reader::dotted;
-use crate::config::reader::spell;
+use crate::config::rules;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::EndpointSpec;
@@ -101,12 +102,9 @@ fn check_kind(
             }
             None => {
                 let remedy = missing_file_remedy(files, ca);
-                problems.error(
-                    &ca.place,
-                    key,
-                    format!("there is no file \"{}\"", ca.value),
-                    remedy,
-                );
+                problems
+                    .error(&ca.place, key, format!("there is no file \"{}\"", ca.value), remedy)
+                    .rule(&rules::MISSING_FILE);
             }
         }
     }

@@ -1,0 +1,152 @@
+//! Forms of texts: what the reference calls them, and the pattern that a schema has for them.
+//!
+//! A pattern is never narrower than the reader, and as narrow as a pattern can be.
+
+/// A form of texts.
+#[derive(Debug)]
+pub struct Form {
+    /// What it is, for the reference.
+    pub what: &'static str,
+    /// ECMA 262 pattern of the whole text; empty for none.
+    pub pattern: &'static str,
+    /// Fewest and most characters.
+    pub length: (usize, usize),
+}
+
+impl Form {
+    /// Any text.
+    pub const ANY: Self = Self { what: "any text", pattern: "", length: (0, usize::MAX) };
+}
+
+/// A label of a domain name, escapes counted as one octet (RFC 1035 section 5.1).
+macro_rules! label {
+    () => {
+        r"(?:[^.\\]|\\(?:[01][0-9]{2}|2[0-4][0-9]|25[0-5])|\\[^0-9]){1,63}"
+    };
+}
+
+/// An octet of an IPv4 address.
+macro_rules! octet {
+    () => {
+        "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+    };
+}
+
+/// 1 to 63 characters: names of sites, checks, pools, endpoints and policies.
+pub(super) const ID: Form =
+    Form { what: "name", pattern: "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", length: (1, 63) };
+
+/// Characters of a domain name of 255 octets if each is written as an escape.
+const DOMAIN_MAX: usize = 1020;
+
+/// A domain name.
+pub(super) const DOMAIN: Form = Form {
+    what: "domain name",
+    pattern: concat!(r"^(?:@|\.|", label!(), r"(?:\.", label!(), r")*\.?)$"),
+    length: (1, DOMAIN_MAX),
+};
+
+/// A domain name of two labels or more.
+pub(super) const HOST: Form = Form {
+    what: "domain name",
+    pattern: concat!("^", label!(), r"(?:\.", label!(), r")+\.?$"),
+    length: (3, DOMAIN_MAX),
+};
+
+/// A mailbox with `@`, or as a name of two labels or more.
+pub(super) const MAILBOX: Form = Form {
+    what: "mailbox",
+    pattern: concat!(
+        "^(?:[^@]+@",
+        label!(),
+        r"(?:\.",
+        label!(),
+        r")*\.?|",
+        label!(),
+        r"(?:\.",
+        label!(),
+        r")+\.?)$"
+    ),
+    length: (3, DOMAIN_MAX),
+};
+
+/// What a `Host` header may say.
+pub(super) const HOST_HEADER: Form =
+    Form { what: "host name", pattern: r"^[A-Za-z0-9._:\[\]-]+$", length: (1, 253) };
+
+/// Path and query of a request.
+pub(super) const URL_PATH: Form = Form {
+    what: "begins with `/`, ASCII without blanks, up to 2048",
+    pattern: "^/[!-~]*$",
+    length: (1, 2048),
+};
+
+/// A path as it stands in a URL, without query.
+pub(super) const DOH_PATH: Form = Form {
+    what: "path of a URL, begins with `/`, up to 256",
+    pattern: "^/[!$&-;=@-z|~]*$",
+    length: (1, DOH_PATH_MAX),
+};
+
+/// Longest path of DNS over HTTPS, in octets.
+pub const DOH_PATH_MAX: usize = 256;
+
+/// Status codes and ranges of them.
+pub(super) const STATUS_CODES: Form = Form {
+    what: "codes and ranges of 100 to 599, with commas",
+    pattern: "^ *[1-5][0-9]{2} *(?:- *[1-5][0-9]{2} *)?(?:, *[1-5][0-9]{2} *(?:- *[1-5][0-9]{2} *)?)*$",
+    length: (3, usize::MAX),
+};
+
+/// Something to look for in a reply.
+pub(super) const NEEDLE: Form = Form { what: "1 to 1024 octets", pattern: "", length: (1, 1024) };
+
+/// A country.
+pub(super) const COUNTRY: Form =
+    Form { what: "two letters", pattern: "^[A-Za-z]{2}$", length: (2, 2) };
+
+/// How many members of a pool.
+pub(super) const MEMBERS: Form = Form {
+    what: "`\"2 members\"`",
+    pattern: "^ *0*[1-9][0-9]{0,4} *members?$",
+    length: (7, usize::MAX),
+};
+
+/// An address with a port.
+pub(super) const SOCKET_ADDRESS: Form = Form {
+    what: "address with port",
+    pattern: concat!(
+        "^(?:(?:",
+        octet!(),
+        r"\.){3}",
+        octet!(),
+        r"|\[[0-9A-Fa-f:.]+(?:%[0-9]+)?\])",
+        ":(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+    ),
+    length: (4, usize::MAX),
+};
+
+/// A path of a file or folder.
+pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usize::MAX) };
+
+/// The name of a file beside the one that names it.
+pub(super) const FILE_NAME: Form = Form { what: "file name", pattern: "", length: (1, usize::MAX) };
+
+/// What NSID may say.
+pub(super) const IDENTITY: Form =
+    Form { what: "up to 128 octets", pattern: "", length: (0, IDENTITY_MAX) };
+
+/// Most octets of an identity: NSID must fit beside the rest of a 512-octet reply.
+pub const IDENTITY_MAX: usize = 128;
+
+/// An IPv4 address that one can connect to.
+pub(super) const IPV4: &str = concat!(
+    r"^(?!0\.0\.0\.0$|255\.255\.255\.255$|22[4-9]\.|23[0-9]\.)(?:",
+    octet!(),
+    r"\.){3}",
+    octet!(),
+    "$"
+);
+
+/// An IPv6 address that one can connect to; the rest is the format's to say.
+pub(super) const IPV6: &str = r"^(?![Ff]{2})(?![0:]+$)[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$";

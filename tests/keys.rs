@@ -1,0 +1,393 @@
+//! The table of keys against the reader: kinds, ranges, words and defaults are those that count.
+
+use std::collections::BTreeMap;
+
+use rhumb::config;
+use rhumb::config::Files;
+use rhumb::config::Problems;
+use rhumb::config::Severity;
+use rhumb::config::SourceFile;
+use rhumb::config::duration::spell;
+use rhumb::config::keys;
+use rhumb::config::keys::Absent;
+use rhumb::config::keys::Entry;
+use rhumb::config::keys::Key;
+use rhumb::config::keys::Kind;
+use rhumb::config::keys::NODE_FILE;
+use rhumb::config::keys::Table;
+use rhumb::config::keys::ZONE_FILE;
+use rhumb::config::node::load_readable_node;
+
+/// What examples lead to.
+const BASE: &str = r#"
+site.fra = { latitude = 50.11, longitude = 8.68 }
+check.web = { kind = "http" }
+pool.eu = { site = "fra", endpoint.a.addresses = ["192.0.2.1", "2001:db8::1"] }
+pool.us = { site = "fra", endpoint.a.addresses = ["192.0.2.2", "2001:db8::2"] }
+pool.next = { site = "fra", endpoint.a.addresses = ["192.0.2.3", "2001:db8::3"] }
+pool.sorry = { endpoint.a.addresses = ["192.0.2.4", "2001:db8::4"] }
+policy.world = { kind = "nearest", targets = ["eu", "us"] }
+name.ns1.records.A = ["192.0.2.53"]
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+"#;
+
+/// Values whose form no table says, two for each key: the second means something else than the first.
+const SAMPLES: &[(&str, &str, &str)] = &[
+    ("server.site", "'fra'", "'iad'"),
+    ("server.listen", "['127.0.0.1:1053']", "['[::1]:53', '0.0.0.0:53']"),
+    ("server.identity", "'ns1'", "''"),
+    ("config.zones", "'zones'", "'ours/'"),
+    ("config.shared", "'all'", "'/etc/all'"),
+    ("server.tls.certificate", "'c.pem'", "'tls/chain.pem'"),
+    ("server.tls.key", "'k.pem'", "'tls/key.pem'"),
+    ("server.tls.dot", "['127.0.0.1:853']", "['[::1]:853', '127.0.0.1:853']"),
+    ("server.tls.doh", "['127.0.0.1:443']", "['[::1]:443', '127.0.0.1:443']"),
+    ("server.tls.doh_path", "'/dns-query'", "'/'"),
+    ("server.tls.doq", "['127.0.0.1:853']", "['[::1]:853', '127.0.0.1:853']"),
+    ("geo.databases", "['a.mmdb']", "['a.mmdb', { file = 'b.mmdb', shape = 'flat' }]"),
+    ("geo.overlays", "['a.csv']", "['a.csv', 'b.csv']"),
+    ("geo.databases.file", "'a.mmdb'", "'b.mmdb'"),
+    ("admin.listen", "'127.0.0.1:8053'", "'[::]:8053'"),
+    ("admin.socket", "'/run/rhumb.sock'", "'a'"),
+    ("zone.name", "'case.test'", "'CASE.example.'"),
+    ("zone.nameservers", "['ns1.example.net']", "['ns1', 'ns2.example.net.']"),
+    ("zone.contact", "'a.b@case.test'", "'ops.case.test.'"),
+    ("zone.records", "'case.records'", "'more.records'"),
+    ("site.*.country", "'DE'", "'us'"),
+    ("check.*.host", "'www.example.com'", "'[2001:db8::1]:8080'"),
+    ("check.*.path", "'/'", "'/healthz?a=b'"),
+    ("check.*.status", "'200-299'", "'200 - 204, 401'"),
+    ("check.*.body", "'ok'", "'ü'"),
+    ("check.*.server_name", "'www.example.com'", "'a'"),
+    ("check.*.ca", "'own.pem'", "'other.pem'"),
+    ("pool.*.site", "'fra'", "'iad'"),
+    ("pool.*.check", "'web'", "'tcp'"),
+    ("pool.*.endpoint", "{ a = { addresses = ['192.0.2.7'] } }", "{ b-1.addresses = ['::7'] }"),
+    ("pool.*.endpoint.*.addresses", "['192.0.2.7']", "['2001:db8::7', '192.0.2.7']"),
+    ("policy.*.targets", "['eu', 'us']", "['us']"),
+    ("policy.*.bias", "{ us = 1.2 }", "{ us = 2, eu = 0.01 }"),
+    ("policy.*.weights", "{ eu = 1, us = 0 }", "{ eu = 1, us = 65535 }"),
+    ("policy.*.spill", "[]", "['next']"),
+    ("name.*.steer", "'world'", "'eu'"),
+    ("name.*.affinity", "''", "'any text'"),
+    ("name.*.records", "{ MX = ['1 a.example.net.'] }", "{ txt = [], TYPE65280 = ['\\# 0'] }"),
+    ("name.*.on_all_down.pool", "'sorry'", "'us'"),
+];
+
+/// What must stand beside a key so that all its values make sense.
+const BESIDE: &[(&str, &str, &str)] = &[
+    ("server.tls.certificate", "dot", "['127.0.0.1:853']"),
+    ("server.tls.key", "dot", "['127.0.0.1:853']"),
+    ("server.tls.dot", "doq", "['127.0.0.1:853']"),
+    ("server.tls.doh", "dot", "['127.0.0.1:853']"),
+    ("server.tls.doq", "dot", "['127.0.0.1:853']"),
+    ("server.tls.doh_path", "doh", "['127.0.0.1:443']"),
+    ("check.*.timeout", "interval", "'1h'"),
+    ("pool.*.panic_below", "min_healthy", "'100%'"),
+    ("policy.*.weights", "weights", "{ world = 95, next = 5 }"),
+];
+
+/// Values of a key that must load, and some that must not.
+#[derive(Default)]
+struct Values {
+    good: Vec<String>,
+    bad: Vec<String>,
+}
+
+fn values(entry: &Entry) -> Values {
+    let pattern = entry.pattern();
+    let mut values = Values::default();
+    for kind in entry.key.kind.alternatives() {
+        of_kind(kind, &mut values);
+    }
+    if let Some((_, first, second)) = SAMPLES.iter().find(|(key, ..)| *key == pattern) {
+        values.good.extend([first, second].map(|text| text.to_string()));
+    }
+    // A number of members is a text that the table has no range for.
+    if pattern == "pool.*.min_healthy" {
+        values.good.extend(["'1 member'".to_owned()]);
+        values.bad.extend(["'0 members'", "'9 members'", "'half'"].map(String::from));
+    }
+    assert!(!values.good.is_empty(), "{pattern} needs samples in this test");
+    values
+}
+
+fn of_kind(kind: &Kind, values: &mut Values) {
+    let Values { good, bad } = values;
+    match *kind {
+        Kind::Text(_) => bad.push("7".into()),
+        Kind::Words { words, .. } => {
+            good.extend(words.iter().map(|word| format!("'{word}'")));
+            bad.push("'nonsense'".into());
+        }
+        Kind::Integer { min, max, .. } => {
+            good.extend([min, max].map(|number| number.to_string()));
+            bad.extend([min - 1, max + 1].map(|number| number.to_string()));
+            bad.extend(["1.0", "'1'"].map(String::from));
+        }
+        Kind::Number { min, max } => {
+            good.extend([min, max].map(|number| format!("{number:?}")));
+            bad.extend([min - 0.001, max + 0.001].map(|number| format!("{number:?}")));
+            bad.extend(["'1'", "nan", "inf"].map(String::from));
+        }
+        Kind::Boolean => {
+            good.extend(["true", "false"].map(String::from));
+            bad.extend(["'true'", "1"].map(String::from));
+        }
+        Kind::Duration { min, max, whole_seconds } => {
+            good.extend([min, max].map(|duration| format!("'{}'", spell(duration))));
+            let step = std::time::Duration::from_millis(if whole_seconds { 1000 } else { 1 });
+            bad.extend(min.checked_sub(step).map(|less| format!("'{}'", spell(less))));
+            bad.push(format!("'{}'", spell(max + step)));
+            bad.extend(["10", "'10'", "'x'", "''"].map(String::from));
+            bad.extend(whole_seconds.then(|| format!("'{}ms'", min.as_millis() + 1500)));
+        }
+        Kind::Percent { max } => {
+            good.extend([0, max].map(|percent| format!("'{percent}%'")));
+            bad.extend([format!("'{}%'", max + 1), "7".into(), "'%'".into()]);
+        }
+        Kind::Texts { count, distinct, .. } => {
+            bad.extend(["'text'", "[7]"].map(String::from));
+            bad.extend((count.min > 0).then(|| "[]".to_owned()));
+            bad.extend(distinct.then(|| "['127.0.0.1:53', '127.0.0.1:53']".to_owned()));
+        }
+        Kind::Items { count, .. } => {
+            bad.extend(["'text'", "[7]"].map(String::from));
+            bad.extend((count.min > 0).then(|| "[]".to_owned()));
+        }
+        Kind::Addresses => {
+            let addresses = ["[]", "['224.0.0.1']", "['::']", "['ff02::1']", "['192.0.2.1:80']"];
+            bad.extend(addresses.map(String::from));
+            bad.extend(["['192.0.2.1', '192.0.2.2']", "'192.0.2.1'"].map(String::from));
+        }
+        Kind::Map { count, one_above_zero, .. } => {
+            bad.extend(["'text'", "[]"].map(String::from));
+            bad.extend((count.min > 0).then(|| "{}".to_owned()));
+            bad.extend(one_above_zero.then(|| "{ eu = 0 }".to_owned()));
+        }
+        Kind::Records => {
+            let records = ["{ XX = [] }", "{ SOA = ['a b 1 1 1 1 1'] }", "{ TYPE41 = [] }"];
+            bad.extend(records.map(String::from));
+            bad.push("{ A = '192.0.2.1' }".into());
+        }
+        Kind::Table(_) => bad.push("7".into()),
+        Kind::AnyOf(_) => unreachable!("alternatives() has opened it"),
+    }
+}
+
+/// The words of `kind` with which a key is known; one empty word where there are no kinds.
+fn kinds(entry: &Entry) -> Vec<&'static str> {
+    match entry.key.only {
+        _ if entry.key.name == "kind" => vec![""],
+        [] => match entry.table.find("kind").and_then(|key| key.kind.words()) {
+            Some((_, words)) => words.to_vec(),
+            None => vec![""],
+        },
+        only => only.to_vec(),
+    }
+}
+
+fn is_needed(key: &Key, kind: &str) -> bool {
+    let is_own = key.only.is_empty() || key.only.contains(&kind);
+    matches!(key.absent, Absent::Needed) && is_own || key.needed_for.contains(&kind)
+}
+
+/// A table with all that it needs, and with `value` for the key of `entry`.
+fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
+    let pattern = entry.pattern();
+    let mut lines: BTreeMap<&str, &str> = BTreeMap::new();
+    let quoted = format!("'{kind}'");
+    for key in entry.table.keys.iter().filter(|key| is_needed(key, kind)) {
+        lines.insert(key.name, key.example);
+    }
+    if !kind.is_empty() {
+        lines.insert("kind", &quoted);
+    }
+    // What this value of `kind` needs besides.
+    let of_value = match (entry.key.name, value) {
+        ("kind", Some("'weighted'")) => Some(("weights", "{ eu = 1 }")),
+        ("kind", Some("'failover'" | "'nearest'")) => Some(("targets", "['eu']")),
+        ("kind", Some("'tcp'")) => Some(("port", "443")),
+        _ => None,
+    };
+    lines.extend(of_value);
+    let beside = BESIDE.iter().filter(|(key, ..)| *key == pattern);
+    lines.extend(beside.map(|(_, name, value)| (*name, *value)));
+    if entry.table.path == "name.NAME" {
+        // Something must be said of a name.
+        lines.insert("steer", "'world'");
+        lines.extend((entry.key.name == "steer").then_some(("records", "{ TXT = ['a'] }")));
+    }
+    lines.remove(entry.key.name);
+    lines.extend(value.map(|value| (entry.key.name, value)));
+    let path = entry.table.path.replace("NAME", "x");
+    let mut text = match &*path {
+        "" => String::new(),
+        "geo.databases" => "[[geo.databases]]\n".to_owned(),
+        "name.x.on_all_down" => format!("[name.x]\nsteer = 'world'\n[{path}]\n"),
+        path => format!("[{path}]\n"),
+    };
+    lines.iter().for_each(|(name, value)| text += &format!("{name} = {value}\n"));
+    text
+}
+
+/// What a text comes to, without its places, and what is wrong with it.
+fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
+    if std::ptr::eq(file, &NODE_FILE) {
+        let (node, problems, files) = load_readable_node(&SourceFile::new("rhumb.toml", text));
+        return (format!("{node:?}"), files, problems);
+    }
+    let has_zone = text.contains("[zone]");
+    let base = if has_zone { BASE.split("name.ns1").next().unwrap_or_default() } else { BASE };
+    let mut files = vec![
+        SourceFile::new("zones/case.toml", &format!("{base}\n{text}")),
+        SourceFile::new(
+            "zones/shared/more.toml",
+            "site.iad = { latitude = 1, longitude = 2 }\ncheck.tcp = { kind = 'tcp', port = 1 }\n",
+        ),
+    ];
+    if has_zone {
+        let names = "name.ns1.records.A = ['192.0.2.53']\nname.w.steer = 'world'\n";
+        files[0] = SourceFile::new("zones/case.toml", &format!("{names}{base}\n{text}"));
+    }
+    for (name, text) in [
+        ("zones/case.records", "a A 192.0.2.1\n"),
+        ("zones/more.records", "b A 192.0.2.1\n"),
+        ("zones/own.pem", "-----BEGIN CERTIFICATE-----\n"),
+        ("zones/other.pem", "-----BEGIN CERTIFICATE-----\nx"),
+    ] {
+        files.push(SourceFile::new(name, text));
+    }
+    let files = Files::new(files);
+    let (model, problems) = config::load(&files);
+    (format!("{model:?}"), files, problems)
+}
+
+fn errors(files: &Files, problems: &Problems) -> Vec<String> {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+    errors.map(|problem| config::render::one_line(files, problem)).collect()
+}
+
+/// Keys with a value of their own: not tables, whose keys have it.
+fn entries(file: &'static Table) -> impl Iterator<Item = Entry> {
+    let is_table = |kind: &Kind| match kind {
+        Kind::Table(_) => true,
+        Kind::Map { of, .. } => matches!(of, Kind::Table(_)),
+        _ => false,
+    };
+    let all = keys::list(file).into_iter();
+    all.filter(move |entry| !is_table(&entry.key.kind) || entry.key.name == "endpoint")
+}
+
+fn each(mut judge: impl FnMut(&'static Table, &Entry, &'static str) -> Vec<String>) {
+    let mut complaints = Vec::new();
+    let mut count = 0;
+    for file in [&NODE_FILE, &ZONE_FILE] {
+        for entry in entries(file) {
+            for kind in kinds(&entry) {
+                count += 1;
+                complaints.extend(judge(file, &entry, kind));
+            }
+        }
+    }
+    assert!(count > 70, "{count} keys are judged");
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_value_of_the_table_is_taken_and_every_other_refused() {
+    each(|file, entry, kind| {
+        let Values { good, bad } = values(entry);
+        let mut complaints = Vec::new();
+        for value in good {
+            let text = document(entry, kind, Some(&value));
+            let (_, files, problems) = load(file, &text);
+            let errors = errors(&files, &problems);
+            // The server has its zone's name from the base.
+            let errors = errors.iter().filter(|error| !is_of_samples(entry, error));
+            complaints.extend(errors.map(|error| format!("{error}\n{text}")));
+        }
+        for value in bad {
+            let text = document(entry, kind, Some(&value));
+            let (_, files, problems) = load(file, &text);
+            let pattern = entry.pattern().replace("geo.databases.", "geo.databases[0].");
+            let key = format!("{}: ", pattern.replace('*', "x"));
+            let key = key.trim_end_matches(": ");
+            if !errors(&files, &problems).iter().any(|error| error.contains(key)) {
+                complaints.push(format!("{} takes {value}\n{text}", entry.pattern()));
+            }
+        }
+        complaints
+    });
+}
+
+/// What a sample breaks elsewhere: not a matter of its key.
+fn is_of_samples(entry: &Entry, error: &str) -> bool {
+    let is_zone = entry.table.path == "zone";
+    is_zone && (error.contains("not a whole name") || error.contains("is not in the zone"))
+}
+
+#[test]
+fn a_default_is_what_counts_if_nothing_is_said_and_another_value_counts_too() {
+    each(|file, entry, kind| {
+        let pattern = entry.pattern();
+        let silent = document(entry, kind, None);
+        let (without, ..) = load(file, &silent);
+        let mut complaints = Vec::new();
+        if let Absent::Default(literal) = entry.key.absent {
+            let (with, files, problems) =
+                load(file, &document(entry, kind, Some(&literal.json().to_string())));
+            complaints.extend(errors(&files, &problems));
+            if with != without {
+                complaints.push(format!("{pattern}: {} is not the default", literal.json()));
+            }
+        }
+        let loads = |value: &String| load(file, &document(entry, kind, Some(value))).0;
+        if !values(entry).good.iter().any(|value| loads(value) != without) {
+            complaints.push(format!("{pattern}: no value changes anything"));
+        }
+        complaints
+    });
+}
+
+#[test]
+fn a_key_that_is_needed_is_missed_and_another_is_not() {
+    each(|file, entry, kind| {
+        let (_, files, problems) = load(file, &document(entry, kind, None));
+        let found = errors(&files, &problems);
+        let needed = is_needed(entry.key, kind);
+        match needed != found.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("{} with \"{kind}\": {found:?}", entry.pattern())],
+        }
+    });
+}
+
+#[test]
+fn a_key_of_other_kinds_is_refused() {
+    let mut count = 0;
+    for entry in entries(&ZONE_FILE).filter(|entry| !entry.key.only.is_empty()) {
+        let (_, words) = entry.table.find("kind").and_then(|key| key.kind.words()).expect("kinds");
+        for word in words.iter().filter(|word| !entry.key.only.contains(word)) {
+            let value = &values(&entry).good[0];
+            let (_, files, problems) = load(&ZONE_FILE, &document(&entry, word, Some(value)));
+            let errors = errors(&files, &problems);
+            let is_said = errors.iter().any(|e| e.contains("not known") && e.contains("for kind"));
+            assert!(is_said, "{} with {word}: {errors:?}", entry.pattern());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
+}
+
+#[test]
+fn the_list_has_every_key_once_under_its_pattern() {
+    let all: Vec<String> =
+        [&NODE_FILE, &ZONE_FILE].into_iter().flat_map(keys::list).map(|e| e.pattern()).collect();
+    for pattern in ["server.listen", "pool.*.endpoint.*.weight", "name.*.on_all_down.pool", "zone"]
+    {
+        assert_eq!(all.iter().filter(|other| *other == pattern).count(), 1, "{all:?}");
+    }
+}
