@@ -29,6 +29,8 @@ pub struct Case<'a> {
     pub question: &'a Question,
     pub ours: Option<&'a Reply>,
     pub theirs: Option<&'a Reply>,
+    /// Apexes of all zones that are served, in wire form.
+    pub apexes: &'a [Vec<u8>],
 }
 
 impl Case<'_> {
@@ -65,15 +67,22 @@ pub struct Row {
 }
 
 /// Rows for `case` that together explain each of `parts`; `Err` has the parts that none explains.
-pub fn explain<'r>(rows: &'r [Row], case: &Case<'_>, parts: &[Part]) -> Result<Vec<&'r Row>, Vec<Part>> {
+pub fn explain(
+    rows: &[&'static Row],
+    case: &Case<'_>,
+    parts: &[Part],
+) -> Result<Vec<&'static Row>, Vec<Part>> {
     let (Some(ours), Some(theirs)) = (case.ours, case.theirs) else { return Err(parts.to_vec()) };
     let mut left = parts.to_vec();
     let mut used = Vec::new();
     for row in rows {
         let is_about = row.judge.is_none_or(|judge| judge == case.judge);
-        if is_about && left.iter().any(|part| row.parts.contains(part)) && (row.applies)(case, ours, theirs) {
+        if is_about
+            && left.iter().any(|part| row.parts.contains(part))
+            && (row.applies)(case, ours, theirs)
+        {
             left.retain(|part| !row.parts.contains(part));
-            used.push(row);
+            used.push(*row);
         }
     }
     if left.is_empty() { Ok(used) } else { Err(left) }

@@ -259,7 +259,8 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [(0x0400, "aa"), (0x0200, "tc"), (0x0100, "rd"), (0x0080, "ra"), (0x0040, "z")];
         let names = names.into_iter().chain([(0x0020, "ad"), (0x0010, "cd"), (0x8000, "qr")]);
-        let flags: Vec<_> = names.filter(|(flag, _)| self.has(*flag)).map(|(_, name)| name).collect();
+        let flags: Vec<_> =
+            names.filter(|(flag, _)| self.has(*flag)).map(|(_, name)| name).collect();
         writeln!(f, ";; rcode {}, flags {}, {} octets", self.rcode, flags.join(" "), self.len)?;
         match &self.opt {
             Some(Opt { size, version, flags, options }) => {

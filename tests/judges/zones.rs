@@ -46,7 +46,10 @@ fn is_read(zone: &Zone) -> bool {
     let is_read = model.is_some();
     let shown = || config::render::for_people(&files, &problems, false);
     assert!(is_read || NOT_READ_YET.contains(apex), "{}", shown());
-    assert!(!is_read || !NOT_READ_YET.contains(apex), "{apex} can be read: take it out of NOT_READ_YET");
+    assert!(
+        !is_read || !NOT_READ_YET.contains(apex),
+        "{apex} can be read: take it out of NOT_READ_YET"
+    );
     if !is_read {
         println!("skipped: {apex}, which our reader does not take yet");
     }
