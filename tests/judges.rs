@@ -23,6 +23,7 @@ mod server;
 mod zones;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ask::Asker;
 use differences::Case;
@@ -33,6 +34,7 @@ use live::Live;
 use live::PATIENCE;
 use question::Owner;
 use question::Question;
+use reply::Record;
 use reply::Reply;
 use rows::PENDING;
 use rows::ROWS;
@@ -67,11 +69,17 @@ fn start_ours(zones: &[Zone]) -> (Folder, Live) {
 }
 
 /// What must hold of our reply, whatever a judge says.
-fn check_ours(question: &Question, reply: &Option<Result<Reply, String>>) -> Option<Reply> {
+fn check_ours(
+    question: &Question,
+    reply: &Option<Result<Reply, String>>,
+    addresses: &BTreeSet<Record>,
+) -> Option<Reply> {
     let reply = reply.as_ref()?.as_ref().unwrap_or_else(|why| panic!("{question}: {why}"));
     assert!(reply.len <= question.limit(), "{question}: too long\n{reply}");
     assert_eq!(reply.opt.is_some(), question.edns.is_some(), "{question}\n{reply}");
     assert_eq!(reply.question, question.section(), "{question}\n{reply}");
+    let invented = reply.additional().iter().find(|record| !addresses.contains(record));
+    assert_eq!(invented, None, "{question}: no zone has this\n{reply}");
     Some(reply.clone())
 }
 
@@ -117,6 +125,7 @@ fn report(judge: Judge, tally: &Tally) {
 fn nsd_knot_and_bind_answer_as_we_do_or_differ_for_a_reason() {
     let zones = zones::zones();
     let owners = zones::owners(&zones);
+    let addresses = zones::addresses(&zones);
     let (_folder, live) = start_ours(&zones);
     let mut ours = Asker::new(live.address(), PATIENCE);
     let mut judges = Vec::new();
@@ -135,7 +144,7 @@ fn nsd_knot_and_bind_answer_as_we_do_or_differ_for_a_reason() {
     let apexes: Vec<_> = zones.iter().map(|zone| packet::wire_name(zone.apex)).collect();
     let asked = random::for_each_seed(USUAL, |seed| {
         let question = Question::of_seed(seed, &owners);
-        let our_reply = check_ours(&question, &ours.ask(&question));
+        let our_reply = check_ours(&question, &ours.ask(&question), &addresses);
         for (running, asker, tally) in &mut judges {
             if !is_for(running.judge, &question, &zones) {
                 continue;

@@ -141,9 +141,9 @@ pub const ROWS: &[Row] = &[
         },
     },
     Row {
-        judge: Some(Bind),
+        judge: None,
         parts: &[Additional],
-        reason: "a referral's addresses that lie outside the cut: BIND leaves them out, they are of use (RFC 9471 section 2.2)",
+        reason: "a referral's addresses outside the cut: BIND leaves them out, others those of another zone (RFC 9471 section 2.2)",
         applies: |_, ours, theirs| {
             let Some(cut) = ours.authority().iter().find(|record| record.rtype == NS) else {
                 return false;
@@ -155,14 +155,13 @@ pub const ROWS: &[Row] = &[
     Row {
         judge: None,
         parts: &[Additional],
-        reason: "a referral near the limit: which of the addresses outside the cut find room is open (RFC 9471 section 3.2)",
+        reason: "a referral near the limit: in-domain glue comes first here, which of the rest finds room is open (RFC 9471 section 3)",
         applies: |case, ours, theirs| {
             let Some(cut) = ours.authority().iter().find(|record| record.rtype == NS) else {
                 return false;
             };
-            let (ours_only, theirs_only) = (beyond(ours, theirs), beyond(theirs, ours));
             ours.len + MORE > case.question.limit()
-                && ours_only.chain(theirs_only).all(|record| !record.owner.ends_with(&cut.owner))
+                && beyond(theirs, ours).all(|record| !record.owner.ends_with(&cut.owner))
         },
     },
     Row {
@@ -175,6 +174,24 @@ pub const ROWS: &[Row] = &[
                 && theirs.answer().is_empty()
                 && theirs.authority().iter().any(|record| record.rtype == NS)
                 && theirs.len + MORE > case.question.limit()
+        },
+    },
+    Row {
+        judge: None,
+        parts: &[Additional],
+        reason: "addresses beside an answer: each judge adds fewer, of its own zone or none (RFC 1034 section 4.3.2 leaves it open)",
+        applies: |_, ours, theirs| {
+            !ours.answer().is_empty()
+                && !ours.additional().is_empty()
+                && is_part(theirs.additional(), ours.additional())
+        },
+    },
+    Row {
+        judge: None,
+        parts: &[Additional],
+        reason: "addresses beside an answer that do not all find room: which ones do is open (RFC 2181 section 9)",
+        applies: |case, ours, _| {
+            !ours.answer().is_empty() && ours.len + MORE > case.question.limit()
         },
     },
     Row {

@@ -1,13 +1,17 @@
 //! Zones that our server and the judges serve alike.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
+use rhumb::model;
+use rhumb::model::Model;
 
 use crate::question::Owner;
+use crate::reply::Record;
 use crate::server::Judge;
 
 /// One zone.
@@ -99,11 +103,31 @@ fn big_sets() -> String {
     text
 }
 
-/// Every name of the zones, with its types; names that only have names below them have none.
-pub fn owners(zones: &[Zone]) -> Vec<Owner> {
+/// What our own reader makes of the zones.
+fn model(zones: &[Zone]) -> Model {
     let file = |zone: &Zone| SourceFile::new(&format!("zones/{}.zone", zone.apex), &zone.text);
     let (model, _) = config::load(&Files::new(zones.iter().map(file).collect()));
-    let model = model.expect("each zone can be read, and no two are one");
+    model.expect("each zone can be read, and no two are one")
+}
+
+/// All addresses that the zones hold.
+pub fn addresses(zones: &[Zone]) -> BTreeSet<Record> {
+    let model = model(zones);
+    let records = model.zones.iter().flat_map(|zone| &zone.records);
+    let addresses = records.filter(|record| matches!(record.rtype.0, 1 | 28));
+    let record = |record: &model::Record| Record {
+        owner: record.owner.as_wire().to_ascii_lowercase(),
+        rtype: record.rtype.0,
+        class: 1,
+        ttl: record.ttl,
+        rdata: record.rdata.to_vec(),
+    };
+    addresses.map(record).collect()
+}
+
+/// Every name of the zones, with its types.
+pub fn owners(zones: &[Zone]) -> Vec<Owner> {
+    let model = model(zones);
     let mut owners: BTreeMap<Vec<u8>, Vec<u16>> = BTreeMap::new();
     for record in model.zones.iter().flat_map(|zone| &zone.records) {
         owners.entry(record.owner.as_wire().to_vec()).or_default().push(record.rtype.0);
