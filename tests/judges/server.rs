@@ -129,6 +129,10 @@ impl Running {
                 Err(why) => last = why,
             }
         }
+        // Debian confines named to its own folders where AppArmor is in force.
+        if last.to_lowercase().contains("permission denied") {
+            return Err(format!("{name} may not read a scratch folder: {last}"));
+        }
         panic!("{name} does not serve: {last}");
     }
 
