@@ -198,7 +198,7 @@ fn can_export() -> bool {
     has_command
 }
 
-/// Text without the lines that name a file or a time.
+/// Standard output as text.
 fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -245,7 +245,8 @@ fn judge_export(checker: Checker, apex: &str, original: &Path, exported: &Path) 
     let canonical = |file: &Path| {
         let mut command = Command::new("named-compilezone");
         command.args(["-q", "-i", "none", "-D", "-o", "-", apex]).arg(file);
-        printed(&command.output().expect("it comes with named-checkzone"))
+        // The case of names is not content, and exporting may lose it; that of texts has been compared above.
+        printed(&command.output().expect("it comes with named-checkzone")).to_lowercase()
     };
     if checker == Checker::Bind {
         assert_eq!(canonical(original), canonical(exported), "{}:\n{text}", original.display());

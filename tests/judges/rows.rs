@@ -195,6 +195,37 @@ pub const ROWS: &[Row] = &[
         },
     },
     Row {
+        judge: None,
+        parts: &[Additional],
+        reason: "addresses of targets are added for NS, MX, SRV, SVCB and HTTPS only; BIND adds them for older types too (RFC 1183)",
+        applies: |case, ours, theirs| {
+            !matches!(case.question.qtype, NS | 15 | 33 | 64 | 65)
+                && ours.additional().is_empty()
+                && !ours.answer().is_empty()
+                && !theirs.additional().is_empty()
+        },
+    },
+    Row {
+        judge: None,
+        parts: &[Additional],
+        reason: "addresses of many targets: some are enough here (RFC 1034 section 4.3.2 leaves it open)",
+        applies: |_, ours, theirs| {
+            ours.additional().len() >= 8
+                && !ours.answer().is_empty()
+                && is_part(ours.additional(), theirs.additional())
+        },
+    },
+    Row {
+        judge: Some(Knot),
+        parts: &[Answer],
+        reason: "Knot repeats the aliases of a DNAME loop; a set has each record once (RFC 2181 section 5)",
+        applies: |_, ours, theirs| {
+            let mut once = theirs.answer().to_vec();
+            once.dedup();
+            once.len() < theirs.answer().len() && once == ours.answer()
+        },
+    },
+    Row {
         judge: Some(Nsd),
         parts: &[Question],
         reason: "NSD leaves the question out where it refuses; RFC 1035 section 4.1.2 has it repeated",
