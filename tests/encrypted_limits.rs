@@ -232,5 +232,6 @@ fn a_taken_port_is_an_error_that_names_it() {
     let doq = first.local_addrs().iter().find(|(at, _)| *at == Transport::Quic).unwrap().1;
     let again = rhumb::model::Encrypted { doq: vec![doq], ..settings };
     let error = EncryptedSockets::bind(&again).map(drop).unwrap_err().to_string();
-    assert_eq!(error, format!("address already in use: another server answers on {doq}"));
+    let expected = format!("address already in use: another server answers on {doq}");
+    assert!(error.starts_with(&expected), "{error}");
 }

@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run query`: packets to replies.
+//! `fuzz/run.sh 60 query`: packets to replies.
 #![no_main]
 
 use std::sync::LazyLock;

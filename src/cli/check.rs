@@ -182,7 +182,10 @@ fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
     let files = CertificateFiles { certificate: certificate.clone(), key: key.clone() };
     let problem = |severity: Severity, fault: CertificateFault| FileProblem {
         severity,
-        rule: &rules::UNREADABLE_FILE,
+        rule: match severity {
+            Severity::Error => &rules::UNREADABLE_FILE,
+            Severity::Warning => &rules::LIKELY_MISTAKE,
+        },
         file: fault.file.display().to_string(),
         fault: fault.fault,
         remedy: fault.remedy.into(),

@@ -147,6 +147,7 @@ impl<'a> Lexer<'a> {
                 {
                     self.at += 2
                 }
+                0 => self.refuse_nul(),
                 _ => self.at += 1,
             }
         }
@@ -166,12 +167,19 @@ impl<'a> Lexer<'a> {
                 }
                 b'\n' => break,
                 b'\\' => self.at += 2,
+                0 => self.refuse_nul(),
                 _ => self.at += 1,
             }
         }
         self.at = self.at.min(self.text.len());
         self.fault(start..start + 1, "this quote is never closed", "close it on the same line");
         None
+    }
+
+    /// Text has no NUL; a file cut short by a crash often has.
+    fn refuse_nul(&mut self) {
+        self.fault(self.at..self.at + 1, "a NUL octet", "take it out, or write it as \\000");
+        self.at += 1;
     }
 
     /// Words begin and end beside ASCII characters, so that no character is cut.

@@ -28,7 +28,7 @@ pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
         check_above_steered(zone, owner, problems);
     }
     if has_dname {
-        zone.owners().for_each(|owner| warn_of_hidden(zone, owner, problems));
+        zone.owners().for_each(|owner| check_hidden(zone, owner, problems));
     }
 }
 
@@ -117,14 +117,14 @@ fn check_above_steered(zone: &Checked<'_>, owner: &Name, problems: &mut Problems
     }
 }
 
-/// Records below a DNAME are never answered (RFC 6672 section 2.4).
-fn warn_of_hidden(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) {
+/// Nothing stands below a DNAME: it would never be answered (RFC 6672 section 2.4).
+fn check_hidden(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) {
     let apex = zone.spec.apex.value.as_wire();
     let above = zone.ancestors(owner.name).skip(1).chain(Some(apex).filter(|_| owner.name != apex));
     let dname = above.filter_map(|name| zone.find(name)?.find(RecordType::DNAME)).next();
     let (Some((_, dname)), Some((at, record))) = (dname, owner.iter().next()) else { return };
     let fault = format!("{} is hidden by the DNAME of {}", record.owner_name(), dname.owner_name());
-    problems.warning(&zone.placed.place(at), zone.placed.key(at), fault, "take it out");
+    problems.error(&zone.placed.place(at), zone.placed.key(at), fault, "take it out");
 }
 
 /// Whether a name in wire form is `apex` or below it.

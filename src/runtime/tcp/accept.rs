@@ -48,7 +48,7 @@ pub(super) async fn run<H: Host>(listener: Arc<TcpListener>, host: Arc<H>) {
                     && complained.is_none_or(|last| last.elapsed() >= COMPLAINT_EVERY)
                 {
                     complained = Some(Instant::now());
-                    let what = H::NAME;
+                    let what = H::NAME.to_uppercase();
                     tracing::warn!(reason = %error, "{what} connections wait; idle ones are closed for them");
                 }
                 survive(host.door(), trouble).await;
