@@ -44,7 +44,7 @@ use zones::Zone;
 const USUAL: u64 = 3000;
 
 /// Unexplained differences shown; the rest is counted.
-const SHOWN: usize = 20;
+const SHOWN: usize = 60;
 
 /// What came of the questions asked of one judge.
 #[derive(Default)]

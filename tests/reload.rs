@@ -61,8 +61,10 @@ fn generation(answer: &Answer) -> u32 {
 
 /// Asks in a closed loop until told to stop; returns how many replies came.
 fn ask_on(stop: &AtomicBool, newest: &AtomicU32, mut ask: impl FnMut(&str) -> Answer) -> u32 {
-    let (mut last, mut replies) = (0, 0);
-    while !stop.load(SeqCst) {
+    let (mut last, mut replies, mut is_last) = (0, 0, false);
+    while !is_last {
+        // Asked once more after the end, which the question before may have missed.
+        is_last = stop.load(SeqCst);
         let written = newest.load(SeqCst);
         let seen = generation(&ask("www.shop.test."));
         assert!(seen >= last, "generation {seen} came after {last}");

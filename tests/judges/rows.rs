@@ -29,17 +29,39 @@ const NS: u16 = 2;
 const CNAME: u16 = 5;
 const SOA: u16 = 6;
 const HINFO: u16 = 13;
+const DNAME: u16 = 39;
 const DS: u16 = 43;
 const ANY: u16 = 255;
 
 /// Octets that an address with a long name of its own takes: who leaves less room has left one out.
 const MORE: usize = 64;
 
+/// Octets of a name that may get too long by a DNAME of the test zones.
+const LONG: usize = 200;
+
 /// Everything that the records of a reply can differ in.
 const RECORDS: &[Part] = &[Rcode, Aa, Tc, Answer, Authority, Additional];
 
 /// Differences that stay: two ways that the RFCs allow, or a fault of the judge. Tried in this order.
 pub const ROWS: &[Row] = &[
+    Row {
+        judge: None,
+        parts: &[Rcode, Tc, Answer, Authority],
+        reason: "the longest names in chains of DNAMEs: where one gets too long or fills the reply, judges go on, stop or say TC (RFC 6672 section 3.2)",
+        applies: |case, ours, theirs| {
+            let is_dname = |record: &Record| record.rtype == DNAME;
+            let has_dname = [ours, theirs].iter().any(|reply| reply.answer().iter().any(is_dname));
+            case.question.name.len() > LONG && (has_dname || ours.has(TC))
+        },
+    },
+    Row {
+        judge: None,
+        parts: &[Rcode, Answer, Authority],
+        reason: "ANY below a DNAME: NSD and Knot go on to what the alias leads to; ANY at an alias is the alias (RFC 8482 section 4.2)",
+        applies: |case, ours, _| {
+            case.question.qtype == ANY && ours.answer().iter().any(|record| record.rtype == DNAME)
+        },
+    },
     Row {
         judge: Some(Bind),
         parts: &[Flags],
