@@ -1775,6 +1775,17 @@ steer = "ap"
             "its own",
         )],
     },
+    Case {
+        title: "a fault in a file of records is not followed by another",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+records = "case.records"
+-- zones/case.records --
+ns1 A x
+"#,
+        expected: &[("zones/case.records:1:7", "", "not an IPv4 address", "192.0.2.1")],
+    },
 ];
 
 /// Mistakes in `case.test.zone`.
