@@ -173,6 +173,35 @@ fn problems_of_all_files_come_at_once_in_the_order_of_files_and_lines() {
 }
 
 #[test]
+fn a_zone_file_that_is_included_by_a_detour_is_no_zone() {
+    let head = "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.example.net.\n";
+    for path in ["part.zone", "./part.zone", "../zones/part.zone", "shared/.././part.zone"] {
+        let whole = format!("{head}$INCLUDE {path}\n");
+        let files = vec![
+            SourceFile::new("zones/case.test.zone", &whole),
+            SourceFile::new("zones/part.zone", "www A 192.0.2.1\n"),
+        ];
+        let (model, problems) = config::load(&Files::new(files));
+        assert!(problems.is_empty(), "{path}: {:?}", problems.iter().next());
+        assert_eq!(model.expect("it has no problem").zones.len(), 1, "{path}");
+    }
+}
+
+#[test]
+fn one_record_that_no_message_can_hold_is_refused() {
+    let head = "@ SOA ns1 host 1 1 1 1 1\n@ NS ns1.example.net.\n";
+    let texts = format!("\"{}\" ", "x".repeat(255));
+    let load = |count| {
+        let text = format!("{head}www TXT {}\n", texts.repeat(count));
+        config::load(&Files::new(vec![SourceFile::new("zones/case.test.zone", &text)])).1
+    };
+    assert!(load(249).is_empty());
+    let problems = load(255);
+    let problem = problems.iter().next().expect("it is 65,280 octets long");
+    assert!(problem.fault.contains("do not fit a message"), "{}", problem.fault);
+}
+
+#[test]
 fn one_line_is_what_editors_jump_to() {
     let files = files("[pool.ap.endpoint.fra-2]\naddresses = [\"192.0.2.9\"]\nweight = 70000\n");
     let (_, problems) = config::load(&files);

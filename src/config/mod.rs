@@ -22,6 +22,8 @@ pub use problem::Problem;
 pub use problem::Problems;
 pub use problem::Severity;
 
+use std::collections::HashMap;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,35 +74,51 @@ enum Role {
 
 /// All files of one load, in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(Vec<SourceFile>);
+pub struct Files {
+    all: Vec<SourceFile>,
+    /// By path, as it is named and without detours.
+    by_path: HashMap<PathBuf, FileId>,
+}
 
 impl Files {
     /// Sorts files by name, so that every node reads them in one order.
-    pub fn new(mut files: Vec<SourceFile>) -> Self {
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Self(files)
+    pub fn new(mut all: Vec<SourceFile>) -> Self {
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut by_path = HashMap::with_capacity(all.len());
+        let paths =
+            || all.iter().enumerate().map(|(at, file)| (FileId(at), Path::new(&*file.name)));
+        // A name as it is written wins over one that comes to the same.
+        for (id, path) in paths() {
+            by_path.entry(path.to_owned()).or_insert(id);
+        }
+        for (id, path) in paths() {
+            by_path.entry(without_detours(path)).or_insert(id);
+        }
+        Self { all, by_path }
     }
 
     /// The files, each with its id.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.0.iter().enumerate().map(|(position, file)| (FileId(position), file))
+        self.all.iter().enumerate().map(|(position, file)| (FileId(position), file))
     }
 
     /// A file by id.
     pub fn get(&self, id: FileId) -> &SourceFile {
-        &self.0[id.0]
+        &self.all[id.0]
     }
 
-    /// The file that `name`, written in the file `by`, means: one in the same folder.
+    /// The file that `name`, written in the file `by`, means: a path from the same folder.
     pub fn find_beside(&self, by: FileId, name: &str) -> Option<(FileId, &SourceFile)> {
         let wanted = path_beside(Path::new(&*self.get(by).name), name);
-        self.iter().find(|(_, file)| Path::new(&*file.name) == wanted)
+        let found = self.by_path.get(&wanted);
+        let id = *found.or_else(|| self.by_path.get(&without_detours(&wanted)))?;
+        Some((id, self.get(id)))
     }
 
     /// SHA-256 over names and texts: equal files give equal digests on every node.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for file in &self.0 {
+        for file in &self.all {
             for part in [file.name.as_bytes(), file.text.as_bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
@@ -113,6 +131,21 @@ impl Files {
 /// The path that `name` means, written in the file `by`: one from that file's folder.
 pub fn path_beside(by: &Path, name: &str) -> PathBuf {
     by.parent().unwrap_or(Path::new("")).join(name)
+}
+
+/// A path in which no `..` takes back the folder before it. Where that folder is a link, it may be another file's.
+pub fn without_detours(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let is_detour = part == Component::ParentDir
+            && matches!(short.components().next_back(), Some(Component::Normal(_)));
+        if is_detour {
+            short.pop();
+        } else {
+            short.push(part);
+        }
+    }
+    short
 }
 
 impl<'a> FindIncluded<'a> for &'a Files {

@@ -1,5 +1,6 @@
 //! Which master files are zones, and which are only parts of another file's zone.
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use crate::config::Files;
@@ -17,17 +18,16 @@ pub(super) fn whole_zones(files: &Files, named: &[FileId]) -> Vec<FileId> {
     };
     let is_zone = |file: &FileId| files.get(*file).role() == Role::Zone;
     let others = files.iter().map(|(id, _)| id).filter(|id| files.get(*id).role() != Role::Toml);
-    let edges: Vec<(FileId, FileId)> =
-        others.flat_map(|file| included(file).map(move |part| (file, part))).collect();
-    let parts: HashSet<FileId> =
-        edges.iter().map(|(_, part)| *part).chain(named.iter().copied()).collect();
+    let edges: HashMap<FileId, Vec<FileId>> =
+        others.map(|file| (file, included(file).collect())).collect();
+    let parts: HashSet<FileId> = edges.values().flatten().chain(named).copied().collect();
     let mut zones: Vec<FileId> =
         files.iter().map(|(id, _)| id).filter(is_zone).filter(|id| !parts.contains(id)).collect();
     let mut reached: HashSet<FileId> = zones.iter().chain(named).copied().collect();
     let mut open: Vec<FileId> = reached.iter().copied().collect();
     while let Some(file) = open.pop() {
-        let next = edges.iter().filter(|(by, part)| *by == file && reached.insert(*part));
-        open.extend(next.map(|(_, part)| *part));
+        let next = edges.get(&file).into_iter().flatten();
+        open.extend(next.filter(|part| reached.insert(**part)));
     }
     zones.extend(files.iter().map(|(id, _)| id).filter(is_zone).filter(|id| !reached.contains(id)));
     zones.sort_unstable();

@@ -1,6 +1,8 @@
 //! Reads the operator's files into memory; understands none of them.
 
+use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use crate::config::Files;
 use crate::config::SourceFile;
 use crate::config::path_beside;
+use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
 use crate::geo::DatabaseFile;
@@ -217,6 +220,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadFault> {
 ///
 /// One that is not there is left out: validation shows the line that names it.
 fn read_included(files: &mut Vec<SourceFile>, faults: &mut Vec<ReadFault>) {
+    let names = files.iter().map(|file| PathBuf::from(&*file.name));
+    // By path without detours: the paths that were read.
+    let mut known: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    names.for_each(|path| known.entry(without_detours(&path)).or_default().push(path));
     let mut next = 0;
     while let Some(file) = files.get(next) {
         next += 1;
@@ -226,16 +233,24 @@ fn read_included(files: &mut Vec<SourceFile>, faults: &mut Vec<ReadFault>) {
         }
         let text = Arc::clone(&file.text);
         for path in included(&text).map(|name| path_beside(&by, name)) {
-            let is_known = files.iter().any(|file| Path::new(&*file.name) == path);
+            let alike = known.entry(without_detours(&path)).or_default();
+            let is_known = alike.iter().any(|known| *known == path || is_same_file(known, &path));
             if is_known || files.len() > FILES_MAX || !path.is_file() {
                 continue;
             }
+            alike.push(path.clone());
             match read_text(&path) {
                 Ok(file) => files.extend(file),
                 Err(fault) => faults.push(fault),
             }
         }
     }
+}
+
+/// Whether two paths lead to one file: they may not, where one takes back a folder that is a link.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    identity(one).is_some_and(|identity_of_one| Some(identity_of_one) == identity(other))
 }
 
 /// Reads a text file. Other files that are not text are nobody's business; a `.toml` or `.zone` is a fault.
@@ -317,10 +332,23 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         let mut names: Vec<_> = files.iter().map(|(_, file)| &*file.name).collect();
         names.iter_mut().for_each(|name| *name = &name[folder.path().as_os_str().len() + 1..]);
-        let expected =
-            ["zones/../away", "zones/a.test.zone", "zones/parts/../../away", "zones/parts/hosts"];
-        assert_eq!(names, expected);
+        assert_eq!(names, ["zones/../away", "zones/a.test.zone", "zones/parts/hosts"]);
         assert!(sources.folders_with(&files).contains(&folder.path().join("zones/parts")));
+    }
+
+    #[test]
+    fn a_path_through_a_linked_folder_leads_where_the_system_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("real/zones")).unwrap();
+        std::os::unix::fs::symlink(at("real/zones"), at("zones")).unwrap();
+        std::fs::write(at("zones/a.test.zone"), "$INCLUDE ../away\n").unwrap();
+        std::fs::write(at("real/away"), "x A 192.0.2.1\n").unwrap();
+        let mut faults = Vec::new();
+        let files = Sources::of(&default_node(), folder.path(), true).read_files(&mut faults);
+        assert!(faults.is_empty(), "{faults:?}");
+        let by = files.iter().find(|(_, file)| file.name.ends_with(".zone")).unwrap().0;
+        assert_eq!(&*files.find_beside(by, "../away").unwrap().1.text, "x A 192.0.2.1\n");
     }
 
     #[test]

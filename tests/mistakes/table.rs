@@ -1775,6 +1775,29 @@ steer = "ap"
             "its own",
         )],
     },
+    Case {
+        title: "a fault in a file of records is not followed by another",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+records = "case.records"
+-- zones/case.records --
+ns1 A x
+"#,
+        expected: &[("zones/case.records:1:7", "", "not an IPv4 address", "192.0.2.1")],
+    },
+    Case {
+        title: "a steered name below a DNAME at the apex",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name."@".records]
+DNAME = ["other.test."]
+[name.www]
+steer = "world"
+"#,
+        expected: &[("6:7", "name.www", "case.test. is a DNAME", "keep one")],
+    },
 ];
 
 /// Mistakes in `case.test.zone`.

@@ -14,7 +14,7 @@ pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
         check_soa(zone, problems);
     }
     // What seems to be missing may stand in a line that could not be read.
-    if zone.spec.is_whole {
+    if zone.placed.is_whole {
         check_name_servers(zone, problems);
     }
 }

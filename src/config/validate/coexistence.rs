@@ -97,10 +97,11 @@ fn check_dname(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) ->
 /// Nobody asks this server for what lies below a delegation or a DNAME (RFC 1034 section 4.2.1).
 fn check_above_steered(zone: &Checked<'_>, owner: &Name, problems: &mut Problems) {
     let steered = &zone.steered[owner].0;
+    let apex = zone.spec.apex.value.as_wire();
     let key = dotted("name", &relative(owner, &zone.spec.apex.value));
-    for name in zone.ancestors(owner.as_wire()) {
+    for name in zone.ancestors(owner.as_wire()).chain([apex]) {
         let Some(above) = zone.find(name) else { continue };
-        if let Some((at, cut)) = above.find(RecordType::NS) {
+        if let Some((at, cut)) = above.find(RecordType::NS).filter(|_| name != apex) {
             let fault = format!("{owner} is steered, but {} is delegated", cut.owner_name());
             let remedy = "steer it in the zone it is delegated to, or take the NS records out";
             let also = (zone.placed.place(at), "delegated here");

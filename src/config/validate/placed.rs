@@ -15,13 +15,15 @@ pub(super) struct Placed {
     pub(super) records: Records,
     places: Vec<master::Place>,
     keys: HashMap<usize, String>,
+    /// Whether every record of the master file could be read.
+    pub(super) is_whole: bool,
 }
 
 impl Placed {
-    /// What a master file holds.
-    pub(super) fn of(parsed: Parsed) -> Self {
+    /// What a master file holds; `is_whole` says whether that is every record of it.
+    pub(super) fn of(parsed: Parsed, is_whole: bool) -> Self {
         let Parsed { records, places, faults: _ } = parsed;
-        Self { records, places, keys: HashMap::new() }
+        Self { records, places, keys: HashMap::new(), is_whole }
     }
 
     /// Adds a record that stands under a key of a TOML file.

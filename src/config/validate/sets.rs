@@ -15,9 +15,12 @@ pub(super) fn check(placed: &mut Placed, owners: &mut Owners, problems: &mut Pro
     let mut duplicates = Vec::new();
     let mut ttls = Vec::new();
     for owner in owners.iter(&placed.records) {
-        for (rtype, set) in owner.sets().filter(|(_, set)| set.len() > 1) {
-            find_duplicates(placed, rtype, set, &mut duplicates, problems);
+        for (rtype, set) in owner.sets() {
             check_size(placed, rtype, set, problems);
+            if set.len() == 1 {
+                continue;
+            }
+            find_duplicates(placed, rtype, set, &mut duplicates, problems);
             ttls.extend(find_lowest_ttl(placed, rtype, set, problems));
         }
     }

@@ -162,7 +162,9 @@ fn written_records(
     written: Parsed,
     problems: &mut Problems,
 ) -> Placed {
-    let Some(name) = &spec.records else { return Placed::of(written) };
+    let Some(name) = &spec.records else {
+        return Placed::of(written, spec.is_whole);
+    };
     let Some((id, file)) = files.find_beside(spec.file, &name.value) else {
         let fault = format!("there is no file \"{}\"", name.value);
         let remedy = pools::missing_file_remedy(files, name);
@@ -171,8 +173,9 @@ fn written_records(
     };
     let source = Source { file: id.0, text: &file.text };
     let mut parsed = zonefile::parse(source, &spec.apex.value, spec.record_ttl, &files);
-    read::report(std::mem::take(&mut parsed.faults), problems);
-    let placed = Placed::of(parsed);
+    let faults = std::mem::take(&mut parsed.faults);
+    let placed = Placed::of(parsed, faults.is_empty());
+    read::report(faults, problems);
     for (position, record) in placed.records.iter().enumerate() {
         if record.rtype == RecordType::SOA {
             let fault = "the SOA is made from [zone]";
