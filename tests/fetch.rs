@@ -231,6 +231,21 @@ fn an_unchanged_database_is_not_sent_and_not_written() {
 }
 
 #[test]
+fn another_address_is_asked_without_the_time_of_the_file() {
+    let server = Server::new();
+    let (_folder, output) = folder_with_old();
+    let (first, second) = (database("DE"), database("FR"));
+    server.answer("/a.mmdb", &[Answer::ok(first).with("last-modified", LAST_MODIFIED)]);
+    server.answer("/b.mmdb", &[Answer::ok(second.clone()).with("last-modified", LAST_MODIFIED)]);
+    fetch_with(&server.url("/a.mmdb"), &output, patient(1)).unwrap();
+    server.requests();
+    let done = fetch_with(&server.url("/b.mmdb"), &output, patient(1)).unwrap();
+    assert!(matches!(done, Fetched::Replaced(_)));
+    assert!(!server.requests()[0].contains("if-modified-since"));
+    assert!(std::fs::read(&output).unwrap() == second);
+}
+
+#[test]
 fn whatever_is_wrong_leaves_the_old_file() {
     let server = Server::new();
     let (folder, output) = folder_with_old();

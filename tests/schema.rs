@@ -45,8 +45,8 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a pool and a policy of one name",
             "one site in two cases",
             "two endpoints that differ in case only",
-            "one name steered twice, in another case",
-            "one name steered twice, with its dot",
+            "one name twice, in another case",
+            "one name twice, with its dot",
         ],
     ),
     (
@@ -69,6 +69,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a file of certificates without one",
             "a file of records that is not there",
             "a mistake in a file of records",
+            "a fault in a file of records is not followed by another",
         ],
     ),
     (
@@ -77,6 +78,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a name outside its zone",
             "a name server inside the zone without an address",
             "a steered name below a delegation",
+            "a steered name below a DNAME at the apex",
             "an alias at the apex",
         ],
     ),

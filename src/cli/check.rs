@@ -30,6 +30,8 @@ use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
 use crate::model::Encrypted;
 use crate::model::Model;
+use crate::model::Policy;
+use crate::model::PolicyKind;
 use crate::runtime::answerer::unix_s;
 use crate::runtime::encrypted::certificate::CertificateFault;
 use crate::runtime::encrypted::certificate::CertificateFiles;
@@ -140,6 +142,9 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
             });
         }
         others.extend(unknown_site(&settings, &model));
+        if geo.databases.is_empty() && geo.overlays.is_empty() {
+            others.extend(no_geo_data(&zones, &model));
+        }
         let identity = settings.sources.identity.clone();
         if let Err(why) = compile(model, Arc::new(places), identity) {
             let rule = &rules::POLICY_TREE;
@@ -167,13 +172,32 @@ fn unknown_site(settings: &Settings, model: &Model) -> Option<FileProblem> {
     })
 }
 
+/// Warns of `nearest` if nobody knows where a client is.
+fn no_geo_data(zones: &str, model: &Model) -> Option<FileProblem> {
+    let is_nearest = |policy: &&Policy| matches!(policy.kind, PolicyKind::Nearest(_));
+    let policy = model.policies.iter().find(is_nearest)?;
+    Some(FileProblem {
+        severity: Severity::Warning,
+        rule: &rules::LIKELY_MISTAKE,
+        file: zones.to_owned(),
+        fault: format!(
+            "policy.{}: there is no geo data, so everybody gets the first target",
+            policy.name
+        ),
+        remedy: "name a database: [geo] databases = [\"geodb/city.mmdb\"] in rhumb.toml".into(),
+    })
+}
+
 fn error(rule: &'static Rule, file: String, fault: String, remedy: String) -> FileProblem {
     FileProblem { severity: Severity::Error, rule, file, fault, remedy }
 }
 
 fn unreadable(fault: &ReadFault) -> FileProblem {
     let (path, why) = (fault.path.display().to_string(), fault.source.to_string());
-    error(&rules::UNREADABLE_FILE, path, why, UNREAD.into())
+    match why.rsplit_once("; ") {
+        Some((why, remedy)) => error(&rules::UNREADABLE_FILE, path, why.into(), remedy.into()),
+        None => error(&rules::UNREADABLE_FILE, path, why, UNREAD.into()),
+    }
 }
 
 /// What is wrong with certificate and key, or will be soon.

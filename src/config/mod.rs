@@ -41,14 +41,14 @@ use crate::zonefile::Source;
 pub struct SourceFile {
     /// Path as the operator would write it.
     pub name: Arc<str>,
-    /// Its text.
-    pub text: Arc<str>,
+    /// Its text; not `Arc<str>`, which would copy what was read.
+    pub text: Arc<String>,
 }
 
 impl SourceFile {
     /// A file of this name and text.
     pub fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: Arc::new(text.to_owned()) }
     }
 
     /// What the file is, by the end of its name.

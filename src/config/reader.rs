@@ -244,5 +244,7 @@ pub fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let wanted = plain(word);
     let near = |other: &&&str| strsim::damerau_levenshtein(&wanted, &plain(other));
     let limit = (word.chars().count() / 3).max(1);
-    words.iter().min_by_key(near).filter(|best| near(best) <= limit).copied()
+    let exact = |other: &&&str| strsim::damerau_levenshtein(word, other);
+    let best = words.iter().min_by_key(|other| (near(other), exact(other)));
+    best.filter(|best| near(best) <= limit).copied()
 }

@@ -31,7 +31,7 @@ impl GeoReport {
         let overlays = input.overlays.iter().filter(|overlay| is_named(&overlay.name));
         let files = overlays.map(|overlay| SourceFile {
             name: Arc::from(&*overlay.name),
-            text: String::from_utf8_lossy(&overlay.octets).into(),
+            text: Arc::new(String::from_utf8_lossy(&overlay.octets).into_owned()),
         });
         let mut report = Self { files: Files::new(files.collect()), ..Self::default() };
         for problem in found {

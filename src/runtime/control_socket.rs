@@ -45,8 +45,11 @@ pub enum SocketFault {
     /// Something else has that name.
     #[error("control socket {}: a file of another kind is there; move it, or set [admin] socket", .0.display())]
     NotASocket(PathBuf),
+    /// Somebody else's is there, and we may not even ask whether it is in use.
+    #[error("control socket {}: it belongs to another user; remove it if nobody answers there, or set [admin] socket", .0.display())]
+    Foreign(PathBuf),
     /// The system says no.
-    #[error("control socket {}: {source}", path.display())]
+    #[error("control socket {}: {source}; make its folder for this user, or set [admin] socket to a path in one", path.display())]
     Io {
         /// Which.
         path: PathBuf,
@@ -131,7 +134,10 @@ pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), SocketFault> {
             Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path).map_err(fault)?;
             }
-            // Also a full backlog, or no right to connect: somebody listens.
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(SocketFault::Foreign(path.to_path_buf()));
+            }
+            // Also a full backlog: somebody listens.
             Ok(_) | Err(_) => return Err(SocketFault::InUse(path.to_path_buf())),
         }
     }

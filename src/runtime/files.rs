@@ -48,12 +48,22 @@ pub struct Sources {
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}; check that it exists and that this user may read it", path.display())]
+#[error("{}: {source}{}", path.display(), self.hint())]
 pub struct ReadFault {
     /// Which.
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl ReadFault {
+    /// What to do about it, unless that is said already.
+    fn hint(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::InvalidData => "",
+            _ => "; check that it exists and that this user may read it",
+        }
+    }
 }
 
 impl Sources {
@@ -208,7 +218,8 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadFault> {
         let path = entry.map_err(fault)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
         let is_kept = !name.starts_with('.') && !name.ends_with('~') && !name.ends_with(".swp");
-        if is_kept && path.is_file() {
+        // A link that leads nowhere is a fault to be shown, not a file that is not there.
+        if is_kept && (path.is_file() || (path.is_symlink() && !path.exists())) {
             paths.push(path);
         }
     }
@@ -263,11 +274,16 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
     match String::from_utf8(std::fs::read(path).map_err(fault)?) {
-        Ok(text) => Ok(Some(SourceFile::new(&path.display().to_string(), &text))),
+        Ok(text) => {
+            let name = path.display().to_string().into();
+            Ok(Some(SourceFile { name, text: Arc::new(text) }))
+        }
         Err(_) if !is_ours => Ok(None),
         Err(why) => {
             let at = why.utf8_error().valid_up_to();
-            Err(fault(io::Error::other(format!("not UTF-8 at octet {at}"))))
+            let line = why.as_bytes()[..at].iter().filter(|&&octet| octet == b'\n').count() + 1;
+            let text = format!("not UTF-8 in line {line}; save it as UTF-8");
+            Err(fault(io::Error::new(io::ErrorKind::InvalidData, text)))
         }
     }
 }
@@ -309,6 +325,18 @@ mod tests {
         assert_eq!(names(), ["zones/shared/sites.toml", "geodb/city.mmdb"]);
         std::fs::remove_dir_all(folder.path().join("geodb")).unwrap();
         assert_eq!(names(), ["zones/shared/sites.toml"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        let link = folder.path().join("zones/a.test.zone");
+        std::os::unix::fs::symlink("gone", &link).unwrap();
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        let mut faults = Vec::new();
+        sources.read_files(&mut faults);
+        assert_eq!(faults.iter().map(|fault| &*fault.path).collect::<Vec<_>>(), [&*link]);
     }
 
     #[test]

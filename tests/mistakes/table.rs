@@ -1218,7 +1218,7 @@ steer = "eu"
         expected: &[("4:7", "name.\"a..b\"", "empty label", "www")],
     },
     Case {
-        title: "one name steered twice, in another case",
+        title: "one name twice, in another case",
         text: r#"[zone]
 name = "case.test"
 nameservers = ["ns1.example.net"]
@@ -1227,10 +1227,10 @@ steer = "eu"
 [name.WWW]
 steer = "us"
 "#,
-        expected: &[("6:7", "name.WWW", "steered twice", "keep one")],
+        expected: &[("6:7", "name.WWW", "www.case.test. has a table already", "one table for a name")],
     },
     Case {
-        title: "one name steered twice, with its dot",
+        title: "one name twice, with its dot",
         text: r#"[zone]
 name = "case.test"
 nameservers = ["ns1.example.net"]
@@ -1239,7 +1239,7 @@ steer = "eu"
 [name."www.case.test."]
 steer = "us"
 "#,
-        expected: &[("6:7", "name.\"www.case.test.\"", "steered twice", "keep one")],
+        expected: &[("6:7", "name.\"www.case.test.\"", "has a table already", "one table for a name")],
     },
     Case {
         title: "an unknown entry",
@@ -1945,6 +1945,14 @@ $GENERATE 250-300 h$ A 192.0.2.$
 www 60 70 A 192.0.2.1
 "#,
         expected: &[("3:8", "", "\"70\" is not a record type", "such as A")],
+    },
+    Case {
+        title: "a delegation without glue",
+        text: r#"@ SOA ns1 host 1 1 1 1 1
+@ NS ns1.example.net.
+sub NS ns.sub
+"#,
+        expected: &[("3:1", "", "whose address is not here", "glue")],
     },
     Case {
         title: "two DNAMEs",

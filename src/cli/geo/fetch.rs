@@ -7,6 +7,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -76,7 +77,12 @@ fn account_for(url: &str) -> Option<Account> {
 }
 
 fn fetch_one(url: &str, output: &Path) -> ExitCode {
-    let options = Options { account: account_for(url), progress: progress(), ..Options::default() };
+    let options = Options {
+        account: account_for(url),
+        progress: progress(),
+        waiting: Some(Arc::new(tell_of_failure)),
+        ..Options::default()
+    };
     let work = async { fetch::fetch(&Downloader::new(options)?, url, output).await };
     let done = match block_on(work) {
         Ok(done) => done,
@@ -106,6 +112,7 @@ fn fetch_editions(arguments: FetchArguments) -> ExitCode {
         proxy_user_password: conf.proxy_user_password.clone(),
         retry: conf.retry,
         progress: progress(),
+        waiting: Some(Arc::new(tell_of_failure)),
     };
     let work = async { update::update(&conf, &Downloader::new(options)?).await };
     match block_on(work) {
@@ -149,4 +156,8 @@ fn progress() -> Option<Progress> {
         eprint!("\r{name}: {:.1}{of} MB", megabytes(octets));
     };
     std::io::stderr().is_terminal().then(|| -> Progress { Arc::new(show) })
+}
+
+fn tell_of_failure(name: &str, fault: &FetchFault, left: Duration) {
+    eprintln!("{name}: {fault}; trying again for {} s", left.as_secs());
 }

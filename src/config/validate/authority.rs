@@ -7,6 +7,7 @@ use crate::config::validate::zones::Checked;
 use crate::config::validate::zones::relative;
 use crate::wire::Name;
 use crate::wire::RecordType;
+use crate::zonefile::Owner;
 
 /// Checks that a zone has one SOA, name servers, and their addresses where they lie in it.
 pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
@@ -16,6 +17,7 @@ pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
     // What seems to be missing may stand in a line that could not be read.
     if zone.placed.is_whole {
         check_name_servers(zone, problems);
+        zone.owners().for_each(|owner| check_glue(zone, owner, problems));
     }
 }
 
@@ -64,5 +66,25 @@ fn check_name_servers(zone: &Checked<'_>, problems: &mut Problems) {
             true => format!("add: {relative} A …"),
         };
         problems.error(&place, key, fault, remedy);
+    }
+}
+
+/// A delegation to a server at or below the delegated name cannot be followed without its address (RFC 1034 section 4.2.1).
+fn check_glue(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) {
+    if owner.name == zone.spec.apex.value.as_wire() {
+        return;
+    }
+    for (at, record) in owner.iter().filter(|(_, record)| record.rtype == RecordType::NS) {
+        let (cut, server) = (record.owner_name(), Name::from_wire(record.rdata));
+        let Some(server) = server.filter(|server| server.is_within(&cut)) else { continue };
+        let addresses = [RecordType::A, RecordType::AAAA];
+        let found = zone.find(server.as_wire());
+        if found.is_some_and(|found| addresses.into_iter().any(|rtype| found.find(rtype).is_some()))
+        {
+            continue;
+        }
+        let fault = format!("{cut} is delegated to {server}, whose address is not here");
+        let remedy = "add its A or AAAA record to this zone: glue";
+        problems.error(&zone.placed.place(at), zone.placed.key(at), fault, remedy);
     }
 }

@@ -90,7 +90,7 @@ fn check_kind(
         let key = format!("check.{}.ca", name.value);
         match files.find_beside(ca.place.file, &ca.value) {
             Some((_, file)) if file.text.contains("-----BEGIN CERTIFICATE-----") => {
-                ca_pem = Some(Box::from(&*file.text));
+                ca_pem = Some(Box::from(file.text.as_str()));
             }
             Some(_) => {
                 problems.error(

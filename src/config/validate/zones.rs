@@ -116,19 +116,22 @@ fn build_zone(
 ) -> Zone {
     let mut placed = written_records(files, spec, written, problems);
     let mut steered: Steered = HashMap::new();
+    let mut tables: HashMap<Name, Place> = HashMap::new();
     for name in &file.names {
         let Some(owner) = names::owner(spec, name, problems) else { continue };
-        names::records(files, spec, &owner, name, &mut placed, problems);
-        let Some(steer) = &name.steer else { continue };
-        if let Some((first, _)) = steered.get(&owner) {
+        let place = &name.name.place;
+        if let Some(first) = tables.insert(owner.clone(), place.clone()) {
             let key = dotted("name", &name.name.value);
-            let fault = format!("{owner} is steered twice");
-            let also = (first.clone(), "first here");
-            problems.error_with(&name.name.place, key, fault, "keep one", also);
+            let fault = format!("{owner} has a table already");
+            let remedy =
+                "write one table for a name; case and the zone's own name make no difference";
+            problems.error_with(place, key, fault, remedy, (first, "first here"));
             continue;
         }
+        names::records(files, spec, &owner, name, &mut placed, problems);
+        let Some(steer) = &name.steer else { continue };
         if let Some(steer) = names::steer(spec, &owner, name, steer, directory, model, problems) {
-            steered.insert(owner, (name.name.place.clone(), add_steer(model, steer)));
+            steered.insert(owner, (place.clone(), add_steer(model, steer)));
         }
     }
     add_authority(spec, &steered, &mut placed);

@@ -66,6 +66,9 @@ impl Default for Retry {
 /// Hears what is being downloaded, how many octets have come, and of how many.
 pub type Progress = Arc<dyn Fn(&str, u64, Option<u64>) + Send + Sync>;
 
+/// Hears of a failure that may pass, and for how long tries go on.
+pub type Waiting = Arc<dyn Fn(&str, &FetchFault, Duration) + Send + Sync>;
+
 /// How downloads are made.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -79,6 +82,8 @@ pub struct Options {
     pub retry: Retry,
     /// Who hears of progress.
     pub progress: Option<Progress>,
+    /// Who hears of failures before the last.
+    pub waiting: Option<Waiting>,
 }
 
 /// Downloads by one set of options.
@@ -178,7 +183,10 @@ impl Downloader {
         loop {
             match self.get_once(url.clone(), label, since).await {
                 Ok(downloaded) => return Ok(downloaded),
-                Err(Failure { may_pass: true, .. }) if Instant::now() + pause < end => {
+                Err(Failure { may_pass: true, fault }) if Instant::now() + pause < end => {
+                    if let Some(waiting) = &self.options.waiting {
+                        waiting(label, &fault, end - Instant::now());
+                    }
                     sleep(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }

@@ -79,7 +79,7 @@ pub enum FetchFault {
         path: PathBuf,
     },
     /// The new file cannot be written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; check that its folder is there and that this user may write to it", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
@@ -112,7 +112,10 @@ pub async fn fetch(
 ) -> Result<Fetched, FetchFault> {
     let url = parse_url(url)?;
     let label = output.file_name().map_or_else(String::new, |name| name.display().to_string());
+    let origin = Origin::new(&url, output);
+    // The file's time says something only of the address it came from.
     let since = output.metadata().and_then(|metadata| metadata.modified()).ok();
+    let since = since.filter(|_| origin.is_known());
     let expected = match checksum_url(&url) {
         Some(checksum) => Some(first_word(&downloader.get(checksum, &label, None).await?)),
         None => None,
@@ -124,7 +127,32 @@ pub async fn fetch(
     if let Some(expected) = expected {
         check_sum(hex(&Sha256::digest(&octets)), expected)?;
     }
-    install(output, unpack(octets)?, modified)
+    let fetched = install(output, unpack(octets)?, modified)?;
+    origin.remember();
+    Ok(fetched)
+}
+
+/// Which address a file came from: a digest of it, for addresses may hold keys, in a hidden file beside it.
+struct Origin {
+    path: PathBuf,
+    digest: String,
+}
+
+impl Origin {
+    fn new(url: &Url, output: &Path) -> Self {
+        let name = output.file_name().map_or_else(String::new, |name| name.display().to_string());
+        let path = output.with_file_name(format!(".{name}.from"));
+        Self { path, digest: hex(&Sha256::digest(url.as_str())) }
+    }
+
+    fn is_known(&self) -> bool {
+        std::fs::read_to_string(&self.path).is_ok_and(|known| known == self.digest)
+    }
+
+    /// If this fails, the next fetch downloads what it has already.
+    fn remember(&self) {
+        let _ = std::fs::write(&self.path, &self.digest);
+    }
 }
 
 /// An http or https address.
