@@ -1787,6 +1787,16 @@ ns1 A x
         expected: &[("zones/case.records:1:7", "", "not an IPv4 address", "192.0.2.1")],
     },
     Case {
+        title: "a faulty address of a name server is not missing",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+[name.ns1.records]
+A = ["192.0.2.300"]
+"#,
+        expected: &[("5:7", "name.ns1.records.A", "not an IPv4 address", "192.0.2.1")],
+    },
+    Case {
         title: "a steered name below a DNAME at the apex",
         text: r#"[zone]
 name = "case.test"
