@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
@@ -173,17 +175,11 @@ impl Server {
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
         if let Some(listener) = socket {
-            let (listener, commands) = (Arc::new(listener), commands.clone());
-            supervisor.run("control socket", move || {
-                let (listener, commands) = (Arc::clone(&listener), commands.clone());
-                async move { control_socket::serve(&listener, commands).await }
-            });
+            supervisor.run_control_socket(Arc::new(listener), commands.clone());
         }
         let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = pages {
-            let (listener, metrics) = (Arc::new(listener), Arc::clone(&metrics));
-            supervisor
-                .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
+            supervisor.run_pages(Arc::new(listener));
         }
         let encrypted = match encrypted {
             Some(sockets) => serve_encrypted(sockets, &answerer, &supervisor, reloads)?,
@@ -269,6 +265,20 @@ impl Supervisor {
         let metrics = Arc::clone(&self.metrics);
         let count = move |task: &'static str| metrics.count_restart(task);
         drop(self.tasks.spawn(supervise(name, self.stop.clone(), count, make)));
+    }
+
+    /// Hands what clients of the control socket ask to the control loop.
+    fn run_control_socket(&self, listener: Arc<UnixListener>, commands: mpsc::Sender<Asked>) {
+        self.run("control socket", move || {
+            let (listener, commands) = (Arc::clone(&listener), commands.clone());
+            async move { control_socket::serve(&listener, commands).await }
+        });
+    }
+
+    /// Serves metrics and health pages.
+    fn run_pages(&self, listener: Arc<TcpListener>) {
+        let metrics = Arc::clone(&self.metrics);
+        self.run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
     }
 }
 
