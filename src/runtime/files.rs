@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crate::config::Files;
 use crate::config::SourceFile;
 use crate::config::path_beside;
+use crate::config::render::LineColumn;
+use crate::config::render::line_column;
 use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
@@ -48,12 +50,23 @@ pub struct Sources {
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}; check that it exists and that this user may read it", path.display())]
+#[error("{}: {source}; {}", path.display(), self.remedy())]
 pub struct ReadFault {
     /// Which.
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+impl ReadFault {
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::InvalidData => "save it as UTF-8, or write such octets as \\DDD",
+            io::ErrorKind::FileTooLarge => "split it",
+            _ => "check that it exists and that this user may read it",
+        }
+    }
 }
 
 impl Sources {
@@ -195,7 +208,7 @@ impl Sources {
 fn read_octets(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let len = path.metadata()?.len();
     if len > max {
-        return Err(io::Error::other(format!("{len} octets are more than {max}")));
+        return Err(too_large(len, max));
     }
     std::fs::read(path)
 }
@@ -258,7 +271,7 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
     let fault = |source| ReadFault { path: path.to_path_buf(), source };
     let len = path.metadata().map_err(fault)?.len();
     if len > FILE_MAX {
-        return Err(fault(io::Error::other(format!("{len} octets are more than {FILE_MAX}"))));
+        return Err(fault(too_large(len, FILE_MAX)));
     }
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
@@ -266,10 +279,17 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
         Ok(text) => Ok(Some(SourceFile::new(&path.display().to_string(), &text))),
         Err(_) if !is_ours => Ok(None),
         Err(why) => {
-            let at = why.utf8_error().valid_up_to();
-            Err(fault(io::Error::other(format!("not UTF-8 at octet {at}"))))
+            let before = &why.as_bytes()[..why.utf8_error().valid_up_to()];
+            let LineColumn { line, column } =
+                line_column(&String::from_utf8_lossy(before), before.len());
+            let message = format!("not UTF-8 in line {line}, column {column}");
+            Err(fault(io::Error::new(io::ErrorKind::InvalidData, message)))
         }
     }
+}
+
+fn too_large(len: u64, max: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} octets are more than {max}"))
 }
 
 #[cfg(test)]
@@ -349,6 +369,18 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         let by = files.iter().find(|(_, file)| file.name.ends_with(".zone")).unwrap().0;
         assert_eq!(&*files.find_beside(by, "../away").unwrap().1.text, "x A 192.0.2.1\n");
+    }
+
+    #[test]
+    fn octets_that_are_no_text_are_shown_with_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.test.zone");
+        std::fs::write(&path, b"@ A 192.0.2.1\nt TXT \"caf\xe9\"\n").unwrap();
+        let shown = read_text(&path).unwrap_err().to_string();
+        let path = path.display();
+        let expected =
+            "not UTF-8 in line 2, column 11; save it as UTF-8, or write such octets as \\DDD";
+        assert_eq!(shown, format!("{path}: {expected}"));
     }
 
     #[test]
