@@ -38,9 +38,6 @@ use crate::runtime::encrypted::certificate::CertificateFiles;
 use crate::runtime::files::ReadFault;
 use crate::snapshot::compile;
 
-/// What to do about a file that cannot be read.
-const UNREAD: &str = "check that it exists and that this user may read it";
-
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
     #[command(flatten)]
@@ -194,10 +191,7 @@ fn error(rule: &'static Rule, file: String, fault: String, remedy: String) -> Fi
 
 fn unreadable(fault: &ReadFault) -> FileProblem {
     let (path, why) = (fault.path.display().to_string(), fault.source.to_string());
-    match why.rsplit_once("; ") {
-        Some((why, remedy)) => error(&rules::UNREADABLE_FILE, path, why.into(), remedy.into()),
-        None => error(&rules::UNREADABLE_FILE, path, why, UNREAD.into()),
-    }
+    error(&rules::UNREADABLE_FILE, path, why, fault.remedy().into())
 }
 
 /// What is wrong with certificate and key, or will be soon.

@@ -16,6 +16,7 @@ use crate::cli::output::fail;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Settings;
+use crate::model::Encrypted;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::runtime::control_socket;
@@ -78,8 +79,13 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
 fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
     let Settings { node, sources, file, as_written } = settings;
     let per_client = node.tcp_connections_per_client.unwrap_or(node.tcp_connections.div_ceil(2));
+    // TCP, DoT and DoH; connections of DoQ share a socket.
+    let of_streams = |encrypted: &Encrypted| {
+        usize::from(!encrypted.dot.is_empty()) + usize::from(!encrypted.doh.is_empty())
+    };
+    let services = 1 + node.encrypted.as_ref().map_or(0, of_streams);
     let tcp = TcpLimits {
-        max_connections: connections_within_limit(node.tcp_connections),
+        max_connections: connections_within_limit(node.tcp_connections, services),
         max_per_client: per_client,
         ..TcpLimits::default()
     };
@@ -98,9 +104,9 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
 }
 
 /// Takes the descriptors that the system gives, and says if they are too few for the connections wanted.
-fn connections_within_limit(wanted: usize) -> usize {
+fn connections_within_limit(wanted: usize, services: usize) -> usize {
     let limit = descriptors::raise_limit();
-    let connections = descriptors::connections_within(wanted, limit);
+    let connections = descriptors::connections_within(wanted, limit, services);
     if connections < wanted {
         tracing::warn!(
             wanted,

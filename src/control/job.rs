@@ -7,6 +7,7 @@ use sha2::Sha256;
 
 use crate::config;
 use crate::config::Files;
+use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
 use crate::control::geo::GeoReport;
@@ -149,10 +150,7 @@ impl Job {
             false => String::new(),
         };
         let result = match model {
-            None => Err(Rejection {
-                text: render::for_people(&self.files, &problems, false),
-                problems: problems.len(),
-            }),
+            None => Err(self.reject(&problems)),
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
                 warnings += of_geo.len();
                 warning_text += &of_geo.text();
@@ -162,5 +160,37 @@ impl Job {
             }),
         };
         Product { digest: self.digest, geo: self.geo.digest, result, warnings, warning_text }
+    }
+
+    /// What is wrong with the files, and with geo data beside them: all at once.
+    fn reject(&self, problems: &Problems) -> Rejection {
+        let of_files = render::for_people(&self.files, problems, false);
+        match self.geo.compile() {
+            Ok(_) => Rejection { text: of_files, problems: problems.len() },
+            Err(of_geo) => Rejection {
+                text: of_files + &of_geo.text,
+                problems: problems.len() + of_geo.problems,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SourceFile;
+    use crate::geo::OverlayFile;
+
+    #[test]
+    fn files_and_geo_data_are_refused_together_with_every_problem() {
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", "[pool.x]\nwieght = 1\n")]);
+        let feed = OverlayFile { name: "feed.csv".into(), octets: b"192.0.2.1/24,DE\n"[..].into() };
+        let geo = GeoFiles::of(GeoInput { overlays: vec![feed], ..GeoInput::default() });
+        let alone = Job::new(files.clone(), GeoFiles::default(), Box::default()).run();
+        let alone = alone.result.expect_err("the pool has mistakes");
+        let both = Job::new(files, geo, Box::default()).run().result.expect_err("both are wrong");
+        assert_eq!(both.problems, alone.problems + 1);
+        assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
+        assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);
     }
 }

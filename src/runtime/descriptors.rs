@@ -15,10 +15,12 @@ pub fn raise_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// TCP connections that leave half of the descriptors to probes, files and sockets.
-pub fn connections_within(wanted: usize, limit: Option<u64>) -> usize {
+/// Connections of each of so many services that leave half of the descriptors to probes, files and sockets.
+///
+/// A service closes its own connections only when descriptors run out, so none may take those of the others.
+pub fn connections_within(wanted: usize, limit: Option<u64>, services: usize) -> usize {
     let half = limit.map_or(usize::MAX, |limit| usize::try_from(limit / 2).unwrap_or(usize::MAX));
-    wanted.min(half).max(1)
+    wanted.min(half / services.max(1)).max(1)
 }
 
 #[cfg(test)]
@@ -27,9 +29,10 @@ mod tests {
 
     #[test]
     fn connections_leave_half_of_the_descriptors() {
-        assert_eq!(connections_within(1000, Some(65_536)), 1000);
-        assert_eq!(connections_within(1000, Some(1024)), 512);
-        assert_eq!(connections_within(1000, None), 1000);
-        assert_eq!(connections_within(1000, Some(0)), 1);
+        assert_eq!(connections_within(1000, Some(65_536), 1), 1000);
+        assert_eq!(connections_within(1000, Some(1024), 1), 512);
+        assert_eq!(connections_within(1000, Some(1024), 3), 170, "TCP, DoT and DoH");
+        assert_eq!(connections_within(1000, None, 3), 1000);
+        assert_eq!(connections_within(1000, Some(0), 1), 1);
     }
 }

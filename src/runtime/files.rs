@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crate::config::Files;
 use crate::config::SourceFile;
 use crate::config::path_beside;
+use crate::config::render::LineColumn;
+use crate::config::render::line_column;
 use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
@@ -48,7 +50,7 @@ pub struct Sources {
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}{}", path.display(), self.hint())]
+#[error("{}: {source}; {}", path.display(), self.remedy())]
 pub struct ReadFault {
     /// Which.
     pub path: PathBuf,
@@ -57,11 +59,12 @@ pub struct ReadFault {
 }
 
 impl ReadFault {
-    /// What to do about it, unless that is said already.
-    fn hint(&self) -> &'static str {
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
         match self.source.kind() {
-            io::ErrorKind::InvalidData => "",
-            _ => "; check that it exists and that this user may read it",
+            io::ErrorKind::InvalidData => "save it as UTF-8, or write such octets as \\DDD",
+            io::ErrorKind::FileTooLarge => "split it",
+            _ => "check that it exists and that this user may read it",
         }
     }
 }
@@ -205,7 +208,7 @@ impl Sources {
 fn read_octets(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let len = path.metadata()?.len();
     if len > max {
-        return Err(io::Error::other(format!("{len} octets are more than {max}")));
+        return Err(too_large(len, max));
     }
     std::fs::read(path)
 }
@@ -269,7 +272,7 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
     let fault = |source| ReadFault { path: path.to_path_buf(), source };
     let len = path.metadata().map_err(fault)?.len();
     if len > FILE_MAX {
-        return Err(fault(io::Error::other(format!("{len} octets are more than {FILE_MAX}"))));
+        return Err(fault(too_large(len, FILE_MAX)));
     }
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
@@ -280,12 +283,17 @@ fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
         }
         Err(_) if !is_ours => Ok(None),
         Err(why) => {
-            let at = why.utf8_error().valid_up_to();
-            let line = why.as_bytes()[..at].iter().filter(|&&octet| octet == b'\n').count() + 1;
-            let text = format!("not UTF-8 in line {line}; save it as UTF-8");
-            Err(fault(io::Error::new(io::ErrorKind::InvalidData, text)))
+            let before = &why.as_bytes()[..why.utf8_error().valid_up_to()];
+            let LineColumn { line, column } =
+                line_column(&String::from_utf8_lossy(before), before.len());
+            let message = format!("not UTF-8 in line {line}, column {column}");
+            Err(fault(io::Error::new(io::ErrorKind::InvalidData, message)))
         }
     }
+}
+
+fn too_large(len: u64, max: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("{len} octets are more than {max}"))
 }
 
 #[cfg(test)]
@@ -377,6 +385,18 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         let by = files.iter().find(|(_, file)| file.name.ends_with(".zone")).unwrap().0;
         assert_eq!(&*files.find_beside(by, "../away").unwrap().1.text, "x A 192.0.2.1\n");
+    }
+
+    #[test]
+    fn octets_that_are_no_text_are_shown_with_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.test.zone");
+        std::fs::write(&path, b"@ A 192.0.2.1\nt TXT \"caf\xe9\"\n").unwrap();
+        let shown = read_text(&path).unwrap_err().to_string();
+        let path = path.display();
+        let expected =
+            "not UTF-8 in line 2, column 11; save it as UTF-8, or write such octets as \\DDD";
+        assert_eq!(shown, format!("{path}: {expected}"));
     }
 
     #[test]

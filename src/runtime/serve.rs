@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
@@ -149,14 +151,7 @@ impl Server {
         let encrypted = bind_encrypted(options.encrypted.clone()).await?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
-        let pages = match options.admin {
-            Some(address) => Some(
-                admin::bind(address)
-                    .await
-                    .map_err(|source| StartError::Admin { address, source })?,
-            ),
-            None => None,
-        };
+        let pages = bind_pages(options.admin).await?;
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
         // From here on whatever fails stops what has begun.
@@ -173,20 +168,15 @@ impl Server {
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
         if let Some(listener) = socket {
-            let (listener, commands) = (Arc::new(listener), commands.clone());
-            supervisor.run("control socket", move || {
-                let (listener, commands) = (Arc::clone(&listener), commands.clone());
-                async move { control_socket::serve(&listener, commands).await }
-            });
+            supervisor.run_control_socket(Arc::new(listener), commands.clone());
         }
         let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = pages {
-            let (listener, metrics) = (Arc::new(listener), Arc::clone(&metrics));
-            supervisor
-                .run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
+            supervisor.run_pages(Arc::new(listener));
         }
+        let limits = encrypted_limits(&options.tcp);
         let encrypted = match encrypted {
-            Some(sockets) => serve_encrypted(sockets, &answerer, &supervisor, reloads)?,
+            Some(sockets) => serve_encrypted(sockets, limits, &answerer, &supervisor, reloads)?,
             None => Vec::new(),
         };
         let tcp = tcp.serve(answerer.clone(), options.tcp)?;
@@ -270,6 +260,20 @@ impl Supervisor {
         let count = move |task: &'static str| metrics.count_restart(task);
         drop(self.tasks.spawn(supervise(name, self.stop.clone(), count, make)));
     }
+
+    /// Hands what clients of the control socket ask to the control loop.
+    fn run_control_socket(&self, listener: Arc<UnixListener>, commands: mpsc::Sender<Asked>) {
+        self.run("control socket", move || {
+            let (listener, commands) = (Arc::clone(&listener), commands.clone());
+            async move { control_socket::serve(&listener, commands).await }
+        });
+    }
+
+    /// Serves metrics and health pages.
+    fn run_pages(&self, listener: Arc<TcpListener>) {
+        let metrics = Arc::clone(&self.metrics);
+        self.run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
+    }
 }
 
 /// Reads the certificate and binds its addresses, if there is one.
@@ -281,15 +285,30 @@ async fn bind_encrypted(
     Ok(Some(bound.await.map_err(std::io::Error::other)??))
 }
 
+/// Binds the address of metrics and health pages, if there is one.
+async fn bind_pages(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = admin::bind(address).await;
+    bound.map(Some).map_err(|source| StartError::Admin { address, source })
+}
+
+/// Limits of each encrypted transport: what the descriptors allow TCP they allow each of the others.
+fn encrypted_limits(tcp: &TcpLimits) -> TcpLimits {
+    let defaults = TcpLimits::default();
+    let max_connections = defaults.max_connections.min(tcp.max_connections);
+    TcpLimits { max_connections, ..defaults }
+}
+
 /// Starts what is behind a certificate, and the task that keeps it fresh.
 fn serve_encrypted(
     sockets: EncryptedSockets,
+    limits: TcpLimits,
     answerer: &Answerer,
     supervisor: &Supervisor,
     reloads: Arc<Notify>,
 ) -> Result<Vec<(Transport, SocketAddr)>, StartError> {
     let (addresses, certificates) = (sockets.local_addrs(), Arc::clone(sockets.certificates()));
-    let server = sockets.serve(answerer, TcpLimits::default())?;
+    let server = sockets.serve(answerer, limits)?;
     let metrics = Arc::clone(&supervisor.metrics);
     metrics.set_encrypted(server.counters(), Arc::clone(&certificates));
     supervisor.run("certificates", move || Arc::clone(&certificates).follow(Arc::clone(&reloads)));

@@ -5,6 +5,8 @@
 use std::ops::Range;
 
 use crate::wire::RecordType;
+use crate::wire::compress::skip_name;
+use crate::wire::header::HEADER_LEN;
 use crate::wire::header::read_u16;
 
 /// Padding (RFC 7830).
@@ -15,9 +17,6 @@ pub const TCP_KEEPALIVE: u16 = 11;
 
 /// Replies are padded to a multiple of this many octets (RFC 8467 section 4.1).
 const PADDING_BLOCK: usize = 468;
-
-/// Octets of a message's header.
-const HEADER_LEN: usize = 12;
 
 /// Octets of an option's code and length.
 const OPTION_HEADER: usize = 4;
@@ -103,18 +102,6 @@ fn records(message: &[u8]) -> impl Iterator<Item = Record> + '_ {
             rdata: start + 10..at?,
         })
     })
-}
-
-/// Where a name ends.
-fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            // A pointer ends a name (RFC 1035 section 4.1.4).
-            pointer if pointer >= 0xc0 => return Some(at + 2),
-            label => at += 1 + usize::from(label),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Zone {
     /// Lays out a validated zone, moving its records.
     ///
     /// # Panics
-    /// If the zone has no SOA at its apex, or is larger than 4 GiB: validation refuses both.
+    /// If the zone has no SOA at its apex, or is laid out larger than 4 GiB: validation refuses both.
     pub fn build(zone: model::Zone) -> Self {
         Layout::of(zone)
     }

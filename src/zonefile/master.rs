@@ -185,7 +185,7 @@ impl<'a, F: FindIncluded<'a>> Reading<'_, F> {
         let rtype = rtype(word)?;
         if self.parsed.records.is_full() {
             self.is_stopped = true;
-            return Err(fault(word, "the zone is larger than 4 GiB", "split it"));
+            return Err(fault(word, "the zone is larger than 2 GB", "split it"));
         }
         let origin = &self.origin;
         self.parsed.records.add(&self.owner, rtype, ttl, |octets| {

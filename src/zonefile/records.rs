@@ -7,8 +7,9 @@ use crate::wire::writer::QNAME_POINTER;
 /// Octets of a record before its data: a pointer to its owner, type, class, TTL and length.
 pub const HEAD_LEN: usize = 12;
 
-/// Most octets of an arena, so that every offset fits 32 bits with room for one more record.
-const ARENA_MAX: usize = u32::MAX as usize - 2 * (u16::MAX as usize + 256);
+/// Most octets of an arena: offsets of 32 bits reach all of it, and once more every record of a scattered set, which
+/// is copied when the zone is laid out; the rest, 294 MB, is for names that are only steered.
+const ARENA_MAX: usize = 2_000_000_000;
 
 /// Records in the order they were added.
 ///

@@ -1227,7 +1227,12 @@ steer = "eu"
 [name.WWW]
 steer = "us"
 "#,
-        expected: &[("6:7", "name.WWW", "www.case.test. has a table already", "one table for a name")],
+        expected: &[(
+            "6:7",
+            "name.WWW",
+            "www.case.test. has a table already",
+            "one table for a name",
+        )],
     },
     Case {
         title: "one name twice, with its dot",
@@ -1239,7 +1244,12 @@ steer = "eu"
 [name."www.case.test."]
 steer = "us"
 "#,
-        expected: &[("6:7", "name.\"www.case.test.\"", "has a table already", "one table for a name")],
+        expected: &[(
+            "6:7",
+            "name.\"www.case.test.\"",
+            "has a table already",
+            "one table for a name",
+        )],
     },
     Case {
         title: "an unknown entry",
@@ -1785,6 +1795,16 @@ records = "case.records"
 ns1 A x
 "#,
         expected: &[("zones/case.records:1:7", "", "not an IPv4 address", "192.0.2.1")],
+    },
+    Case {
+        title: "a faulty address of a name server is not missing",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+[name.ns1.records]
+A = ["192.0.2.300"]
+"#,
+        expected: &[("5:7", "name.ns1.records.A", "not an IPv4 address", "192.0.2.1")],
     },
     Case {
         title: "a steered name below a DNAME at the apex",

@@ -86,6 +86,7 @@ pub(super) fn records(
                 Err(fault) => {
                     let place = inside(files, text, fault.span);
                     problems.error(&place, &key, fault.message, fault.remedy);
+                    placed.is_whole = false;
                 }
             }
         }

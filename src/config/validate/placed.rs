@@ -15,18 +15,20 @@ pub(super) struct Placed {
     pub(super) records: Records,
     places: Vec<master::Place>,
     keys: HashMap<usize, String>,
-    /// Whether every record of the master file could be read.
+    /// Whether every record could be read.
     pub(super) is_whole: bool,
+    /// Whether records of a TOML file found no room.
+    pub(super) is_overfull: bool,
 }
 
 impl Placed {
     /// What a master file holds; `is_whole` says whether that is every record of it.
     pub(super) fn of(parsed: Parsed, is_whole: bool) -> Self {
         let Parsed { records, places, faults: _ } = parsed;
-        Self { records, places, keys: HashMap::new(), is_whole }
+        Self { records, places, keys: HashMap::new(), is_whole, is_overfull: false }
     }
 
-    /// Adds a record that stands under a key of a TOML file.
+    /// Adds a record that stands under a key of a TOML file, unless the zone is full.
     pub(super) fn push(
         &mut self,
         owner: &Name,
@@ -35,6 +37,10 @@ impl Placed {
         rdata: &[u8],
         (place, key): (&Place, &str),
     ) {
+        if self.records.is_full() {
+            self.is_overfull = true;
+            return;
+        }
         self.keys.insert(self.records.len(), key.to_owned());
         self.records.push(owner, rtype, ttl, rdata);
         let Place { file, span } = place;

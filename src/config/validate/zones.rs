@@ -135,6 +135,10 @@ fn build_zone(
         }
     }
     add_authority(spec, &steered, &mut placed);
+    // A master file that has no end says so itself.
+    if placed.is_overfull && placed.is_whole {
+        problems.error(&spec.apex.place, "zone.name", "the zone is larger than 2 GB", "split it");
+    }
     let mut owners = Owners::new(&placed.records);
     sets::check(&mut placed, &mut owners, problems);
     let checked = Checked { spec, placed: &placed, owners: &owners, steered: &steered };
