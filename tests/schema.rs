@@ -96,6 +96,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a CAA without its value",
             "a CAA with a flag beyond an octet",
             "an A with a bad address",
+            "a faulty address of a name server is not missing",
         ],
     ),
 ];
