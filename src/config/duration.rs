@@ -45,15 +45,15 @@ pub fn parse(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, R
 
 /// The sum of all numbers with their units; more than a `u64` of milliseconds is the most there is.
 fn find_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
+    let mut rest = text.trim_matches(' ');
     let mut sum: Option<u64> = None;
     while !rest.is_empty() {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let number = &rest[..digits];
-        rest = rest[digits..].trim_start();
+        rest = rest[digits..].trim_start_matches(' ');
         let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
         let (_, millis) = UNITS.into_iter().find(|(unit, _)| *unit == &rest[..letters])?;
-        rest = rest[letters..].trim_start();
+        rest = rest[letters..].trim_start_matches(' ');
         if number.is_empty() {
             return None;
         }

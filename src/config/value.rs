@@ -177,7 +177,8 @@ impl<'t> Value<'t> {
             return None;
         }
         let text = self.string(problems)?;
-        let digits = text.value.trim().strip_suffix('%').map(str::trim);
+        let digits =
+            text.value.trim_matches(' ').strip_suffix('%').map(|digits| digits.trim_matches(' '));
         let digits = digits.filter(|digits| digits.bytes().all(|octet| octet.is_ascii_digit()));
         let percent = digits.and_then(|digits| digits.parse::<u8>().ok());
         if let Some(percent) = percent.filter(|&percent| percent <= max) {

@@ -1218,6 +1218,11 @@ steer = "eu"
         expected: &[("4:7", "name.\"a..b\"", "empty label", "www")],
     },
     Case {
+        title: "a tab in a duration",
+        text: "[zone]\nname = \"case.test\"\nnameservers = [\"ns1.example.net\"]\nsteered_ttl = \"\t10s\"\n",
+        expected: &[("4:15", "zone.steered_ttl", "is not a duration", "whole numbers with units")],
+    },
+    Case {
         title: "one name twice, in another case",
         text: r#"[zone]
 name = "case.test"

@@ -164,7 +164,8 @@ fn default_status() -> Vec<RangeInclusive<u16>> {
 fn read_status(text: &str) -> Result<Vec<RangeInclusive<u16>>, Refusal> {
     let one = |part: &str| {
         let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let (low, high): (u16, u16) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+        let (low, high): (u16, u16) =
+            (low.trim_matches(' ').parse().ok()?, high.trim_matches(' ').parse().ok()?);
         (100 <= low && low <= high && high <= 599).then_some(low..=high)
     };
     let ranges: Option<Vec<_>> = text.split(',').map(one).collect();

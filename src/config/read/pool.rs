@@ -154,7 +154,7 @@ fn read_min_healthy(value: &Value<'_>, problems: &mut Problems) -> Option<At<Min
         return Some(At { value: MinHealthy::Share(Percent(percent.value)), place: percent.place });
     };
     let members = text.strip_suffix("members").or_else(|| text.strip_suffix("member"));
-    let count = members.and_then(|number| number.trim().parse::<u16>().ok());
+    let count = members.and_then(|number| number.trim_matches(' ').parse::<u16>().ok());
     match count.filter(|&count| count > 0) {
         Some(count) => Some(At { value: MinHealthy::Members(count), place: value.place.clone() }),
         None => {
