@@ -24,7 +24,7 @@ pub struct Zone {
     pub(super) negative_soa: Rrset,
 }
 
-/// Records of one owner and type, encoded with [`QNAME_POINTER`] as owner.
+/// Records of one owner and type, encoded with [`crate::wire::writer::QNAME_POINTER`] as owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rrset {
     /// Their type.
