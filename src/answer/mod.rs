@@ -12,6 +12,7 @@ pub mod outcome;
 mod referral;
 pub mod request;
 pub mod steered;
+mod words;
 
 pub use outcome::Happened;
 pub use outcome::Outcome;
