@@ -28,7 +28,7 @@ fn text_of<'a>(qname: &Qname, qtype: RecordType, identity: &'a [u8]) -> Option<&
 impl Answering<'_> {
     /// Answers a question of class CH; REFUSED is for all that is not said.
     pub(super) fn answer_chaos(mut self) -> Outcome {
-        let text = text_of(&self.query.qname, self.query.qtype, &self.snapshot.compiled.identity);
+        let text = text_of(&self.query.qname, self.query.qtype, &self.snapshot.compiled.node.identity);
         let Some(text) = text else { return self.finish(Rcode::Refused, Happened::Unanswerable) };
         match self.writer.put_chaos_text(text) {
             Ok(()) => self.writer.set_authoritative(),

@@ -84,7 +84,7 @@ impl<'a> Answering<'a> {
         query: &'a Query,
         writer: Writer<'a>,
     ) -> Self {
-        let options = plain_options(query, &snapshot.compiled.identity);
+        let options = plain_options(query, &snapshot.compiled.node.identity);
         Self { snapshot, request, query, writer, options, truncated: false }
     }
 
