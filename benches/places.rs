@@ -114,7 +114,8 @@ fn classes() {
             layer.insert(IpNet::V4(network), place).unwrap();
         }
         let places = Arc::new(PlaceMap::compile(&[layer]));
-        let compiled = || compile(model.clone(), Arc::clone(&places), NodeTerms::default()).unwrap();
+        let compiled =
+            || compile(model.clone(), Arc::clone(&places), NodeTerms::default()).unwrap();
         println!("{what}: {} classes", compiled().classes[0].trees().len());
         report(what, || drop(black_box(compiled())));
     }

@@ -1,5 +1,6 @@
 //! The answer itself: data, aliases followed, negatives.
 
+use crate::answer::CLASS_IN;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Request;
@@ -91,6 +92,11 @@ impl<'a> Answering<'a> {
     /// Answers a question of class IN.
     #[inline]
     pub(super) fn answer(mut self) -> Outcome {
+        if self.query.qtype == RecordType::TXT
+            && let Some(asked) = self.asks_why()
+        {
+            return self.answer_why(&asked, CLASS_IN);
+        }
         match self.follow_aliases() {
             Ok((rcode, happened)) => self.finish(rcode, happened),
             Err(Full) => {

@@ -9,6 +9,7 @@ mod chaos;
 mod data;
 pub mod explain;
 pub mod outcome;
+mod reason;
 mod referral;
 pub mod request;
 pub mod steered;

@@ -191,7 +191,8 @@ mod tests {
         let geo = GeoFiles::of(GeoInput { overlays: vec![feed], ..GeoInput::default() });
         let alone = Job::new(files.clone(), GeoFiles::default(), NodeTerms::default()).run();
         let alone = alone.result.expect_err("the pool has mistakes");
-        let both = Job::new(files, geo, NodeTerms::default()).run().result.expect_err("both are wrong");
+        let both =
+            Job::new(files, geo, NodeTerms::default()).run().result.expect_err("both are wrong");
         assert_eq!(both.problems, alone.problems + 1);
         assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
         assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);

@@ -64,8 +64,8 @@ pub fn snapshot(zone: &str) -> Snapshot {
 #[track_caller]
 pub fn snapshot_of(files: &[(&str, &str)]) -> Snapshot {
     let model = model(files);
-    let compiled =
-        compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1")).expect("classes are few");
+    let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1"))
+        .expect("classes are few");
     Snapshot::new(Arc::new(compiled), 1, &AllUnknown)
 }
 
