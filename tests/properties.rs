@@ -23,6 +23,7 @@ use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Model;
+use rhumb::model::NodeTerms;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::SteerId;
@@ -116,7 +117,7 @@ fn shop(text: &str, health: &impl Health) -> Snapshot {
     let zone = "[zone]\nname = 'shop.test'\nnameservers = ['ns.example.net']\n";
     let model = common::model(&[("zones/test.toml", &format!("{zone}{text}"))]);
     let places = Arc::new(common::places(common::GEO));
-    let compiled = compile(model, places, Box::default()).unwrap();
+    let compiled = compile(model, places, NodeTerms::default()).unwrap();
     Snapshot::new(Arc::new(compiled), 1, health)
 }
 

@@ -9,6 +9,7 @@ use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::Model;
+use crate::model::NodeTerms;
 use crate::model::Period;
 use crate::model::PoolId;
 use crate::model::Steer;
@@ -50,8 +51,8 @@ pub struct Compiled {
     pub routes: Box<[Route]>,
     /// By [`SteerId`].
     pub steers: Box<[SteerPlan]>,
-    /// What NSID says; empty if nothing.
-    pub identity: Box<[u8]>,
+    /// What this node's own file says of answers.
+    pub node: NodeTerms,
 }
 
 /// An entry with the terms of its passes; names with equal ones share decisions.
@@ -90,7 +91,7 @@ pub struct SteerPlan {
 pub fn compile(
     mut model: Model,
     geo: Arc<PlaceMap>,
-    identity: Box<[u8]>,
+    node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
     let round_trips = Unmeasured;
     let matcher = Matcher::new(&model);
@@ -132,7 +133,7 @@ pub fn compile(
         classes,
         routes: routes.into(),
         steers: steers.into(),
-        identity,
+        node,
     })
 }
 
