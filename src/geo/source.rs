@@ -19,8 +19,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use crate::geo::Place;
-use crate::geo::Rows;
 use crate::geo::Point;
+use crate::geo::Rows;
 use crate::geo::layer::NETWORKS_MAX;
 use crate::geo::place::find_code;
 use crate::geo::record::TEXT_MAX;

@@ -175,15 +175,7 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
         key,
         ttl,
     } = steer;
-    SteerPlan {
-        route,
-        answers: *answers,
-        period: *period,
-        key: *key,
-        owner,
-        ecs: *ecs,
-        ttl: *ttl,
-    }
+    SteerPlan { route, answers: *answers, period: *period, key: *key, owner, ecs: *ecs, ttl: *ttl }
 }
 
 impl Compiled {
@@ -207,9 +199,12 @@ impl Compiled {
 
     /// These pools, and those that `all` made of any of them.
     pub fn with_unions(&self, changed: &[PoolId]) -> Vec<PoolId> {
-        let unions = self.model.pools.iter().enumerate().filter(|(_, pool)| {
-            pool.part_pools().iter().any(|part| changed.contains(part))
-        });
+        let unions = self
+            .model
+            .pools
+            .iter()
+            .enumerate()
+            .filter(|(_, pool)| pool.part_pools().iter().any(|part| changed.contains(part)));
         let unions = unions.map(|(position, _)| PoolId::at(position));
         changed.iter().copied().chain(unions).collect()
     }

@@ -51,9 +51,7 @@ impl Grower<'_> {
         let own = match kind {
             PolicyKind::Failover(_) | PolicyKind::Weighted(_) => Uses::default(),
             PolicyKind::Nearest { .. } => Uses { spot: true, ..Uses::default() },
-            PolicyKind::Fastest { .. } => {
-                Uses { spot: true, round_trips: true, ..Uses::default() }
-            }
+            PolicyKind::Fastest { .. } => Uses { spot: true, round_trips: true, ..Uses::default() },
             PolicyKind::Geo(_) => Uses { region: true, ..Uses::default() },
             PolicyKind::Networks(_) => Uses { network: true, ..Uses::default() },
             // Its pool is the same for everybody, whatever is below.
@@ -111,20 +109,21 @@ impl Grower<'_> {
         let below = match kind {
             PolicyKind::Failover(_) | PolicyKind::Weighted(_) => kind.targets(),
             PolicyKind::All { .. } => return,
-            PolicyKind::Geo(rules) => {
-                rules.list(self.note_match(policy, view, steps)).0.to_vec()
-            }
+            PolicyKind::Geo(rules) => rules.list(self.note_match(policy, view, steps)).0.to_vec(),
             PolicyKind::Networks(rules) => {
                 rules.list(self.note_match(policy, view, steps)).0.to_vec()
             }
             PolicyKind::Nearest { .. } | PolicyKind::Fastest { .. } => {
                 let targets = kind.targets();
                 let ranking = self.ranking(kind, &self.trees(&targets, view), view);
-                ranking.in_order().map(|(position, group)| {
-                    let (target, estimate) = (targets[position], ranking.estimates[position]);
-                    steps.push(Step::Ranked { policy, target, estimate, group });
-                    target
-                }).collect()
+                ranking
+                    .in_order()
+                    .map(|(position, group)| {
+                        let (target, estimate) = (targets[position], ranking.estimates[position]);
+                        steps.push(Step::Ranked { policy, target, estimate, group });
+                        target
+                    })
+                    .collect()
             }
         };
         below.into_iter().for_each(|target| self.explain(target, view, steps));
@@ -162,7 +161,10 @@ impl Grower<'_> {
                     slack = radius.slack();
                 }
                 let each = trees.iter().zip(targets);
-                (each.map(|(tree, (_, bias))| self.near(tree, *bias, view)).collect(), *cheap_within)
+                (
+                    each.map(|(tree, (_, bias))| self.near(tree, *bias, view)).collect(),
+                    *cheap_within,
+                )
             }
             PolicyKind::Fastest { cheap_within, .. } => {
                 (trees.iter().map(|tree| self.fast(tree, view)).collect(), *cheap_within)
@@ -308,7 +310,8 @@ impl Ranking {
     /// Every position with the number of its group.
     fn in_order(&self) -> impl Iterator<Item = (usize, Option<u16>)> + '_ {
         let groups = self.groups.iter().zip(0..);
-        let ranked = groups.flat_map(|(group, number)| group.iter().map(move |p| (*p, Some(number))));
+        let ranked =
+            groups.flat_map(|(group, number)| group.iter().map(move |p| (*p, Some(number))));
         ranked.chain(self.rest.iter().map(|position| (*position, None)))
     }
 }

@@ -42,13 +42,13 @@ pub fn remembered(
     if pool.is_written() {
         return health.remembered(pool, family);
     }
-    let parts = pool.part_pools().into_iter().filter_map(|part| {
-        Some((part, health.remembered(&model.pools[part.index()], family)?))
-    });
+    let parts = pool
+        .part_pools()
+        .into_iter()
+        .filter_map(|part| Some((part, health.remembered(&model.pools[part.index()], family)?)));
     let (part, Remembered { stamp, endpoints }) = parts.max_by_key(|(_, last)| last.stamp)?;
-    let is_last = |&(pool, endpoint): &(PoolId, EndpointId)| {
-        pool == part && endpoints.contains(&endpoint)
-    };
+    let is_last =
+        |&(pool, endpoint): &(PoolId, EndpointId)| pool == part && endpoints.contains(&endpoint);
     let positions = pool.parts.iter().enumerate().filter(|(_, entry)| is_last(entry));
     let endpoints = positions.map(|(position, _)| EndpointId::at(position)).collect();
     Some(Remembered { stamp, endpoints })

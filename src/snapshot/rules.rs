@@ -95,7 +95,8 @@ impl Matcher {
 
     /// The smallest region around a place that any rule names, and so on outwards: what rules can tell apart.
     pub fn named_regions(&self, place: &Place) -> Vec<Region> {
-        let is_named = |region: &Region| self.regions.iter().any(|rules| rules.contains_key(region));
+        let is_named =
+            |region: &Region| self.regions.iter().any(|rules| rules.contains_key(region));
         regions_of(place).map(|(region, _)| region).filter(is_named).collect()
     }
 

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_is_less_than_the_radius_farther_ties_and_ties_stand_as_written() {
-        let order = |distances: &[u64], km| groups(distances, Radius::of(Some(km)).slack(), None).concat();
+        let order =
+            |distances: &[u64], km| groups(distances, Radius::of(Some(km)).slack(), None).concat();
         assert_eq!(order(&[30_000, 10_000, 20_000], 0), [1, 2, 0]);
         assert_eq!(order(&[30_000, 10_001, 20_000], 20), [0, 1, 2]);
         assert_eq!(order(&[30_000, 10_000, 20_000], 20), [1, 2, 0], "just not less");
@@ -84,7 +85,10 @@ mod tests {
         // 0 and 8 tie, 8 and 16 would, but 16 is measured from 0; then 16 and 24 tie.
         let distances = [24_000, 16_000, 8_000, 0];
         assert_eq!(groups(&distances, Radius::of(Some(10)).slack(), None).concat(), [2, 3, 0, 1]);
-        assert_eq!(groups(&[u64::MAX, 5, u64::MAX], Radius::of(Some(1000)).slack(), None).concat(), [1, 0, 2]);
+        assert_eq!(
+            groups(&[u64::MAX, 5, u64::MAX], Radius::of(Some(1000)).slack(), None).concat(),
+            [1, 0, 2]
+        );
     }
 
     #[test]

@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn the_cheapest_within_the_budget_comes_first_and_nothing_beyond_it() {
         let values = [100, 130, 160, 500];
-        let rank = |within, costs: &[f64]| groups(&values, 0, Some(Cheap { within, costs })).concat();
+        let rank =
+            |within, costs: &[f64]| groups(&values, 0, Some(Cheap { within, costs })).concat();
         assert_eq!(rank(60, &[3.0, 2.0, 1.0, 0.0]), [2, 1, 0, 3]);
         assert_eq!(rank(59, &[3.0, 2.0, 1.0, 0.0]), [1, 0, 2, 3]);
         assert_eq!(rank(60, &[1.0, 1.0, 1.0, 0.0]), [0, 1, 2, 3], "equal cost: as without");

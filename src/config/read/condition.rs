@@ -67,7 +67,8 @@ pub(super) fn region(text: &str) -> Result<Region, Refusal> {
             let is_part = |octet: u8| octet.is_ascii_uppercase() || octet.is_ascii_digit();
             if !(1..=3).contains(&part.len()) || !part.bytes().all(is_part) {
                 let fault = format!("\"{part}\" is no part of a country");
-                let remedy = "write the code of ISO 3166-2, 1 to 3 capitals or digits, as \"US-CA\"";
+                let remedy =
+                    "write the code of ISO 3166-2, 1 to 3 capitals or digits, as \"US-CA\"";
                 return Err((fault, remedy.into()));
             }
             Ok(Region::Subdivision(country(of)?, part.into()))

@@ -19,17 +19,8 @@ use crate::wire::RecordType;
 use crate::zonefile::TYPES_REMEDY;
 
 /// Keys that say how a steered name is answered.
-const STEERING_KEYS: [&str; 9] = [
-    "answers",
-    "period",
-    "sticky",
-    "key",
-    "ecs",
-    "affinity",
-    "on_all_down",
-    "dual_stack",
-    "ttl",
-];
+const STEERING_KEYS: [&str; 9] =
+    ["answers", "period", "sticky", "key", "ecs", "affinity", "on_all_down", "dual_stack", "ttl"];
 
 pub(super) fn read_name(
     name: At<String>,

@@ -112,7 +112,8 @@ fn read_cheap(
     let prefer = section.take("prefer");
     let within = section.take("within");
     let parse = |text: &str| -> Result<u64, Refusal> {
-        let number = text.strip_suffix(unit).map(|digits| digits.strip_suffix(' ').unwrap_or(digits));
+        let number =
+            text.strip_suffix(unit).map(|digits| digits.strip_suffix(' ').unwrap_or(digits));
         let limit = if unit == "km" { KILOMETRES_MAX } else { MILLISECONDS_MAX };
         let number = number.and_then(find_number).filter(|number| *number <= limit);
         number.map(|number| number * times).ok_or_else(|| {
@@ -124,7 +125,8 @@ fn read_cheap(
         (None, None) => Some(None),
         (Some(prefer), None) => {
             prefer.word(problems)?;
-            let remedy = format!("add how much worse a cheap target may be: within = \"{example}\"");
+            let remedy =
+                format!("add how much worse a cheap target may be: within = \"{example}\"");
             let fault = "a preference without a budget would send everybody to the cheapest site";
             problems.error(&prefer.place, &prefer.path, fault, remedy).rule(&rules::MISSING_KEY);
             None
@@ -182,7 +184,8 @@ fn parse_kilometres(text: &str) -> Result<Bias, Refusal> {
     let number = digits.and_then(find_number).filter(|number| *number <= KILOMETRES_MAX);
     number.map(|number| Bias::Metres(sign * number as i64 * 1000)).ok_or_else(|| {
         let fault = format!("\"{text}\" is neither a factor nor kilometres");
-        let remedy = "write a factor without quotes, as 1.2, or kilometres of -20000 to 20000, as \"300km\"";
+        let remedy =
+            "write a factor without quotes, as 1.2, or kilometres of -20000 to 20000, as \"300km\"";
         (fault, remedy.into())
     })
 }

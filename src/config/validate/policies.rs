@@ -149,9 +149,7 @@ impl Kinds<'_> {
         }
         let remedy = format!("use at most {TARGETS_MAX}, and nest policies");
         let fault = format!("a policy of {count} targets");
-        problems
-            .error(&self.spec.name.place, &self.path, fault, remedy)
-            .rule(&rules::POLICY_TREE);
+        problems.error(&self.spec.name.place, &self.path, fault, remedy).rule(&rules::POLICY_TREE);
         None
     }
 
@@ -239,7 +237,8 @@ impl Kinds<'_> {
         names: impl Iterator<Item = &'s At<String>>,
         problems: &mut Problems,
     ) {
-        let targets: Vec<&str> = target_names(&self.spec.kind).map(|at| at.value.as_str()).collect();
+        let targets: Vec<&str> =
+            target_names(&self.spec.kind).map(|at| at.value.as_str()).collect();
         for name in names.filter(|name| !targets.contains(&name.value.as_str())) {
             let remedy = match closest(&name.value, &targets) {
                 Some(near) => format!("did you mean \"{near}\"?"),
@@ -268,7 +267,9 @@ fn target_lists(kind: &PolicyKindSpec) -> Vec<Vec<&At<String>>> {
         | PolicyKindSpec::All(targets)
         | PolicyKindSpec::Nearest { targets, .. }
         | PolicyKindSpec::Fastest { targets, .. } => vec![targets.iter().collect()],
-        PolicyKindSpec::Weighted(weights, _) => vec![weights.iter().map(|(name, _)| name).collect()],
+        PolicyKindSpec::Weighted(weights, _) => {
+            vec![weights.iter().map(|(name, _)| name).collect()]
+        }
         PolicyKindSpec::Geo(rules) => of_rules(rules),
         PolicyKindSpec::Networks(rules) => of_rules(rules),
     }

@@ -55,9 +55,9 @@ fn union(model: &Model, name: &str, pools: &[PoolId]) -> Pool {
         (0..count).map(move |position| (pool, EndpointId::at(position)))
     });
     let parts: Vec<_> = parts.collect();
-    let endpoints = parts.iter().map(|(pool, endpoint)| {
-        model.pools[pool.index()].endpoints[endpoint.index()].clone()
-    });
+    let endpoints = parts
+        .iter()
+        .map(|(pool, endpoint)| model.pools[pool.index()].endpoints[endpoint.index()].clone());
     Pool {
         name: name.into(),
         site: None,

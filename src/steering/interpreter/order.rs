@@ -152,9 +152,8 @@ impl Situation<'_> {
         let (Some((location, radius)), count) = (self.position, targets.len()) else {
             return (0..targets.len()).collect();
         };
-        let metres = |site: SiteId| {
-            distance::metres(location, self.model.sites[site.index()].location)
-        };
+        let metres =
+            |site: SiteId| distance::metres(location, self.model.sites[site.index()].location);
         let candidates = targets.iter().enumerate().map(|(place, &(target, bias))| {
             let nearest = self.sites(target).into_iter().min_by_key(|&site| (metres(site), site));
             Candidate {
@@ -167,7 +166,11 @@ impl Situation<'_> {
         let groups = in_groups(candidates.collect(), *cheap_within, ties);
         let mut order: Vec<usize> = groups.concat();
         order.truncate(NEAREST_DEPTH);
-        (0..count).for_each(|place| if !order.contains(&place) { order.push(place) });
+        (0..count).for_each(|place| {
+            if !order.contains(&place) {
+                order.push(place)
+            }
+        });
         order
     }
 
@@ -187,7 +190,8 @@ impl Situation<'_> {
             Candidate {
                 place,
                 worth: fastest.map_or(u64::MAX, |(micros, _)| micros),
-                cost: fastest.map_or(f64::INFINITY, |(_, site)| self.model.sites[site.index()].cost),
+                cost: fastest
+                    .map_or(f64::INFINITY, |(_, site)| self.model.sites[site.index()].cost),
             }
         });
         let candidates: Vec<Candidate> = candidates.collect();
@@ -266,7 +270,9 @@ impl Situation<'_> {
         let pools: Vec<PoolId> = match target {
             Target::Pool(pool) => vec![pool],
             Target::Policy(policy) => match &self.model.policies[policy.index()].kind {
-                PolicyKind::Geo(rules) => return self.sites_of(rules.list(self.rule_by_region(rules)).0),
+                PolicyKind::Geo(rules) => {
+                    return self.sites_of(rules.list(self.rule_by_region(rules)).0);
+                }
                 PolicyKind::Networks(rules) => {
                     return self.sites_of(rules.list(self.rule_by_network(rules)).0);
                 }
