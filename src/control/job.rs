@@ -116,8 +116,8 @@ impl Job {
         hash.update(files.digest());
         hash.update(geo.digest);
         hash.update(&node.identity);
-        let NodeTerms { identity: _, explain } = &node;
-        hash.update(format!("{explain:?}"));
+        let NodeTerms { identity: _, explain, ecs_from } = &node;
+        hash.update(format!("{explain:?}{ecs_from:?}"));
         Self { files, geo, node, digest: hash.finalize().into() }
     }
 
