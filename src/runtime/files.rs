@@ -10,8 +10,7 @@ use std::sync::Arc;
 use crate::config::Files;
 use crate::config::SourceFile;
 use crate::config::path_beside;
-use crate::config::render::LineColumn;
-use crate::config::render::line_column;
+use crate::config::source::NotText;
 use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
@@ -61,8 +60,11 @@ pub struct ReadFault {
 impl ReadFault {
     /// What to do.
     pub fn remedy(&self) -> &'static str {
+        let not_text = self.source.get_ref().and_then(|why| why.downcast_ref::<NotText>());
+        if let Some(not_text) = not_text {
+            return not_text.remedy();
+        }
         match self.source.kind() {
-            io::ErrorKind::InvalidData => "save it as UTF-8, or write such octets as \\DDD",
             io::ErrorKind::FileTooLarge => "split it",
             _ => "check that it exists and that this user may read it",
         }
@@ -167,7 +169,7 @@ impl Sources {
                 Vec::new()
             });
             for path in paths {
-                match read_text(&path) {
+                match read_text(&path, Named::ByItsFolder) {
                     Ok(file) => files.extend(file),
                     Err(fault) => faults.push(fault),
                 }
@@ -253,7 +255,7 @@ fn read_included(files: &mut Vec<SourceFile>, faults: &mut Vec<ReadFault>) {
                 continue;
             }
             alike.push(path.clone());
-            match read_text(&path) {
+            match read_text(&path, Named::ByAFile) {
                 Ok(file) => files.extend(file),
                 Err(fault) => faults.push(fault),
             }
@@ -267,28 +269,26 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|identity_of_one| Some(identity_of_one) == identity(other))
 }
 
-/// Reads a text file. Other files that are not text are nobody's business; a `.toml` or `.zone` is a fault.
-fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
+/// Why a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// It stands in a folder that is read.
+    ByItsFolder,
+    /// Another file includes it.
+    ByAFile,
+}
+
+/// Reads a text file. One that is no text is a fault if it is included or its name ends in `.toml` or `.zone`; else it is
+/// nobody's business.
+fn read_text(path: &Path, named: Named) -> Result<Option<SourceFile>, ReadFault> {
     let fault = |source| ReadFault { path: path.to_path_buf(), source };
-    let len = path.metadata().map_err(fault)?.len();
-    if len > FILE_MAX {
-        return Err(fault(too_large(len, FILE_MAX)));
-    }
+    let octets = read_octets(path, FILE_MAX).map_err(fault)?;
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
-    match String::from_utf8(std::fs::read(path).map_err(fault)?) {
-        Ok(text) => {
-            let name = path.display().to_string().into();
-            Ok(Some(SourceFile { name, text: Arc::new(text) }))
-        }
-        Err(_) if !is_ours => Ok(None),
-        Err(why) => {
-            let before = &why.as_bytes()[..why.utf8_error().valid_up_to()];
-            let LineColumn { line, column } =
-                line_column(&String::from_utf8_lossy(before), before.len());
-            let message = format!("not UTF-8 in line {line}, column {column}");
-            Err(fault(io::Error::new(io::ErrorKind::InvalidData, message)))
-        }
+    match SourceFile::from_octets(&path.display().to_string(), octets) {
+        Ok(file) => Ok(Some(file)),
+        Err(_) if !is_ours && named == Named::ByItsFolder => Ok(None),
+        Err(why) => Err(fault(io::Error::new(io::ErrorKind::InvalidData, why))),
     }
 }
 
@@ -388,15 +388,33 @@ mod tests {
     }
 
     #[test]
-    fn octets_that_are_no_text_are_shown_with_their_place() {
+    fn what_is_no_text_is_a_fault_if_somebody_means_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.test.zone");
-        std::fs::write(&path, b"@ A 192.0.2.1\nt TXT \"caf\xe9\"\n").unwrap();
-        let shown = read_text(&path).unwrap_err().to_string();
-        let path = path.display();
-        let expected =
-            "not UTF-8 in line 2, column 11; save it as UTF-8, or write such octets as \\DDD";
-        assert_eq!(shown, format!("{path}: {expected}"));
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        for (name, octets) in [
+            ("a.test.zone", &b"$INCLUDE part\n$INCLUDE latin\n"[..]),
+            ("b.test.zone", b"\xff\xfea\0"),
+            ("c.toml", b"# caf\xe9\n"),
+            ("latin", b"; caf\xe9\n"),
+            ("part", b"; caf\xe9\0\n"),
+            ("picture", b"\xff\xfe\0\0"),
+        ] {
+            std::fs::write(folder.path().join("zones").join(name), octets).unwrap();
+        }
+        let mut faults = Vec::new();
+        let files = sources.read_files(&mut faults);
+        let file_name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let names: Vec<_> =
+            files.iter().map(|(_, file)| file_name(Path::new(&*file.name))).collect();
+        assert_eq!(names, ["a.test.zone", "latin"]);
+        let faulty: Vec<_> = faults.iter().map(|fault| file_name(&fault.path)).collect();
+        assert_eq!(faulty, ["b.test.zone", "c.toml", "part"]);
+        let shown = faults[1].to_string();
+        assert!(
+            shown.ends_with("c.toml: not UTF-8 in line 1, column 6; save it as UTF-8"),
+            "{shown}"
+        );
     }
 
     #[test]
