@@ -22,6 +22,7 @@ use crate::control::Command;
 use crate::control::Reply;
 use crate::control::command::Action;
 use crate::control::status::PoolStatus;
+use crate::control::status::RefusedStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
@@ -195,6 +196,13 @@ fn show(status: &Status) {
         count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
+    let refused = [("files", &status.refused), ("geo data", &status.refused_geo)];
+    for (what, refused) in refused {
+        let Some(RefusedStatus { problems, since, text }) = refused else { continue };
+        let counted = count(*problems, "problem", "problems");
+        print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
+        print(text.trim_end());
+    }
     status.pools.iter().for_each(show_pool);
     for order in &status.orders {
         let until = order.until.as_deref().unwrap_or("it is taken back");

@@ -70,7 +70,7 @@ pub struct Inbox {
     pub reloads: Arc<Notify>,
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
-    /// Files that were read, or why they could not be.
+    /// Files that were read.
     readings: mpsc::Receiver<Readings>,
     readings_sender: mpsc::Sender<Readings>,
     /// What workers compiled.
@@ -78,7 +78,7 @@ pub struct Inbox {
     products_sender: mpsc::Sender<Product>,
 }
 
-/// Files that were read, or why they could not be, and the node's settings compared.
+/// Files that were read, or that reading them panicked, and the node's settings compared.
 type Readings = (Result<Job, String>, Option<NodeFile>);
 
 /// Whether files are being read. One reading at a time; what changes meanwhile is read after it.
@@ -153,8 +153,6 @@ pub struct Core {
     pub watchdog: Watchdog,
     /// Whether the service manager was told that files are being read.
     pub told_reloading: bool,
-    /// Why the files could not be read the last time; told once.
-    pub read_fault: Option<String>,
     /// Whether a worker runs a job.
     pub is_compiling: bool,
     /// The newest job that waits for it.
@@ -209,6 +207,9 @@ impl Core {
         self.handle(Event::Settle);
         self.publisher.free_retired();
         self.note_readiness();
+        let is_refused = |refused: Option<&Rejection>| refused.is_some();
+        let (files, geo) = (self.controller.refused(), self.controller.refused_geo());
+        self.metrics.set_refused(is_refused(files), is_refused(geo));
         self.report_to_manager();
     }
 
@@ -311,14 +312,12 @@ impl Core {
         }
         self.is_compiling = true;
         let products = self.inbox.products_sender.clone();
-        let (digest, geo) = (job.digest(), job.geo_digest());
         tokio::spawn(async move {
+            let worker = Arc::clone(&job);
             let product =
-                tokio::task::spawn_blocking(move || job.run()).await.unwrap_or_else(|why| {
-                    let text = format!("compiling panicked: {why}; this is a bug of ours");
-                    let result = Err(Rejection { text, problems: 1 });
-                    let warning_text = String::new();
-                    Product { digest, geo, result, warnings: 0, warning_text }
+                tokio::task::spawn_blocking(move || worker.run()).await.unwrap_or_else(|why| {
+                    let text = format!("compiling panicked: {why}; this is a bug of ours\n");
+                    Product::failed(&job, Rejection::one(text))
                 });
             let _ = products.send(product).await;
         });
@@ -349,7 +348,7 @@ impl Core {
             if let Some(node_file) = &mut node_file {
                 node_file.compare();
             }
-            (sources.read().map_err(|why| why.to_string()), node_file)
+            (Ok(sources.read()), node_file)
         };
         tokio::spawn(async move {
             let reading = tokio::task::spawn_blocking(work).await.unwrap_or_else(|why| {
@@ -368,21 +367,14 @@ impl Core {
         }
         match reading {
             Ok(job) => {
-                self.read_fault = None;
-                self.folders.send_replace(self.sources.folders_with(job.files()));
+                self.folders.send_replace(self.sources.folders_with(&job));
                 let job = match &self.places {
                     Some((digest, places)) => job.knowing(*digest, Arc::clone(places)),
                     None => job,
                 };
                 self.handle(Event::Files(job));
             }
-            Err(text) if self.read_fault.as_ref() == Some(&text) => {
-                self.tell(&Occurrence::StillRefused);
-            }
-            Err(text) => {
-                self.read_fault = Some(text.clone());
-                self.tell(&Occurrence::Refused { text, problems: 1 });
-            }
+            Err(text) => self.tell(&Occurrence::Refused { text, problems: 1 }),
         }
     }
 
@@ -410,8 +402,11 @@ impl Core {
         match occurrence {
             Occurrence::Verdict { .. } => self.metrics.count_flip(),
             Occurrence::Reloaded { .. } => self.metrics.count_reload(true),
-            Occurrence::Refused { .. } => self.metrics.count_reload(false),
-            Occurrence::Unchanged
+            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
+                self.metrics.count_reload(false);
+            }
+            Occurrence::GeoAccepted
+            | Occurrence::Unchanged
             | Occurrence::StillRefused
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }

@@ -8,8 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Files;
+use crate::config::Severity;
 use crate::config::SourceFile;
 use crate::config::path_beside;
+use crate::config::render::FileProblem;
+use crate::config::rules;
 use crate::config::source::NotText;
 use crate::config::without_detours;
 use crate::control::Job;
@@ -58,6 +61,17 @@ pub struct ReadFault {
 }
 
 impl ReadFault {
+    /// This fault among the problems of all files.
+    pub fn problem(&self) -> FileProblem {
+        FileProblem {
+            severity: Severity::Error,
+            rule: &rules::UNREADABLE_FILE,
+            file: self.path.display().to_string(),
+            fault: self.source.to_string(),
+            remedy: self.remedy().into(),
+        }
+    }
+
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         let not_text = self.source.get_ref().and_then(|why| why.downcast_ref::<NotText>());
@@ -121,15 +135,13 @@ impl Sources {
         self.zones.join("shared")
     }
 
-    /// Reads everything. Blocks; a full geo database takes a second.
-    pub fn read(&self) -> Result<Job, ReadFault> {
-        let mut faults = Vec::new();
-        let geo = self.read_geo(&mut faults);
-        let files = self.read_files(&mut faults);
-        match faults.into_iter().next() {
-            Some(fault) => Err(fault),
-            None => Ok(Job::new(files, GeoFiles::of(geo), self.identity.clone())),
-        }
+    /// Reads everything; what cannot be read is in the job as a problem. Blocks; a full geo database takes a second.
+    pub fn read(&self) -> Job {
+        let problems = |faults: Vec<ReadFault>| faults.iter().map(ReadFault::problem).collect();
+        let (mut of_geo, mut of_zones) = (Vec::new(), Vec::new());
+        let geo = GeoFiles::with_unread(self.read_geo(&mut of_geo), problems(of_geo));
+        let files = self.read_files(&mut of_zones);
+        Job::with_unread(files, problems(of_zones), geo, self.identity.clone())
     }
 
     /// Reads geo databases and overlays; leaves out what cannot be read, and says so.
@@ -179,12 +191,12 @@ impl Sources {
         Files::new(files)
     }
 
-    /// Folders to watch once `files` have been read: those of included files too.
-    pub fn folders_with(&self, files: &Files) -> Vec<PathBuf> {
+    /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
+    pub fn folders_with(&self, job: &Job) -> Vec<PathBuf> {
         let mut folders = self.folders();
-        let folder =
-            |(_, file): (_, &SourceFile)| Path::new(&*file.name).parent().map(Path::to_path_buf);
-        folders.extend(files.iter().filter_map(folder));
+        let read = job.files().iter().map(|(_, file)| &*file.name);
+        let unread = job.unread().map(|problem| &*problem.file);
+        folders.extend(read.chain(unread).filter_map(|name| folder_of(Path::new(name))));
         folders.sort();
         folders.dedup();
         folders
@@ -197,13 +209,17 @@ impl Sources {
         folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
         let databases = self.databases.iter().map(|database| &database.path);
         let geo = databases.chain(&self.overlays);
-        folders.extend(geo.filter_map(|path| path.parent()).map(|parent| {
-            if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() }
-        }));
+        folders.extend(geo.filter_map(|path| folder_of(path)));
         folders.sort();
         folders.dedup();
         folders
     }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() })
 }
 
 /// Reads a file that is not too large.
@@ -369,7 +385,7 @@ mod tests {
         let mut names: Vec<_> = files.iter().map(|(_, file)| &*file.name).collect();
         names.iter_mut().for_each(|name| *name = &name[folder.path().as_os_str().len() + 1..]);
         assert_eq!(names, ["zones/../away", "zones/a.test.zone", "zones/parts/hosts"]);
-        assert!(sources.folders_with(&files).contains(&folder.path().join("zones/parts")));
+        assert!(sources.folders_with(&sources.read()).contains(&folder.path().join("zones/parts")));
     }
 
     #[test]
