@@ -157,11 +157,20 @@ fn a_hangup_signal_has_the_program_read_the_certificate_again() {
     process.signal("HUP");
     wait_until("the signal has them read", || loads("refused") == Some(2.0));
     assert_eq!(shown(), before, "the old pair stays");
+    let status = || {
+        let mut command = Command::new(process::RHUMB);
+        let output = command.arg("status").arg("--socket").arg(&socket).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = "certificate: expires 2999-12-31T00:00:00Z; REFUSED: the one on disk";
+    assert!(status().contains(refused), "{}", status());
     let (certificate, key) = authority.issue(2998);
     folder.write("tls/fullchain.pem", certificate);
     folder.write("tls/privkey.pem", key);
     process.signal("HUP");
     wait_until("the new certificate is shown", || shown() != before);
+    let in_force = "certificate: expires 2998-12-31T00:00:00Z\n";
+    assert!(status().contains(in_force), "{}", status());
     process.signal("TERM");
     assert_eq!(process.wait(), Some(0));
 }

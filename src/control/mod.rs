@@ -144,6 +144,11 @@ impl Controller {
         self.snapshot.as_ref()
     }
 
+    /// Whether files are being compiled.
+    pub fn is_compiling(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     /// Why the files read last are not served, if they are not.
     pub fn refused(&self) -> Option<&Rejection> {
         self.refused.as_ref().map(|refused| &refused.why)

@@ -29,6 +29,9 @@ pub struct Status {
     /// Geo data that is there but not in force, while the zones beside it are.
     #[serde(default)]
     pub refused_geo: Option<RefusedStatus>,
+    /// The certificate of the encrypted transports; filled in by the shell, which has it.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -48,6 +51,15 @@ pub struct RefusedStatus {
     pub since: String,
     /// Every problem, as `rhumb check` shows it.
     pub text: String,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// When the one in force expires.
+    pub expires: String,
+    /// Whether another one is on disk, which is refused.
+    pub is_stale: bool,
 }
 
 impl RefusedStatus {
@@ -152,6 +164,7 @@ impl Controller {
         Status {
             generation: snapshot.generation,
             config: self.served.as_ref().map(short_digest).unwrap_or_default(),
+            certificate: None,
             refused: self.refused.as_ref().map(RefusedStatus::new),
             refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),

@@ -29,6 +29,8 @@ use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
+use crate::control::order::instant;
+use crate::control::status::CertificateStatus;
 use crate::control::status::Status;
 use crate::geo::PlaceMap;
 use crate::model::Family;
@@ -45,6 +47,7 @@ use crate::runtime::probe::Prober;
 use crate::runtime::publish::Publisher;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
+use crate::runtime::waiters::Waiters;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
@@ -145,6 +148,8 @@ pub struct Core {
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
     pub reading: Reading,
+    /// Who waits for the outcome of a reload.
+    pub waiters: Waiters,
     /// The node's settings on disk; away while they are compared.
     pub node_file: Option<NodeFile>,
     /// Whoever started us.
@@ -237,6 +242,8 @@ impl Core {
             // Goes the way of a changed file; a full channel means that a reading is due anyway.
             let _ = self.inbox.changes_sender.try_send(());
             self.inbox.reloads.notify_one();
+            self.waiters.add(reply);
+            return;
         }
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now(), &mut effects);
@@ -251,6 +258,10 @@ impl Core {
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
             self.add_last_results(status);
+            status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
+                expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
+                is_stale: found.is_stale,
+            });
         }
         // Whoever asked may have gone.
         let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
@@ -333,6 +344,15 @@ impl Core {
             self.places = Some((product.geo, Arc::clone(&compiled.places)));
         }
         self.handle(Event::Compiled(product));
+        self.reply_to_waiters();
+    }
+
+    /// Tells who waits for a reload what became of it, once nothing newer is read or compiled.
+    fn reply_to_waiters(&mut self) {
+        if self.reading == Reading::Idle && !self.controller.is_compiling() {
+            let controller = &self.controller;
+            self.waiters.end(|| controller.reload_reply());
+        }
     }
 
     /// Has a thread read the files: a large database or a slow disk holds up no verdict and no command.
@@ -342,6 +362,7 @@ impl Core {
             return;
         }
         self.reading = Reading::Busy;
+        self.waiters.begin();
         let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
         let mut node_file = self.node_file.take();
         let work = move || {
@@ -373,8 +394,12 @@ impl Core {
                     None => job,
                 };
                 self.handle(Event::Files(job));
+                self.reply_to_waiters();
             }
-            Err(text) => self.tell(&Occurrence::Refused { text, problems: 1 }),
+            Err(text) => {
+                self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
+                self.waiters.end(|| Reply::Failed { error: text.clone() });
+            }
         }
     }
 

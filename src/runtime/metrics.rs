@@ -114,6 +114,11 @@ impl Metrics {
         *lock(&self.certificates) = Some(certificates);
     }
 
+    /// What became of the certificate, if there is one.
+    pub fn certificate(&self) -> Option<CertificateState> {
+        lock(&self.certificates).as_ref().map(|certificates| certificates.state())
+    }
+
     /// Counts a restart of a supervised task.
     pub fn count_restart(&self, task: &'static str) {
         *lock(&self.restarts).entry(task).or_default() += 1;

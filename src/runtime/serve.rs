@@ -53,6 +53,7 @@ use crate::runtime::tcp::TcpSockets;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
+use crate::runtime::waiters::Waiters;
 use crate::runtime::watch;
 
 /// Probe results that wait for the controller, at most.
@@ -356,6 +357,7 @@ async fn first_core(
         last_results: BTreeMap::new(),
         places,
         reading: Reading::Idle,
+        waiters: Waiters::default(),
         node_file: options.node_file.clone(),
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
