@@ -80,6 +80,7 @@ impl ReadFault {
         }
         match self.source.kind() {
             io::ErrorKind::FileTooLarge => "split it",
+            io::ErrorKind::InvalidFilename => "rename it",
             _ => "check that it exists and that this user may read it",
         }
     }
@@ -237,7 +238,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadFault> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_kept = !name.starts_with('.') && !name.ends_with('~') && !name.ends_with(".swp");
         // A link that leads nowhere is a fault to be shown, not a file that is not there.
         if is_kept && (path.is_file() || (path.is_symlink() && !path.exists())) {
@@ -298,9 +299,14 @@ enum Named {
 /// nobody's business.
 fn read_text(path: &Path, named: Named) -> Result<Option<SourceFile>, ReadFault> {
     let fault = |source| ReadFault { path: path.to_path_buf(), source };
-    let octets = read_octets(path, FILE_MAX).map_err(fault)?;
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
+    if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+        let why = "the name of this file is not UTF-8";
+        let unnamed = || fault(io::Error::new(io::ErrorKind::InvalidFilename, why));
+        return if is_ours { Err(unnamed()) } else { Ok(None) };
+    }
+    let octets = read_octets(path, FILE_MAX).map_err(fault)?;
     match SourceFile::from_octets(&path.display().to_string(), octets) {
         Ok(file) => Ok(Some(file)),
         Err(_) if !is_ours && named == Named::ByItsFolder => Ok(None),
@@ -315,6 +321,9 @@ fn too_large(len: u64, max: u64) -> io::Error {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "it writes what is read")]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
     use crate::config::node::default_node;
 
@@ -431,6 +440,22 @@ mod tests {
             shown.ends_with("c.toml: not UTF-8 in line 1, column 6; save it as UTF-8"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_zone_whose_file_has_no_name_in_utf8_is_a_fault_and_not_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        for name in [&b"caf\xe9.zone"[..], b"caf\xe9.txt"] {
+            let path = folder.path().join("zones").join(OsStr::from_bytes(name));
+            std::fs::write(path, "@ A 192.0.2.1\n").unwrap();
+        }
+        let mut faults = Vec::new();
+        assert_eq!(sources.read_files(&mut faults).iter().count(), 0);
+        let shown: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].ends_with(".zone: the name of this file is not UTF-8; rename it"));
     }
 
     #[test]
