@@ -186,10 +186,9 @@ impl Compiled {
     /// Why the candidates of clients at a place are what they are, for one entry.
     pub fn explain(&self, entry: Target, place: PlaceId) -> Vec<Step> {
         let place = self.places.place(place);
-        let here = place.location.map(|point| Location {
-            latitude: point.latitude(),
-            longitude: point.longitude(),
-        });
+        let here = place
+            .location
+            .map(|point| Location { latitude: point.latitude(), longitude: point.longitude() });
         let metres = here.map(|here| {
             let sites = self.model.sites.iter();
             sites.map(|site| distance::metres(here, site.location)).collect::<Vec<u64>>()

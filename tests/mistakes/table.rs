@@ -419,7 +419,12 @@ to = "eu"
 kind = "geo"
 default = "world"
 "#,
-        expected: &[("1:9", "policy.p.rule", "missing", "[[policy.p.rule]] with where = [\"continent:EU\"]")],
+        expected: &[(
+            "1:9",
+            "policy.p.rule",
+            "missing",
+            "[[policy.p.rule]] with where = [\"continent:EU\"]",
+        )],
     },
     Case {
         title: "a networks policy without rules",
@@ -470,7 +475,12 @@ default = "world"
 where = ["country:DE"]
 to = ["eu", "wrold"]
 "#,
-        expected: &[("6:13", "policy.p.rule[0].to", "no pool or policy \"wrold\"", "did you mean \"world\"?")],
+        expected: &[(
+            "6:13",
+            "policy.p.rule[0].to",
+            "no pool or policy \"wrold\"",
+            "did you mean \"world\"?",
+        )],
     },
     Case {
         title: "an unknown default",
@@ -492,7 +502,17 @@ default = "world"
 where = ["Germany", "country:UK", "country:de", "country:Germany", "continent:XX", "subdivision:CA", "state:US-CA", "subdivision:US-california", "asn:1"]
 to = "eu"
 "#,
-        expected: &[("5:10", "policy.p.rule[0].where", "\"Germany\" is no region", "continent:EU"), ("5:21", "policy.p.rule[0].where", "\"UK\" is no country", "GB"), ("5:35", "policy.p.rule[0].where", "\"de\" is no country", "two capitals"), ("5:49", "policy.p.rule[0].where", "\"Germany\" is no country", "write \"DE\""), ("5:68", "policy.p.rule[0].where", "no continent", "AF, AN, AS"), ("5:84", "policy.p.rule[0].where", "no subdivision", "subdivision:US-CA"), ("5:102", "policy.p.rule[0].where", "no kind of region", "continent:EU"), ("5:117", "policy.p.rule[0].where", "\"california\" is no part", "ISO 3166-2"), ("5:144", "policy.p.rule[0].where", "no kind of region", "networks are for kind")],
+        expected: &[
+            ("5:10", "policy.p.rule[0].where", "\"Germany\" is no region", "continent:EU"),
+            ("5:21", "policy.p.rule[0].where", "\"UK\" is no country", "GB"),
+            ("5:35", "policy.p.rule[0].where", "\"de\" is no country", "two capitals"),
+            ("5:49", "policy.p.rule[0].where", "\"Germany\" is no country", "write \"DE\""),
+            ("5:68", "policy.p.rule[0].where", "no continent", "AF, AN, AS"),
+            ("5:84", "policy.p.rule[0].where", "no subdivision", "subdivision:US-CA"),
+            ("5:102", "policy.p.rule[0].where", "no kind of region", "continent:EU"),
+            ("5:117", "policy.p.rule[0].where", "\"california\" is no part", "ISO 3166-2"),
+            ("5:144", "policy.p.rule[0].where", "no kind of region", "networks are for kind"),
+        ],
     },
     Case {
         title: "networks that are none",
@@ -503,7 +523,16 @@ default = "world"
 where = ["10.0.0.1/8", "10.0.0.0/33", "asn:AS1", "asn:0", "list:a b", "partners", "country:DE", "::ffff:192.0.2.0/120"]
 to = "eu"
 "#,
-        expected: &[("5:10", "policy.p.rule[0].where", "bits beyond", "10.0.0.0/8"), ("5:24", "policy.p.rule[0].where", "not an address or network", "192.0.2.0/24"), ("5:39", "policy.p.rule[0].where", "\"AS1\" is no number", "1 to 4294967295"), ("5:50", "policy.p.rule[0].where", "\"0\" is no number", "1 to 4294967295"), ("5:59", "policy.p.rule[0].where", "no name of a list", "list:NAME"), ("5:71", "policy.p.rule[0].where", "\"partners\" is no network", "list:NAME"), ("5:83", "policy.p.rule[0].where", "no network", "regions are for kind"), ("5:97", "policy.p.rule[0].where", "IPv4 address written as IPv6", "write it as IPv4")],
+        expected: &[
+            ("5:10", "policy.p.rule[0].where", "bits beyond", "10.0.0.0/8"),
+            ("5:24", "policy.p.rule[0].where", "not an address or network", "192.0.2.0/24"),
+            ("5:39", "policy.p.rule[0].where", "\"AS1\" is no number", "1 to 4294967295"),
+            ("5:50", "policy.p.rule[0].where", "\"0\" is no number", "1 to 4294967295"),
+            ("5:59", "policy.p.rule[0].where", "no name of a list", "list:NAME"),
+            ("5:71", "policy.p.rule[0].where", "\"partners\" is no network", "list:NAME"),
+            ("5:83", "policy.p.rule[0].where", "no network", "regions are for kind"),
+            ("5:97", "policy.p.rule[0].where", "IPv4 address written as IPv6", "write it as IPv4"),
+        ],
     },
     Case {
         title: "one condition in two rules",
@@ -530,7 +559,12 @@ to = "eu"
 [list.partners]
 entries = ["192.0.2.0/24"]
 "#,
-        expected: &[("5:10", "policy.p.rule.where", "no list \"partner\"", "did you mean \"partners\"?")],
+        expected: &[(
+            "5:10",
+            "policy.p.rule.where",
+            "no list \"partner\"",
+            "did you mean \"partners\"?",
+        )],
     },
     Case {
         title: "a list of nothing",
@@ -573,7 +607,12 @@ AS
 192.0.2.0/24
 DE
 "#,
-        expected: &[("zones/x.txt:2:1", "list.x", "bits beyond", "192.0.2.0/24"), ("zones/x.txt:3:1", "list.x", "no number", "1 to"), ("zones/x.txt:4:1", "list.x", "stands there twice", "take one out"), ("zones/x.txt:5:1", "list.x", "no network", "AS64500")],
+        expected: &[
+            ("zones/x.txt:2:1", "list.x", "bits beyond", "192.0.2.0/24"),
+            ("zones/x.txt:3:1", "list.x", "no number", "1 to"),
+            ("zones/x.txt:4:1", "list.x", "stands there twice", "take one out"),
+            ("zones/x.txt:5:1", "list.x", "no network", "AS64500"),
+        ],
     },
     Case {
         title: "one network in the lists of two rules",
@@ -591,7 +630,12 @@ entries = ["192.0.2.0/24"]
 [list.b]
 entries = ["198.51.100.0/24", "192.0.2.0/24"]
 "#,
-        expected: &[("8:10", "policy.p.rule.where", "192.0.2.0/24 is in the list of another rule", "the rule that counts")],
+        expected: &[(
+            "8:10",
+            "policy.p.rule.where",
+            "192.0.2.0/24 is in the list of another rule",
+            "the rule that counts",
+        )],
     },
     Case {
         title: "a rule that lacks a family",
@@ -607,7 +651,12 @@ default = "world"
 where = ["country:DE"]
 to = "homeless"
 "#,
-        expected: &[("5:9", "name.www.steer", "rule 1 of policy \"p\" has no IPv6 address", "an address of that family")],
+        expected: &[(
+            "5:9",
+            "name.www.steer",
+            "rule 1 of policy \"p\" has no IPv6 address",
+            "an address of that family",
+        )],
     },
     Case {
         title: "a rule that lacks a family, before one that has it",
@@ -627,7 +676,12 @@ fence = true
 kind = "failover"
 targets = ["p", "us"]
 "#,
-        expected: &[("5:9", "name.www.steer", "rule 1 of policy \"p\" has no IPv6 address", "an address of that family")],
+        expected: &[(
+            "5:9",
+            "name.www.steer",
+            "rule 1 of policy \"p\" has no IPv6 address",
+            "an address of that family",
+        )],
     },
     Case {
         title: "a bias that is neither",
@@ -636,7 +690,10 @@ kind = "nearest"
 targets = ["eu", "us"]
 bias = { eu = "30 miles", us = "20001km" }
 "#,
-        expected: &[("4:15", "policy.p.bias.eu", "neither a factor nor kilometres", "-20000 to 20000"), ("4:32", "policy.p.bias.us", "neither", "300km")],
+        expected: &[
+            ("4:15", "policy.p.bias.eu", "neither a factor nor kilometres", "-20000 to 20000"),
+            ("4:32", "policy.p.bias.us", "neither", "300km"),
+        ],
     },
     Case {
         title: "cheap without a budget",
@@ -673,7 +730,12 @@ kind = "fastest"
 targets = ["eu", "us"]
 weights = { eu = 1, us = 0 }
 "#,
-        expected: &[("4:21", "policy.p.weights.us", "no meaning among equals", "leave the target out")],
+        expected: &[(
+            "4:21",
+            "policy.p.weights.us",
+            "no meaning among equals",
+            "leave the target out",
+        )],
     },
     Case {
         title: "a weight of fastest for what is no target",
@@ -740,7 +802,12 @@ to = "us"
 where = ["10.192.0.0/10"]
 to = "world"
 "#,
-        expected: &[("12:10", "policy.p.rule[0].where", "no client gets here", "take the rule out")],
+        expected: &[(
+            "12:10",
+            "policy.p.rule[0].where",
+            "no client gets here",
+            "take the rule out",
+        )],
     },
     Case {
         title: "warning: a rule for clients that another rule has taken",
@@ -767,7 +834,12 @@ to = "eu"
 where = ["country:DE"]
 to = "eu"
 "#,
-        expected: &[("18:10", "policy.q.rule[0].where", "no client gets here", "take the rule out")],
+        expected: &[(
+            "18:10",
+            "policy.q.rule[0].where",
+            "no client gets here",
+            "take the rule out",
+        )],
     },
     Case {
         title: "warning: a target behind a fence",

@@ -10,7 +10,8 @@ impl World {
     /// Words of a step of the last explanation; steps are used up in order.
     pub(super) fn expect_reason(&mut self, words: &str) -> Result<(), String> {
         let found = self.reason.iter().position(|step| step.contains(words));
-        let found = found.ok_or_else(|| format!("the steps are:\n    {}", self.reason.join("\n    ")))?;
+        let found =
+            found.ok_or_else(|| format!("the steps are:\n    {}", self.reason.join("\n    ")))?;
         self.reason.drain(..=found);
         Ok(())
     }

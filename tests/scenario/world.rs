@@ -192,11 +192,7 @@ impl World {
         };
         let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
-        self.handle(Event::Files(Job::new(
-            Files::new(files),
-            geo,
-            self.node.clone(),
-        )));
+        self.handle(Event::Files(Job::new(Files::new(files), geo, self.node.clone())));
         Ok(())
     }
 

@@ -51,7 +51,6 @@ use rhumb::wire::Name;
 use rhumb::wire::RecordType;
 use rhumb::zonefile::Records;
 
-
 /// Networks with places, as they are inserted.
 pub type Networks = Vec<(IpNet, Place)>;
 

@@ -159,7 +159,9 @@ fn networks(random: &mut Random, model: &Model, bases: &[IpAddr]) -> Vec<Network
     all.extend((1..3).map(Network::System));
     if !model.lists.is_empty() {
         let list = random.below(model.lists.len() as u64) as usize;
-        all.extend(model.lists[list].prefixes.iter().take(1).map(|prefix| Network::Prefix(*prefix)));
+        all.extend(
+            model.lists[list].prefixes.iter().take(1).map(|prefix| Network::Prefix(*prefix)),
+        );
         all.push(Network::List(ListId::at(list)));
     }
     distinct(all)

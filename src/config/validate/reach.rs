@@ -127,7 +127,9 @@ impl Reached<'_> {
                 for (at, rule) in rules.rules.iter().enumerate() {
                     let prefixes = prefixes_of(model, &rule.conditions);
                     let fits = |prefix: &IpNet| match &clients.prefixes {
-                        Some(known) => known.iter().any(|o| o.contains(prefix) || prefix.contains(o)),
+                        Some(known) => {
+                            known.iter().any(|o| o.contains(prefix) || prefix.contains(o))
+                        }
                         None => true,
                     };
                     let by_system = has_system(model, &rule.conditions);
@@ -137,7 +139,8 @@ impl Reached<'_> {
                     }
                     self.rules.insert((id, at));
                     // A system may be anywhere.
-                    let prefixes = if by_system { clients.prefixes.clone() } else { Some(prefixes) };
+                    let prefixes =
+                        if by_system { clients.prefixes.clone() } else { Some(prefixes) };
                     let inside = Clients { prefixes, ..clients.clone() };
                     rule.to.iter().for_each(|&target| self.walk(target, &inside));
                 }
@@ -203,19 +206,14 @@ fn covered(model: &Model, rules: &Rules<Network>) -> HashSet<usize> {
     }
     let mut sorted: Vec<IpNet> = owners.keys().copied().collect();
     sorted.sort_unstable();
-    let is_free = |prefix: &IpNet, at: usize| {
-        owners.get(prefix) == Some(&at) && !is_filled(prefix, &sorted)
-    };
-    let candidates = rules.rules.iter().enumerate().filter(|(_, rule)| {
-        !has_system(model, &rule.conditions)
-    });
+    let is_free =
+        |prefix: &IpNet, at: usize| owners.get(prefix) == Some(&at) && !is_filled(prefix, &sorted);
+    let candidates =
+        rules.rules.iter().enumerate().filter(|(_, rule)| !has_system(model, &rule.conditions));
     let uncovered = |(at, conditions): (usize, &[Network])| {
         prefixes_of(model, conditions).iter().any(|prefix| is_free(prefix, at))
     };
-    candidates
-        .filter(|(at, rule)| !uncovered((*at, &rule.conditions)))
-        .map(|(at, _)| at)
-        .collect()
+    candidates.filter(|(at, rule)| !uncovered((*at, &rule.conditions))).map(|(at, _)| at).collect()
 }
 
 /// Whether the longer ones among sorted prefixes fill a prefix wholly.
