@@ -136,13 +136,13 @@ fn serve(pool: PoolId, pass: Pass, fenced: bool, trace: &mut impl Trace) -> Deci
 /// while another pool has a living one, even if both families were to choose one pool.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Hope {
-    /// Only the other family has members that pass, and hold-down still runs for them.
+    /// No address of the asked family passes; hold-down runs for all that do.
     OtherHeld,
-    /// Only the other family has healthy members.
+    /// No address of the asked family passes, some of the other are healthy.
     OtherHealthy,
-    /// Members pass, and hold-down still runs for them.
+    /// Some of the asked family pass; hold-down runs for all that do.
     Held,
-    /// It has healthy members.
+    /// Some of the asked family pass, and some of those that count are healthy.
     Healthy,
 }
 
@@ -263,14 +263,12 @@ impl Passes<'_> {
             DualStack::Joint => (plan.joint_share(), plan.joint_held_share()),
             DualStack::Independent => (side.share, side.held_share),
         };
-        if side.share.healthy > 0 {
-            (Hope::Healthy, healthy)
-        } else if side.held_share.healthy > 0 {
-            (Hope::Held, held)
-        } else if healthy.healthy > 0 {
-            (Hope::OtherHealthy, healthy)
-        } else {
-            (Hope::OtherHeld, held)
+        let lives = side.held_share.healthy > 0;
+        match (lives, healthy.healthy > 0) {
+            (true, true) => (Hope::Healthy, healthy),
+            (true, false) => (Hope::Held, held),
+            (false, true) => (Hope::OtherHealthy, healthy),
+            (false, false) => (Hope::OtherHeld, held),
         }
     }
 

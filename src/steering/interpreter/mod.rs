@@ -235,13 +235,8 @@ impl Situation<'_> {
             let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();
             let healthy = if trusted > 0 { trusted } else { passing };
             // A living address is better than a dead one, a healthy member better than one that is held.
-            let own = self.count(pool, self.family);
-            let rank = match (own.healthy.is_empty(), own.only_held) {
-                (false, false) => 3,
-                (false, true) => 2,
-                (true, _) => i32::from(trusted > 0),
-            };
-            let healthy = if rank == 2 { passing } else { healthy };
+            let lives = !self.count(pool, self.family).healthy.is_empty();
+            let rank = 2 * i32::from(lives) + i32::from(trusted > 0);
             let share = (rank, f64::from(healthy) / f64::from(enabled.max(1)));
             let why_less = |loser: i32, winner: i32| match loser < 2 && winner >= 2 {
                 true => Reason::FamilyDown,
