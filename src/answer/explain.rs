@@ -344,7 +344,7 @@ fn add_selection(
     report.pool = Some(pool.name.to_string());
     report.ground = match (selection.pass, is_degraded) {
         (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
-        (pass, _) => degraded_text(pass, is_panic).trim_start_matches("rhumb: ").into(),
+        _ => degraded_text(selection, is_panic).trim_start_matches("rhumb: ").into(),
     };
     let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
     let others =
