@@ -181,6 +181,7 @@ fn check(
     let situation = Situation {
         model: &world.model,
         states: &health.states,
+        resolved: &health.resolved,
         remembered: &health.remembered,
         position: map.shapes[class].1,
         key,

@@ -208,7 +208,7 @@ fn export(arguments: &ExportArguments, model: &Model) -> Result<(), String> {
     let steered: BTreeMap<Vec<u8>, &Steer> = zone
         .steered
         .iter()
-        .map(|(owner, steer)| (canonical(owner), &model.steers[steer.index()]))
+        .map(|steered| (canonical(&steered.owner), &model.steers[steered.steer.index()]))
         .collect();
     let steered: Vec<&Steer> = steered.into_values().collect();
     if arguments.json {

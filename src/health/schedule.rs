@@ -130,6 +130,7 @@ mod tests {
             endpoint: format!("pool/{number}").into(),
             check: "tcp".into(),
             family: Family::V4,
+            address: None,
         }
     }
 

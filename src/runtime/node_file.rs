@@ -81,6 +81,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         overlays,
         admin,
         socket,
+        resolver,
         log_format,
         log_level,
         tcp_connections,
@@ -98,6 +99,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[config]", *zones != now.zones || *shared != now.shared),
         ("[geo]", *databases != now.databases || *overlays != now.overlays),
         ("[admin]", *admin != now.admin || *socket != now.socket),
+        ("[resolver]", *resolver != now.resolver),
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
     ];

@@ -127,7 +127,7 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
             let endpoints = &model.pools[pool.index()].endpoints;
-            endpoints.iter().filter(|endpoint| endpoint.address(family).is_some()).count() > 1
+            endpoints.iter().filter(|endpoint| endpoint.may_have(family)).count() > 1
         };
         keyed_tree || pools.iter().any(is_choice)
     });
@@ -164,6 +164,6 @@ impl Compiled {
     pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
         let pool = &self.model.pools[pool.index()];
         let remembered = Family::BOTH.map(|family| health.remembered(pool, family));
-        PoolPlan::new(pool, &health.states(pool), &remembered)
+        PoolPlan::new(pool, &health.states(pool), &health.resolved(pool), &remembered)
     }
 }

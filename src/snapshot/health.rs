@@ -2,6 +2,7 @@
 
 use crate::model::Family;
 use crate::model::Pool;
+use crate::model::Resolved;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -12,6 +13,11 @@ pub trait Health {
 
     /// Who was healthy last in `pool`, if now nobody is.
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered>;
+
+    /// What each alias of `pool` is to answer with, in the order of its endpoints; may end before the last.
+    fn resolved(&self, _: &Pool) -> Vec<Resolved> {
+        Vec::new()
+    }
 }
 
 /// Nothing is known and nothing is ordered: every endpoint counts as up.

@@ -8,11 +8,13 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Leaf;
 use crate::model::Location;
 use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::PolicyKind;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::model::Verdict;
@@ -37,6 +39,8 @@ pub struct Situation<'a> {
     pub model: &'a Model,
     /// By pool, then by endpoint.
     pub states: &'a [Vec<MemberState>],
+    /// By pool, then by endpoint: what aliases are to answer with.
+    pub resolved: &'a [Vec<Resolved>],
     /// By pool, then by [`Family::index`].
     pub remembered: &'a [[Option<Remembered>; 2]],
     /// Where the client is and how far from there it may be, if geo data says so.
@@ -100,7 +104,12 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
             .iter()
             .any(|&p| situation.pool_has_family(p));
         if !exists {
-            return Interpretation { result: Meaning::NoFamily, steps };
+            // Where nothing has been resolved yet, nobody can say that there is no such family.
+            let pools = pools_below(situation.model, steer.target);
+            let has = |pool: PoolId, family| situation.pool_has(pool, family);
+            let is_known = pools.iter().any(|&pool| has(pool, Family::V4) || has(pool, Family::V6));
+            let result = if is_known { Meaning::NoFamily } else { Meaning::Nothing };
+            return Interpretation { result, steps };
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
@@ -260,7 +269,7 @@ impl Situation<'_> {
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else {
-                let has = |family: Family| self.model.pools[pool.index()].has_family(family);
+                let has = |family: Family| self.pool_has(pool, family);
                 let short =
                     families.into_iter().filter(|&f| has(f)).find_map(|f| self.shortfall(pool, f));
                 match short {
@@ -420,7 +429,7 @@ impl Situation<'_> {
             }
         };
         let enabled: Vec<usize> = (0..endpoints.len())
-            .filter(|&p| endpoints[p].address(family).is_some())
+            .filter(|&p| self.endpoint_has(pool, p, family))
             .filter(|&p| self.states[pool.index()][p].admin != Admin::Drained)
             .collect();
         let passing = |p: usize| matches!(verdict(p), Verdict::Up | Verdict::Unknown);
@@ -477,10 +486,9 @@ impl Situation<'_> {
         if members.is_empty() {
             // A standby had taken over, and was the last.
             let states = &self.states[pool.index()];
-            let endpoints = &self.model.pools[pool.index()].endpoints;
             let kept = |id: &&EndpointId| {
                 states[id.index()].admin != Admin::Drained
-                    && endpoints[id.index()].address(family).is_some()
+                    && self.endpoint_has(pool, id.index(), family)
             };
             members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
         }
@@ -488,7 +496,25 @@ impl Situation<'_> {
     }
 
     fn pool_has_family(&self, pool: PoolId) -> bool {
-        self.model.pools[pool.index()].has_family(self.family)
+        self.pool_has(pool, self.family)
+    }
+
+    fn pool_has(&self, pool: PoolId, family: Family) -> bool {
+        let endpoints = 0..self.model.pools[pool.index()].endpoints.len();
+        endpoints.into_iter().any(|position| self.endpoint_has(pool, position, family))
+    }
+
+    /// Whether an endpoint can answer for a family: with its own address, with one of its alias, or with a name.
+    fn endpoint_has(&self, pool: PoolId, position: usize, family: Family) -> bool {
+        let endpoint = &self.model.pools[pool.index()].endpoints[position];
+        match &endpoint.leaf {
+            Leaf::Addresses { .. } => endpoint.address(family).is_some(),
+            Leaf::Cname(_) | Leaf::Srv(_) => true,
+            Leaf::Alias(_) => {
+                let resolved = self.resolved[pool.index()].get(position);
+                resolved.is_some_and(|resolved| !resolved.family(family).is_empty())
+            }
+        }
     }
 
     fn name(&self, target: Target) -> &str {

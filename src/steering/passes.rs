@@ -110,8 +110,10 @@ pub fn decide(
         First::Qualified(pool) => return serve(pool, Pass::Qualified, trace),
         First::None => {}
         First::NoFamily => {
-            if !passes.family_exists() {
-                return Decision::NoFamily;
+            if !passes.exists(|plan| plan.family(family).configured) {
+                // Aliases that have not been resolved yet: nobody knows what they have.
+                let knows = passes.exists(PoolPlan::has_any_family);
+                return if knows { Decision::NoFamily } else { Decision::Nothing };
             }
             trace.step(Step::WidenedForFamily);
             if let First::Qualified(pool) = passes.qualified(Reach::All, trace) {
@@ -291,11 +293,10 @@ impl Passes<'_> {
         }
     }
 
-    /// Whether any pool of the policy has the asked family, this client's candidates or not.
-    fn family_exists(&self) -> bool {
+    /// Whether any pool of the policy is such, this client's candidates or not.
+    fn exists(&self, is_such: impl Fn(&PoolPlan) -> bool) -> bool {
         let mut exists = false;
-        self.tree
-            .for_each_pool(&mut |pool| exists |= self.plan(pool).family(self.family).configured);
+        self.tree.for_each_pool(&mut |pool| exists |= is_such(self.plan(pool)));
         exists
     }
 

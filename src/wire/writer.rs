@@ -295,6 +295,26 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes one record of class IN whose data is these parts in order.
+    pub fn put_parts(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        parts: &[&[u8]],
+    ) -> Result<(), Full> {
+        self.put_owner(owner)?;
+        self.put(&head(rtype, CLASS_IN, ttl, 0))?;
+        let start = self.at;
+        for part in parts {
+            self.put(part)?;
+        }
+        self.set_rdata_len(start);
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
     /// Answers the question with one TXT record of class CH whose text is of at most 255 octets.
     pub fn put_chaos_text(&mut self, text: &[u8]) -> Result<(), Full> {
         self.put_owner(Owner::At(HEADER_LEN))?;

@@ -126,6 +126,10 @@ pub(super) const SOCKET_ADDRESS: Form = Form {
     length: (4, usize::MAX),
 };
 
+/// A network; the rest is the reader's to say.
+pub(super) const NETWORK: Form =
+    Form { what: "network", pattern: "^[0-9A-Fa-f:.]+/[0-9]{1,3}$", length: (4, usize::MAX) };
+
 /// A path of a file or folder.
 pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usize::MAX) };
 

@@ -14,11 +14,14 @@ use crate::config::spec::SteerSpec;
 use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::placed::Placed;
+use crate::config::validate::pools::MIXTURE_REMEDY;
 use crate::model::AllDown;
 use crate::model::Family;
+use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::model::Policy;
 use crate::model::PolicyId;
+use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::Target;
@@ -156,8 +159,9 @@ pub(super) fn steer(
         ttl: ttl.as_ref().unwrap_or(&zone.steered_ttl).value,
     };
     if directory.is_sound {
+        check_mixture(model, steer.target, directory, &key("steer"), problems);
         check_fences(model, steer.target, spec, directory, &key("steer"), problems);
-        check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
+        check_sorry_pool(model, &steer, spec, directory, &key("on_all_down"), problems);
     }
     Some(steer)
 }
@@ -182,6 +186,40 @@ fn all_down(
             None
         }
     }
+}
+
+/// What a target's pools answer with; addresses, if that cannot be told.
+pub(super) fn records_of(directory: &Directory, model: &Model, target: Target) -> LeafRecords {
+    let mut pools = Vec::new();
+    if directory.is_sound {
+        pools_of(model, target, &mut pools);
+    }
+    pools.first().map_or(LeafRecords::Addresses, |pool| model.pools[pool.index()].records())
+}
+
+/// All leaves under one name answer with the same kind of records.
+fn check_mixture(
+    model: &Model,
+    entry: Target,
+    directory: &Directory,
+    key: &str,
+    problems: &mut Problems,
+) {
+    let mut pools = Vec::new();
+    pools_of(model, entry, &mut pools);
+    let mut pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
+    let Some(first) = pools.next() else { return };
+    let Some(other) = pools.find(|other| other.records() != first.records()) else { return };
+    let place = |pool: &Pool| directory.targets.find_place(&pool.name).cloned();
+    let (Some(place_of_first), Some(place_of_other)) = (place(first), place(other)) else { return };
+    let fault = format!(
+        "this pool answers with {}, pool \"{}\" with {}, and the name leads to both",
+        other.records().text(),
+        first.name,
+        first.records().text(),
+    );
+    let also = (place_of_first, "the other pool");
+    problems.error_with(&place_of_other, key, fault, MIXTURE_REMEDY, also);
 }
 
 /// Families that a target's pools have by configuration.
@@ -240,6 +278,7 @@ fn check_sorry_pool(
     model: &Model,
     steer: &Steer,
     spec: &SteerSpec,
+    directory: &Directory,
     key: &str,
     problems: &mut Problems,
 ) {
@@ -247,6 +286,18 @@ fn check_sorry_pool(
     else {
         return;
     };
+    let wanted = records_of(directory, model, steer.target);
+    let found = model.pools[pool.index()].records();
+    if found != wanted {
+        let fault = format!(
+            "pool \"{}\" answers with {}, but the name with {}",
+            name.value,
+            found.text(),
+            wanted.text()
+        );
+        problems.error(&name.place, key, fault, MIXTURE_REMEDY);
+        return;
+    }
     let (whole, sorry) = (families(model, steer.target), families(model, Target::Pool(pool)));
     for family in Family::BOTH.into_iter().filter(|f| whole[f.index()] && !sorry[f.index()]) {
         let fault = format!(

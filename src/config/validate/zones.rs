@@ -21,6 +21,8 @@ use crate::config::validate::placed::Placed;
 use crate::config::validate::pools;
 use crate::config::validate::sets;
 use crate::config::validate::strays;
+use crate::model;
+use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::model::Steer;
 use crate::model::SteerId;
@@ -38,8 +40,8 @@ use crate::zonefile::Source;
 /// SOA refresh, retry and expire in seconds: nobody transfers a made zone, so they only look familiar.
 const SOA_TIMES: [u32; 3] = [7200, 1800, 1_209_600];
 
-/// Steered names: where each is written, and its steering.
-pub(super) type Steered = HashMap<Name, (Place, SteerId)>;
+/// Steered names: where each is written, its steering, and what it answers with.
+pub(super) type Steered = HashMap<Name, (Place, SteerId, LeafRecords)>;
 
 /// A zone whose records are there, to be checked as a whole.
 pub(super) struct Checked<'a> {
@@ -131,7 +133,8 @@ fn build_zone(
         names::records(files, spec, &owner, name, &mut placed, problems);
         let Some(steer) = &name.steer else { continue };
         if let Some(steer) = names::steer(spec, &owner, name, steer, directory, model, problems) {
-            steered.insert(owner, (place.clone(), add_steer(model, steer)));
+            let records = names::records_of(directory, model, steer.target);
+            steered.insert(owner, (place.clone(), add_steer(model, steer), records));
         }
     }
     add_authority(spec, &steered, &mut placed);
@@ -147,8 +150,11 @@ fn build_zone(
     if !problems.has_errors() {
         strays::warn(file, &checked, problems);
     }
-    let mut steered: Vec<_> = steered.into_iter().map(|(owner, (_, id))| (owner, id)).collect();
-    steered.sort_unstable_by_key(|(_, id)| *id);
+    let steered = steered.into_iter();
+    let mut steered: Vec<_> = steered
+        .map(|(owner, (_, steer, records))| model::Steered { owner, steer, records })
+        .collect();
+    steered.sort_unstable_by_key(|steered| steered.steer);
     Zone {
         apex: spec.apex.value.clone(),
         records: placed.records,
