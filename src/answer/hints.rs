@@ -1,7 +1,7 @@
 //! Hints of SVCB and HTTPS records that follow the addresses of the name they are for (RFC 9460 section 7.3).
 //!
-//! `ipv4hint=auto` is kept as a hint of no octets, which no record on the wire may have. It becomes what the client
-//! would get by asking for A, in the same second; where that is nothing, the parameter is left out.
+//! `ipv4hint=auto` becomes what the client would get by asking for A, in the same second; where that is nothing, the
+//! parameter is left out.
 
 use crate::answer::additional::Target;
 use crate::answer::data::Answering;
@@ -11,16 +11,16 @@ use crate::model::ANSWERS_MAX;
 use crate::model::Family;
 use crate::wire::Qname;
 use crate::wire::RecordType;
-use crate::wire::compress::name_len;
+use crate::wire::service::IPV4_HINT;
+use crate::wire::service::IPV6_HINT;
+use crate::wire::service::PARAMETER_HEAD_LEN;
+use crate::wire::service::find_auto;
 use crate::wire::writer::Full;
 use crate::wire::writer::Owner;
 use crate::wire::writer::Section;
 use crate::zone::Found;
 use crate::zone::Rrset;
 use crate::zone::Zone;
-
-/// Octets of a parameter's key and length.
-const HEAD_LEN: usize = 4;
 
 /// Whether a set has hints that follow addresses.
 pub(super) fn has_auto_hints(zone: &Zone, rrset: &Rrset) -> bool {
@@ -31,34 +31,19 @@ pub(super) fn has_auto_hints(zone: &Zone, rrset: &Rrset) -> bool {
 /// The key of a family's hints.
 fn key_of(family: Family) -> u16 {
     match family {
-        Family::V4 => 4,
-        Family::V6 => 6,
+        Family::V4 => IPV4_HINT,
+        Family::V6 => IPV6_HINT,
     }
 }
 
-/// The first parameter at or behind `from` that is to follow addresses: where it stands, and its family.
-///
-/// `from` is 0, or where a parameter ends.
-fn find_auto(rdata: &[u8], from: usize) -> Option<(usize, Family)> {
-    let mut at = match from {
-        0 => 2 + name_len(rdata.get(2..)?)?,
-        from => from,
-    };
-    loop {
-        let head = rdata.get(at..at + HEAD_LEN)?;
-        let (key, len) =
-            (u16::from_be_bytes([head[0], head[1]]), u16::from_be_bytes([head[2], head[3]]));
-        let family = Family::BOTH.into_iter().find(|family| key_of(*family) == key && len == 0);
-        if let Some(family) = family {
-            return Some((at, family));
-        }
-        at += HEAD_LEN + usize::from(len);
-    }
+/// The family of a hint's key.
+fn family_of(key: u16) -> Family {
+    if key == IPV4_HINT { Family::V4 } else { Family::V6 }
 }
 
 /// Hints of one family for one client, as a whole parameter.
 struct Hints {
-    octets: [u8; HEAD_LEN + 16 * ANSWERS_MAX],
+    octets: [u8; PARAMETER_HEAD_LEN + 16 * ANSWERS_MAX],
     /// 0 if there is none: the parameter is left out.
     len: usize,
     /// How long they hold.
@@ -67,17 +52,22 @@ struct Hints {
 }
 
 impl Hints {
-    const NONE: Self =
-        Self { octets: [0; HEAD_LEN + 16 * ANSWERS_MAX], len: 0, ttl: u32::MAX, scope: 0 };
+    const NONE: Self = Self {
+        octets: [0; PARAMETER_HEAD_LEN + 16 * ANSWERS_MAX],
+        len: 0,
+        ttl: u32::MAX,
+        scope: 0,
+    };
 
     /// Adds an address, unless there are [`ANSWERS_MAX`].
     fn push(&mut self, family: Family, address: &[u8]) {
-        let start = self.len.max(HEAD_LEN);
+        let start = self.len.max(PARAMETER_HEAD_LEN);
         let Some(room) = self.octets.get_mut(start..start + address.len()) else { return };
         room.copy_from_slice(address);
         self.len = start + address.len();
         self.octets[..2].copy_from_slice(&key_of(family).to_be_bytes());
-        self.octets[2..HEAD_LEN].copy_from_slice(&((self.len - HEAD_LEN) as u16).to_be_bytes());
+        self.octets[2..PARAMETER_HEAD_LEN]
+            .copy_from_slice(&((self.len - PARAMETER_HEAD_LEN) as u16).to_be_bytes());
     }
 
     fn as_octets(&self) -> &[u8] {
@@ -102,9 +92,10 @@ impl<'a> Answering<'a> {
         // One set has one TTL (RFC 2181 section 5.2).
         for rdata in zone.rdata(rrset).filter(|_| rrset.count > 1) {
             let mut from = 0;
-            while let Some((at, family)) = find_auto(rdata, from) {
+            while let Some((at, key)) = find_auto(rdata, from) {
+                let family = family_of(key);
                 ttl = ttl.min(self.hints(rrset.rtype, rdata, name, family).ttl);
-                from = at + HEAD_LEN;
+                from = at + PARAMETER_HEAD_LEN;
             }
         }
         let mark = self.writer.mark();
@@ -130,13 +121,14 @@ impl<'a> Answering<'a> {
         let mut places = [rdata.len(); 2];
         let mut from = 0;
         // Keys are in ascending order, so that IPv4 comes first.
-        while let Some((at, family)) = find_auto(rdata, from) {
+        while let Some((at, key)) = find_auto(rdata, from) {
+            let family = family_of(key);
             found[family.index()] = self.hints(rtype, rdata, name, family);
             places[family.index()] = at;
-            from = at + HEAD_LEN;
+            from = at + PARAMETER_HEAD_LEN;
         }
         let [v4, v6] = places;
-        let after = |at: usize| (at + HEAD_LEN).min(rdata.len());
+        let after = |at: usize| (at + PARAMETER_HEAD_LEN).min(rdata.len());
         let v4 = v4.min(v6);
         let parts: [&[u8]; 5] = match places[0] == rdata.len() {
             true => [&rdata[..v6], &[], &[], found[1].as_octets(), &rdata[after(v6)..]],

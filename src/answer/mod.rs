@@ -11,6 +11,7 @@ pub mod explain;
 mod hints;
 mod names;
 pub mod outcome;
+mod reason;
 mod referral;
 pub mod request;
 pub mod steered;
@@ -80,7 +81,7 @@ fn writer<'a>(
     query: &Query,
 ) -> Writer<'a> {
     let limit = reply_limit(query, request.transport);
-    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.identity);
+    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.node.identity);
     Writer::new(frame, names, query.question_end, limit, reserve)
 }
 

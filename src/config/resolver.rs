@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::config::Problems;
 use crate::config::keys::MAX_REFRESH;
 use crate::config::keys::MIN_REFRESH;
 use crate::config::keys::RESOLVER_TIMEOUT;
+use crate::config::networks::read_networks;
 use crate::config::node::read_listen;
-use crate::config::problem::At;
 use crate::config::reader::Value;
 use crate::config::rules;
 use crate::model::ResolverSettings;
@@ -49,24 +47,4 @@ pub(super) fn read(value: &Value<'_>, problems: &mut Problems) -> ResolverSettin
     settings.allow = allow.unwrap_or_default();
     section.finish(problems);
     settings
-}
-
-fn read_networks(value: &Value<'_>, problems: &mut Problems) -> Vec<IpNet> {
-    let mut networks = Vec::new();
-    for At { value: text, place } in value.strings(problems).unwrap_or_default() {
-        match text.parse::<IpNet>() {
-            Ok(network) if network.trunc() == network => networks.push(network),
-            Ok(network) => {
-                let fault = format!("{network} has bits beyond its length");
-                let remedy = format!("write \"{}\"", network.trunc());
-                problems.error(&place, &value.path, fault, remedy);
-            }
-            Err(_) => {
-                let fault = format!("\"{text}\" is not a network");
-                let remedy = "write an address and a prefix length, as \"127.0.0.0/8\"";
-                problems.error(&place, &value.path, fault, remedy);
-            }
-        }
-    }
-    networks
 }

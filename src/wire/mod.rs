@@ -11,6 +11,7 @@ pub mod options;
 pub mod qname;
 pub mod query;
 pub mod rdata;
+pub mod service;
 pub mod tsig;
 pub mod writer;
 

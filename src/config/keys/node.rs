@@ -32,6 +32,9 @@ pub const MIN_REFRESH: Duration = Duration::from_secs(5);
 /// How soon a name is resolved again at the latest when nothing is said.
 pub const MAX_REFRESH: Duration = Duration::from_secs(3600);
 
+/// Who is told everything by DNS when nothing is said: only this host.
+pub const EXPLAIN_FULL: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
 /// A whole `rhumb.toml`.
 pub static NODE_FILE: Table = Table {
     path: "",
@@ -48,6 +51,7 @@ pub static NODE_FILE: Table = Table {
             NO_TABLE,
             "how names of endpoints are resolved: those of `alias`, and of `cname` and `srv` to probe them",
         ),
+        Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
     ],
@@ -254,9 +258,34 @@ static RESOLVER: Table = Table {
         ),
         Key::new(
             "allow",
-            Kind::Texts { of: &form::NETWORK, count: Count::ANY, distinct: false },
+            NETWORKS,
             Absent::Means("none"),
             "networks to believe although they are loopback, link-local or those of metadata services",
+        ),
+    ],
+    rules: &[],
+};
+
+/// Networks, each once.
+const NETWORKS: Kind = Kind::Texts { of: &form::NETWORK, count: Count::ANY, distinct: true };
+
+static EXPLAIN: Table = Table {
+    path: "explain",
+    about: "who is told why, by DNS",
+    applies: Applies::Restart,
+    keys: &[
+        Key::new(
+            "full",
+            NETWORKS,
+            Absent::Default(Literal::Texts(&EXPLAIN_FULL)),
+            "clients that are told the reason of an answer by `_explain.NAME TXT`; with `[]` nobody is",
+        )
+        .like(&["allow", "from"]),
+        Key::new(
+            "redacted",
+            NETWORKS,
+            Absent::Means("none"),
+            "clients that are told it without addresses",
         ),
     ],
     rules: &[],

@@ -2,6 +2,7 @@
 
 mod authority;
 mod coexistence;
+mod hints;
 mod lint;
 mod names;
 mod placed;

@@ -16,6 +16,8 @@ use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::authority;
 use crate::config::validate::coexistence;
+use crate::config::validate::hints;
+use crate::config::validate::hints::Follower;
 use crate::config::validate::names;
 use crate::config::validate::placed::Placed;
 use crate::config::validate::pools;
@@ -80,6 +82,7 @@ pub(super) fn add_zones(
     problems: &mut Problems,
 ) {
     let mut apexes: HashMap<Name, Place> = HashMap::new();
+    let mut followers = Vec::new();
     for spec in specs {
         let written = spec.zone.as_mut().map(|zone| std::mem::take(&mut zone.written));
         let Some(zone) = &spec.zone else {
@@ -103,8 +106,13 @@ pub(super) fn add_zones(
             continue;
         }
         let written = written.unwrap_or_default();
-        let zone = build_zone(files, (zone, written), spec, directory, model, problems);
+        let (zone, of_zone) = build_zone(files, (zone, written), spec, directory, model, problems);
         model.zones.push(zone);
+        followers.extend(of_zone);
+    }
+    // What a zone that could not be read has is not known.
+    if !problems.has_errors() {
+        hints::check(followers, model, problems);
     }
 }
 
@@ -115,7 +123,7 @@ fn build_zone(
     directory: &Directory,
     model: &mut Model,
     problems: &mut Problems,
-) -> Zone {
+) -> (Zone, Vec<Follower>) {
     let mut placed = written_records(files, spec, written, problems);
     let mut steered: Steered = HashMap::new();
     let mut tables: HashMap<Name, Place> = HashMap::new();
@@ -147,6 +155,7 @@ fn build_zone(
     let checked = Checked { spec, placed: &placed, owners: &owners, steered: &steered };
     coexistence::check(&checked, problems);
     authority::check(&checked, problems);
+    let followers = hints::collect(&checked, problems);
     if !problems.has_errors() {
         strays::warn(file, &checked, problems);
     }
@@ -155,12 +164,13 @@ fn build_zone(
         .map(|(owner, (_, steer, records))| model::Steered { owner, steer, records })
         .collect();
     steered.sort_unstable_by_key(|steered| steered.steer);
-    Zone {
+    let zone = Zone {
         apex: spec.apex.value.clone(),
         records: placed.records,
         owners: owners.into_gathered(),
         steered,
-    }
+    };
+    (zone, followers)
 }
 
 fn add_steer(model: &mut Model, steer: Steer) -> SteerId {
