@@ -178,12 +178,16 @@ fn check(
     let key_address = key_address(steer.key, address, client.resolver);
     let key = ClientKey::of(key_address, steer.period, unix_s, seed);
     let class = map.class_of(address, source_len);
+    let of_class = &map.shapes[class].1;
     let situation = Situation {
         model: &world.model,
         states: &health.states,
         resolved: &health.resolved,
         remembered: &health.remembered,
-        position: map.shapes[class].1,
+        position: of_class.position(),
+        place: &of_class.place,
+        address: of_class.address,
+        round_trip: |_, prior| prior,
         key,
         family,
     };
@@ -298,7 +302,7 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
     let route = &compiled.routes[plan.route];
     let tree = &compiled.classes[route.classes].trees()[usize::from(class)];
     let mut steps = Vec::new();
-    decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
+    decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     steps
 }
 

@@ -30,7 +30,7 @@ impl<'a> Answering<'a> {
             Some((choice, &endpoint(self.snapshot, &choice, member).leaf))
         });
         let Some((choice, Leaf::Cname(target))) = first else {
-            return Ok(self.refuse_nothing(scope));
+            return Ok(self.refuse_nothing(steer, scope));
         };
         let followed = self.writer.put_alias(owner, choice.ttl, target.as_wire())?;
         self.widen_scope(scope);
@@ -52,7 +52,7 @@ impl<'a> Answering<'a> {
         owner: usize,
     ) -> Result<Step, Full> {
         let (scope, choice) = self.choose_for(steer, EITHER);
-        let Some(choice) = choice else { return Ok(self.refuse_nothing(scope)) };
+        let Some(choice) = choice else { return Ok(self.refuse_nothing(steer, scope)) };
         let snapshot: &'a Snapshot = self.snapshot;
         let members = choice.members();
         let endpoints = || members.iter().map(|member| endpoint(snapshot, &choice, member));

@@ -7,8 +7,10 @@ use crate::answer::data::Answering;
 use crate::answer::data::Step;
 use crate::geo::Leaf;
 use crate::model::ANSWERS_MAX;
+use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
+use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Compiled;
@@ -53,6 +55,15 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// For whom a steered name is answered: a name may look at the resolver only.
+    #[inline]
+    pub fn seen_by(plan: &SteerPlan, ecs: Option<Ecs>, client: IpAddr) -> Self {
+        match plan.ecs {
+            EcsUse::Use => Self::of(ecs, client),
+            EcsUse::Ignore => Self::of(None, client),
+        }
+    }
+
     /// The client subnet if the query has one that says something, else who sent it.
     #[inline]
     pub fn of(ecs: Option<Ecs>, client: IpAddr) -> Self {
@@ -221,7 +232,7 @@ impl Snapshot {
             crate::snapshot::Cached::Keyed => {
                 let route = &self.compiled.routes[plan.route];
                 let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide(tree, route.terms, &self.pools, family, key(), &mut NoTrace)
+                decide(tree, self.terms(plan.route), &self.pools, family, key(), &mut NoTrace)
             }
         }
     }
@@ -242,7 +253,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::of(ecs, self.request.client);
+        let subject = Subject::seen_by(plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -253,7 +264,7 @@ impl<'a> Answering<'a> {
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
             Decision::Nothing => {
-                return Ok(self.refuse_nothing(scope));
+                return Ok(self.refuse_nothing(steer, scope));
             }
         };
         let members = selection.members(&snapshot.pools, family);
@@ -275,7 +286,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::of(ecs, self.request.client);
+        let subject = Subject::seen_by(plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -299,12 +310,16 @@ impl<'a> Answering<'a> {
     }
 
     /// There is nothing to serve. Other clients may be better off: resolvers keep failures too (RFC 9520).
-    pub(super) fn refuse_nothing(&mut self, scope: u8) -> Step {
+    #[cold]
+    pub(super) fn refuse_nothing(&mut self, steer: SteerId, scope: u8) -> Step {
         self.widen_scope(scope);
-        self.options.ede = Some((
-            EDE_OTHER,
-            "rhumb: all members are drained or not resolved, or all are down and on_all_down is servfail",
-        ));
+        let compiled = &self.snapshot.compiled;
+        let route = &compiled.routes[compiled.steer(steer).route];
+        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
+        self.options.ede = Some((EDE_OTHER, match route.pools.iter().any(has_any) {
+            true => "rhumb: all members are drained, or all are down and on_all_down is servfail",
+            false => "rhumb: none of the names that are to answer has been resolved yet",
+        }));
         Step::Done(Rcode::ServFail, Happened::NothingToServe)
     }
 
@@ -331,7 +346,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        if ecs.is_some() && depends_on_client(compiled, plan, family) {
+        if ecs.is_some() && plan.ecs == EcsUse::Use && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
         let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };

@@ -177,8 +177,8 @@ impl fmt::Display for Occurrence {
                 write!(f, "{name} cannot be resolved and has no addresses: {reason}")
             }
             Self::NotResolved { name, reason, kept } => {
-                let kept = count(*kept, "address");
-                write!(f, "{name} cannot be resolved, the last good {kept} stay: {reason}")
+                let kept = if *kept == 1 { "address stays" } else { "addresses stay" };
+                write!(f, "{name} cannot be resolved, its last good {kept}: {reason}")
             }
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {

@@ -35,7 +35,7 @@ pub(super) struct Target<'a> {
 
 /// Every target of a model: each address of each endpoint of each pool that has a check.
 pub(super) fn targets<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
-    let pools = model.pools.iter();
+    let pools = model.written_pools();
     let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
     let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
         let endpoints = pool.endpoints.iter();

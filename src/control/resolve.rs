@@ -93,7 +93,7 @@ pub(super) fn is_wanted(pool: &Pool, endpoint: &Endpoint) -> bool {
 
 /// The names that a model needs the addresses of, each once.
 fn wanted(model: &Model) -> BTreeSet<&Name> {
-    let pools = model.pools.iter();
+    let pools = model.written_pools();
     let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
     let wanted = endpoints.filter(|(pool, endpoint)| is_wanted(pool, endpoint));
     wanted.filter_map(|(_, endpoint)| endpoint.target()).collect()
@@ -183,7 +183,8 @@ impl Controller {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let has = |pool: &Pool| {
             let mut endpoints = pool.endpoints.iter();
-            endpoints.any(|one| one.target() == Some(name) && is_wanted(pool, one))
+            pool.is_written()
+                && endpoints.any(|one| one.target() == Some(name) && is_wanted(pool, one))
         };
         let pools = snapshot.compiled.model.pools.iter().enumerate();
         pools.filter(|(_, pool)| has(pool)).map(|(at, _)| PoolId::at(at)).collect()

@@ -92,6 +92,8 @@ pub struct Terms {
     pub on_all_down: AllDown,
     /// Whether both families choose one pool.
     pub dual_stack: DualStack,
+    /// By [`Family::index`]: whether any pool of the entry has it by configuration, this client's candidates or not.
+    pub families: [bool; 2],
 }
 
 /// Chooses a pool for one client and family.
@@ -110,10 +112,8 @@ pub fn decide(
         First::Qualified(pool) => return serve(pool, Pass::Qualified, trace),
         First::None => {}
         First::NoFamily => {
-            if !passes.exists(|plan| plan.family(family).configured) {
-                // Aliases that have not been resolved yet: nobody knows what they have.
-                let knows = passes.exists(PoolPlan::has_any_family);
-                return if knows { Decision::NoFamily } else { Decision::Nothing };
+            if !terms.families[family.index()] {
+                return Decision::NoFamily;
             }
             trace.step(Step::WidenedForFamily);
             if let First::Qualified(pool) = passes.qualified(Reach::All, trace) {
@@ -291,13 +291,6 @@ impl Passes<'_> {
             DualStack::Joint => short(Family::V4).or_else(|| short(Family::V6)),
             DualStack::Independent => short(self.family),
         }
-    }
-
-    /// Whether any pool of the policy is such, this client's candidates or not.
-    fn exists(&self, is_such: impl Fn(&PoolPlan) -> bool) -> bool {
-        let mut exists = false;
-        self.tree.for_each_pool(&mut |pool| exists |= is_such(self.plan(pool)));
-        exists
     }
 
     #[inline]

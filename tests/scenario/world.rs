@@ -331,11 +331,12 @@ impl World {
         Ok(())
     }
 
-    /// `NAME -> ADDRESS …` or `NAME fails WHY`: what came of resolving a name, wanted or not.
+    /// `NAME -> ADDRESS …`, `NAME -> nothing` or `NAME fails WHY`: what came of resolving a name, wanted or not.
     fn resolve(&mut self, rest: &str) -> Result<(), String> {
         let (name, result) = match (rest.split_once(" -> "), rest.split_once(" fails ")) {
             (Some((name, addresses)), _) => {
-                let addresses = addresses.split_whitespace().map(str::parse);
+                let words = addresses.split_whitespace().filter(|word| *word != "nothing");
+                let addresses = words.map(str::parse);
                 let addresses: Result<Vec<IpAddr>, _> = addresses.collect();
                 (name, Ok(addresses.map_err(|why| why.to_string())?))
             }
