@@ -22,9 +22,9 @@ use crate::answer::steered::key_of;
 use crate::answer::steered::locate;
 use crate::answer::steered::scope_of;
 use crate::answer::steered::ttl_of;
-use crate::model::Endpoint;
 use crate::answer::words::step_text;
 use crate::answer::words::target_name;
+use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Leaf;
 use crate::model::LeafRecords;
@@ -283,7 +283,8 @@ fn steering(
     let key = key_of(plan, &subject, request.client, request.unix_s);
     let tree = &classes.trees()[usize::from(located.classified.class)];
     let mut steps = growth(compiled, steer, classes, located, client);
-    let decision = decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
+    let decision =
+        decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
     let network = ipnet::IpNet::new(client, leaf.prefix_len).map(|net| net.trunc().to_string());

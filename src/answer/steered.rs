@@ -316,10 +316,15 @@ impl<'a> Answering<'a> {
         let compiled = &self.snapshot.compiled;
         let route = &compiled.routes[compiled.steer(steer).route];
         let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        self.options.ede = Some((EDE_OTHER, match route.pools.iter().any(has_any) {
-            true => "rhumb: all members are drained, or all are down and on_all_down is servfail",
-            false => "rhumb: none of the names that are to answer has been resolved yet",
-        }));
+        self.options.ede = Some((
+            EDE_OTHER,
+            match route.pools.iter().any(has_any) {
+                true => {
+                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
+                }
+                false => "rhumb: none of the names that are to answer has been resolved yet",
+            },
+        ));
         Step::Done(Rcode::ServFail, Happened::NothingToServe)
     }
 

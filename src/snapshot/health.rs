@@ -4,8 +4,8 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Pool;
-use crate::model::Resolved;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 

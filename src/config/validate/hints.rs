@@ -9,6 +9,7 @@ use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::wire::Name;
 use crate::wire::RecordType;
+use crate::wire::compress::name_len;
 use crate::wire::service::find_auto;
 
 /// A record with hints that follow addresses.
@@ -33,8 +34,8 @@ pub(super) fn collect(zone: &Checked<'_>, problems: &mut Problems) -> Vec<Follow
             problems.error(&place, key, fault, "take them out, or write a priority of 1 or more");
             continue;
         }
-        let target = Name::from_wire(&record.rdata[2..]);
-        let target = target.filter(|name| name.labels().count() > 0);
+        let target = record.rdata.get(2..).and_then(|rest| rest.get(..name_len(rest)?));
+        let target = target.and_then(Name::from_wire).filter(|name| name.labels().count() > 0);
         let target = target.unwrap_or_else(|| record.owner_name());
         found.push(Follower { place, key, target });
     }
