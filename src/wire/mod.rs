@@ -8,6 +8,7 @@ pub mod edns;
 pub mod header;
 pub mod name;
 pub mod options;
+mod parts;
 pub mod qname;
 pub mod query;
 pub mod rdata;

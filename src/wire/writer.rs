@@ -32,7 +32,7 @@ pub const QNAME_POINTER: u16 = 0xc000 | HEADER_LEN as u16;
 const OPT_LEN: usize = 11;
 
 /// Class IN.
-const CLASS_IN: [u8; 2] = [0, 1];
+pub(super) const CLASS_IN: [u8; 2] = [0, 1];
 
 /// Most octets of a character string (RFC 1035 section 3.3).
 const STRING_MAX: usize = 255;
@@ -87,10 +87,10 @@ pub enum Owner<'n> {
 pub struct Writer<'a> {
     frame: &'a mut [u8],
     names: &'a mut Names,
-    at: usize,
+    pub(super) at: usize,
     end: usize,
     question_end: usize,
-    counts: [u16; 3],
+    pub(super) counts: [u16; 3],
     flags: u8,
 }
 
@@ -295,26 +295,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes one record of class IN whose data is these parts in order.
-    pub fn put_parts(
-        &mut self,
-        section: Section,
-        owner: Owner<'_>,
-        rtype: RecordType,
-        ttl: u32,
-        parts: &[&[u8]],
-    ) -> Result<(), Full> {
-        self.put_owner(owner)?;
-        self.put(&head(rtype, CLASS_IN, ttl, 0))?;
-        let start = self.at;
-        for part in parts {
-            self.put(part)?;
-        }
-        self.set_rdata_len(start);
-        self.counts[section as usize] += 1;
-        Ok(())
-    }
-
     /// Answers the question with one TXT record of `class` and TTL 0, in strings of at most 255 octets.
     pub fn put_text(&mut self, class: u16, text: &[u8]) -> Result<(), Full> {
         let strings = text.len().div_ceil(STRING_MAX).max(1);
@@ -353,7 +333,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn put_owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
+    pub(super) fn put_owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
         match owner {
             Owner::At(start) => self.put(&pointer(start)),
             Owner::Named(name) => self.put_name(name).map(|_| ()),
@@ -389,7 +369,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends octets that may not fit.
-    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
+    pub(super) fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
         if self.at + octets.len() > self.end {
             return Err(Full);
         }
@@ -398,7 +378,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Corrects the length of the data that began at `start`.
-    fn set_rdata_len(&mut self, start: usize) {
+    pub(super) fn set_rdata_len(&mut self, start: usize) {
         let len = (self.at - start) as u16;
         self.frame[start - 2..start].copy_from_slice(&len.to_be_bytes());
     }
@@ -501,7 +481,7 @@ fn pointer(start: usize) -> [u8; 2] {
 
 /// What stands between a record's owner and its data.
 #[inline]
-fn head(rtype: RecordType, class: [u8; 2], ttl: u32, rdata_len: usize) -> [u8; 10] {
+pub(super) fn head(rtype: RecordType, class: [u8; 2], ttl: u32, rdata_len: usize) -> [u8; 10] {
     let ([t0, t1], [l0, l1]) = (rtype.0.to_be_bytes(), (rdata_len as u16).to_be_bytes());
     let [s0, s1, s2, s3] = ttl.to_be_bytes();
     [t0, t1, class[0], class[1], s0, s1, s2, s3, l0, l1]

@@ -1918,7 +1918,7 @@ cname = "a.example.net"
 [name."@"]
 steer = "names"
 "#,
-        expected: &[("6:7", "name.@", "is the zone itself", "alias")],
+        expected: &[("6:7", r#"name."@""#, "is the zone itself", "alias")],
     },
     Case {
         title: "a record beside a steered CNAME",
@@ -1957,7 +1957,7 @@ SRV = ["0 0 1 b.example.net."]
         title: "a name server that is steered to a CNAME",
         text: r#"[zone]
 name = "case.test"
-nameservers = ["ns1"]
+nameservers = ["ns1.case.test"]
 [pool.names.endpoint.a]
 cname = "a.example.net"
 [name.ns1]

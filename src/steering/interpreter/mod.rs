@@ -113,16 +113,15 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     if !has_family(&lines) {
         // Pass 1 looks at every candidate and finds none with the family; then nothing may depend on shares.
         situation.pass_1(steer, &lines, &mut steps);
-        let exists = pools_below(situation.model, steer.target)
-            .iter()
-            .any(|&p| situation.pool_has_family(p));
-        if !exists {
+        let pools = pools_below(situation.model, steer.target);
+        let any_has = |family| pools.iter().any(|&pool| situation.pool_has(pool, family));
+        let exists = match any_has(Family::V4) || any_has(Family::V6) {
+            true => any_has(situation.family),
             // Where nothing has been resolved yet, nobody can say that there is no such family.
-            let pools = pools_below(situation.model, steer.target);
-            let has = |pool: PoolId, family| situation.pool_has(pool, family);
-            let is_known = pools.iter().any(|&pool| has(pool, Family::V4) || has(pool, Family::V6));
-            let result = if is_known { Meaning::NoFamily } else { Meaning::Nothing };
-            return Interpretation { result, steps };
+            false => situation.model.has_family(steer.target, situation.family),
+        };
+        if !exists {
+            return Interpretation { result: Meaning::NoFamily, steps };
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
