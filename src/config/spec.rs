@@ -120,6 +120,8 @@ pub struct CheckSpec {
     pub rise: u8,
     /// Least time down.
     pub hold_down: Duration,
+    /// Half-life of the penalty for flaps.
+    pub damping: Option<Duration>,
     /// Percent of the interval.
     pub jitter_percent: u8,
 }

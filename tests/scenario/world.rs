@@ -217,7 +217,7 @@ impl World {
             });
             let tracker = match before.remove(&key).filter(|_| is_same) {
                 Some(mut tracker) => {
-                    tracker.set_thresholds(Thresholds::from(&*check));
+                    tracker.set_thresholds(Thresholds::from(&*check), self.now.monotonic);
                     tracker
                 }
                 None => Tracker::new(Thresholds::from(&*check), verdict),
@@ -250,12 +250,10 @@ impl World {
             }
             for key in &keys {
                 let now = self.now.monotonic;
-                let flip = self
-                    .trackers
-                    .get_mut(key)
-                    .and_then(|tracker| tracker.observe(observation, now));
-                if let Some(verdict) = flip {
-                    let reason = format!("{observation:?}").into();
+                let Some(tracker) = self.trackers.get_mut(key) else { continue };
+                if let Some(verdict) = tracker.observe(observation, now) {
+                    let held = tracker.holding(now).map(|why| format!("; held: {why}"));
+                    let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
                     self.handle(Event::Vote(Vote { key: key.clone(), verdict, reason }));
                 }
             }

@@ -56,7 +56,7 @@ pub(super) fn add_checks(
 }
 
 fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
-    let CheckSpec { name, kind, port, interval, timeout, fall, rise, hold_down, jitter_percent } =
+    let CheckSpec { name, kind, port, interval, timeout, fall, rise, hold_down, damping, jitter_percent } =
         spec;
     Check {
         name: name.value.as_str().into(),
@@ -67,6 +67,7 @@ fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
         fall: *fall,
         rise: *rise,
         hold_down: *hold_down,
+        damping: *damping,
         jitter_percent: *jitter_percent,
     }
 }
