@@ -7,6 +7,7 @@ mod common;
 mod worlds;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use rhumb::answer::Transport;
 use rhumb::answer::steered;
 use rhumb::answer::steered::Subject;
 use rhumb::model::AllDown;
+use rhumb::model::Failback;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Model;
@@ -39,6 +41,7 @@ use rhumb::steering::interpreter::Situation;
 use rhumb::steering::interpreter::interpret;
 use rhumb::steering::rendezvous::NameSeed;
 use rhumb::steering::rendezvous::key_address;
+use rhumb::steering::trace::Reason;
 use rhumb::wire::Ecs;
 use rhumb::wire::RecordType;
 use worlds::Client;
@@ -70,7 +73,7 @@ fn compiled_answers_are_what_the_interpreter_says() {
 }
 
 /// What the random worlds must meet, each at least once in a hundred worlds.
-const SEEN: [&str; 16] = [
+const SEEN: [&str; 20] = [
     "Qualified",
     "BestShare",
     "FailOpen",
@@ -87,6 +90,10 @@ const SEEN: [&str; 16] = [
     "scope of source",
     "many classes in a source prefix",
     "weighed twice",
+    "awaits failback",
+    "ramping",
+    "nobody else",
+    "shifted",
 ];
 
 type Seen = BTreeMap<&'static str, u64>;
@@ -104,7 +111,15 @@ fn check_world(seed: u64, seen: &mut Seen) {
         pools.iter().for_each(|pool| health.change(&mut random, pool.index(), down));
         changed = changed.with_changed(generation, &pools, &health);
     }
-    let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+    let mut fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+    // Shifted weights mean what they would in a file.
+    let mut model = (*world.model).clone();
+    let reweighed = worlds::shifts(&mut random, &mut model);
+    if !reweighed.is_empty() {
+        *seen.entry("shifted").or_default() += 1;
+        fresh = fresh.with_weights(1, &reweighed);
+        changed = changed.with_weights(9, &reweighed);
+    }
     let maps: Vec<shape::Map> = world
         .model
         .steers
@@ -122,7 +137,7 @@ fn check_world(seed: u64, seen: &mut Seen) {
         };
         let octets = question.ask(&fresh);
         assert_eq!(octets, question.ask(&changed), "flips one by one: {question:?}");
-        check(&world, &health, &maps[id.index()], &fresh, &question, &octets, seen);
+        check(&model, &health, &maps[id.index()], &fresh, &question, &octets, seen);
     }
 }
 
@@ -157,7 +172,7 @@ struct Reply {
 }
 
 fn check(
-    world: &World,
+    model: &Model,
     health: &RandomHealth,
     map: &shape::Map,
     snapshot: &Snapshot,
@@ -179,16 +194,17 @@ fn check(
     let key = ClientKey::of(key_address, steer.period, unix_s, seed);
     let class = map.class_of(address, source_len);
     let situation = Situation {
-        model: &world.model,
+        model,
         states: &health.states,
         remembered: &health.remembered,
+        intakes: &health.intakes,
         position: map.shapes[class].1,
         key,
         family,
     };
     let meaning = interpret(&situation, steer);
     let uniform_len = map.uniform_len(address);
-    let expected = expected(&world.model, question, &meaning, uniform_len);
+    let expected = expected(model, question, &meaning, uniform_len);
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
@@ -250,9 +266,13 @@ fn is_keyed(model: &Model, steer: &Steer, family: Family) -> bool {
     };
     let mut below = vec![steer.target];
     let mut found = named;
+    let mut candidates = BTreeSet::new();
     while let Some(target) = below.pop() {
         match target {
-            Target::Pool(pool) => found |= offers_choice(pool),
+            Target::Pool(pool) => {
+                candidates.insert(pool);
+                found |= offers_choice(pool);
+            }
             Target::Policy(policy) => {
                 let kind = &model.policies[policy.index()].kind;
                 found |= matches!(kind, PolicyKind::Weighted(targets) if targets.len() > 1);
@@ -260,7 +280,9 @@ fn is_keyed(model: &Model, steer: &Steer, family: Family) -> bool {
             }
         }
     }
-    found
+    // Whoever may come back by and by takes some clients and not others, if there is anybody else to take them.
+    let ramps = |pool: &PoolId| matches!(model.pools[pool.index()].failback, Failback::Ramp(_));
+    found || candidates.len() > 1 && candidates.iter().any(ramps)
 }
 
 /// Reads a reply as hickory-proto sees it.
@@ -333,6 +355,16 @@ fn note(
     }
     if meaning.steps.iter().any(|step| matches!(step, Step::Weighed { first: false, .. })) {
         met.push("weighed twice");
+    }
+    if meaning.steps.contains(&Step::NobodyElseQualifies) {
+        met.push("nobody else");
+    }
+    for step in &meaning.steps {
+        match step {
+            Step::PassedOver { reason: Reason::AwaitsFailback, .. } => met.push("awaits failback"),
+            Step::PassedOver { reason: Reason::Ramping { .. }, .. } => met.push("ramping"),
+            _ => {}
+        }
     }
     if let (Form::Subnet(address, source), Some(scope)) = (question.client.form, reply.scope) {
         let mask = if address.is_ipv4() { 24 } else { 48 };

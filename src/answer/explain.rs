@@ -22,6 +22,7 @@ use crate::answer::steered::scope_of;
 use crate::answer::steered::ttl_of;
 use crate::model::Family;
 use crate::model::Model;
+use crate::model::PolicyId;
 use crate::model::SteerId;
 use crate::model::Target;
 use crate::model::policy::client_prefix_len;
@@ -246,6 +247,7 @@ fn steering(
     let tree = &classes.trees()[usize::from(located.classified.class)];
     let mut steps = Vec::new();
     let decision = decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
+    let notes = weight_notes(snapshot, &steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
     let network = ipnet::IpNet::new(client, leaf.prefix_len).map(|net| net.trunc().to_string());
@@ -260,7 +262,7 @@ fn steering(
         source: source_text(&subject, located.classified.uniform_len),
         class: located.classified.class,
         classes: classes.trees().len(),
-        steps: steps.iter().map(|step| step_text(model, step)).collect(),
+        steps: notes.into_iter().chain(steps.iter().map(|step| step_text(model, step))).collect(),
         pool: None,
         ground: String::new(),
         members: Vec::new(),
@@ -279,6 +281,20 @@ fn steering(
         Decision::Nothing => report.ground = "nothing may be served: SERVFAIL".into(),
     }
     report
+}
+
+/// What to say of weights that decided and are not those of the files.
+fn weight_notes(snapshot: &Snapshot, steps: &[Step]) -> Vec<String> {
+    let compiled = &snapshot.compiled;
+    let notes = compiled.weight_notes.iter().filter(|(policy, _)| {
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::Weighed { policy: other, .. } if other == *policy))
+    });
+    let note = |(policy, note): (&PolicyId, &Box<str>)| {
+        format!("policy {} is shifted: {note}", compiled.model.policies[policy.index()].name)
+    };
+    notes.map(note).collect()
 }
 
 /// As whom the server saw the client.
@@ -353,6 +369,9 @@ pub fn step_text(model: &Model, step: &Step) -> String {
         Step::WidenedForFamily => {
             "no candidate has that address family: targets without spill count too".into()
         }
+        Step::NobodyElseQualifies => {
+            "nobody else qualifies: the first that stands back serves all the same".into()
+        }
         Step::Taken { pass, pool } => {
             format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
         }
@@ -383,6 +402,10 @@ fn reason_text(reason: Reason) -> String {
         }
         Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
+        }
+        Reason::AwaitsFailback => "it qualifies, but waits for `rhumb failback`".into(),
+        Reason::Ramping { tenths } => {
+            format!("its clients come back by and by, {} % so far, this one not yet", tenths * 10)
         }
         Reason::NoHealthyMember => "no member is healthy".into(),
         Reason::SmallerShare => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::model::DualStack;
+use crate::model::Failback;
 use crate::model::KeySource;
 use crate::model::MinHealthy;
 use crate::model::Percent;
@@ -170,6 +171,8 @@ pub struct PoolSpec {
     pub min_healthy: At<MinHealthy>,
     /// When it panics; `None` for the default.
     pub panic_below: Option<At<Percent>>,
+    /// How clients come back.
+    pub failback: Failback,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
 }

@@ -19,6 +19,7 @@ use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Health;
+use crate::steering::Intake;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -169,6 +170,10 @@ impl Health for HealthOf<'_> {
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.controller.recall(pool, family)
     }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.controller.intake_of(pool, family)
+    }
 }
 
 /// The controller's health, with some things taken to be down.
@@ -193,5 +198,9 @@ impl Health for Overlay<'_> {
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.controller.recall(pool, family)
+    }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.controller.intake_of(pool, family)
     }
 }

@@ -144,7 +144,10 @@ mod tests {
         let mut damping = damping();
         (0..4).for_each(|_| damping.fell(s(0)));
         damping.set_half_life(Some(s(60)), s(600));
-        assert!((damping.penalty(s(660)) - 1.0).abs() < 1e-12, "2 after one of the old, 1 after one of the new");
+        assert!(
+            (damping.penalty(s(660)) - 1.0).abs() < 1e-12,
+            "2 after one of the old, 1 after one of the new"
+        );
         damping.set_half_life(None, s(660));
         assert!(!damping.holds(s(660)));
     }

@@ -40,6 +40,7 @@ pub use policy::Steer;
 pub use policy::Target;
 pub use policy::WeightedTarget;
 pub use pool::Endpoint;
+pub use pool::Failback;
 pub use pool::MinHealthy;
 pub use pool::Percent;
 pub use pool::Pool;

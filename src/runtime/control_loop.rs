@@ -398,7 +398,7 @@ impl Core {
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let verdict = report.verdict;
-        if verdict != Verdict::Unknown && self.controller.verdict(&report.key) != verdict {
+        if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let reason = format!("{reason} ({run} in a row){held}").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
@@ -416,7 +416,14 @@ impl Core {
             | Occurrence::StillRefused
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. } => {}
+            | Occurrence::Expired { .. }
+            | Occurrence::WayBack { .. }
+            | Occurrence::BroughtBack { .. }
+            | Occurrence::Shifted { .. }
+            | Occurrence::ShiftEnded { .. }
+            | Occurrence::Braked { .. }
+            | Occurrence::BrakeEased { .. }
+            | Occurrence::BrakeReleased { .. } => {}
         }
         log::occurrence::log(occurrence);
     }

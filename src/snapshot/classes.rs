@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::geo::Leaf;
 use crate::geo::PlaceMap;
 use crate::model::Location;
 use crate::model::Model;
+use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::SiteId;
 use crate::model::Target;
@@ -23,7 +25,7 @@ use crate::steering::tree::Tree;
 pub struct Classes {
     trees: Box<[Tree]>,
     /// `None`: every place is of class 0.
-    by_place: Option<ByPlace>,
+    by_place: Option<Arc<ByPlace>>,
 }
 
 /// Classes of places, and what follows for prefixes.
@@ -91,7 +93,23 @@ impl Classes {
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
         let v4 = Cover::new(v4.prefix_lens, v4.places, &class, 32);
         let v6 = Cover::new(v6.prefix_lens, v6.places, &class, 128);
-        Ok(Self { trees: trees.into(), by_place: Some(ByPlace { class: class.into(), v4, v6 }) })
+        Ok(Self {
+            trees: trees.into(),
+            by_place: Some(Arc::new(ByPlace { class: class.into(), v4, v6 })),
+        })
+    }
+
+    /// The same with other weights in one policy; `None` if no tree has it.
+    pub fn with_weights(
+        &self,
+        policy: PolicyId,
+        weight_of: &impl Fn(Target) -> u16,
+    ) -> Option<Self> {
+        if !self.trees.iter().any(|tree| tree.has_weights_of(policy)) {
+            return None;
+        }
+        let trees = self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
+        Some(Self { trees, by_place: self.by_place.clone() })
     }
 
     /// Candidate trees by class.

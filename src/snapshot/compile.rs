@@ -1,14 +1,18 @@
 //! From a model and geo data to tables: the expensive half of a snapshot, made by a pure function on a worker.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::geo::PlaceMap;
 use crate::model::AllDown;
+use crate::model::Failback;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::Model;
 use crate::model::Period;
+use crate::model::PolicyId;
+use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
@@ -40,6 +44,19 @@ pub struct Compiled {
     pub steers: Box<[SteerPlan]>,
     /// What NSID says; empty if nothing.
     pub identity: Box<[u8]>,
+    /// By policy: what to say of weights that are not those of the files.
+    pub weight_notes: BTreeMap<PolicyId, Box<str>>,
+}
+
+/// Other weights for a weighted policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reweighed {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// By target, in the order of the policy.
+    pub weights: Vec<u16>,
+    /// What to say of them; `None` if they are those of the files.
+    pub note: Option<Box<str>>,
 }
 
 /// An entry with the terms of its passes; names with equal ones share decisions.
@@ -110,6 +127,7 @@ pub fn compile(
         routes: routes.into(),
         steers: steers.into(),
         identity,
+        weight_notes: BTreeMap::new(),
     })
 }
 
@@ -118,18 +136,22 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
     for tree in classes.trees() {
         tree.for_each_pool(&mut |pool| pools.push(pool));
     }
-    if let AllDown::Pool(pool) = terms.on_all_down {
-        pools.push(pool);
-    }
     pools.sort_unstable();
     pools.dedup();
+    let is_ramp = |pool: &PoolId| matches!(model.pools[pool.index()].failback, Failback::Ramp(_));
+    let can_ramp = pools.len() > 1 && pools.iter().any(is_ramp);
+    if let AllDown::Pool(pool) = terms.on_all_down {
+        pools.push(pool);
+        pools.sort_unstable();
+        pools.dedup();
+    }
     let keyed_tree = classes.trees().iter().any(|tree| tree.is_keyed());
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
             let endpoints = &model.pools[pool.index()].endpoints;
             endpoints.iter().filter(|endpoint| endpoint.address(family).is_some()).count() > 1
         };
-        keyed_tree || pools.iter().any(is_choice)
+        keyed_tree || can_ramp || pools.iter().any(is_choice)
     });
     Route { classes: entry, terms, pools: pools.into(), keyed }
 }
@@ -154,6 +176,30 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
 }
 
 impl Compiled {
+    /// The same with other weights: only trees that have them are made anew.
+    pub fn with_weights(&self, reweighed: &[Reweighed]) -> Self {
+        let mut next = self.clone();
+        for Reweighed { policy, weights, note } in reweighed {
+            let PolicyKind::Weighted(targets) = &self.model.policies[policy.index()].kind else {
+                continue;
+            };
+            let weight_of = |target: Target| {
+                let place = targets.iter().position(|other| other.target == target);
+                place.map_or(0, |place| weights[place])
+            };
+            for classes in &mut next.classes {
+                if let Some(other) = classes.with_weights(*policy, &weight_of) {
+                    *classes = Arc::new(other);
+                }
+            }
+            match note {
+                Some(note) => drop(next.weight_notes.insert(*policy, note.clone())),
+                None => drop(next.weight_notes.remove(policy)),
+            }
+        }
+        next
+    }
+
     /// A steered name's plan.
     #[inline]
     pub fn steer(&self, id: SteerId) -> &SteerPlan {
@@ -164,6 +210,7 @@ impl Compiled {
     pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
         let pool = &self.model.pools[pool.index()];
         let remembered = Family::BOTH.map(|family| health.remembered(pool, family));
-        PoolPlan::new(pool, &health.states(pool), &remembered)
+        let intakes = Family::BOTH.map(|family| health.intake(pool, family));
+        PoolPlan::new(pool, &health.states(pool), &remembered).with_intakes(intakes)
     }
 }

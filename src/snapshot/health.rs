@@ -2,6 +2,7 @@
 
 use crate::model::Family;
 use crate::model::Pool;
+use crate::steering::Intake;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -12,6 +13,11 @@ pub trait Health {
 
     /// Who was healthy last in `pool`, if now nobody is.
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered>;
+
+    /// Which clients `pool` takes while it qualifies.
+    fn intake(&self, _pool: &Pool, _family: Family) -> Intake {
+        Intake::All
+    }
 }
 
 /// Nothing is known and nothing is ordered: every endpoint counts as up.

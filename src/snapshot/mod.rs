@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use classes::Classes;
 pub use compile::Compiled;
+pub use compile::Reweighed;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
@@ -24,6 +25,7 @@ use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::PoolPlan;
+use crate::steering::Tree;
 use crate::steering::decide;
 
 /// One moment: what the files say, and the health of every pool.
@@ -79,6 +81,12 @@ impl Snapshot {
         Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions }
     }
 
+    /// The next snapshot, with other weights; everything else is shared. Decisions made ahead know no weights.
+    pub fn with_weights(&self, generation: u64, reweighed: &[Reweighed]) -> Self {
+        let compiled = Arc::new(self.compiled.with_weights(reweighed));
+        Self { compiled, generation, ..self.clone() }
+    }
+
     /// The decision for a class of clients, if no key changes it.
     #[inline]
     pub fn cached(&self, route: usize, class: u16, family: Family) -> Cached {
@@ -86,12 +94,21 @@ impl Snapshot {
     }
 }
 
+/// Whether a pool of the tree takes some clients and not others.
+fn ramps(tree: &Tree, pools: &[Arc<PoolPlan>]) -> bool {
+    let mut any = false;
+    tree.for_each_pool(&mut |pool| any |= pools[pool.index()].is_ramping());
+    any
+}
+
 /// Runs the passes for every class of a route and both families.
 fn decide_ahead(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Arc<[Cached]> {
     let trees = compiled.classes[route.classes].trees();
+    let any_ramping = route.pools.iter().any(|pool| pools[pool.index()].is_ramping());
     let decided = trees.iter().flat_map(|tree| {
+        let is_keyed = tree.is_keyed() || (any_ramping && ramps(tree, pools));
         Family::BOTH.map(|family| {
-            if tree.is_keyed() {
+            if is_keyed {
                 return Cached::Keyed;
             }
             Cached::Fixed(decide(tree, route.terms, pools, family, ClientKey(0), &mut NoTrace))

@@ -43,6 +43,8 @@ pub enum Step {
     },
     /// The list reaches no pool with the asked family: targets without spill are considered too.
     WidenedForFamily,
+    /// Whoever qualifies stands back: the first of them serves all the same.
+    NobodyElseQualifies,
     /// A pool was looked at and not taken.
     PassedOver {
         /// In which pass.
@@ -76,6 +78,13 @@ pub enum Reason {
         needed: u32,
         /// What it has enabled, in the same unit.
         enabled: u32,
+    },
+    /// It qualifies, and waits for an operator to bring its clients back.
+    AwaitsFailback,
+    /// It qualifies, and its clients come back by and by: this one not yet.
+    Ramping {
+        /// How many tenths of them have come back.
+        tenths: u8,
     },
     /// No member is healthy.
     NoHealthyMember,

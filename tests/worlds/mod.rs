@@ -22,6 +22,7 @@ use rhumb::model::AllDown;
 use rhumb::model::DualStack;
 use rhumb::model::Endpoint;
 use rhumb::model::EndpointId;
+use rhumb::model::Failback;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Location;
@@ -45,7 +46,9 @@ use rhumb::model::Zone;
 use rhumb::model::policy::Bias;
 use rhumb::snapshot::Compiled;
 use rhumb::snapshot::Health;
+use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::compile;
+use rhumb::steering::Intake;
 use rhumb::steering::MemberState;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
@@ -192,6 +195,7 @@ pub fn subnet_option(address: IpAddr, len: u8) -> Vec<u8> {
 pub struct RandomHealth {
     pub states: Vec<Vec<MemberState>>,
     pub remembered: Vec<[Option<Remembered>; 2]>,
+    pub intakes: Vec<[Intake; 2]>,
 }
 
 impl Health for RandomHealth {
@@ -201,6 +205,10 @@ impl Health for RandomHealth {
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.remembered[position(pool)][family.index()].clone()
+    }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.intakes[position(pool)][family.index()]
     }
 }
 
@@ -215,6 +223,7 @@ impl RandomHealth {
         Self {
             states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
             remembered: vec![[None, None]; model.pools.len()],
+            intakes: vec![[Intake::All; 2]; model.pools.len()],
         }
     }
 
@@ -224,6 +233,7 @@ impl RandomHealth {
         for pool in 0..model.pools.len() {
             let down = if random.chance(70) { mood } else { random.below(101) };
             health.change(random, pool, down);
+            health.intakes[pool] = Family::BOTH.map(|_| intake(random, model.pools[pool].failback));
         }
         health
     }
@@ -257,6 +267,41 @@ impl RandomHealth {
                     .collect(),
             })
         });
+    }
+}
+
+/// Other weights for some weighted policies, which are those of `model` from then on.
+pub fn shifts(random: &mut Random, model: &mut Model) -> Vec<Reweighed> {
+    let mut shifts = Vec::new();
+    for (position, policy) in model.policies.iter_mut().enumerate() {
+        let PolicyKind::Weighted(targets) = &mut policy.kind else { continue };
+        if !random.chance(30) {
+            continue;
+        }
+        // A target that is named twice has one weight.
+        let mut weights: Vec<(Target, u16)> = Vec::new();
+        for target in targets.iter_mut() {
+            let known = weights.iter().find(|(other, _)| *other == target.target);
+            let weight = known.map_or(*random.pick(&[0, 1, 2, 50, 65_535]), |(_, weight)| *weight);
+            weights.push((target.target, weight));
+            target.weight = weight;
+        }
+        let weights = weights.into_iter().map(|(_, weight)| weight).collect();
+        let note = Some("shifted".into());
+        shifts.push(Reweighed { policy: PolicyId::at(position), weights, note });
+    }
+    shifts
+}
+
+/// How far a pool of this kind of failback may be.
+fn intake(random: &mut Random, failback: Failback) -> Intake {
+    match failback {
+        Failback::Auto => Intake::All,
+        Failback::Manual => *random.pick(&[Intake::All, Intake::AwaitsFailback]),
+        Failback::Ramp(_) => match random.below(12) {
+            11 => Intake::All,
+            tenths => Intake::Tenths(tenths as u8),
+        },
     }
 }
 
@@ -390,6 +435,12 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
             _ => MinHealthy::Share(Percent(random.below(101) as u8)),
         },
         panic_below: Percent(random.below(60) as u8),
+        failback: *random.pick(&[
+            Failback::Auto,
+            Failback::Auto,
+            Failback::Manual,
+            Failback::Ramp(Duration::from_secs(600)),
+        ]),
         endpoints,
     }
 }

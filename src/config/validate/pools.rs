@@ -56,8 +56,18 @@ pub(super) fn add_checks(
 }
 
 fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
-    let CheckSpec { name, kind, port, interval, timeout, fall, rise, hold_down, damping, jitter_percent } =
-        spec;
+    let CheckSpec {
+        name,
+        kind,
+        port,
+        interval,
+        timeout,
+        fall,
+        rise,
+        hold_down,
+        damping,
+        jitter_percent,
+    } = spec;
     Check {
         name: name.value.as_str().into(),
         kind: check_kind(files, name, kind, problems),
@@ -148,6 +158,7 @@ pub(super) fn add_pools(
             check,
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
+            failback: spec.failback,
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
         });
     }
