@@ -57,7 +57,7 @@ impl Brake {
     /// Learns the sites of new files, and forgets what is probed no more.
     pub(super) fn set_model(&mut self, model: &Model, is_known: impl Fn(&TargetKey) -> bool) {
         self.sizes = vec![0; model.sites.len()];
-        for pool in &model.pools {
+        for pool in model.pools.iter().filter(|pool| pool.is_written()) {
             let (Some(site), Some(_)) = (pool.site, pool.check) else { continue };
             let addresses = pool.endpoints.iter().map(|endpoint| {
                 u32::from(endpoint.v4.is_some()) + u32::from(endpoint.v6.is_some())

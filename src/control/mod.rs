@@ -15,6 +15,7 @@ pub mod order;
 pub mod record;
 pub mod shift;
 pub mod status;
+pub mod weights;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -399,7 +400,7 @@ mod tests {
 
     fn job(text: &str) -> Job {
         let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
-        Job::new(files, GeoFiles::default(), Box::default())
+        Job::new(files, GeoFiles::default(), crate::model::NodeTerms::default())
     }
 
     fn zone(name: &str) -> String {

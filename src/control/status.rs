@@ -8,7 +8,7 @@ use crate::control::effect::short_digest;
 use crate::control::health;
 use crate::control::order::instant;
 use crate::control::record::WrittenStatus;
-use crate::control::shift::Billionths;
+use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Now;
@@ -141,6 +141,7 @@ impl Controller {
         let Some(snapshot) = &self.snapshot else { return Status::default() };
         let model = &snapshot.compiled.model;
         let pools = model.pools.iter().zip(&snapshot.pools);
+        let pools = pools.filter(|(pool, _)| pool.is_written());
         let orders = self.orders.iter().map(|(scope, order)| OrderStatus {
             scope: scope.to_string(),
             order: order.admin.to_string(),

@@ -105,6 +105,44 @@ pub(super) const NEEDLE: Form = Form { what: "1 to 1024 octets", pattern: "", le
 pub(super) const COUNTRY: Form =
     Form { what: "two letters", pattern: "^[A-Za-z]{2}$", length: (2, 2) };
 
+/// Half the way around the earth and less, in kilometres.
+macro_rules! kilometres {
+    () => {
+        "(?:[0-9]{1,4}|1[0-9]{4}|20000) ?km"
+    };
+}
+
+/// How much nearer or, with a minus, farther.
+pub(super) const SIGNED_KILOMETRES: Form = Form {
+    what: "`\"-20000km\"` to `\"20000km\"`",
+    pattern: concat!("^-?", kilometres!(), "$"),
+    length: (3, 9),
+};
+
+/// How much worse than the best.
+pub(super) const BUDGET: Form = Form {
+    what: "`\"0km\"` to `\"20000km\"`, or `\"0ms\"` to `\"999ms\"`",
+    pattern: concat!("^(?:", kilometres!(), "|[0-9]{1,3} ?ms)$"),
+    length: (3, 8),
+};
+
+/// Whom a rule fits.
+pub(super) const CONDITION: Form = Form {
+    what: "condition",
+    pattern: concat!(
+        "^(?:continent:(?:AF|AN|AS|EU|NA|OC|SA)|country:[A-Z]{2}|subdivision:[A-Z]{2}-[A-Z0-9]{1,3}",
+        "|asn:[0-9]{1,10}|list:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$"
+    ),
+    length: (1, 68),
+};
+
+/// One entry of a list of networks.
+pub(super) const LIST_ENTRY: Form = Form {
+    what: "network, address or `AS64500`",
+    pattern: "^(?:AS[0-9]{1,10}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$",
+    length: (2, 43),
+};
+
 /// How many members of a pool.
 pub(super) const MEMBERS: Form = Form {
     what: "`\"2 members\"`",
@@ -124,6 +162,21 @@ pub(super) const SOCKET_ADDRESS: Form = Form {
         ":(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
     ),
     length: (4, usize::MAX),
+};
+
+/// A network, or an address for itself alone.
+pub(super) const NETWORK: Form = Form {
+    what: "address or network",
+    pattern: concat!(
+        "^(?:(?:",
+        octet!(),
+        r"\.){3}",
+        octet!(),
+        "(?:/(?:3[0-2]|[12]?[0-9]))?",
+        r"|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*",
+        "(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+    ),
+    length: (2, usize::MAX),
 };
 
 /// A path of a file or folder.

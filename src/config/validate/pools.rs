@@ -160,6 +160,7 @@ pub(super) fn add_pools(
             panic_below: panic_below(spec, problems),
             failback: spec.failback,
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
+            parts: Vec::new(),
         });
     }
 }
