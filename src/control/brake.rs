@@ -75,16 +75,17 @@ impl Brake {
         if sites < SITES_MIN {
             return true;
         }
-        let mut gone = vec![0u32; self.sizes.len()];
-        gone[site.index()] += 1;
+        let mut gone = vec![0u64; self.sizes.len()];
         self.removed.values().for_each(|(site, _)| gone[site.index()] += 1);
-        let shares = gone.iter().zip(&self.sizes);
-        let shares = shares.map(|(gone, size)| u64::from(*gone) * SITE / u64::from(*size).max(1));
-        let (total, most) =
-            shares.fold((0, 0), |(total, most), share| (total + share, share.max(most)));
+        let share = |(gone, size): (&u64, &u32)| gone * SITE / u64::from(*size).max(1);
+        let before: Vec<u64> = gone.iter().zip(&self.sizes).map(share).collect();
+        gone[site.index()] += 1;
+        let total: u64 = gone.iter().zip(&self.sizes).map(share).sum();
         let budget = SITE.max(sites as u64 * SITE * REMOVED_MAX_PERCENT / 100);
-        // One whole site may always go, whatever little went elsewhere.
-        total <= budget || total - most.min(SITE) <= budget - SITE
+        // One whole site may go in any case: the one of which most has gone.
+        let most = before.iter().copied().max().unwrap_or(0);
+        let first = before.iter().position(|share| *share == most);
+        total <= budget || (most > 0 && first == Some(site.index()))
     }
 
     /// What is held and still fails.
@@ -279,7 +280,8 @@ mod tests {
             (vec![1, 1, 1, 1], vec![1, 1, 0, 0], 2, false),
             (vec![100, 2, 2], vec![40, 1, 0], 0, true),
             (vec![4, 4, 4], vec![3, 1, 1], 0, true), // the last of a site, with a little gone elsewhere
-            (vec![4, 4, 4], vec![3, 2, 2], 0, false),
+            (vec![4, 4, 4], vec![3, 2, 2], 0, true), // the site of which most has gone, and no other
+            (vec![4, 4, 4], vec![3, 2, 2], 1, false),
         ] {
             let brake = brake(&sizes, &gone);
             assert_eq!(

@@ -5,9 +5,13 @@ use serde::Serialize;
 
 use crate::control::Controller;
 use crate::control::effect::short_digest;
+use crate::control::failback::Side;
+use crate::control::failback::Stage;
+use crate::control::failback::WayBack;
 use crate::control::health;
 use crate::control::order::instant;
 use crate::control::record::WrittenStatus;
+use crate::control::shift::Shift;
 use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
@@ -122,6 +126,17 @@ pub struct OrderStatus {
     pub until: Option<String>,
 }
 
+/// Records in force as numbers, for metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    /// Targets that the brake holds.
+    pub held_by_brake: usize,
+    /// Policy, target and its share of now, of each shift.
+    pub shares: Vec<(Box<str>, Box<str>, f64)>,
+    /// Pool, family and the share of its clients it takes, of each that stands back.
+    pub intakes: Vec<(Box<str>, Family, f64)>,
+}
+
 /// What a pool lacks in a family to qualify, in words.
 fn shortfall(plan: &PoolPlan, family: Family) -> Option<String> {
     let side = plan.family(family);
@@ -159,6 +174,26 @@ impl Controller {
             orders: orders.collect(),
             brake: self.brake_texts(now),
             shifts: self.shift_statuses(),
+        }
+    }
+
+    /// Records in force as numbers.
+    pub fn gauges(&self) -> Gauges {
+        let share = |(policy, shift): (&Box<str>, &Shift)| {
+            let share = f64::from(shift.share().0) / f64::from(Billionths::ALL.0);
+            (policy.clone(), shift.target.clone(), share)
+        };
+        let intake = |((pool, family), way): (&Side, &WayBack)| {
+            let tenths = match way.stage {
+                Stage::Away => 0,
+                Stage::Ramp { tenths, .. } => tenths,
+            };
+            (pool.clone(), *family, f64::from(tenths) / 10.0)
+        };
+        Gauges {
+            held_by_brake: self.held_by_brake(),
+            shares: self.shifts.iter().map(share).collect(),
+            intakes: self.ways_back.iter().map(intake).collect(),
         }
     }
 

@@ -207,6 +207,7 @@ impl Core {
             self.take_report(report);
         }
         self.handle(Event::Settle);
+        self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
         self.report_to_manager();
