@@ -3,6 +3,8 @@
 //! Only ways from up to down are held, and only where there are three sites or more: of two, either may go.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::duration::spell;
@@ -46,6 +48,7 @@ pub(super) struct Brake {
 /// A way down that is held.
 #[derive(Clone, Debug)]
 struct HeldFlip {
+    site: SiteId,
     since: Now,
     /// The probe result behind it.
     reason: Box<str>,
@@ -64,9 +67,23 @@ impl Brake {
             });
             self.sizes[site.index()] += addresses.sum::<u32>();
         }
-        // Positions of sites may have changed: what is removed counts from now on only if it goes down again.
-        self.removed.clear();
-        self.held.retain(|key, _| is_known(key));
+        let named = model.pools.iter().filter_map(|pool| Some((&*pool.name, pool.site?)));
+        let sites: HashMap<&str, SiteId> = named.collect();
+        let site_of = |key: &TargetKey| {
+            let (pool, _) = key.endpoint.split_once('/').filter(|_| is_known(key))?;
+            sites.get(pool).copied()
+        };
+        // Positions of sites may have changed.
+        for (key, (_, at)) in std::mem::take(&mut self.removed) {
+            if let Some(site) = site_of(&key) {
+                self.removed.insert(key, (site, at));
+            }
+        }
+        for (key, flip) in std::mem::take(&mut self.held) {
+            if let Some(site) = site_of(&key) {
+                self.held.insert(key, HeldFlip { site, ..flip });
+            }
+        }
     }
 
     /// Whether a target at `site` may go down besides what has gone.
@@ -151,21 +168,25 @@ impl Controller {
         let reason: Box<str> = reason.into();
         let told = Occurrence::Braked { key: key.clone(), reason: reason.clone() };
         effects.push(Effect::Record(told));
-        self.brake.held.insert(key.clone(), HeldFlip { since: now, reason, passes: false });
+        self.brake.held.insert(key.clone(), HeldFlip { site, since: now, reason, passes: false });
         true
     }
 
     /// Lets go what fits the budget again, and what has been held for long.
     pub(super) fn advance_brake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        // What a site may not lose now it may not lose later in this round: more has gone then.
+        let mut full = BTreeSet::new();
         for (key, flip) in self.brake.failing() {
             let is_certain = now.monotonic >= flip.since.monotonic + HELD_MAX;
-            let fits = self.site_of(&key).is_none_or(|site| self.brake.allows(site));
+            let fits = !full.contains(&flip.site) && self.brake.allows(flip.site);
             if is_certain || fits {
                 let why = match is_certain {
                     true => format!("held by the brake for {}", spell(HELD_MAX)),
                     false => "held by the brake until enough was back".into(),
                 };
                 self.let_go(key, &flip, &why, now, effects);
+            } else {
+                full.insert(flip.site);
             }
         }
     }
@@ -204,8 +225,8 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         self.brake.held.remove(&key);
-        let (Some(pool), Some(site)) = (self.pool_of(&key), self.site_of(&key)) else { return };
-        self.brake.removed.insert(key.clone(), (site, now.monotonic));
+        let Some(pool) = self.pool_of(&key) else { return };
+        self.brake.removed.insert(key.clone(), (flip.site, now.monotonic));
         let before = self.verdict(&key);
         let reason: Box<str> = format!("{}; {why}", flip.reason).into();
         let known = Known { verdict: Verdict::Down, since: now, reason: reason.clone() };
@@ -308,7 +329,10 @@ mod tests {
         assert!(free.removed.is_empty());
         let mut holding = brake(&[1, 1, 1], &[1]);
         let key = TargetKey { endpoint: "p1/0".into(), check: "c".into(), family: Family::V4 };
-        holding.held.insert(key, HeldFlip { since: later, reason: "".into(), passes: false });
+        holding.held.insert(
+            key,
+            HeldFlip { site: SiteId(1), since: later, reason: "".into(), passes: false },
+        );
         holding.forget_old(later);
         assert_eq!(holding.removed.len(), 1);
     }

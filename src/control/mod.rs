@@ -146,7 +146,6 @@ impl Controller {
     /// Changes of verdicts are published by the next [`Event::Settle`], so that flips of one moment are one snapshot.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         self.expire_orders(now, effects);
-        self.advance_brake(now, effects);
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
         match event {
@@ -157,7 +156,10 @@ impl Controller {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
             }
-            Event::Settle => self.publish_changes(effects),
+            Event::Settle => {
+                self.advance_brake(now, effects);
+                self.publish_changes(effects);
+            }
         }
     }
 

@@ -162,6 +162,8 @@ impl Controller {
     }
 
     /// Takes the steps that are due, and takes back what has failed or has come to its end.
+    ///
+    /// A target that has less than the files give it is not given more because it fails.
     pub(super) fn advance_shifts(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.shifts.is_empty() {
             return;
@@ -175,7 +177,10 @@ impl Controller {
             let Ok(place) = find_target(model, &name, targets, &shift.target) else { continue };
             if shift.until.is_some_and(|until| until <= now.unix) {
                 self.end_shift(&name, "it has expired", effects);
-            } else if shift.is_watched(now) && !self.target_qualifies(targets[place].target) {
+            } else if shift.is_watched(now)
+                && shift.share() > share_of(targets, place)
+                && !self.target_qualifies(targets[place].target)
+            {
                 let why = format!("{} no longer qualifies, at {}", shift.target, shift.share());
                 self.end_shift(&name, &why, effects);
             } else if let Some(step) = next_step(shift, now) {

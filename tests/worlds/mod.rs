@@ -34,6 +34,7 @@ use rhumb::model::NodeTerms;
 use rhumb::model::Percent;
 use rhumb::model::Period;
 use rhumb::model::PolicyId;
+use rhumb::model::PolicyKind;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::Site;
