@@ -109,7 +109,7 @@ fn ask_files(
     command: Command,
     why: &str,
 ) -> Result<(String, Reply), String> {
-    let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
+    let job = settings::find(&arguments.config)?.sources.read();
     let product = job.run();
     if let Err(rejection) = &product.result {
         return Err(rejection.text.clone());
