@@ -46,8 +46,10 @@ impl Bench {
     fn new(random: &mut Random, sites: usize) -> Self {
         let mut text = String::from("check.c = { kind = \"tcp\", port = 1 }\n");
         let mut targets = Vec::new();
-        for site in 0..sites {
+        (0..sites).for_each(|site| {
             text += &format!("site.s{site} = {{ latitude = 1, longitude = {site} }}\n");
+        });
+        for site in 0..sites {
             text += &format!("[pool.p{site}]\nsite = \"s{site}\"\ncheck = \"c\"\n");
             let count = 1 + random.below(6);
             let key = |number| TargetKey {
