@@ -50,6 +50,9 @@ pub fn step_text(model: &Model, step: &Step) -> String {
         Step::NobodyElseQualifies => {
             "nobody else qualifies: the first that stands back serves all the same".into()
         }
+        Step::Fenced => {
+            "no candidate qualifies, and a fence ends the list: nothing behind it is served".into()
+        }
         Step::Taken { pass, pool } => {
             format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
         }
@@ -84,6 +87,9 @@ fn reason_text(reason: Reason) -> String {
         Reason::AwaitsFailback => "it qualifies, but waits for `rhumb failback`".into(),
         Reason::Ramping { tenths } => {
             format!("its clients come back by and by, {} % so far, this one not yet", tenths * 10)
+        }
+        Reason::FamilyDown => {
+            "no member of that family passes its probe, another pool has one that does".into()
         }
         Reason::NoHealthyMember => "no member is healthy".into(),
         Reason::SmallerShare => {

@@ -66,6 +66,8 @@ pub enum Step {
     WidenedForFamily,
     /// Whoever qualifies stands back: the first of them serves all the same.
     NobodyElseQualifies,
+    /// No candidate qualifies, and a fence ends the list: what lies behind it is never served.
+    Fenced,
     /// A pool was looked at and not taken.
     PassedOver {
         /// In which pass.
@@ -149,6 +151,8 @@ pub enum Reason {
         /// How many tenths of them have come back.
         tenths: u8,
     },
+    /// No member of the asked family passes its probe; another pool has one that does.
+    FamilyDown,
     /// No member is healthy.
     NoHealthyMember,
     /// Another pool has a larger healthy share, or an earlier one as large a share.
