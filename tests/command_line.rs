@@ -119,6 +119,20 @@ fn an_operator_sees_orders_and_explanations_take_effect() {
     assert_eq!(rhumb(&folder, &["undrain", "site:fra"]).0, 0);
     wait_until("it is over", || served(&process) == "127.0.0.1");
 
+    let why = ["--reason", "nothing waits"];
+    for (order, refusal) in [
+        (&["failback", "eu"][..], "has all its clients already"),
+        (&["release-brake"], "the brake holds nothing"),
+        (&["shift", "home", "us=5%", "--over", "30m"], "has no weights"),
+    ] {
+        let (code, _, error) = rhumb(&folder, &[order, &why[..]].concat());
+        assert_eq!(code, 1, "{order:?}");
+        assert!(error.contains(refusal), "{error}");
+    }
+    let (code, _, error) = rhumb(&folder, &["shift", "home", "--back"]);
+    assert!(code == 1 && error.contains("is not shifted"), "{error}");
+    assert_eq!(rhumb(&folder, &["shift", "home"]).0, 2, "what to shift is not said");
+
     let explain = ["explain", "www.shop.test", "A", "--client", "192.0.2.7"];
     let explained = rhumb_json(&folder, &explain);
     assert_eq!(explained["steering"]["pool"], "eu");

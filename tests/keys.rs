@@ -265,6 +265,7 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
     let mut text = match &*path {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
+        "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
         }

@@ -43,6 +43,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
         fall: 3,
         rise: 2,
         hold_down: Duration::ZERO,
+        damping: None,
         jitter_percent: 20,
     };
     ProbeTarget {

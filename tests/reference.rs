@@ -7,6 +7,7 @@ mod common;
 mod worlds;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use rhumb::model::AllDown;
 use rhumb::model::EcsUse;
 use rhumb::model::Endpoint;
 use rhumb::model::EndpointId;
+use rhumb::model::Failback;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Leaf;
@@ -47,6 +49,7 @@ use rhumb::steering::interpreter::Situation;
 use rhumb::steering::interpreter::interpret;
 use rhumb::steering::rendezvous::NameSeed;
 use rhumb::steering::rendezvous::key_address;
+use rhumb::steering::trace::Reason;
 use rhumb::wire::Ecs;
 use rhumb::wire::Name;
 use rhumb::wire::RecordType;
@@ -79,7 +82,7 @@ fn compiled_answers_are_what_the_interpreter_says() {
 }
 
 /// What the random worlds must meet, each at least once in a hundred worlds.
-const SEEN: [&str; 16] = [
+const SEEN: [&str; 20] = [
     "Qualified",
     "BestShare",
     "FailOpen",
@@ -96,6 +99,10 @@ const SEEN: [&str; 16] = [
     "scope of source",
     "many classes in a source prefix",
     "weighed twice",
+    "awaits failback",
+    "ramping",
+    "nobody else",
+    "shifted",
 ];
 
 type Seen = BTreeMap<&'static str, u64>;
@@ -116,7 +123,15 @@ fn check_world(seed: u64, seen: &mut Seen) {
         leaves.adapt(&mut health, &world.model, &mut random);
         changed = changed.with_changed(generation, &pools, &health);
     }
-    let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+    let mut fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+    // Shifted weights mean what they would in a file.
+    let mut model = (*world.model).clone();
+    let reweighed = worlds::shifts(&mut random, &mut model);
+    if !reweighed.is_empty() {
+        *seen.entry("shifted").or_default() += 1;
+        fresh = fresh.with_weights(1, &reweighed);
+        changed = changed.with_weights(9, &reweighed);
+    }
     let maps: Vec<shape::Map> = world
         .model
         .steers
@@ -135,7 +150,7 @@ fn check_world(seed: u64, seen: &mut Seen) {
         };
         let octets = question.ask(&fresh);
         assert_eq!(octets, question.ask(&changed), "flips one by one: {question:?}");
-        check(&world, &health, &maps[id.index()], &fresh, &question, &octets, seen);
+        check(&model, &health, &maps[id.index()], &fresh, &question, &octets, seen);
     }
 }
 
@@ -268,7 +283,7 @@ struct Reply {
 }
 
 fn check(
-    world: &World,
+    model: &Model,
     health: &RandomHealth,
     map: &shape::Map,
     snapshot: &Snapshot,
@@ -291,10 +306,11 @@ fn check(
     let class = map.class_of(address, source_len);
     let of_class = &map.shapes[class].1;
     let situation = Situation {
-        model: &world.model,
+        model,
         states: &health.states,
         resolved: &health.resolved,
         remembered: &health.remembered,
+        intakes: &health.intakes,
         position: of_class.position(),
         place: &of_class.place,
         address: of_class.address,
@@ -304,7 +320,7 @@ fn check(
     };
     let meaning = interpret(&situation, steer);
     let uniform_len = map.uniform_len(address);
-    let expected = expected(world, health, map, question, &meaning, uniform_len);
+    let expected = expected(model, health, map, question, &meaning, uniform_len);
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
@@ -313,7 +329,7 @@ fn check(
 
 /// The reply that the interpreter's meaning comes to.
 fn expected(
-    world: &World,
+    model: &Model,
     health: &RandomHealth,
     map: &shape::Map,
     question: &Question<'_>,
@@ -321,7 +337,6 @@ fn expected(
     uniform_len: u8,
 ) -> Reply {
     let Question { steer, family, client, .. } = *question;
-    let model = &*world.model;
     let has_edns = !matches!(client.form, Form::Plain);
     let scope = match client.form {
         Form::Plain | Form::Edns => None,
@@ -382,9 +397,13 @@ fn is_keyed(model: &Model, map: &shape::Map, steer: &Steer, family: Family) -> b
     // What no client's list has cannot be reached.
     let mut below: Vec<&Outline> = map.shapes.iter().map(|(outline, _)| outline).collect();
     let mut found = named;
+    let mut candidates = BTreeSet::new();
     while let Some(outline) = below.pop() {
         match outline {
-            Outline::Pool(pool) => found |= offers_choice(*pool),
+            Outline::Pool(pool) => {
+                candidates.insert(*pool);
+                found |= offers_choice(*pool);
+            }
             Outline::Ordered(each, _) => below.extend(each),
             Outline::Shares(_, shares, _) => {
                 found |= shares.len() > 1;
@@ -392,7 +411,9 @@ fn is_keyed(model: &Model, map: &shape::Map, steer: &Steer, family: Family) -> b
             }
         }
     }
-    found
+    // Whoever may come back by and by takes some clients and not others, if there is anybody else to take them.
+    let ramps = |pool: &PoolId| matches!(model.pools[pool.index()].failback, Failback::Ramp(_));
+    found || candidates.len() > 1 && candidates.iter().any(ramps)
 }
 
 /// Reads a reply as hickory-proto sees it.
@@ -467,6 +488,16 @@ fn note(
     }
     if meaning.steps.iter().any(|step| matches!(step, Step::Weighed { first: false, .. })) {
         met.push("weighed twice");
+    }
+    if meaning.steps.contains(&Step::NobodyElseQualifies) {
+        met.push("nobody else");
+    }
+    for step in &meaning.steps {
+        match step {
+            Step::PassedOver { reason: Reason::AwaitsFailback, .. } => met.push("awaits failback"),
+            Step::PassedOver { reason: Reason::Ramping { .. }, .. } => met.push("ramping"),
+            _ => {}
+        }
     }
     if let (Form::Subnet(address, source), Some(scope)) = (question.client.form, reply.scope) {
         let mask = if address.is_ipv4() { 24 } else { 48 };

@@ -29,6 +29,7 @@ use crate::model::Family;
 use crate::model::Leaf;
 use crate::model::LeafRecords;
 use crate::model::Model;
+use crate::model::PolicyId;
 use crate::model::Service;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
@@ -285,6 +286,7 @@ fn steering(
     let mut steps = growth(compiled, steer, classes, located, client);
     let decision =
         decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
+    let notes = weight_notes(snapshot, &steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
     let network = ipnet::IpNet::new(client, leaf.prefix_len).map(|net| net.trunc().to_string());
@@ -299,7 +301,7 @@ fn steering(
         source: source_text(&subject, located.classified.uniform_len),
         class: located.classified.class,
         classes: classes.trees().len(),
-        steps: steps.iter().map(|step| step_text(model, step)).collect(),
+        steps: notes.into_iter().chain(steps.iter().map(|step| step_text(model, step))).collect(),
         pool: None,
         ground: String::new(),
         members: Vec::new(),
@@ -318,6 +320,20 @@ fn steering(
         Decision::Nothing => report.ground = "nothing may be served: SERVFAIL".into(),
     }
     report
+}
+
+/// What to say of weights that decided and are not those of the files.
+fn weight_notes(snapshot: &Snapshot, steps: &[Step]) -> Vec<String> {
+    let compiled = &snapshot.compiled;
+    let notes = compiled.weight_notes.iter().filter(|(policy, _)| {
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::Weighed { policy: other, .. } if other == *policy))
+    });
+    let note = |(policy, note): (&PolicyId, &Box<str>)| {
+        format!("policy {} is shifted: {note}", compiled.model.policies[policy.index()].name)
+    };
+    notes.map(note).collect()
 }
 
 /// Why the candidates of the client's class are what they are.

@@ -47,6 +47,9 @@ pub fn step_text(model: &Model, step: &Step) -> String {
         Step::WidenedForFamily => {
             "no candidate has that address family: targets without spill count too".into()
         }
+        Step::NobodyElseQualifies => {
+            "nobody else qualifies: the first that stands back serves all the same".into()
+        }
         Step::Fenced => {
             "no candidate qualifies, and a fence ends the list: nothing behind it is served".into()
         }
@@ -80,6 +83,10 @@ fn reason_text(reason: Reason) -> String {
         }
         Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
+        }
+        Reason::AwaitsFailback => "it qualifies, but waits for `rhumb failback`".into(),
+        Reason::Ramping { tenths } => {
+            format!("its clients come back by and by, {} % so far, this one not yet", tenths * 10)
         }
         Reason::FamilyDown => {
             "no member of that family passes its probe, another pool has one that does".into()

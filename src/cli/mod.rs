@@ -44,8 +44,14 @@ enum Command {
     Drain(operate::DrainArguments),
     /// End a drain or a forced state
     Undrain(operate::WithdrawArguments),
+    /// Bring the clients of a pool back that waits for it (failback = "manual") or is slow (a ramp)
+    Failback(operate::FailbackArguments),
     /// Count an endpoint, pool or site as up or down, whatever probes say
     Force(operate::ForceArguments),
+    /// Move the share of one target of a weighted policy by and by; it goes back by itself if the target fails
+    Shift(operate::ShiftArguments),
+    /// Take down at once what the brake holds: much has failed within a minute, and it is true
+    ReleaseBrake(operate::ReleaseArguments),
     /// Read the files again, as SIGHUP does
     Reload(operate::ReloadArguments),
     /// Look addresses up in geo databases, or make a database
@@ -77,7 +83,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Status(arguments) => operate::status(&arguments),
         Command::Drain(arguments) => operate::drain(&arguments),
         Command::Undrain(arguments) => operate::withdraw(&arguments),
+        Command::Failback(arguments) => operate::failback(&arguments),
         Command::Force(arguments) => operate::force(&arguments),
+        Command::Shift(arguments) => operate::shift(&arguments),
+        Command::ReleaseBrake(arguments) => operate::release(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Geo { command } => geo::run(command),
         Command::Zone { command } => zone::run(&command),

@@ -26,6 +26,7 @@ use crate::control::status::CertificateStatus;
 use crate::control::status::EndpointStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::RefusedStatus;
+use crate::control::status::ShiftStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
@@ -97,6 +98,52 @@ pub(super) struct WithdrawArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct FailbackArguments {
+    /// The pool
+    pool: String,
+    /// Why: whoever reads the log wants to know
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArguments {
+    /// Why: whoever reads the log wants to know
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShiftArguments {
+    /// A weighted policy
+    policy: String,
+    /// Which of its targets gets which share, as next=5%
+    #[arg(value_name = "TARGET=SHARE", required_unless_present = "back", value_parser = parse_share)]
+    share: Option<(String, u32)>,
+    /// How long the share takes to get there, in a hundred steps
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    over: Duration,
+    /// How long after that a target that fails still brings the old weights back
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    watch: Duration,
+    /// When the weights of the files count again: a duration, an instant, or "forever"
+    #[arg(long, value_name = "WHEN", default_value = "forever")]
+    until: String,
+    /// Why: whoever reads `status` at night wants to know
+    #[arg(long, required_unless_present = "back")]
+    reason: Option<String>,
+    /// Let the weights of the files count again, at once
+    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason"])]
+    back: bool,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ReloadArguments {
     /// How long to wait for the outcome
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
@@ -124,6 +171,59 @@ pub(super) fn force(arguments: &ForceArguments) -> ExitCode {
 pub(super) fn withdraw(arguments: &WithdrawArguments) -> ExitCode {
     let command = Command::Withdraw { target: arguments.target.clone(), author: author() };
     send(&arguments.server, &command)
+}
+
+pub(super) fn failback(arguments: &FailbackArguments) -> ExitCode {
+    let command = Command::Failback {
+        pool: arguments.pool.clone(),
+        reason: arguments.reason.clone(),
+        author: author(),
+    };
+    send(&arguments.server, &command)
+}
+
+pub(super) fn release(arguments: &ReleaseArguments) -> ExitCode {
+    let command = Command::ReleaseBrake { reason: arguments.reason.clone(), author: author() };
+    send(&arguments.server, &command)
+}
+
+pub(super) fn shift(arguments: &ShiftArguments) -> ExitCode {
+    let policy = arguments.policy.clone();
+    let Some((target, share)) = arguments.share.clone() else {
+        return send(&arguments.server, &Command::ShiftBack { policy, author: author() });
+    };
+    let until_s = match parse_until(&arguments.until, unix_s()) {
+        Ok(until_s) => until_s,
+        Err(why) => return fail(USAGE, why),
+    };
+    let command = Command::Shift {
+        policy,
+        target,
+        share,
+        over_s: arguments.over.as_secs(),
+        watch_s: arguments.watch.as_secs(),
+        until_s,
+        reason: arguments.reason.clone().unwrap_or_default(),
+        author: author(),
+    };
+    send(&arguments.server, &command)
+}
+
+/// A target and its share in billionths, of `next=5%` or `next=0.25%`.
+fn parse_share(text: &str) -> Result<(String, u32), String> {
+    let wrong = || format!("{text}: write a target and a share of 0% to 100%, as next=5%");
+    let (target, share) = text.split_once('=').ok_or_else(wrong)?;
+    let percent = share.strip_suffix('%').ok_or_else(wrong)?;
+    let (whole, fraction) = percent.split_once('.').unwrap_or((percent, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if target.is_empty() || !is_number(whole) || !is_number(fraction) || fraction.len() > 3 {
+        return Err(wrong());
+    }
+    let thousandths = format!("{whole}{fraction:0<3}").parse::<u32>().map_err(|_| wrong())?;
+    match thousandths <= 100_000 {
+        true => Ok((target.to_owned(), thousandths * 10_000)),
+        false => Err(wrong()),
+    }
 }
 
 pub(super) fn reload(arguments: &ReloadArguments) -> ExitCode {
@@ -220,12 +320,21 @@ fn show(status: &Status) {
         print(format!("certificate: expires {expires}{stale}"));
     }
     status.pools.iter().for_each(show_pool);
+    status.brake.iter().for_each(|held| print(format!("BRAKE: {held}")));
+    status.shifts.iter().for_each(show_shift);
     for order in &status.orders {
         let until = order.until.as_deref().unwrap_or("it is taken back");
         print(format!(
             "order: {} {} by {} since {} until {until}: {}",
             order.scope, order.order, order.author, order.since, order.reason
         ));
+    }
+}
+
+fn show_shift(shift: &ShiftStatus) {
+    match &shift.ended {
+        Some(ended) => print(format!("shift of policy {}: {ended}", shift.policy)),
+        None => print(format!("shift of policy {}: {}", shift.policy, shift.shift)),
     }
 }
 
@@ -238,6 +347,9 @@ fn show_pool(pool: &PoolStatus) {
         (_, true) => "PANIC: all members served".to_owned(),
     };
     print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
+    if let Some(failback) = &pool.failback {
+        print(format!("  {failback}"));
+    }
     for endpoint in &pool.endpoints {
         if !endpoint.name.is_empty() {
             let EndpointStatus { key, name, weight, .. } = endpoint;
@@ -267,6 +379,25 @@ fn show_pool(pool: &PoolStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_a_target_and_a_percentage() {
+        assert_eq!(parse_share("next=5%"), Ok(("next".into(), 50_000_000)));
+        assert_eq!(parse_share("next=0.25%"), Ok(("next".into(), 2_500_000)));
+        assert_eq!(parse_share("next=100%"), Ok(("next".into(), 1_000_000_000)));
+        for wrong in [
+            "next",
+            "next=5",
+            "next=101%",
+            "next=-1%",
+            "=5%",
+            "next=%",
+            "next=1.2345%",
+            "next=1e1%",
+        ] {
+            assert!(parse_share(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_end_of_an_order_is_a_duration_an_instant_or_never() {

@@ -10,6 +10,7 @@ use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::model::DualStack;
 use crate::model::EcsUse;
+use crate::model::Failback;
 use crate::model::KeySource;
 use crate::model::MinHealthy;
 use crate::model::Percent;
@@ -132,6 +133,8 @@ pub struct CheckSpec {
     pub rise: u8,
     /// Least time down.
     pub hold_down: Duration,
+    /// Half-life of the penalty for flaps.
+    pub damping: Option<Duration>,
     /// Percent of the interval.
     pub jitter_percent: u8,
 }
@@ -180,6 +183,8 @@ pub struct PoolSpec {
     pub min_healthy: At<MinHealthy>,
     /// When it panics; `None` for the default.
     pub panic_below: Option<At<Percent>>,
+    /// How clients come back.
+    pub failback: Failback,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
 }

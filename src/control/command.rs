@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
+use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Occurrence;
@@ -15,7 +16,9 @@ use crate::control::Scope;
 use crate::control::effect::count;
 use crate::control::health::Overlay;
 use crate::control::job::Rejection;
+use crate::control::shift::Wanted;
 use crate::control::status::Status;
+use crate::control::weights::Billionths;
 use crate::model::Admin;
 use crate::model::AllDown;
 use crate::model::EndpointId;
@@ -59,6 +62,48 @@ pub enum Command {
         /// What it was for.
         target: String,
         /// Who takes it back.
+        author: String,
+    },
+    /// Bring all clients of a pool back.
+    Failback {
+        /// Which pool.
+        pool: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        author: String,
+    },
+    /// Take down at once what the brake holds.
+    ReleaseBrake {
+        /// Why.
+        reason: String,
+        /// Who.
+        author: String,
+    },
+    /// Move the share of a target of a weighted policy.
+    Shift {
+        /// Which policy.
+        policy: String,
+        /// Which of its targets.
+        target: String,
+        /// Its share at the end, in billionths.
+        share: u32,
+        /// Seconds until then.
+        over_s: u64,
+        /// Seconds after that in which a target that fails still takes it back.
+        watch_s: u64,
+        /// Seconds since 1970 when the weights of the files count again; `None`: when it is taken back.
+        until_s: Option<u64>,
+        /// Why.
+        reason: String,
+        /// Who.
+        author: String,
+    },
+    /// Let the weights of the files count again.
+    ShiftBack {
+        /// Which policy.
+        policy: String,
+        /// Who.
         author: String,
     },
     /// Explain an answer.
@@ -130,7 +175,27 @@ impl Controller {
                 };
                 self.order(&target, order, force, now, effects)
             }
-            Command::Withdraw { target, author } => self.withdraw(&target, &author, effects),
+            Command::Withdraw { target, author } => self.withdraw(&target, &author, now, effects),
+            Command::Shift { policy, target, share, over_s, watch_s, until_s, reason, author } => {
+                let wanted = Wanted {
+                    policy,
+                    target,
+                    share: Billionths(share.min(Billionths::ALL.0)),
+                    over: Duration::from_secs(over_s),
+                    watch: Duration::from_secs(watch_s),
+                    until: until_s.map(Duration::from_secs),
+                    reason,
+                    author,
+                };
+                self.shift(wanted, now, effects)
+            }
+            Command::ReleaseBrake { reason, author } => {
+                self.release_brake(&reason, &author, now, effects)
+            }
+            Command::ShiftBack { policy, author } => self.shift_back(&policy, &author, effects),
+            Command::Failback { pool, reason, author } => {
+                self.fail_back(&pool, &reason, &author, effects)
+            }
         };
         match result {
             Ok(text) => Reply::Done { text },
@@ -155,7 +220,7 @@ impl Controller {
         }
     }
 
-    fn model(&self) -> Result<&Model, String> {
+    pub(super) fn model(&self) -> Result<&Model, String> {
         self.snapshot
             .as_ref()
             .map(|snapshot| &*snapshot.compiled.model)
@@ -198,13 +263,14 @@ impl Controller {
             ));
         }
         let pools = self.pools_in(&scope);
-        self.change(&pools, |controller| {
+        let told = Occurrence::Ordered { scope: scope.clone(), order: order.clone() };
+        effects.push(Effect::Record(told));
+        let cause = Cause::Operator(format!("{scope} is {order}").into());
+        self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
         let others = self.kept_by_others(&scope);
-        let text = format!("{scope}: {order}{replaced}{others}");
-        effects.push(Effect::Record(Occurrence::Ordered { scope, order }));
-        Ok(text)
+        Ok(format!("{scope}: {order}{replaced}{others}"))
     }
 
     /// Endpoints in `scope` for which a more specific order counts, in words.
@@ -231,6 +297,7 @@ impl Controller {
         &mut self,
         target: &str,
         author: &str,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) -> Result<String, String> {
         // What an order was for may be gone since.
@@ -241,32 +308,34 @@ impl Controller {
             let others = if others.is_empty() { "none".into() } else { others.join(", ") };
             return Err(format!("there is no order for {scope}; orders in force: {others}"));
         }
-        let order = self.remove_order(&scope).ok_or("the order has just ended")?;
+        let order = self.orders.get(&scope).cloned().ok_or("the order has just ended")?;
         let text = format!("{scope}: no longer {}", order.admin);
-        effects.push(Effect::Record(Occurrence::Withdrawn { scope, order, by: author.into() }));
+        let told = Occurrence::Withdrawn { scope: scope.clone(), order, by: author.into() };
+        effects.push(Effect::Record(told));
+        self.remove_order(&scope, now, effects);
         Ok(text)
     }
 
     /// Ends the orders whose time has come.
     pub(super) fn expire_orders(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let over: Vec<Scope> = self
+        let over: Vec<(Scope, Order)> = self
             .orders
             .iter()
             .filter(|(_, order)| order.until.is_some_and(|until| until <= now.unix))
-            .map(|(scope, _)| scope.clone())
+            .map(|(scope, order)| (scope.clone(), order.clone()))
             .collect();
-        for scope in over {
-            if let Some(order) = self.remove_order(&scope) {
-                effects.push(Effect::Record(Occurrence::Expired { scope, order }));
-            }
+        for (scope, order) in over {
+            effects.push(Effect::Record(Occurrence::Expired { scope: scope.clone(), order }));
+            self.remove_order(&scope, now, effects);
         }
     }
 
-    fn remove_order(&mut self, scope: &Scope) -> Option<Order> {
+    fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
         let pools = self.pools_in(scope);
-        let mut removed = None;
-        self.change(&pools, |controller| removed = controller.orders.remove(scope));
-        removed
+        let cause = Cause::Operator(format!("the order for {scope} has ended").into());
+        self.change(&pools, &cause, now, effects, |controller| {
+            controller.orders.remove(scope);
+        });
     }
 
     /// Every pool with an endpoint in `scope`.

@@ -4,11 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::config::duration::spell;
 use crate::control::command::Reply;
+use crate::control::failback::Stage;
 use crate::control::job::Job;
 use crate::control::order::Order;
 use crate::control::order::Scope;
+use crate::control::shift::Shift;
 use crate::model::Check;
+use crate::model::Failback;
+use crate::model::Family;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Snapshot;
@@ -125,6 +130,63 @@ pub enum Occurrence {
         /// Whose word it was, and why.
         by: Box<str>,
     },
+    /// A pool lost its qualification, or its clients come back, or all of them are back.
+    WayBack {
+        /// Which pool.
+        pool: Box<str>,
+        /// Which side of it.
+        family: Family,
+        /// How clients come back.
+        failback: Failback,
+        /// How far they are; `None`: all are back.
+        stage: Option<Stage>,
+    },
+    /// An operator brought a pool's clients back.
+    BroughtBack {
+        /// Which pool.
+        pool: Box<str>,
+        /// Who.
+        by: Box<str>,
+        /// Why.
+        reason: Box<str>,
+    },
+    /// Weights of a policy begin to move, or have come where they should.
+    Shifted {
+        /// Which policy.
+        policy: Box<str>,
+        /// How.
+        shift: Shift,
+    },
+    /// The weights of the files count again.
+    ShiftEnded {
+        /// Which policy.
+        policy: Box<str>,
+        /// What it was.
+        shift: Shift,
+        /// Why.
+        why: Box<str>,
+    },
+    /// A target is down by its probes and served all the same: too much has gone at once.
+    Braked {
+        /// Which target.
+        key: TargetKey,
+        /// The probe result.
+        reason: Box<str>,
+    },
+    /// A target that the brake held passes again.
+    BrakeEased {
+        /// Which target.
+        key: TargetKey,
+    },
+    /// An operator let everything go that the brake held.
+    BrakeReleased {
+        /// How many targets.
+        count: usize,
+        /// Who.
+        by: Box<str>,
+        /// Why.
+        reason: Box<str>,
+    },
     /// An order came to its end.
     Expired {
         /// For what.
@@ -148,6 +210,22 @@ pub struct Change {
     pub removed: Vec<Box<str>>,
     /// Whether the geo data is other data than before.
     pub geo: bool,
+}
+
+/// What a stage of the way back means, in words.
+pub fn way_back_text(failback: Failback, stage: Option<Stage>) -> String {
+    match (failback, stage) {
+        (_, None) => "all clients are back".into(),
+        (Failback::Manual, Some(_)) => {
+            "does not qualify; its clients stay away until `rhumb failback`".into()
+        }
+        (Failback::Ramp(over), Some(Stage::Ramp { .. })) => {
+            format!("qualifies again; its clients come back over {}", spell(over))
+        }
+        (Failback::Auto | Failback::Ramp(_), Some(_)) => {
+            "does not qualify; its clients will come back by and by".into()
+        }
+    }
 }
 
 /// Hexadecimal of the first four octets of a digest: enough for people to compare.
@@ -200,6 +278,25 @@ impl fmt::Display for Occurrence {
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {
                 write!(f, "{scope}: no longer {}, {by}", order.admin)
+            }
+            Self::WayBack { pool, family, failback, stage } => {
+                let text = way_back_text(*failback, *stage);
+                write!(f, "pool {pool} {family}: {text}")
+            }
+            Self::BroughtBack { pool, by, reason } => {
+                write!(f, "pool {pool}: all clients brought back by {by}: {reason}")
+            }
+            Self::Shifted { policy, shift } => write!(f, "policy {policy}: {shift}"),
+            Self::ShiftEnded { policy, why, .. } => {
+                write!(f, "policy {policy}: the weights of the files count again: {why}")
+            }
+            Self::Braked { key, reason } => {
+                write!(f, "{key}: down by its probes, held by the brake: {reason}")
+            }
+            Self::BrakeEased { key } => write!(f, "{key}: passes again, the brake had held it"),
+            Self::BrakeReleased { count: number, by, reason } => {
+                let targets = count(*number, "target");
+                write!(f, "brake released by {by}, {targets} go down: {reason}")
             }
             Self::Expired { scope, order } => {
                 write!(f, "{scope}: no longer {}, it has expired", order.admin)

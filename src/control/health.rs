@@ -23,6 +23,7 @@ use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Health;
+use crate::steering::Intake;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -202,7 +203,7 @@ impl Controller {
     }
 
     /// The addresses that pass, or wait, or all of them: whichever of these is not nobody.
-    fn resolved_in(&self, model: &Model, pool: &Pool) -> Vec<Resolved> {
+    pub(super) fn resolved_in(&self, model: &Model, pool: &Pool) -> Vec<Resolved> {
         if !pool.endpoints.iter().any(|endpoint| matches!(endpoint.leaf, Leaf::Alias(_))) {
             return Vec::new();
         }
@@ -245,6 +246,10 @@ impl Health for HealthOf<'_> {
     fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
         self.controller.resolved_in(self.model, pool)
     }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.controller.intake_of(pool, family)
+    }
 }
 
 /// The controller's health, with some things taken to be down.
@@ -273,5 +278,9 @@ impl Health for Overlay<'_> {
 
     fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
         self.controller.resolved_in(self.model, pool)
+    }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.controller.intake_of(pool, family)
     }
 }

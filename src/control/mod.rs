@@ -3,15 +3,20 @@
 //! Pure: it owns all mutable state of the control plane and no socket, file or clock. Time comes with each event.
 #![forbid(unsafe_code)]
 
+mod brake;
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod failback;
 pub mod geo;
 mod health;
 pub mod job;
 pub mod order;
+pub mod record;
 pub mod resolve;
+pub mod shift;
 pub mod status;
+pub mod weights;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -29,9 +34,14 @@ pub use job::Job;
 pub use job::Product;
 pub use order::Order;
 pub use order::Scope;
+pub use record::Written;
 pub use resolve::Resolution;
+pub use shift::Shift;
 
+use crate::control::brake::Brake;
 use crate::control::effect::Change;
+use crate::control::failback::Side;
+use crate::control::failback::WayBack;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::resolve::Resolutions;
@@ -39,6 +49,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
+use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -70,6 +81,18 @@ pub struct Controller {
     remembered: HashMap<(Box<str>, Family), Memory>,
     /// Stamps of `remembered`: higher is later.
     stamp: u64,
+    /// Pools that lost their qualification and have not got all clients back.
+    ways_back: BTreeMap<Side, WayBack>,
+    /// Weights that differ from those of the files, by policy.
+    shifts: BTreeMap<Box<str>, Shift>,
+    /// How shifts ended, by policy, for people.
+    shift_notes: BTreeMap<Box<str>, Box<str>>,
+    /// Policies whose weights changed since the last publication.
+    reweighed: BTreeSet<PolicyId>,
+    /// What keeps probes from taking too much at once.
+    brake: Brake,
+    /// Version of the record written last.
+    version: u64,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
@@ -103,6 +126,30 @@ enum Evidence {
     Probed,
 }
 
+/// What made something change.
+#[derive(Clone, Debug)]
+pub(crate) enum Cause {
+    /// Probes: which target, and its result.
+    Health(Box<str>),
+    /// An order or files.
+    Operator(Box<str>),
+}
+
+impl Cause {
+    fn is_health(&self) -> bool {
+        match self {
+            Self::Health(_) => true,
+            Self::Operator(_) => false,
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Health(text) | Self::Operator(text) => text,
+        }
+    }
+}
+
 /// A verdict with its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
@@ -117,6 +164,8 @@ impl Controller {
     /// Changes of verdicts are published by the next [`Event::Settle`], so that flips of one moment are one snapshot.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         self.expire_orders(now, effects);
+        self.advance_ways_back(now, effects);
+        self.advance_shifts(now, effects);
         match event {
             Event::Files(job) => self.take_files(job, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
@@ -126,7 +175,10 @@ impl Controller {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
             }
-            Event::Settle => self.publish_changes(effects),
+            Event::Settle => {
+                self.advance_brake(now, effects);
+                self.publish_changes(effects);
+            }
         }
     }
 
@@ -225,6 +277,13 @@ impl Controller {
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
+        self.brake.set_model(&compiled.model, |key| known.contains(key));
+        let mut reviewed = Vec::new();
+        self.review_ways_back(now, &mut reviewed);
+        self.review_shifts(&mut reviewed);
+        // What the review changed is in this publication, not in one of its own.
+        let snapshot = self.with_changes(snapshot);
+        self.snapshot = Some(Arc::clone(&snapshot));
         effects.push(names);
         effects.push(Effect::Probe(self.probe_orders()));
         effects.push(Effect::Record(Occurrence::Reloaded {
@@ -235,7 +294,29 @@ impl Controller {
             warning_text: product.warning_text,
             change,
         }));
+        effects.append(&mut reviewed);
         effects.push(Effect::Publish(snapshot));
+    }
+
+    /// A snapshot with the weights that changed, and the pools that did weighed anew.
+    fn with_changes(&mut self, mut snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let reweighed = self.take_reweighed();
+        if !reweighed.is_empty() {
+            snapshot = Arc::new(snapshot.with_weights(self.generation, &reweighed));
+        }
+        let changed: Vec<PoolId> = std::mem::take(&mut self.changed).into_iter().collect();
+        if changed.is_empty() {
+            return snapshot;
+        }
+        let health = self.health(&snapshot.compiled.model);
+        Arc::new(snapshot.with_changed(self.generation, &changed, &health))
+    }
+
+    /// The next record's version, with who writes it and why.
+    fn write(&mut self, author: &str, reason: &str, now: Now) -> Written {
+        self.version += 1;
+        let (author, reason) = (author.into(), reason.into());
+        Written { version: self.version, author, reason, at: now.unix }
     }
 
     /// Tells of geo data that is refused, once, and when it is right again.
@@ -296,39 +377,49 @@ impl Controller {
         let Some(pool) = self.pool_of(&vote.key) else { return };
         let before = self.verdicts.get(&vote.key).map_or(Verdict::Unknown, |known| known.verdict);
         let after = quorum::decide([vote.verdict], before);
-        if before == after {
+        if self.is_held_by_brake(&vote.key, after, effects) || before == after {
             return;
         }
         let Vote { key, reason, .. } = vote;
+        if self.brakes(&key, before, after, &reason, now, effects) {
+            return;
+        }
         let known = Known { verdict: after, since: now, reason: reason.clone() };
-        self.change(&[pool], |controller| {
-            controller.verdicts.insert(key.clone(), known);
+        let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
+        let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
+        effects.push(Effect::Record(told));
+        self.change(&[pool], &cause, now, effects, |controller| {
+            controller.verdicts.insert(key, known);
         });
-        effects.push(Effect::Record(Occurrence::Verdict { key, before, after, reason }));
     }
 
     /// Publishes once for everything that changed since the last time.
     fn publish_changes(&mut self, effects: &mut Vec<Effect>) {
-        let Some(before) = &self.snapshot else { return };
-        if self.changed.is_empty() {
+        let Some(before) = self.snapshot.clone() else { return };
+        if self.changed.is_empty() && self.reweighed.is_empty() {
             return;
         }
         self.generation += 1;
-        let changed: Vec<PoolId> = self.changed.iter().copied().collect();
-        let health = self.health(&before.compiled.model);
-        let snapshot = Arc::new(before.with_changed(self.generation, &changed, &health));
-        self.changed.clear();
+        let snapshot = self.with_changes(before);
         self.snapshot = Some(Arc::clone(&snapshot));
         effects.push(Effect::Publish(snapshot));
     }
 
     /// Makes a change to members of some pools: they are weighed anew at the next publication, and if the change
     /// leaves a pool with nobody healthy, who was healthy just before is remembered.
-    fn change(&mut self, pools: &[PoolId], change: impl FnOnce(&mut Self)) {
-        let before: Vec<_> =
-            pools.iter().map(|&pool| self.healthy(pool, Evidence::Probed)).collect();
+    fn change(
+        &mut self,
+        pools: &[PoolId],
+        cause: &Cause,
+        now: Now,
+        effects: &mut Vec<Effect>,
+        change: impl FnOnce(&mut Self),
+    ) {
+        let of = |&pool: &PoolId| (self.healthy(pool, Evidence::Probed), self.qualifies(pool));
+        let before: Vec<_> = pools.iter().map(of).collect();
         change(self);
-        for (&pool, before) in pools.iter().zip(before) {
+        for (&pool, (before, qualified)) in pools.iter().zip(before) {
+            self.note_way_back(pool, qualified, cause, now, effects);
             let after = self.healthy(pool, Evidence::Any);
             for family in Family::BOTH {
                 let Some(name) = self.pool_name(pool) else { continue };

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Occurrence;
@@ -147,7 +148,8 @@ impl Controller {
         if is_same {
             self.resolutions.known.insert(name.clone(), known);
         } else {
-            self.change(&pools, |controller| {
+            let cause = Cause::Operator(format!("{name} resolves to other addresses").into());
+            self.change(&pools, &cause, now, effects, |controller| {
                 controller.resolutions.known.insert(name.clone(), known);
                 controller.forget_gone_targets();
             });

@@ -9,10 +9,16 @@ use crate::control::Controller;
 use crate::control::Known;
 use crate::control::Refused;
 use crate::control::effect::short_digest;
+use crate::control::failback::Side;
+use crate::control::failback::Stage;
+use crate::control::failback::WayBack;
 use crate::control::health;
 use crate::control::job::Rejection;
 use crate::control::order::instant;
+use crate::control::record::WrittenStatus;
 use crate::control::resolve;
+use crate::control::shift::Shift;
+use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Now;
@@ -46,6 +52,27 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Every order in force.
     pub orders: Vec<OrderStatus>,
+    /// What the brake holds, in words.
+    #[serde(default)]
+    pub brake: Vec<String>,
+    /// Policies whose weights are not those of the files, or were not.
+    #[serde(default)]
+    pub shifts: Vec<ShiftStatus>,
+}
+
+/// Weights of a policy that differ from those of the files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShiftStatus {
+    /// Which policy.
+    pub policy: String,
+    /// The shift in force, in words; empty if the last one has ended.
+    pub shift: String,
+    /// The target's share now; of a shift in force.
+    pub share: Option<f64>,
+    /// Who ordered it; of a shift in force.
+    pub written: Option<WrittenStatus>,
+    /// How the last one ended, in words.
+    pub ended: Option<String>,
 }
 
 /// Files that are there but not in force.
@@ -89,6 +116,9 @@ pub struct PoolStatus {
     /// What it is short of, by family, as "IPv6 healthy 0 of 1, needs 1"; empty if it qualifies.
     #[serde(default)]
     pub short: Vec<String>,
+    /// What its clients wait for on their way back, in words.
+    #[serde(default)]
+    pub failback: Option<String>,
     /// So little of it is healthy that all of it is served.
     pub panic: bool,
     /// Its endpoints.
@@ -143,6 +173,17 @@ pub struct OrderStatus {
     pub until: Option<String>,
 }
 
+/// Records in force as numbers, for metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    /// Targets that the brake holds.
+    pub held_by_brake: usize,
+    /// Policy, target and its share of now, of each shift.
+    pub shares: Vec<(Box<str>, Box<str>, f64)>,
+    /// Pool, family and the share of its clients it takes, of each that stands back.
+    pub intakes: Vec<(Box<str>, Family, f64)>,
+}
+
 /// What a pool lacks in a family to qualify, in words.
 fn shortfall(plan: &PoolPlan, family: Family) -> Option<String> {
     let side = plan.family(family);
@@ -181,7 +222,47 @@ impl Controller {
             places: snapshot.compiled.places.places().len(),
             pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),
             orders: orders.collect(),
+            brake: self.brake_texts(now),
+            shifts: self.shift_statuses(),
         }
+    }
+
+    /// Records in force as numbers.
+    pub fn gauges(&self) -> Gauges {
+        let share = |(policy, shift): (&Box<str>, &Shift)| {
+            let share = f64::from(shift.share().0) / f64::from(Billionths::ALL.0);
+            (policy.clone(), shift.target.clone(), share)
+        };
+        let intake = |((pool, family), way): (&Side, &WayBack)| {
+            let tenths = match way.stage {
+                Stage::Away => 0,
+                Stage::Ramp { tenths, .. } => tenths,
+            };
+            (pool.clone(), *family, f64::from(tenths) / 10.0)
+        };
+        Gauges {
+            held_by_brake: self.held_by_brake(),
+            shares: self.shifts.iter().map(share).collect(),
+            intakes: self.ways_back.iter().map(intake).collect(),
+        }
+    }
+
+    fn shift_statuses(&self) -> Vec<ShiftStatus> {
+        let in_force = self.shifts.iter().map(|(policy, shift)| ShiftStatus {
+            policy: policy.to_string(),
+            shift: shift.to_string(),
+            share: Some(f64::from(shift.share().0) / f64::from(Billionths::ALL.0)),
+            written: Some(WrittenStatus::from(&shift.written)),
+            ended: None,
+        });
+        let ended = self.shift_notes.iter().map(|(policy, note)| ShiftStatus {
+            policy: policy.to_string(),
+            shift: String::new(),
+            share: None,
+            written: None,
+            ended: Some(note.to_string()),
+        });
+        in_force.chain(ended).collect()
     }
 
     fn pool_status(&self, pool: &Pool, plan: &PoolPlan, now: Now) -> PoolStatus {
@@ -193,6 +274,7 @@ impl Controller {
             check: pool.check.map(|check| model.checks[check.index()].name.to_string()),
             qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
             short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
+            failback: self.way_back_text(pool),
             panic: sides.iter().any(|side| side.panic),
             endpoints: pool
                 .endpoints

@@ -4,10 +4,13 @@
 //! are the business of `quorum`.
 #![forbid(unsafe_code)]
 
+pub mod damping;
 pub mod schedule;
 pub mod tracker;
 
+pub use damping::Damping;
 pub use schedule::Schedule;
+pub use tracker::Holding;
 pub use tracker::Observation;
 pub use tracker::Thresholds;
 pub use tracker::Tracker;

@@ -127,6 +127,7 @@ mod tests {
             fall: 3,
             rise: 5,
             hold_down: Duration::ZERO,
+            damping: None,
             jitter_percent,
         }
     }

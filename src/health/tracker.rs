@@ -1,9 +1,11 @@
-//! The state machine of one target at one site: rise, fall and hold-down.
+//! The state machine of one target at one site: rise, fall, hold-down and damping.
 //!
-//! Does not probe, and knows nothing of other sites or of damping.
+//! Does not probe, and knows nothing of other sites.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::health::Damping;
 use crate::model::Check;
 use crate::model::Verdict;
 
@@ -25,11 +27,43 @@ pub struct Thresholds {
     pub rise: u8,
     /// Least time from going down to being up again.
     pub hold_down: Duration,
+    /// Half-life of the penalty for flaps; `None`: flaps are not damped.
+    pub damping: Option<Duration>,
 }
 
 impl From<&Check> for Thresholds {
     fn from(check: &Check) -> Self {
-        Self { fall: check.fall, rise: check.rise, hold_down: check.hold_down }
+        let Check { fall, rise, hold_down, damping, .. } = *check;
+        Self { fall, rise, hold_down, damping }
+    }
+}
+
+/// Why a target that passes is not up yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Holding {
+    /// Hold-down runs for so long.
+    HoldDown(Duration),
+    /// It has flapped.
+    Damped {
+        /// Its penalty.
+        penalty: f64,
+        /// Until it is released, if it does not fall again.
+        left: Duration,
+    },
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |left: Duration| {
+            let seconds = Duration::from_secs(left.as_secs_f64().ceil() as u64);
+            humantime::format_duration(seconds).to_string()
+        };
+        match *self {
+            Self::HoldDown(left) => write!(f, "hold-down for {}", whole(left)),
+            Self::Damped { penalty, left } => {
+                write!(f, "damped, penalty {penalty:.1}, for {}", whole(left))
+            }
+        }
     }
 }
 
@@ -39,22 +73,24 @@ impl From<&Check> for Thresholds {
 ///             first success                 fall failures in a row
 ///  Unknown ────────────────────▶ Up ─────────────────────────────────▶ Down ◀─┐
 ///     │                          ▲ ▲                                   │ │ ▲  │
-///     │                          │ └── rise successes, hold-down over ─┘ │ │  │
-///     │        success, hold-down over           rise successes in a row,│ │ one
-///     │                          │                  hold-down still runs │ │ failure
+///     │                          │ └── rise successes, nothing holds ──┘ │ │  │
+///     │        success, nothing holds            rise successes in a row,│ │ one
+///     │                          │               hold-down or damping holds│ failure
 ///     │                          └────────────── Held ◀──────────────────┘ │  │
 ///     │                                            └───────────────────────┼──┘
 ///     └─────────────────────────── first failure ──────────────────────────┘
 /// ```
 ///
 /// Hold-down runs from the moment `Up` or `Unknown` was left; falling back from `Held` does not start
-/// it again. Only the way up is ever delayed. `Held` has not earned trust, so one failure ends it.
+/// it again. Only the way up is ever delayed. `Held` has not earned trust, so one failure ends it. Each way to `Down`
+/// but that from `Unknown` is a flap and adds to the penalty of [`Damping`].
 #[derive(Clone, Debug)]
 pub struct Tracker {
     thresholds: Thresholds,
     verdict: Verdict,
     since: Option<Duration>,
     fallen_at: Option<Duration>,
+    damping: Damping,
     passes: u32,
     fails: u32,
 }
@@ -65,7 +101,15 @@ impl Tracker {
     /// The moment of an earlier fall is not known: for `initial` `Down` and `Held`, hold-down runs from
     /// the first observation.
     pub fn new(thresholds: Thresholds, initial: Verdict) -> Self {
-        Self { thresholds, verdict: initial, since: None, fallen_at: None, passes: 0, fails: 0 }
+        Self {
+            thresholds,
+            verdict: initial,
+            since: None,
+            fallen_at: None,
+            damping: Damping::new(thresholds.damping),
+            passes: 0,
+            fails: 0,
+        }
     }
 
     /// Takes one result in; `Some` only when the verdict changes.
@@ -81,15 +125,41 @@ impl Tracker {
         if next == Verdict::Down && self.verdict != Verdict::Held {
             self.fallen_at = Some(now);
         }
+        if next == Verdict::Down && self.verdict != Verdict::Unknown {
+            self.damping.fell(now);
+        }
         self.verdict = next;
         self.since = Some(now);
         Some(next)
     }
 
-    /// Replaces the thresholds; verdict, counts and hold-down go on, the new numbers decide from the
-    /// next result.
-    pub fn set_thresholds(&mut self, thresholds: Thresholds) {
+    /// Replaces the thresholds; verdict, counts, hold-down and penalty go on, the new numbers decide from
+    /// the next result.
+    pub fn set_thresholds(&mut self, thresholds: Thresholds, now: Duration) {
+        if thresholds.damping != self.thresholds.damping {
+            self.damping.set_half_life(thresholds.damping, now);
+        }
         self.thresholds = thresholds;
+    }
+
+    /// What keeps a held target from being up.
+    pub fn holding(&self, now: Duration) -> Option<Holding> {
+        if self.verdict != Verdict::Held {
+            return None;
+        }
+        let penalty = self.damping.penalty(now);
+        let damped = self.damping.left(now).map(|left| Holding::Damped { penalty, left });
+        let fallen_at = self.fallen_at.unwrap_or(now);
+        let left = (fallen_at + self.thresholds.hold_down).saturating_sub(now);
+        match damped {
+            Some(Holding::Damped { left: longer, .. }) if longer > left => damped,
+            Some(_) | None => Some(Holding::HoldDown(left)),
+        }
+    }
+
+    /// The penalty for flaps at `now`; 0 where they are not damped.
+    pub fn penalty(&self, now: Duration) -> f64 {
+        self.damping.penalty(now)
     }
 
     /// What the site says of the target now.
@@ -139,16 +209,16 @@ impl Tracker {
                 Verdict::Down
             }
             (Verdict::Down, Observation::Pass) => {
-                let over = self.is_hold_down_over(now);
+                let free = self.is_free(now);
                 let risen = self.passes >= u32::from(self.thresholds.rise.max(1));
-                match (risen, over) {
+                match (risen, free) {
                     (false, _) => Verdict::Down,
                     (true, false) => Verdict::Held,
                     (true, true) => Verdict::Up,
                 }
             }
             (Verdict::Held, Observation::Pass) => {
-                if self.is_hold_down_over(now) {
+                if self.is_free(now) {
                     Verdict::Up
                 } else {
                     Verdict::Held
@@ -157,10 +227,10 @@ impl Tracker {
         }
     }
 
-    /// Tells whether hold-down has run out; starts it when the moment of the fall is not known.
-    fn is_hold_down_over(&mut self, now: Duration) -> bool {
+    /// Tells whether neither hold-down nor damping holds; starts hold-down when the moment of the fall is not known.
+    fn is_free(&mut self, now: Duration) -> bool {
         let fallen_at = *self.fallen_at.get_or_insert(now);
-        now.saturating_sub(fallen_at) >= self.thresholds.hold_down
+        now.saturating_sub(fallen_at) >= self.thresholds.hold_down && !self.damping.holds(now)
     }
 }
 
@@ -180,7 +250,7 @@ mod tests {
     }
 
     fn thresholds(fall: u8, rise: u8, hold_down_s: u64) -> Thresholds {
-        Thresholds { fall, rise, hold_down: s(hold_down_s) }
+        Thresholds { fall, rise, hold_down: s(hold_down_s), damping: None }
     }
 
     /// Observes the same result at each of the seconds.
@@ -271,7 +341,7 @@ mod tests {
     fn new_thresholds_keep_the_counts_and_decide_at_the_next_result() {
         let mut tracker = Tracker::new(thresholds(5, 5, 60), Verdict::Up);
         observe(&mut tracker, Fail, &[1, 2, 3]);
-        tracker.set_thresholds(thresholds(4, 1, 0));
+        tracker.set_thresholds(thresholds(4, 1, 0), s(3));
         assert_eq!(tracker.verdict(), Verdict::Up);
         assert_eq!(tracker.observe(Fail, s(4)), Some(Verdict::Down));
         assert_eq!(tracker.observe(Pass, s(5)), Some(Verdict::Up));

@@ -22,6 +22,8 @@ pub struct Check {
     pub rise: u8,
     /// Least time between going down and coming back.
     pub hold_down: Duration,
+    /// Half-life of the penalty for flaps; `None`: flaps are not damped.
+    pub damping: Option<Duration>,
     /// Share of the interval, in percent, by which each probe is moved at random (0-50).
     pub jitter_percent: u8,
 }

@@ -50,6 +50,7 @@ pub use policy::Steer;
 pub use policy::Target;
 pub use policy::WeightedTarget;
 pub use pool::Endpoint;
+pub use pool::Failback;
 pub use pool::Leaf;
 pub use pool::LeafRecords;
 pub use pool::MinHealthy;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::CheckId;
 use crate::model::EndpointId;
@@ -25,6 +26,8 @@ pub struct Pool {
     pub min_healthy: MinHealthy,
     /// Below this share of healthy weight all enabled members are served.
     pub panic_below: Percent,
+    /// How clients come back to it.
+    pub failback: Failback,
     /// Its members, 1 to 256.
     pub endpoints: Vec<Endpoint>,
     /// Of a pool that `all` is made of: whose endpoints its own are, in their order. Of a pool of a file: nothing.
@@ -53,6 +56,18 @@ impl Pool {
     pub fn records(&self) -> LeafRecords {
         self.endpoints.first().map_or(LeafRecords::Addresses, |endpoint| endpoint.leaf.records())
     }
+}
+
+/// How clients come back to a pool that did not qualify in pass 1 and does again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Failback {
+    /// All at once.
+    #[default]
+    Auto,
+    /// When an operator says so, unless nobody else qualifies.
+    Manual,
+    /// A tenth of them after each tenth of this time.
+    Ramp(Duration),
 }
 
 /// One machine or service: at most one address a family, or a name.

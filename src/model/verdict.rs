@@ -43,7 +43,7 @@ impl fmt::Display for Family {
 ///            first result ok / rise          fall failures
 ///  Unknown ───────────────────────▶ Up ───────────────────▶ Down
 ///                                   ▲                        │ rise successes, but
-///                                   │ hold-down is over      ▼ hold-down still runs
+///                                   │ nothing holds it       ▼ hold-down or damping holds
 ///                                   └──────────────────── Held
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -53,7 +53,7 @@ pub enum Verdict {
     Unknown,
     /// Probes pass.
     Up,
-    /// Probes pass again, but hold-down still runs: served only where nothing else is healthy.
+    /// Probes pass again, but hold-down or damping holds: served only where nothing else is healthy.
     Held,
     /// Probes fail.
     Down,

@@ -233,6 +233,7 @@ impl Core {
             self.take_report(report);
         }
         self.handle(Event::Settle);
+        self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
         let is_refused = |refused: Option<&Rejection>| refused.is_some();
@@ -434,16 +435,17 @@ impl Core {
             Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
             Err(why) => why.to_string(),
         };
-        let (target, held) = (&report.key, report.verdict);
-        tracing::debug!(target: "rhumb::probe", %target, passed, verdict = %held, reason, "probed");
+        let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
+        let (target, verdict) = (&report.key, report.verdict);
+        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let verdict = report.verdict;
-        if verdict != Verdict::Unknown && self.controller.verdict(&report.key) != verdict {
+        if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
-            let reason = format!("{reason} ({run} in a row)").into();
+            let reason = format!("{reason} ({run} in a row){held}").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
         }
-        self.last_results.insert(report.key, reason);
+        self.last_results.insert(report.key, reason + &held);
     }
 
     /// Logs what happened, once, and counts it.
@@ -461,7 +463,14 @@ impl Core {
             | Occurrence::NotResolved { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. } => {}
+            | Occurrence::Expired { .. }
+            | Occurrence::WayBack { .. }
+            | Occurrence::BroughtBack { .. }
+            | Occurrence::Shifted { .. }
+            | Occurrence::ShiftEnded { .. }
+            | Occurrence::Braked { .. }
+            | Occurrence::BrakeEased { .. }
+            | Occurrence::BrakeReleased { .. } => {}
         }
         log::occurrence::log(occurrence);
     }

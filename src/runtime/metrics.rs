@@ -21,6 +21,7 @@ use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
 use crate::control::resolve::NameState;
+use crate::control::status::Gauges;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
@@ -73,6 +74,7 @@ pub struct Metrics {
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
+    records: Mutex<Gauges>,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -153,6 +155,11 @@ impl Metrics {
         self.generation.store(generation, Relaxed);
         self.orders.store(orders as u64, Relaxed);
         *lock(&self.verdicts) = verdicts;
+    }
+
+    /// Shows the records in force.
+    pub fn set_records(&self, records: Gauges) {
+        *lock(&self.records) = records;
     }
 
     /// Shows whether files, or geo data, are on disk that are not in force because they were refused.
@@ -248,6 +255,7 @@ impl Collector for Scrape {
         self.encode_refusals(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;
+        self.encode_records(&mut encoder)?;
         self.encode_verdicts(&mut encoder)?;
         self.encode_names(&mut encoder)
     }
@@ -368,6 +376,22 @@ impl Scrape {
         names_gauge(encoder, "name_failing", help, of(|state| i64::from(state.is_failing)))
     }
 
+    fn encode_records(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let records = lock(&self.0.records);
+        let help = "Targets that are down by their probes and held by the brake";
+        gauge(encoder, "brake_held", help, records.held_by_brake as u64)?;
+        let help = "Share of clients that a shift gives its target now";
+        let shares = records.shares.iter().map(|(policy, target, share)| {
+            ([("policy", policy.to_string()), ("target", target.to_string())], *share)
+        });
+        ratios(encoder, "shift_share", help, shares)?;
+        let help = "Share of its clients that a pool takes on their way back; no line: all";
+        let intakes = records.intakes.iter().map(|(pool, family, share)| {
+            ([("pool", pool.to_string()), ("family", family.to_string())], *share)
+        });
+        ratios(encoder, "pool_intake", help, intakes)
+    }
+
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let gauge = ConstGauge::new(1i64);
         let help = "1 for the verdict that holds for a target";
@@ -418,6 +442,21 @@ fn gauge(
 ) -> Result<(), std::fmt::Error> {
     let gauge = ConstGauge::new(value as i64);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// One gauge of 0 to 1 for each set of labels.
+fn ratios<L: prometheus_client::encoding::EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (L, f64)>,
+) -> Result<(), std::fmt::Error> {
+    let kind = ConstGauge::new(0f64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (labels, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// One counter for each set of labels.

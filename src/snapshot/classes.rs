@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::geo::Leaf;
 use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
+use crate::model::PolicyId;
 use crate::model::Target;
 use crate::snapshot::cover::Cover;
 use crate::snapshot::grow::Grower;
@@ -21,7 +23,7 @@ pub struct Classes {
     /// By class: a place of it.
     examples: Box<[PlaceId]>,
     /// `None`: every place is of class 0.
-    by_place: Option<ByPlace>,
+    by_place: Option<Arc<ByPlace>>,
 }
 
 /// Classes of places, and what follows for prefixes.
@@ -92,7 +94,7 @@ impl Classes {
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
         let v4 = Cover::new(v4.prefix_lens, v4.places, &class, 32);
         let v6 = Cover::new(v6.prefix_lens, v6.places, &class, 128);
-        let by_place = Some(ByPlace { class: class.into(), v4, v6 });
+        let by_place = Some(Arc::new(ByPlace { class: class.into(), v4, v6 }));
         Ok(Self { trees: trees.into(), examples: examples.into(), by_place })
     }
 
@@ -105,6 +107,20 @@ impl Classes {
     pub fn place_like(&self, place: PlaceId, class: u16) -> PlaceId {
         let own = self.by_place.as_ref().map_or(0, |by_place| by_place.class[place.index()]);
         if own == class { place } else { self.examples[usize::from(class)] }
+    }
+
+    /// The same with other weights in one policy; `None` if no tree has it.
+    pub fn with_weights(
+        &self,
+        policy: PolicyId,
+        weight_of: &impl Fn(Target) -> u16,
+    ) -> Option<Self> {
+        if !self.trees.iter().any(|tree| tree.has_weights_of(policy)) {
+            return None;
+        }
+        let trees = self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
+        let (examples, by_place) = (self.examples.clone(), self.by_place.clone());
+        Some(Self { trees, examples, by_place })
     }
 
     /// Candidate trees by class.

@@ -1,5 +1,6 @@
 //! From a model and geo data to tables: the expensive half of a snapshot, made by a pure function on a worker.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use crate::geo::PlaceMap;
 use crate::model::AllDown;
 use crate::model::EcsUse;
 use crate::model::Endpoint;
+use crate::model::Failback;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::Leaf;
@@ -15,6 +17,8 @@ use crate::model::Location;
 use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::model::Period;
+use crate::model::PolicyId;
+use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
@@ -31,6 +35,7 @@ use crate::snapshot::views::RoundTrips;
 use crate::snapshot::views::Unmeasured;
 use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
+use crate::steering::Intake;
 use crate::steering::PoolPlan;
 use crate::steering::Step;
 use crate::steering::distance;
@@ -61,6 +66,19 @@ pub struct Compiled {
     pub steers: Box<[SteerPlan]>,
     /// What this node's own file says of answers.
     pub node: NodeTerms,
+    /// By policy: what to say of weights that are not those of the files.
+    pub weight_notes: BTreeMap<PolicyId, Box<str>>,
+}
+
+/// Other weights for a weighted policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reweighed {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// By target, in the order of the policy.
+    pub weights: Vec<u16>,
+    /// What to say of them; `None` if they are those of the files.
+    pub note: Option<Box<str>>,
 }
 
 /// An entry with the terms of its passes; names with equal ones share decisions.
@@ -143,6 +161,7 @@ pub fn compile(
         routes: routes.into(),
         steers: steers.into(),
         node,
+        weight_notes: BTreeMap::new(),
     })
 }
 
@@ -151,18 +170,22 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
     for tree in classes.trees() {
         tree.for_each_pool(&mut |pool| pools.push(pool));
     }
-    if let AllDown::Pool(pool) = terms.on_all_down {
-        pools.push(pool);
-    }
     pools.sort_unstable();
     pools.dedup();
+    let is_ramp = |pool: &PoolId| matches!(model.pools[pool.index()].failback, Failback::Ramp(_));
+    let can_ramp = pools.len() > 1 && pools.iter().any(is_ramp);
+    if let AllDown::Pool(pool) = terms.on_all_down {
+        pools.push(pool);
+        pools.sort_unstable();
+        pools.dedup();
+    }
     let keyed_tree = classes.trees().iter().any(|tree| tree.is_keyed());
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
             let endpoints = &model.pools[pool.index()].endpoints;
             endpoints.iter().filter(|endpoint| endpoint.may_have(family)).count() > 1
         };
-        keyed_tree || pools.iter().any(is_choice)
+        keyed_tree || can_ramp || pools.iter().any(is_choice)
     });
     let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
     let has_alias = pools.iter().any(|p| model.pools[p.index()].endpoints.iter().any(is_alias));
@@ -190,6 +213,30 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
 }
 
 impl Compiled {
+    /// The same with other weights: only trees that have them are made anew.
+    pub fn with_weights(&self, reweighed: &[Reweighed]) -> Self {
+        let mut next = self.clone();
+        for Reweighed { policy, weights, note } in reweighed {
+            let PolicyKind::Weighted(targets) = &self.model.policies[policy.index()].kind else {
+                continue;
+            };
+            let weight_of = |target: Target| {
+                let place = targets.iter().position(|other| other.target == target);
+                place.map_or(0, |place| weights[place])
+            };
+            for classes in &mut next.classes {
+                if let Some(other) = classes.with_weights(*policy, &weight_of) {
+                    *classes = Arc::new(other);
+                }
+            }
+            match note {
+                Some(note) => drop(next.weight_notes.insert(*policy, note.clone())),
+                None => drop(next.weight_notes.remove(policy)),
+            }
+        }
+        next
+    }
+
     /// Why the candidates of clients at a place are what they are, for one entry.
     pub fn explain(&self, entry: Target, place: PlaceId) -> Vec<Step> {
         let place = self.places.place(place);
@@ -224,8 +271,14 @@ impl Compiled {
     pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
         let pool = &self.model.pools[pool.index()];
         let remembered = Family::BOTH.map(|family| remembered(&self.model, pool, family, health));
+        // Of several pools together each is judged by its members only.
+        let intakes = Family::BOTH.map(|family| match pool.is_written() {
+            true => health.intake(pool, family),
+            false => Intake::All,
+        });
         let states = states(&self.model, pool, health);
         PoolPlan::new(pool, &states, &resolved(&self.model, pool, health), &remembered)
+            .with_intakes(intakes)
     }
 
     /// These pools, and those that `all` made of any of them.

@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Resolved;
+use crate::steering::Intake;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -20,6 +21,11 @@ pub trait Health {
     /// What each alias of `pool` is to answer with, in the order of its endpoints; may end before the last.
     fn resolved(&self, _: &Pool) -> Vec<Resolved> {
         Vec::new()
+    }
+
+    /// Which clients `pool` takes while it qualifies.
+    fn intake(&self, _pool: &Pool, _family: Family) -> Intake {
+        Intake::All
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub use classes::Classes;
 pub use compile::Compiled;
+pub use compile::Reweighed;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
@@ -28,6 +29,7 @@ use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::PoolPlan;
+use crate::steering::Tree;
 use crate::steering::decide;
 use crate::steering::passes::Terms;
 
@@ -92,6 +94,12 @@ impl Snapshot {
         self.terms[route]
     }
 
+    /// The next snapshot, with other weights; everything else is shared. Decisions made ahead know no weights.
+    pub fn with_weights(&self, generation: u64, reweighed: &[Reweighed]) -> Self {
+        let compiled = Arc::new(self.compiled.with_weights(reweighed));
+        Self { compiled, generation, ..self.clone() }
+    }
+
     /// The decision for a class of clients, if no key changes it.
     #[inline]
     pub fn cached(&self, route: usize, class: u16, family: Family) -> Cached {
@@ -120,6 +128,13 @@ fn terms_now(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Ter
     }
 }
 
+/// Whether a pool of the tree takes some clients and not others.
+fn ramps(tree: &Tree, pools: &[Arc<PoolPlan>]) -> bool {
+    let mut any = false;
+    tree.for_each_pool(&mut |pool| any |= pools[pool.index()].is_ramping());
+    any
+}
+
 /// Runs the passes for every class of a route and both families.
 fn decide_ahead(
     compiled: &Compiled,
@@ -128,9 +143,11 @@ fn decide_ahead(
     pools: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
     let trees = compiled.classes[route.classes].trees();
+    let any_ramping = route.pools.iter().any(|pool| pools[pool.index()].is_ramping());
     let decided = trees.iter().flat_map(|tree| {
+        let is_keyed = tree.is_keyed() || (any_ramping && ramps(tree, pools));
         Family::BOTH.map(|family| {
-            if tree.is_keyed() {
+            if is_keyed {
                 return Cached::Keyed;
             }
             Cached::Fixed(decide(tree, terms, pools, family, ClientKey(0), &mut NoTrace))

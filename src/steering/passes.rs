@@ -7,6 +7,7 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
@@ -176,27 +177,57 @@ struct Passes<'a> {
 }
 
 impl Passes<'_> {
-    /// Pass 1.
+    /// Pass 1. If all that qualify stand back the first of them is taken.
     #[inline]
     fn qualified(&self, reach: Reach, trace: &mut impl Trace) -> First {
         let mut any_family = false;
+        let mut back = None;
         let found = self.tree.walk(self.key, reach, trace, |pool, trace| {
             let reason = if !self.plan(pool).family(self.family).configured {
                 Reason::LacksFamily
             } else {
                 any_family = true;
                 match self.shortfall(pool) {
-                    None => return ControlFlow::Break(pool),
                     Some(reason) => reason,
+                    None => match self.stands_back(pool) {
+                        None => return ControlFlow::Break(pool),
+                        Some(reason) => {
+                            back.get_or_insert(pool);
+                            reason
+                        }
+                    },
                 }
             };
             trace(Step::PassedOver { pass: Pass::Qualified, pool, reason });
             ControlFlow::Continue(())
         });
-        match found {
-            Some(pool) => First::Qualified(pool),
-            None if any_family => First::None,
-            None => First::NoFamily,
+        match (found, back) {
+            (Some(pool), _) => First::Qualified(pool),
+            (None, Some(pool)) => {
+                trace.step(Step::NobodyElseQualifies);
+                First::Qualified(pool)
+            }
+            (None, None) if any_family => First::None,
+            (None, None) => First::NoFamily,
+        }
+    }
+
+    /// Why a pool that qualifies does not take this client while another does.
+    #[inline]
+    fn stands_back(&self, pool: PoolId) -> Option<Reason> {
+        let plan = self.plan(pool);
+        let of = |family: Family| {
+            let side = plan.family(family);
+            match side.intake {
+                Intake::All => None,
+                _ if !side.configured || side.intake.takes(self.key, plan.seed()) => None,
+                Intake::AwaitsFailback => Some(Reason::AwaitsFailback),
+                Intake::Tenths(tenths) => Some(Reason::Ramping { tenths }),
+            }
+        };
+        match self.terms.dual_stack {
+            DualStack::Joint => of(Family::V4).or_else(|| of(Family::V6)),
+            DualStack::Independent => of(self.family),
         }
     }
 

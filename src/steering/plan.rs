@@ -13,6 +13,7 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 
 /// What is known and ordered of one endpoint.
@@ -47,6 +48,33 @@ impl MemberState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolPlan {
     families: [FamilyPlan; 2],
+    /// Hash of its name: which clients come back first.
+    seed: NameSeed,
+}
+
+/// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
+/// are served all the same if nobody else qualifies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intake {
+    /// All.
+    #[default]
+    All,
+    /// So many tenths of them, the same ones while the number grows.
+    Tenths(u8),
+    /// None until an operator brings them back.
+    AwaitsFailback,
+}
+
+impl Intake {
+    /// Whether a client is taken; `seed` is that of the pool.
+    #[inline]
+    pub fn takes(self, key: ClientKey, seed: NameSeed) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),
+            Self::AwaitsFailback => false,
+        }
+    }
 }
 
 /// A pool's side of one address family at one moment.
@@ -56,6 +84,8 @@ pub struct FamilyPlan {
     pub configured: bool,
     /// What `min_healthy` compares.
     pub standing: Standing,
+    /// Which clients it takes while it qualifies.
+    pub intake: Intake,
     /// Healthy and enabled weight, standbys standing in counted as 1.
     pub share: Share,
     /// As `share`, but where nobody is healthy those that are held count: what pass 2 falls back on.
@@ -167,7 +197,27 @@ impl PoolPlan {
             let remembered = remembered[family.index()].as_ref();
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
-        Self { families: [family(Family::V4), family(Family::V6)] }
+        let families = [family(Family::V4), family(Family::V6)];
+        Self { families, seed: NameSeed::of_pool(&pool.name) }
+    }
+
+    /// The same with an intake for each family.
+    pub fn with_intakes(mut self, intakes: [Intake; 2]) -> Self {
+        for (family, intake) in self.families.iter_mut().zip(intakes) {
+            family.intake = intake;
+        }
+        self
+    }
+
+    /// Hash of the pool's name.
+    #[inline]
+    pub fn seed(&self) -> NameSeed {
+        self.seed
+    }
+
+    /// Whether the client's key decides if it takes a client.
+    pub fn is_ramping(&self) -> bool {
+        self.families.iter().any(|side| matches!(side.intake, Intake::Tenths(_)))
     }
 
     /// One family's side.
@@ -234,6 +284,7 @@ impl FamilyPlan {
         Self {
             configured: has_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
+            intake: Intake::All,
             share,
             held_share,
             panic,

@@ -47,6 +47,11 @@ impl NameSeed {
         Self::of(&[b"target", policy.as_bytes(), target.as_bytes()])
     }
 
+    /// A pool to which clients come back by and by.
+    pub fn of_pool(pool: &str) -> Self {
+        Self::of(&[b"pool", pool.as_bytes()])
+    }
+
     /// An endpoint of a pool; `key` is `pool/endpoint`.
     pub fn of_member(key: &str) -> Self {
         Self::of(&[b"member", key.as_bytes()])
@@ -70,6 +75,20 @@ impl ClientKey {
             }
         };
         Self(mix(client ^ mix(bucket) ^ owner.0))
+    }
+}
+
+impl ClientKey {
+    /// Whether this client is among so many tenths of all; whoever is stays so when there are more.
+    #[inline]
+    pub fn is_within_tenths(self, seed: NameSeed, tenths: u8) -> bool {
+        self.tenth(seed) < tenths
+    }
+
+    /// The tenth of all clients it belongs to, 0 to 9: the first digit of `hash / 2^64`.
+    #[inline]
+    fn tenth(self, seed: NameSeed) -> u8 {
+        ((u128::from(mix(self.0 ^ seed.0)) * 10) >> 64) as u8
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Step {
     },
     /// The list reaches no pool with the asked family: targets without spill are considered too.
     WidenedForFamily,
+    /// Whoever qualifies stands back: the first of them serves all the same.
+    NobodyElseQualifies,
     /// No candidate qualifies, and a fence ends the list: what lies behind it is never served.
     Fenced,
     /// A pool was looked at and not taken.
@@ -141,6 +143,13 @@ pub enum Reason {
         needed: u32,
         /// What it has enabled, in the same unit.
         enabled: u32,
+    },
+    /// It qualifies, and waits for an operator to bring its clients back.
+    AwaitsFailback,
+    /// It qualifies, and its clients come back by and by: this one not yet.
+    Ramping {
+        /// How many tenths of them have come back.
+        tenths: u8,
     },
     /// No member of the asked family passes its probe; another pool has one that does.
     FamilyDown,

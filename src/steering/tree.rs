@@ -165,6 +165,43 @@ impl Tree {
         if worst == Outlook::GoesOn && fence { Outlook::Fenced } else { worst }
     }
 
+    /// Whether the weights of a policy stand anywhere in it.
+    pub fn has_weights_of(&self, wanted: PolicyId) -> bool {
+        match self {
+            Self::Pool(_) => false,
+            Self::Ordered { children, .. } => {
+                children.iter().any(|child| child.has_weights_of(wanted))
+            }
+            Self::Weighted { policy, branches, .. } => {
+                *policy == wanted
+                    || branches.iter().any(|branch| branch.tree.has_weights_of(wanted))
+            }
+        }
+    }
+
+    /// The same tree with other weights for the targets of one policy.
+    pub fn with_weights(&self, wanted: PolicyId, weight_of: &impl Fn(Target) -> u16) -> Self {
+        match self {
+            Self::Pool(pool) => Self::Pool(*pool),
+            Self::Ordered { children, fence } => Self::Ordered {
+                children: children.iter().map(|c| c.with_weights(wanted, weight_of)).collect(),
+                fence: *fence,
+            },
+            Self::Weighted { policy, branches, fence } => {
+                let branch = |branch: &Branch| Branch {
+                    weight: match *policy == wanted {
+                        true => weight_of(branch.target),
+                        false => branch.weight,
+                    },
+                    tree: branch.tree.with_weights(wanted, weight_of),
+                    ..branch.clone()
+                };
+                let branches = branches.iter().map(branch).collect();
+                Self::Weighted { policy: *policy, branches, fence: *fence }
+            }
+        }
+    }
+
     /// Whether the order depends on the client's key.
     pub fn is_keyed(&self) -> bool {
         match self {

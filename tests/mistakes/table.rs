@@ -1095,6 +1095,49 @@ endpoint.a.addresses = ["192.0.2.9"]
         expected: &[("2:15", "pool.ap.panic_below", "above min_healthy", "at most 50%")],
     },
     Case {
+        title: "a half-life that is none",
+        text: r#"[check.x]
+kind = "http"
+damping = false
+"#,
+        expected: &[("3:11", "check.x.damping", "this is a boolean", "write a text")],
+    },
+    Case {
+        title: "a half-life below a second",
+        text: r#"[check.x]
+kind = "http"
+damping = "500ms"
+"#,
+        expected: &[("3:11", "check.x.damping", "not allowed", "or \"off\"")],
+    },
+    Case {
+        title: "a way back with a typo",
+        text: r#"[pool.ap]
+failback = "manuel"
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:12", "pool.ap.failback", "not a way back", "did you mean \"manual\"?")],
+    },
+    Case {
+        title: "a ramp without its time",
+        text: r#"[pool.ap]
+failback = { over = "10m" }
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[
+            ("2:1", "pool.ap.failback.ramp", "missing", "10m"),
+            ("2:14", "pool.ap.failback.over", "not known", ""),
+        ],
+    },
+    Case {
+        title: "a ramp of a second",
+        text: r#"[pool.ap]
+failback = { ramp = "1s" }
+endpoint.a.addresses = ["192.0.2.9"]
+"#,
+        expected: &[("2:21", "pool.ap.failback.ramp", "not allowed", "10s")],
+    },
+    Case {
         title: "a period of years",
         text: r#"[zone]
 name = "case.test"

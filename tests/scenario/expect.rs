@@ -187,6 +187,9 @@ impl World {
             true => "config: the files loaded last".to_owned(),
             false => "config: other files".to_owned(),
         }];
+        for pool in &status.pools {
+            lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
+        }
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {
             if !endpoint.name.is_empty() {
                 lines.push(format!("{} {} {}", endpoint.key, endpoint.name, endpoint.order));
@@ -199,6 +202,11 @@ impl World {
                 ));
             }
         }
+        lines.extend(status.brake.iter().map(|held| format!("brake: {held}")));
+        lines.extend(status.shifts.iter().map(|shift| match &shift.ended {
+            Some(ended) => format!("{}: {ended}", shift.policy),
+            None => format!("{}: {}", shift.policy, shift.shift),
+        }));
         lines.extend(status.orders.iter().map(|order| format!("{}: {}", order.scope, order.order)));
         lines
     }

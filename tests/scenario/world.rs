@@ -142,6 +142,16 @@ impl World {
             "UNDRAIN" => {
                 self.command(Command::Withdraw { target: rest.into(), author: "ann".into() });
             }
+            "FAILBACK" => self.command(Command::Failback {
+                pool: rest.into(),
+                reason: "it is well".into(),
+                author: "ann".into(),
+            }),
+            "SHIFT" => self.shift(rest)?,
+            "RELEASE-BRAKE" => self.command(Command::ReleaseBrake {
+                reason: "it is true".into(),
+                author: "ann".into(),
+            }),
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
@@ -243,7 +253,7 @@ impl World {
             });
             let tracker = match before.remove(&key).filter(|_| is_same) {
                 Some(mut tracker) => {
-                    tracker.set_thresholds(Thresholds::from(&*check));
+                    tracker.set_thresholds(Thresholds::from(&*check), self.now.monotonic);
                     tracker
                 }
                 None => Tracker::new(Thresholds::from(&*check), verdict),
@@ -276,12 +286,10 @@ impl World {
             }
             for key in &keys {
                 let now = self.now.monotonic;
-                let flip = self
-                    .trackers
-                    .get_mut(key)
-                    .and_then(|tracker| tracker.observe(observation, now));
-                if let Some(verdict) = flip {
-                    let reason = format!("{observation:?}").into();
+                let Some(tracker) = self.trackers.get_mut(key) else { continue };
+                if let Some(verdict) = tracker.observe(observation, now) {
+                    let held = tracker.holding(now).map(|why| format!("; held: {why}"));
+                    let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
                     self.handle(Event::Vote(Vote { key: key.clone(), verdict, reason }));
                 }
             }
@@ -403,6 +411,41 @@ impl World {
         }
         let (reason, author) = ("maintenance".into(), "ann".into());
         self.command(Command::Order { target, action, reason, author, until_s, force });
+    }
+
+    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION]`, or `POLICY back`
+    fn shift(&mut self, rest: &str) -> Result<(), String> {
+        let mut words = rest.split_whitespace();
+        let policy = words.next().ok_or("name a policy")?.to_owned();
+        let author = "ann".into();
+        let share = words.next().ok_or("write TARGET=PERCENT or back")?;
+        if share == "back" {
+            self.command(Command::ShiftBack { policy, author });
+            return Ok(());
+        }
+        let (target, percent) = share.split_once('=').ok_or("write TARGET=PERCENT")?;
+        let percent: f64 = percent.parse().map_err(|_| "write TARGET=PERCENT")?;
+        let (mut over, mut watch, mut until_s) = (Duration::ZERO, Duration::from_secs(600), None);
+        while let Some(word) = words.next() {
+            let lasts = duration(words.next().unwrap_or(""))?;
+            match word {
+                "over" => over = lasts,
+                "watch" => watch = lasts,
+                "for" => until_s = Some((self.now.unix + lasts).as_secs()),
+                _ => return Err(format!("{word} is not known")),
+            }
+        }
+        self.command(Command::Shift {
+            policy,
+            target: target.into(),
+            share: (percent * 1e7).round() as u32,
+            over_s: over.as_secs(),
+            watch_s: watch.as_secs(),
+            until_s,
+            reason: "canary".into(),
+            author,
+        });
+        Ok(())
     }
 
     fn command(&mut self, command: Command) {

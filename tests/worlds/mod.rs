@@ -24,6 +24,7 @@ use rhumb::model::DualStack;
 use rhumb::model::EcsUse;
 use rhumb::model::Endpoint;
 use rhumb::model::EndpointId;
+use rhumb::model::Failback;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Leaf;
@@ -35,6 +36,7 @@ use rhumb::model::NodeTerms;
 use rhumb::model::Percent;
 use rhumb::model::Period;
 use rhumb::model::PolicyId;
+use rhumb::model::PolicyKind;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::Resolved;
@@ -48,7 +50,9 @@ use rhumb::model::Verdict;
 use rhumb::model::Zone;
 use rhumb::snapshot::Compiled;
 use rhumb::snapshot::Health;
+use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::compile;
+use rhumb::steering::Intake;
 use rhumb::steering::MemberState;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
@@ -190,6 +194,7 @@ pub struct RandomHealth {
     pub states: Vec<Vec<MemberState>>,
     pub remembered: Vec<[Option<Remembered>; 2]>,
     pub resolved: Vec<Vec<Resolved>>,
+    pub intakes: Vec<[Intake; 2]>,
 }
 
 impl Health for RandomHealth {
@@ -203,6 +208,10 @@ impl Health for RandomHealth {
 
     fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
         self.resolved[position(pool)].clone()
+    }
+
+    fn intake(&self, pool: &Pool, family: Family) -> Intake {
+        self.intakes[position(pool)][family.index()]
     }
 }
 
@@ -218,6 +227,7 @@ impl RandomHealth {
             states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
             remembered: vec![[None, None]; model.pools.len()],
             resolved: vec![Vec::new(); model.pools.len()],
+            intakes: vec![[Intake::All; 2]; model.pools.len()],
         }
     }
 
@@ -227,6 +237,7 @@ impl RandomHealth {
         for pool in 0..model.pools.len() {
             let down = if random.chance(70) { mood } else { random.below(101) };
             health.change(random, pool, down);
+            health.intakes[pool] = Family::BOTH.map(|_| intake(random, model.pools[pool].failback));
         }
         health
     }
@@ -260,6 +271,41 @@ impl RandomHealth {
                     .collect(),
             })
         });
+    }
+}
+
+/// Other weights for some weighted policies, which are those of `model` from then on.
+pub fn shifts(random: &mut Random, model: &mut Model) -> Vec<Reweighed> {
+    let mut shifts = Vec::new();
+    for (position, policy) in model.policies.iter_mut().enumerate() {
+        let PolicyKind::Weighted(targets) = &mut policy.kind else { continue };
+        if !random.chance(30) {
+            continue;
+        }
+        // A target that is named twice has one weight.
+        let mut weights: Vec<(Target, u16)> = Vec::new();
+        for target in targets.iter_mut() {
+            let known = weights.iter().find(|(other, _)| *other == target.target);
+            let weight = known.map_or(*random.pick(&[0, 1, 2, 50, 65_535]), |(_, weight)| *weight);
+            weights.push((target.target, weight));
+            target.weight = weight;
+        }
+        let weights = weights.into_iter().map(|(_, weight)| weight).collect();
+        let note = Some("shifted".into());
+        shifts.push(Reweighed { policy: PolicyId::at(position), weights, note });
+    }
+    shifts
+}
+
+/// How far a pool of this kind of failback may be.
+fn intake(random: &mut Random, failback: Failback) -> Intake {
+    match failback {
+        Failback::Auto => Intake::All,
+        Failback::Manual => *random.pick(&[Intake::All, Intake::AwaitsFailback]),
+        Failback::Ramp(_) => match random.below(12) {
+            11 => Intake::All,
+            tenths => Intake::Tenths(tenths as u8),
+        },
     }
 }
 
@@ -402,6 +448,12 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
             _ => MinHealthy::Share(Percent(random.below(101) as u8)),
         },
         panic_below: Percent(random.below(60) as u8),
+        failback: *random.pick(&[
+            Failback::Auto,
+            Failback::Auto,
+            Failback::Manual,
+            Failback::Ramp(Duration::from_secs(600)),
+        ]),
         endpoints,
         parts: Vec::new(),
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rhumb::model::EndpointId;
+use rhumb::model::Failback;
 use rhumb::model::List;
 use rhumb::model::ListId;
 use rhumb::model::MinHealthy;
@@ -210,6 +211,7 @@ pub fn add_unions(model: &mut Model) {
             check: None,
             min_healthy: MinHealthy::Members(1),
             panic_below: Percent(0),
+            failback: Failback::Auto,
             endpoints: parts.iter().map(endpoint).collect(),
             parts,
         };

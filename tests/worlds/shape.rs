@@ -57,6 +57,7 @@ impl Client {
             states: &[],
             resolved: &[],
             remembered: &[],
+            intakes: &[],
             position: self.position(),
             place: &self.place,
             address: self.address,

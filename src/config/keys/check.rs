@@ -16,6 +16,8 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// Least time down when nothing is said.
 pub const HOLD_DOWN: Duration = Duration::from_secs(60);
+/// Half-life of the penalty for flaps when nothing is said.
+pub const DAMPING: Duration = Duration::from_secs(600);
 /// Failures that take down when nothing is said.
 pub const FALL: u8 = 3;
 /// Successes that bring back when nothing is said.
@@ -90,6 +92,15 @@ pub(super) static CHECK: Table = Table {
             duration(0, 86_400_000),
             Absent::Default(Literal::Duration(HOLD_DOWN)),
             "least time between going down and coming back",
+        ),
+        Key::new(
+            "damping",
+            Kind::AnyOf(&[
+                duration(1000, 86_400_000),
+                Kind::Words { what: "a half-life", words: &["off"] },
+            ]),
+            Absent::Default(Literal::Duration(DAMPING)),
+            "half-life of the penalty for flaps: an endpoint that goes down four times in a row waits until it is below 1",
         ),
         Key::new(
             "jitter",

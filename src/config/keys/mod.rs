@@ -14,6 +14,7 @@ mod pool;
 mod schema;
 mod zone;
 
+pub use check::DAMPING;
 pub use check::FALL;
 pub use check::HOLD_DOWN;
 pub use check::INTERVAL;

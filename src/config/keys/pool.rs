@@ -1,5 +1,7 @@
 //! Keys of `[pool.NAME]` and `[pool.NAME.endpoint.NAME]`.
 
+use std::time::Duration;
+
 use crate::config::keys::Absent;
 use crate::config::keys::Applies;
 use crate::config::keys::Count;
@@ -54,6 +56,15 @@ pub(super) static POOL: Table = Table {
             Absent::Means("25%, or `min_healthy` if that is lower"),
             "below this share of healthy weight all enabled endpoints are served; at most `min_healthy`",
         ),
+        Key::new(
+            "failback",
+            Kind::AnyOf(&[
+                Kind::Words { what: "a way back", words: &["auto", "manual"] },
+                Kind::Table(&FAILBACK),
+            ]),
+            Absent::Default(Literal::Text("auto")),
+            "how clients come back once the pool qualifies again: all at once, by `rhumb failback`, or by tenths",
+        ),
         Key::needed(
             "endpoint",
             Kind::Map {
@@ -66,6 +77,23 @@ pub(super) static POOL: Table = Table {
             "table of endpoints",
         ),
     ],
+    rules: &[],
+};
+
+static FAILBACK: Table = Table {
+    path: "pool.NAME.failback",
+    about: "clients come back by and by",
+    applies: Applies::Live,
+    keys: &[Key::needed(
+        "ramp",
+        Kind::Duration {
+            min: Duration::from_secs(10),
+            max: Duration::from_secs(86_400),
+            whole_seconds: true,
+        },
+        "\"10m\"",
+        "until all are back: one tenth of them after each tenth of it",
+    )],
     rules: &[],
 };
 

@@ -1,12 +1,14 @@
 //! `[check.NAME]`
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::config::Problems;
 use crate::config::keys;
 use crate::config::problem::At;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
+use crate::config::reader::Value;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::TlsSpec;
@@ -22,6 +24,7 @@ pub(super) fn read_check(
     let interval = section.take("interval").and_then(|value| value.duration(problems));
     let timeout = section.take("timeout").and_then(|value| value.duration(problems));
     let hold_down = section.take("hold_down").and_then(|value| value.duration(problems));
+    let damping = section.take("damping").and_then(|value| read_damping(&value, problems));
     let fall = section.take("fall").and_then(|value| value.integer(problems));
     let rise = section.take("rise").and_then(|value| value.integer(problems));
     let jitter = section.take("jitter").and_then(|value| value.percent(problems));
@@ -56,9 +59,18 @@ pub(super) fn read_check(
         fall: fall.map_or(keys::FALL, |at| at.value as u8),
         rise: rise.map_or(keys::RISE, |at| at.value as u8),
         hold_down: hold_down.map_or(keys::HOLD_DOWN, |at| at.value),
+        damping: damping.unwrap_or(Some(keys::DAMPING)),
         jitter_percent: jitter.map_or(keys::JITTER_PERCENT, |at| at.value),
         name,
     })
+}
+
+/// A half-life, or `"off"`
+fn read_damping(value: &Value<'_>, problems: &mut Problems) -> Option<Option<Duration>> {
+    match value.find_word() {
+        Some(_) => Some(None),
+        None => value.duration(problems).map(|at| Some(at.value)),
+    }
 }
 
 /// What `kind` may say.

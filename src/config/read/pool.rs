@@ -18,6 +18,7 @@ use crate::config::rules;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
+use crate::model::Failback;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Service;
@@ -37,6 +38,7 @@ pub(super) fn read_pool(
         section.take("min_healthy").and_then(|value| read_min_healthy(&value, problems));
     let panic_below = section.take("panic_below").and_then(|value| value.percent(problems));
     let panic_below = panic_below.map(|at| At { value: Percent(at.value), place: at.place });
+    let failback = section.take("failback").and_then(|value| read_failback(&value, problems));
     let mut endpoints = Vec::new();
     let faults_before = problems.len();
     if let Some(value) = section.take("endpoint") {
@@ -70,7 +72,23 @@ pub(super) fn read_pool(
         value: MinHealthy::Share(Percent(MIN_HEALTHY_PERCENT)),
         place: name.place.clone(),
     });
-    PoolSpec { name, site, check, min_healthy, panic_below, endpoints }
+    let failback = failback.unwrap_or_default();
+    PoolSpec { name, site, check, min_healthy, panic_below, failback, endpoints }
+}
+
+/// `"auto"`, `"manual"` or `{ ramp = "10m" }`
+fn read_failback(value: &Value<'_>, problems: &mut Problems) -> Option<Failback> {
+    if value.is_string() {
+        return Some(match value.word(problems)?.value {
+            "auto" => Failback::Auto,
+            _ => Failback::Manual,
+        });
+    }
+    let wanted = "\"auto\", \"manual\" or { ramp = \"10m\" }";
+    let mut section = value.section_like(wanted, problems)?;
+    let ramp = section.need("ramp", problems).and_then(|value| value.duration(problems));
+    section.finish(problems);
+    ramp.map(|at| Failback::Ramp(at.value))
 }
 
 /// TOML refuses a name twice; two that differ in case only would be taken for one another.

@@ -59,8 +59,18 @@ pub(super) fn add_checks(
 }
 
 fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
-    let CheckSpec { name, kind, port, interval, timeout, fall, rise, hold_down, jitter_percent } =
-        spec;
+    let CheckSpec {
+        name,
+        kind,
+        port,
+        interval,
+        timeout,
+        fall,
+        rise,
+        hold_down,
+        damping,
+        jitter_percent,
+    } = spec;
     Check {
         name: name.value.as_str().into(),
         kind: check_kind(files, name, kind, problems),
@@ -70,6 +80,7 @@ fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
         fall: *fall,
         rise: *rise,
         hold_down: *hold_down,
+        damping: *damping,
         jitter_percent: *jitter_percent,
     }
 }
@@ -151,6 +162,7 @@ pub(super) fn add_pools(
             check,
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
+            failback: spec.failback,
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
             parts: Vec::new(),
         });

@@ -6,6 +6,7 @@ use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::PolicySpec;
 use crate::model::EndpointId;
+use crate::model::Failback;
 use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::Percent;
@@ -64,6 +65,7 @@ fn union(model: &Model, name: &str, pools: &[PoolId]) -> Pool {
         check: None,
         min_healthy: MinHealthy::Members(1),
         panic_below: Percent(0),
+        failback: Failback::Auto,
         endpoints: endpoints.collect(),
         parts,
     }

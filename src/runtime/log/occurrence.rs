@@ -6,6 +6,7 @@ use crate::control::Scope;
 use crate::control::effect::Change;
 use crate::control::effect::count;
 use crate::control::effect::short_digest;
+use crate::control::effect::way_back_text;
 use crate::control::order::instant;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -58,6 +59,34 @@ pub fn log(occurrence: &Occurrence) {
         }
         Occurrence::Withdrawn { scope, order, by } => {
             log_order(scope, order, by, &format!("{scope} is no longer {}", order.admin));
+        }
+        Occurrence::WayBack { pool, family, failback, stage } => {
+            let text = way_back_text(*failback, *stage);
+            tracing::warn!(target: "rhumb::change", %pool, %family, "pool {pool}: {text}");
+        }
+        Occurrence::BroughtBack { pool, by, reason } => {
+            tracing::warn!(target: "rhumb::change", %pool, %by, %reason, "pool {pool}: all clients brought back");
+        }
+        Occurrence::Shifted { policy, shift } => {
+            let (target, share) = (&shift.target, f64::from(shift.share().0) / 1e9);
+            let (by, reason) = (&shift.written.author, &shift.written.reason);
+            tracing::warn!(target: "rhumb::change", %policy, shifted = %target, share, %by, %reason, "{occurrence}");
+        }
+        Occurrence::ShiftEnded { policy, shift, why } => {
+            let shifted = &shift.target;
+            tracing::warn!(target: "rhumb::change", %policy, %shifted, %why, "{occurrence}");
+        }
+        Occurrence::Braked { key: TargetKey { endpoint, check, family, address: _ }, reason } => {
+            tracing::error!(
+                target: "rhumb::brake", %endpoint, %check, %family, %reason,
+                "{endpoint} is down by its probes and served all the same: too much has gone at once"
+            );
+        }
+        Occurrence::BrakeEased { key: TargetKey { endpoint, check, family, address: _ } } => {
+            tracing::info!(target: "rhumb::brake", %endpoint, %check, %family, "{endpoint} passes again");
+        }
+        Occurrence::BrakeReleased { count, by, reason } => {
+            tracing::warn!(target: "rhumb::brake", targets = count, %by, %reason, "brake released");
         }
         Occurrence::Expired { scope, order } => {
             let text = format!("{scope} is no longer {}: the order has expired", order.admin);

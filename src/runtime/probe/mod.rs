@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::health::Holding;
 use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -85,6 +86,8 @@ pub struct ProbeReport {
     pub consecutive_passes: u32,
     /// Failures in a row, this one included.
     pub consecutive_fails: u32,
+    /// What keeps a held target from being up.
+    pub holding: Option<Holding>,
 }
 
 /// Handle of a running prober; dropping it stops all probes.

@@ -182,7 +182,7 @@ where
             return Some(id);
         }
         slot.plan = Arc::new(planner.plan(target.address, &new));
-        slot.set_target(target.clone());
+        slot.set_target(target.clone(), self.clock_start.elapsed());
         if (old.interval, old.jitter_percent) != (new.interval, new.jitter_percent) {
             let now = self.clock_start.elapsed();
             slot.schedule = Schedule::new(&target.key, &new);
@@ -256,6 +256,7 @@ mod tests {
             fall: 3,
             rise: 2,
             hold_down: Duration::ZERO,
+            damping: None,
             jitter_percent: 0,
         };
         ProbeTarget {

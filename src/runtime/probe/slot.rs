@@ -63,8 +63,8 @@ impl Slot {
     }
 
     /// Takes over new thresholds of the same probe.
-    pub(super) fn set_target(&mut self, target: ProbeTarget) {
-        self.tracker.set_thresholds(Thresholds::from(&*target.check));
+    pub(super) fn set_target(&mut self, target: ProbeTarget, now: Duration) {
+        self.tracker.set_thresholds(Thresholds::from(&*target.check), now);
         self.target = target;
     }
 
@@ -84,6 +84,7 @@ impl Slot {
             at,
             consecutive_passes: self.tracker.consecutive_passes(),
             consecutive_fails: self.tracker.consecutive_fails(),
+            holding: self.tracker.holding(at),
         }
     }
 }

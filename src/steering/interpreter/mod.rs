@@ -27,6 +27,7 @@ use crate::model::Target;
 use crate::model::Verdict;
 use crate::steering::distance::Radius;
 use crate::steering::passes::Pass;
+use crate::steering::plan::Intake;
 use crate::steering::plan::MemberState;
 use crate::steering::plan::Remembered;
 use crate::steering::rendezvous::ClientKey;
@@ -49,6 +50,8 @@ pub struct Situation<'a> {
     pub resolved: &'a [Vec<Resolved>],
     /// By pool, then by [`Family::index`].
     pub remembered: &'a [[Option<Remembered>; 2]],
+    /// By pool, then by [`Family::index`].
+    pub intakes: &'a [[Intake; 2]],
     /// Where the client is and how far from there it may be, if geo data says so.
     pub position: Option<(Location, Radius)>,
     /// Everything else that geo data says of the client.
@@ -192,6 +195,7 @@ impl Situation<'_> {
         lines: &[Line],
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
+        let mut standing_back = Vec::new();
         for line in lines {
             let pool = match *line {
                 Line::Remark(step) => {
@@ -200,21 +204,38 @@ impl Situation<'_> {
                 }
                 Line::Pool(pool) => pool,
             };
-            let families = self.families_that_count(steer);
-            let reason = if !self.pool_has_family(pool) {
-                Reason::LacksFamily
-            } else {
-                let has = |family: Family| self.pool_has(pool, family);
-                let short =
-                    families.into_iter().filter(|&f| has(f)).find_map(|f| self.shortfall(pool, f));
-                match short {
-                    Some(reason) => reason,
-                    None => return Some((pool, Pass::Qualified)),
+            let has = |family: &Family| self.pool_has(pool, *family);
+            let families: Vec<Family> =
+                self.families_that_count(steer).into_iter().filter(has).collect();
+            let short = families.iter().find_map(|&family| self.shortfall(pool, family));
+            let back = families.iter().find_map(|&family| self.stands_back(pool, family));
+            let reason = match (self.pool_has_family(pool), short, back) {
+                (false, _, _) => Reason::LacksFamily,
+                (true, Some(short), _) => short,
+                (true, None, Some(back)) => {
+                    standing_back.push(pool);
+                    back
                 }
+                (true, None, None) => return Some((pool, Pass::Qualified)),
             };
             steps.push(Step::PassedOver { pass: Pass::Qualified, pool, reason });
         }
-        None
+        let first = *standing_back.first()?;
+        steps.push(Step::NobodyElseQualifies);
+        Some((first, Pass::Qualified))
+    }
+
+    /// Why a pool does not take this client if another qualifies.
+    fn stands_back(&self, pool: PoolId, family: Family) -> Option<Reason> {
+        let seed = NameSeed::of_pool(&self.model.pools[pool.index()].name);
+        match self.intakes[pool.index()][family.index()] {
+            Intake::All => None,
+            Intake::AwaitsFailback => Some(Reason::AwaitsFailback),
+            Intake::Tenths(tenths) => {
+                let is_taken = (0..tenths).any(|tenth| self.key.is_within_tenths(seed, tenth + 1));
+                (!is_taken).then_some(Reason::Ramping { tenths })
+            }
+        }
     }
 
     /// The pool with the largest healthy share, if any member is healthy; else with the largest share that is held.
