@@ -53,6 +53,7 @@ impl Bench {
             text += &format!("[pool.p{site}]\nsite = \"s{site}\"\ncheck = \"c\"\n");
             let count = 1 + random.below(6);
             let key = |number| TargetKey {
+                address: None,
                 endpoint: format!("p{site}/e{number}").into(),
                 check: "c".into(),
                 family: Family::V4,
