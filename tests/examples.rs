@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use hickory_proto::rr::RecordType;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
+use rhumb::model::Family;
 use rhumb::model::Model;
 use rhumb::model::NodeTerms;
 use rhumb::snapshot::Snapshot;
@@ -116,11 +118,17 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address(
 fn examples_use_addresses_and_names_of_nobody() {
     let model = model();
     for endpoint in model.pools.iter().flat_map(|pool| &pool.endpoints) {
-        if let Some(v4) = endpoint.v4 {
+        if let Some(IpAddr::V4(v4)) = endpoint.address(Family::V4) {
             assert!(v4.is_documentation(), "{v4} of {}", endpoint.key);
         }
-        if let Some(v6) = endpoint.v6 {
+        if let Some(IpAddr::V6(v6)) = endpoint.address(Family::V6) {
             assert_eq!(v6.segments()[..2], [0x2001, 0xdb8], "{v6} of {}", endpoint.key);
+        }
+        if let Some(target) = endpoint.target() {
+            let target = target.to_string();
+            let is_nobodys = |end: &&str| target.ends_with(end);
+            let ends = [".example.", ".example.com.", ".example.net.", ".example.org."];
+            assert!(ends.iter().any(is_nobodys), "{target} of {}", endpoint.key);
         }
     }
     for zone in &model.zones {

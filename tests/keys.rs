@@ -52,6 +52,8 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("geo.databases", "['a.mmdb']", "['a.mmdb', { file = 'b.mmdb', shape = 'flat' }]"),
     ("geo.overlays", "['a.csv']", "['a.csv', 'b.csv']"),
     ("geo.databases.file", "'a.mmdb'", "'b.mmdb'"),
+    ("resolver.servers", "['192.0.2.53:53']", "['[2001:db8::53]:5353', '192.0.2.53:53']"),
+    ("resolver.allow", "['127.0.0.0/8']", "['::1/128', '127.0.0.0/8']"),
     ("admin.listen", "'127.0.0.1:8053'", "'[::]:8053'"),
     ("admin.socket", "'/run/rhumb.sock'", "'a'"),
     ("zone.name", "'case.test'", "'CASE.example.'"),
@@ -69,6 +71,9 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("pool.*.check", "'web'", "'tcp'"),
     ("pool.*.endpoint", "{ a = { addresses = ['192.0.2.7'] } }", "{ b-1.addresses = ['::7'] }"),
     ("pool.*.endpoint.*.addresses", "['192.0.2.7']", "['2001:db8::7', '192.0.2.7']"),
+    ("pool.*.endpoint.*.alias", "'cdn.example.net'", "'b.example.net.'"),
+    ("pool.*.endpoint.*.cname", "'cdn.example.net'", "'b.example.net.'"),
+    ("pool.*.endpoint.*.srv.target", "'sip.example.net'", "'b.example.net.'"),
     ("policy.*.targets", "['eu', 'us']", "['us']"),
     ("policy.*.bias", "{ us = 1.2 }", "{ us = '-300 km', eu = 0.01 }"),
     ("policy.*.weights", "{ eu = 1, us = 2 }", "{ eu = 1, us = 65535 }"),
@@ -98,6 +103,8 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("server.tls.doq", "dot", "['127.0.0.1:853']"),
     ("server.tls.doh_path", "doh", "['127.0.0.1:443']"),
     ("check.*.timeout", "interval", "'1h'"),
+    ("resolver.min_refresh", "max_refresh", "'1d'"),
+    ("resolver.max_refresh", "min_refresh", "'1s'"),
     ("pool.*.panic_below", "min_healthy", "'100%'"),
     ("policy.*.weights", "weights", "{ world = 95, next = 5 }"),
 ];
@@ -241,6 +248,16 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         // Something must be said of a name.
         lines.insert("steer", "'world'");
         lines.extend((entry.key.name == "steer").then_some(("records", "{ TXT = ['a'] }")));
+    }
+    if entry.table.path == "pool.NAME.endpoint.NAME" {
+        // An endpoint is one thing.
+        let is_leaf = ["addresses", "alias", "cname", "srv"].contains(&entry.key.name);
+        lines.extend(match (entry.key.name, value) {
+            ("addresses", None) => Some(("alias", "'a.example.net'")),
+            (_, None) => Some(("addresses", "['192.0.2.7']")),
+            (_, Some(_)) if is_leaf => None,
+            (_, Some(_)) => Some(("addresses", "['192.0.2.7']")),
+        });
     }
     lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));

@@ -9,6 +9,8 @@ use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
 use std::cell::Cell;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -20,8 +22,14 @@ use packet::wire_name;
 use rhumb::answer::Happened;
 use rhumb::answer::Outcome;
 use rhumb::answer::answer;
+use rhumb::model::Family;
+use rhumb::model::Pool;
+use rhumb::model::Resolved;
+use rhumb::snapshot::Health;
 use rhumb::snapshot::Snapshot;
+use rhumb::steering::MemberState;
 use rhumb::steering::Pass;
+use rhumb::steering::plan::Remembered;
 use rhumb::wire::Fault;
 use rhumb::wire::Name;
 use rhumb::wire::Rcode;
@@ -181,6 +189,87 @@ fn steered_answers_allocate_nothing() {
                 }
             }
         }
+    }
+}
+
+/// Names as targets of every kind, and hints that follow addresses.
+const NAMES: &str = r#"
+[zone]
+name = "names.test"
+nameservers = ["ns1.example.net"]
+[pool.cdn.endpoint.a]
+cname = "web.names.test"
+[pool.cdn.endpoint.b]
+cname = "web.names.test"
+[pool.sip.endpoint.a]
+srv = { target = "web.names.test", port = 5060 }
+[pool.sip.endpoint.b]
+srv = { target = "sip.example.net", port = 5060 }
+[pool.web.endpoint.a]
+alias = "edge.example.net"
+[pool.web.endpoint.b]
+alias = "edge.example.org"
+[name.www]
+steer = "cdn"
+[name."_sip._tcp"]
+steer = "sip"
+[name.web]
+steer = "web"
+answers = "all"
+[name.web.records]
+HTTPS = ["1 . alpn=h2 ipv4hint=auto ipv6hint=auto", "2 web ipv4hint=auto"]
+[name."@".records]
+HTTPS = ["0 web"]
+"#;
+
+/// Every alias has five addresses of each family, or none.
+struct Resolves(bool);
+
+impl Health for Resolves {
+    fn states(&self, pool: &Pool) -> Vec<MemberState> {
+        vec![MemberState::default(); pool.endpoints.len()]
+    }
+
+    fn remembered(&self, _: &Pool, _: Family) -> Option<Remembered> {
+        None
+    }
+
+    fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
+        let v4 = (1..=5).map(|n| IpAddr::from([203, 0, 113, n]));
+        let v6 = (1..=5).map(|n| IpAddr::from([n; 16]));
+        let resolved = Resolved::of(v4.chain(v6).filter(|_| self.0));
+        vec![resolved; pool.endpoints.len()]
+    }
+}
+
+#[test]
+fn answers_of_names_and_hints_allocate_nothing() {
+    let compiled = common::snapshot(NAMES).compiled;
+    let [resolved, unresolved] =
+        [true, false].map(|is| Snapshot::new(Arc::clone(&compiled), 1, &Resolves(is)));
+    let subnet = option(8, &[0, 1, 24, 0, 192, 0, 2]);
+    let steered = Happened::Steered(Pass::Qualified);
+    for (name, rtype, with, without) in [
+        ("www", rtype::A, steered, Happened::NothingToServe),
+        ("www", rtype::AAAA, steered, Happened::NothingToServe),
+        ("www", rtype::ANY, steered, steered),
+        ("_sip._tcp", rtype::SRV, steered, steered),
+        ("web", rtype::A, steered, Happened::NothingToServe),
+        ("web", rtype::HTTPS, Happened::Static, Happened::Static),
+    ] {
+        let query = || Packet::query(&format!("{name}.names.test"), rtype);
+        for packet in [query(), query().opt(&[]), query().opt(&subnet)] {
+            let packets = [(&resolved, with), (&unresolved, without)];
+            for (snapshot, expected) in packets {
+                let packet = Packet(packet.0.clone());
+                let outcome = answered(snapshot, "192.0.2.7", packet);
+                assert_eq!(outcome.happened, expected, "{name} {rtype}");
+            }
+        }
+    }
+    let apex = || Packet::query("names.test", rtype::HTTPS);
+    for packet in [apex(), apex().opt(&[]), apex().opt(&subnet)] {
+        assert_eq!(answered(&resolved, "192.0.2.7", packet).happened, Happened::Static);
     }
 }
 

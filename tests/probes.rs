@@ -50,6 +50,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
             endpoint: format!("pool/{}", address.port()).into(),
             check: "check".into(),
             family: Family::V4,
+            address: None,
         },
         address: address.ip(),
         check: Arc::new(check),

@@ -8,6 +8,7 @@ mod worlds;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use common::answer_octets;
@@ -20,12 +21,19 @@ use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::answer::steered;
 use rhumb::answer::steered::Subject;
+use rhumb::model::ANSWERS_MAX;
 use rhumb::model::AllDown;
 use rhumb::model::EcsUse;
+use rhumb::model::Endpoint;
+use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
+use rhumb::model::Leaf;
+use rhumb::model::LeafRecords;
 use rhumb::model::Model;
 use rhumb::model::PoolId;
+use rhumb::model::Resolved;
+use rhumb::model::Service;
 use rhumb::model::Steer;
 use rhumb::model::SteerId;
 use rhumb::snapshot::Snapshot;
@@ -40,6 +48,7 @@ use rhumb::steering::interpreter::interpret;
 use rhumb::steering::rendezvous::NameSeed;
 use rhumb::steering::rendezvous::key_address;
 use rhumb::wire::Ecs;
+use rhumb::wire::Name;
 use rhumb::wire::RecordType;
 use worlds::Client;
 use worlds::Form;
@@ -93,8 +102,10 @@ type Seen = BTreeMap<&'static str, u64>;
 
 fn check_world(seed: u64, seen: &mut Seen) {
     let mut random = Random::new(seed);
-    let world = World::new(&mut random);
+    let leaves = Leaves::of(seed);
+    let world = World::with(&mut random, |model| leaves.put_into(model, seed));
     let mut health = RandomHealth::new(&mut random, &world.model);
+    leaves.adapt(&mut health, &world.model, &mut random);
     let mut changed = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
     for generation in 2..2 + random.below(4) {
         let pools: Vec<PoolId> = (0..1 + random.below(3))
@@ -102,6 +113,7 @@ fn check_world(seed: u64, seen: &mut Seen) {
             .collect();
         let down = *random.pick(&[0, 30, 100]);
         pools.iter().for_each(|pool| health.change(&mut random, pool.index(), down));
+        leaves.adapt(&mut health, &world.model, &mut random);
         changed = changed.with_changed(generation, &pools, &health);
     }
     let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
@@ -116,7 +128,8 @@ fn check_world(seed: u64, seen: &mut Seen) {
         let question = Question {
             steer: &world.model.steers[id.index()],
             id,
-            family: *random.pick(&Family::BOTH),
+            family: leaves.family(*random.pick(&Family::BOTH)),
+            leaves,
             client: world.client(&mut random),
             unix_s: 1_800_000_000 + random.below(1_000_000),
         };
@@ -126,12 +139,105 @@ fn check_world(seed: u64, seen: &mut Seen) {
     }
 }
 
+/// What the endpoints of a world are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaves {
+    Addresses,
+    /// Some are aliases, some of them resolved.
+    Aliases,
+    Cnames,
+    Services,
+}
+
+impl Leaves {
+    fn of(seed: u64) -> Self {
+        match seed % 8 {
+            1 => Self::Cnames,
+            2 => Self::Services,
+            3 | 4 => Self::Aliases,
+            _ => Self::Addresses,
+        }
+    }
+
+    /// Names choose alike for both families.
+    fn family(self, family: Family) -> Family {
+        match self {
+            Self::Addresses | Self::Aliases => family,
+            Self::Cnames | Self::Services => Family::V4,
+        }
+    }
+
+    fn put_into(self, model: &mut Model, seed: u64) {
+        for endpoint in model.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
+            // By its key: a pool that `all` made has the same endpoint.
+            let hash = endpoint
+                .key
+                .bytes()
+                .fold(seed, |hash, octet| hash * 31 % 65_521 + u64::from(octet));
+            let name = Name::absolute(&format!("h{hash}.names.test")).unwrap();
+            match self {
+                Self::Addresses => {}
+                Self::Aliases if hash % 3 > 0 => {}
+                Self::Aliases => endpoint.leaf = Leaf::Alias(name),
+                Self::Cnames => endpoint.leaf = Leaf::Cname(name),
+                Self::Services => {
+                    let port = hash as u16;
+                    endpoint.leaf = Leaf::Srv(Service { target: name, port, priority: 0 });
+                }
+            }
+        }
+        for steered in model.zones.iter_mut().flat_map(|zone| &mut zone.steered) {
+            steered.records = match self {
+                Self::Addresses | Self::Aliases => LeafRecords::Addresses,
+                Self::Cnames => LeafRecords::Cname,
+                Self::Services => LeafRecords::Srv,
+            };
+        }
+    }
+
+    /// What the controller would say: one verdict for a name, and what aliases resolve to, drawn anew.
+    fn adapt(self, health: &mut RandomHealth, model: &Model, random: &mut Random) {
+        match self {
+            Self::Addresses => {}
+            Self::Cnames | Self::Services => {
+                let states = health.states.iter_mut().flatten();
+                states.for_each(|state| state.verdicts[1] = state.verdicts[0]);
+                health.remembered.iter_mut().for_each(|both| both[1] = both[0].clone());
+            }
+            Self::Aliases if health.resolved.iter().any(|pool| !pool.is_empty()) => {}
+            Self::Aliases => {
+                let mut resolve = |endpoint: &Endpoint| match endpoint.leaf {
+                    Leaf::Alias(_) => {
+                        let v4 = (0..random.below(4)).map(|n| IpAddr::from([203, 0, 113, n as u8]));
+                        let v4: Vec<IpAddr> = v4.collect();
+                        let v6 = (0..random.below(3)).map(|n| IpAddr::from([n as u8; 16]));
+                        Resolved::of(v4.into_iter().chain(v6.collect::<Vec<_>>()))
+                    }
+                    Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => Resolved::default(),
+                };
+                health.resolved = model
+                    .pools
+                    .iter()
+                    .map(|pool| pool.endpoints.iter().map(&mut resolve).collect())
+                    .collect();
+            }
+        }
+    }
+}
+
+/// An address that stands for the name `h123.names.test.`.
+fn stand_for(name: &str) -> IpAddr {
+    let number = name.trim_start_matches('h').split('.').next().and_then(|text| text.parse().ok());
+    IpAddr::from(Ipv4Addr::from_bits(number.expect("it is one of ours")))
+}
+
 /// One query.
 #[derive(Debug)]
 struct Question<'a> {
     steer: &'a Steer,
     id: SteerId,
     family: Family,
+    leaves: Leaves,
     client: Client,
     unix_s: u64,
 }
@@ -139,7 +245,12 @@ struct Question<'a> {
 impl Question<'_> {
     fn ask(&self, snapshot: &Snapshot) -> Vec<u8> {
         let Self { steer, family, client, unix_s, .. } = *self;
-        let rtype = if family == Family::V4 { RecordType::A } else { RecordType::AAAA };
+        let rtype = match (self.leaves, family) {
+            (Leaves::Cnames, _) => RecordType::CNAME,
+            (Leaves::Services, _) => RecordType::SRV,
+            (Leaves::Addresses | Leaves::Aliases, Family::V4) => RecordType::A,
+            (Leaves::Addresses | Leaves::Aliases, Family::V6) => RecordType::AAAA,
+        };
         let (client, form) = (client.resolver, client.form);
         let request = Request { client, local: None, transport: Transport::Udp, unix_s };
         answer_octets(snapshot, &request, &query_octets(&steer.owner, rtype, form)).1
@@ -182,6 +293,7 @@ fn check(
     let situation = Situation {
         model: &world.model,
         states: &health.states,
+        resolved: &health.resolved,
         remembered: &health.remembered,
         position: of_class.position(),
         place: &of_class.place,
@@ -192,7 +304,7 @@ fn check(
     };
     let meaning = interpret(&situation, steer);
     let uniform_len = map.uniform_len(address);
-    let expected = expected(&world.model, map, question, &meaning, uniform_len);
+    let expected = expected(world, health, map, question, &meaning, uniform_len);
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
@@ -201,13 +313,15 @@ fn check(
 
 /// The reply that the interpreter's meaning comes to.
 fn expected(
-    model: &Model,
+    world: &World,
+    health: &RandomHealth,
     map: &shape::Map,
     question: &Question<'_>,
     meaning: &Interpretation,
     uniform_len: u8,
 ) -> Reply {
     let Question { steer, family, client, .. } = *question;
+    let model = &*world.model;
     let has_edns = !matches!(client.form, Form::Plain);
     let scope = match client.form {
         Form::Plain | Form::Edns => None,
@@ -223,10 +337,21 @@ fn expected(
     match &meaning.result {
         Meaning::Serve { pool, members, ttl, .. } => {
             let endpoints = &model.pools[pool.index()].endpoints;
-            let address = |id: &rhumb::model::EndpointId| endpoints[id.index()].address(family);
+            let addresses = |id: &EndpointId| match &endpoints[id.index()].leaf {
+                Leaf::Addresses { .. } => vec![endpoints[id.index()].address(family).unwrap()],
+                Leaf::Alias(_) => {
+                    let parts = &model.pools[pool.index()].parts;
+                    let (pool, id) = parts.get(id.index()).copied().unwrap_or((*pool, *id));
+                    health.resolved[pool.index()][id.index()].family(family).to_vec()
+                }
+                Leaf::Cname(target) => vec![stand_for(&target.to_string())],
+                Leaf::Srv(service) => vec![stand_for(&service.target.to_string())],
+            };
+            let most = if question.leaves == Leaves::Cnames { 1 } else { ANSWERS_MAX };
+            let answers = members.iter().flat_map(addresses).take(most);
             Reply {
                 rcode: ResponseCode::NoError,
-                answers: members.iter().map(|id| (address(id).unwrap(), *ttl)).collect(),
+                answers: answers.map(|address| (address, *ttl)).collect(),
                 scope,
                 explained: has_edns && *ttl != steer.ttl,
             }
@@ -248,7 +373,7 @@ fn is_keyed(model: &Model, map: &shape::Map, steer: &Steer, family: Family) -> b
     }
     let offers_choice = |pool: PoolId| {
         let endpoints = &model.pools[pool.index()].endpoints;
-        endpoints.iter().filter(|endpoint| endpoint.address(family).is_some()).count() > 1
+        endpoints.iter().filter(|endpoint| endpoint.may_have(family)).count() > 1
     };
     let named = match steer.on_all_down {
         AllDown::Pool(pool) => offers_choice(pool),
@@ -276,6 +401,8 @@ fn read(octets: &[u8]) -> Reply {
     let answers = message.answers.iter().map(|record| match &record.data {
         RData::A(a) => (IpAddr::V4(a.0), record.ttl),
         RData::AAAA(aaaa) => (IpAddr::V6(aaaa.0), record.ttl),
+        RData::CNAME(target) => (stand_for(&target.to_string()), record.ttl),
+        RData::SRV(service) => (stand_for(&service.target.to_string()), record.ttl),
         other => panic!("{other} is no address"),
     });
     let option = |code| message.edns.as_ref().and_then(|edns| edns.option(code));
@@ -304,7 +431,7 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
     let route = &compiled.routes[plan.route];
     let tree = &compiled.classes[route.classes].trees()[usize::from(class)];
     let mut steps = Vec::new();
-    decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
+    decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     steps
 }
 

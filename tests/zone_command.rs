@@ -232,3 +232,60 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
 }
+
+const NAMES: &str = r#"
+[zone]
+name = "names.test"
+nameservers = ["ns1.example.net"]
+[pool.cdn.endpoint.a]
+cname = "a.example.net"
+[pool.cdn.endpoint.b]
+cname = "b.example.net"
+[pool.sip.endpoint.a]
+srv = { target = "sip.example.net", port = 5060, priority = 3 }
+weight = 7
+[pool.web.endpoint.a]
+alias = "edge.example.net"
+[pool.web.endpoint.b]
+addresses = ["192.0.2.10"]
+[name.www]
+steer = "cdn"
+[name."_sip._tcp"]
+steer = "sip"
+[name."@"]
+steer = "web"
+[name."@".records]
+HTTPS = ["1 . alpn=h2 ipv4hint=auto ipv6hint=auto"]
+"#;
+
+#[test]
+fn names_that_are_steered_to_names_are_exported_as_others_can_read_them() {
+    let folder = folder(&[("names.toml", NAMES)]);
+    let (code, exported, _) = zone(folder.path(), &["export", "names.test"]);
+    assert_eq!(code, 0);
+    for line in [
+        "; names.test. HTTPS: hints that follow addresses (auto) are left out\n",
+        "IN HTTPS 1 . alpn=\"h2\"\n",
+        "; www.names.test. is steered by \"cdn\": its CNAME depends on the client\n",
+        "; _sip._tcp.names.test. is steered by \"sip\": SRV depends on the client\n",
+        "; names.test. is steered by \"web\": A and AAAA depend on the client\n",
+    ] {
+        assert!(exported.contains(line), "{line} is not in\n{exported}");
+    }
+    let arguments = ["export", "names.test", "--steered-as", "fail-open"];
+    let (_, exported, _) = zone(folder.path(), &arguments);
+    for line in [
+        "www.names.test. 30 IN CNAME a.example.net.\n",
+        "_sip._tcp.names.test. 30 IN SRV 3 7 5060 sip.example.net.\n",
+        "; the addresses of edge.example.net. are not in the files\n",
+        "names.test. 30 IN A 192.0.2.10\n",
+    ] {
+        assert!(exported.contains(line), "{line} is not in\n{exported}");
+    }
+    assert!(!exported.contains("b.example.net"), "a name has one CNAME\n{exported}");
+    let (_, json, _) = zone(folder.path(), &[&arguments[..], &["--json"]].concat());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["steered"][0]["aliases"][0], "edge.example.net.");
+    assert_eq!(json["steered"][1]["records"][0], "SRV 3 7 5060 sip.example.net.");
+    assert_eq!(json["steered"][2]["records"][0], "CNAME a.example.net.");
+}

@@ -2,6 +2,7 @@
 
 use crate::answer::data::Answering;
 use crate::answer::data::look_up;
+use crate::answer::hints::has_auto_hints;
 use crate::model::Family;
 use crate::wire::Qname;
 use crate::wire::RecordType;
@@ -17,16 +18,16 @@ pub(super) const TARGETS_MAX: usize = 16;
 
 /// A name that data point to.
 #[derive(Clone, Copy)]
-struct Target<'r> {
+pub(super) struct Target<'r> {
     /// In wire form.
-    name: &'r [u8],
+    pub(super) name: &'r [u8],
     /// It is asked for the same type again: AliasMode of SVCB and HTTPS (RFC 9460 section 2.4.2).
-    is_alias: bool,
+    pub(super) is_alias: bool,
 }
 
 impl<'r> Target<'r> {
     /// The name in a record's data; `None` where it says that there is none.
-    fn of(rtype: RecordType, rdata: &'r [u8], owner: &'r [u8]) -> Option<Self> {
+    pub(super) fn of(rtype: RecordType, rdata: &'r [u8], owner: &'r [u8]) -> Option<Self> {
         let before = match rtype {
             RecordType::NS => 0,
             RecordType::MX | RecordType::SVCB | RecordType::HTTPS => 2,
@@ -70,8 +71,20 @@ impl<'a> Answering<'a> {
 
     /// Adds what AliasMode leads to, if it is ours and there (RFC 9460 section 4.1).
     fn add_service(&mut self, name: &Qname, rtype: RecordType) {
-        if let Some((zone, Found::Records(rrset))) = look_up(self.snapshot, name, rtype) {
-            self.add_set(zone, rrset, name);
+        let Some((zone, Found::Records(rrset))) = look_up(self.snapshot, name, rtype) else {
+            return;
+        };
+        if !has_auto_hints(zone, rrset) {
+            return self.add_set(zone, rrset, name);
+        }
+        // Additional data are kept for everybody (RFC 7871 section 7.3.1), these may be for some.
+        if self.query.edns.is_some_and(|edns| edns.ecs.is_some()) {
+            return;
+        }
+        let mark = self.writer.mark();
+        let owner = Owner::Named(name.as_wire());
+        if self.put_hinted(Section::Additional, zone, rrset, name, owner).is_err() {
+            self.writer.rewind(mark);
         }
     }
 
@@ -96,6 +109,8 @@ impl<'a> Answering<'a> {
                 // No alias: what names point to has addresses of its own (RFC 2181 section 10.3).
                 Found::Delegation(_)
                 | Found::Alias(_)
+                | Found::SteeredAlias(_)
+                | Found::SteeredServices(_)
                 | Found::Redirected(_)
                 | Found::AnyType
                 | Found::NxDomain => return,

@@ -4,6 +4,7 @@ use crate::answer::CLASS_IN;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Request;
+use crate::answer::hints::has_auto_hints;
 use crate::answer::plain_options;
 use crate::model::Family;
 use crate::snapshot::Snapshot;
@@ -40,6 +41,8 @@ pub(super) struct Answering<'a> {
     pub(super) query: &'a Query,
     pub(super) writer: Writer<'a>,
     pub(super) options: ReplyOptions<'a>,
+    /// What became of the last steered alias that was followed.
+    pub(super) chosen: Option<Happened>,
     truncated: bool,
 }
 
@@ -74,7 +77,12 @@ pub(super) fn look_up<'s>(
 fn parent_side(found: Found<'_>) -> Found<'_> {
     match found {
         Found::Records(_) | Found::Delegation(_) | Found::Redirected(_) | Found::NoData => found,
-        Found::Steered(_) | Found::Alias(_) | Found::AnyType | Found::NxDomain => Found::NoData,
+        Found::Steered(_)
+        | Found::SteeredAlias(_)
+        | Found::SteeredServices(_)
+        | Found::Alias(_)
+        | Found::AnyType
+        | Found::NxDomain => Found::NoData,
     }
 }
 
@@ -86,7 +94,7 @@ impl<'a> Answering<'a> {
         writer: Writer<'a>,
     ) -> Self {
         let options = plain_options(query, &snapshot.compiled.node.identity);
-        Self { snapshot, request, query, writer, options, truncated: false }
+        Self { snapshot, request, query, writer, options, chosen: None, truncated: false }
     }
 
     /// Answers a question of class IN.
@@ -124,7 +132,11 @@ impl<'a> Answering<'a> {
     fn follow_aliases(&mut self) -> Result<(Rcode, Happened), Full> {
         match self.answer_for(&self.query.qname, HEADER_LEN)? {
             Step::Done(rcode, happened) => Ok((rcode, happened)),
-            Step::Follow(target) => self.follow(target),
+            Step::Follow(target) => {
+                let (rcode, happened) = self.follow(target)?;
+                let is_static = happened == Happened::Static;
+                Ok((rcode, self.chosen.filter(|_| is_static).unwrap_or(happened)))
+            }
         }
     }
 
@@ -170,6 +182,8 @@ impl<'a> Answering<'a> {
                 let family = if qtype == RecordType::A { Family::V4 } else { Family::V6 };
                 self.put_steered(zone, steer, family, name, owner)
             }
+            Found::SteeredAlias(steer) => self.put_steered_alias(steer, owner),
+            Found::SteeredServices(steer) => self.put_steered_services(steer, owner),
             Found::Alias(cname) => self.put_alias(zone, cname, owner),
             Found::Redirected(redirection) => self.put_redirection(zone, &redirection, name, owner),
             Found::Delegation(cut) => {
@@ -215,8 +229,12 @@ impl<'a> Answering<'a> {
         name: &Qname,
         owner: usize,
     ) -> Result<(), Full> {
-        let records = zone.records(rrset);
-        self.writer.put_set(Section::Answer, Owner::At(owner), records, rrset.count)?;
+        if has_auto_hints(zone, rrset) {
+            self.put_hinted(Section::Answer, zone, rrset, name, Owner::At(owner))?;
+        } else {
+            let records = zone.records(rrset);
+            self.writer.put_set(Section::Answer, Owner::At(owner), records, rrset.count)?;
+        }
         self.add_targets(zone, rrset, name);
         Ok(())
     }

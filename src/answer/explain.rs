@@ -14,6 +14,7 @@ use crate::answer::Request;
 use crate::answer::Transport;
 use crate::answer::answer;
 use crate::answer::data::look_up;
+use crate::answer::names::EITHER;
 use crate::answer::steered::Located;
 use crate::answer::steered::Subject;
 use crate::answer::steered::degraded_text;
@@ -23,8 +24,12 @@ use crate::answer::steered::scope_of;
 use crate::answer::steered::ttl_of;
 use crate::answer::words::step_text;
 use crate::answer::words::target_name;
+use crate::model::Endpoint;
 use crate::model::Family;
+use crate::model::Leaf;
+use crate::model::LeafRecords;
 use crate::model::Model;
+use crate::model::Service;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Classes;
@@ -123,7 +128,7 @@ pub struct Steering {
 pub struct MemberReport {
     /// `pool/endpoint`
     pub endpoint: String,
-    /// Its address of the asked family.
+    /// Its address of the asked family; what it is, if it is a name.
     pub address: String,
     /// Its share.
     pub weight: u16,
@@ -178,6 +183,9 @@ pub(super) fn explain_query(
         Some(Found::Steered(steer)) => {
             let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
             Some(steering(snapshot, request, steer, family, client, ecs))
+        }
+        Some(Found::SteeredAlias(steer) | Found::SteeredServices(steer)) => {
+            Some(steering(snapshot, &request, steer, EITHER, client, ecs))
         }
         Some(
             Found::Records(_)
@@ -240,6 +248,14 @@ fn found_text(model: &Model, found: Option<&Found<'_>>) -> String {
         Some(Found::Steered(steer)) => {
             format!("steered by {}", target_name(model, model.steers[steer.index()].target))
         }
+        Some(Found::SteeredAlias(steer) | Found::SteeredServices(steer)) => {
+            let records = match found {
+                Some(Found::SteeredAlias(_)) => LeafRecords::Cname,
+                _ => LeafRecords::Srv,
+            };
+            let entry = target_name(model, model.steers[steer.index()].target);
+            format!("{} steered by {entry}", records.text())
+        }
         Some(Found::Alias(_)) => "an alias; ask for the name it leads to".into(),
         Some(Found::Delegation(_)) => "delegated to other name servers".into(),
         Some(Found::Redirected(_)) => "below a DNAME; ask for the name it leads to".into(),
@@ -267,7 +283,8 @@ fn steering(
     let key = key_of(plan, &subject, request.client, request.unix_s);
     let tree = &classes.trees()[usize::from(located.classified.class)];
     let mut steps = growth(compiled, steer, classes, located, client);
-    let decision = decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
+    let decision =
+        decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
     let network = ipnet::IpNet::new(client, leaf.prefix_len).map(|net| net.trunc().to_string());
@@ -344,7 +361,7 @@ fn add_selection(
     report.pool = Some(pool.name.to_string());
     report.ground = match (selection.pass, is_degraded) {
         (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
-        (pass, _) => degraded_text(pass, is_panic).trim_start_matches("rhumb: ").into(),
+        _ => degraded_text(selection, is_panic).trim_start_matches("rhumb: ").into(),
     };
     let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
     let others =
@@ -352,14 +369,31 @@ fn add_selection(
     let all = chosen.iter().map(|&m| (m, true)).chain(others.map(|m| (m, false)));
     let member_report = |(member, chosen): (&Member, bool)| {
         let endpoint = &pool.endpoints[member.endpoint.index()];
-        let address = endpoint.address(family).map(|address| address.to_string());
+        let side = snapshot.pools[selection.pool.index()].family(family);
         MemberReport {
             endpoint: endpoint.key.to_string(),
-            address: address.unwrap_or_default(),
+            address: leaf_text(endpoint, side.addresses(member.endpoint), family),
             weight: member.weight,
             chosen,
         }
     };
     report.members = all.map(member_report).collect();
     report.ttl = ttl_of(plan, is_degraded);
+}
+
+/// What an endpoint is, in words; `resolved` are its addresses if it is an alias.
+fn leaf_text(endpoint: &Endpoint, resolved: &[IpAddr], family: Family) -> String {
+    match &endpoint.leaf {
+        Leaf::Addresses { .. } => {
+            endpoint.address(family).map(|address| address.to_string()).unwrap_or_default()
+        }
+        Leaf::Alias(target) => {
+            let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
+            format!("{} (alias {target})", addresses.join(", "))
+        }
+        Leaf::Cname(target) => format!("CNAME {target}"),
+        Leaf::Srv(Service { target, port, priority }) => {
+            format!("SRV {target} port {port} priority {priority}")
+        }
+    }
 }

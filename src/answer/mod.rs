@@ -8,6 +8,8 @@ mod additional;
 mod chaos;
 mod data;
 pub mod explain;
+mod hints;
+mod names;
 pub mod outcome;
 mod reason;
 mod referral;

@@ -1,4 +1,4 @@
-//! The address records of a steered name: place, class, pool, members, scope.
+//! What is chosen at a steered name: place, class, pool, members, scope. And the addresses, if it is those.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,11 @@ use crate::answer::Happened;
 use crate::answer::data::Answering;
 use crate::answer::data::Step;
 use crate::geo::Leaf;
+use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
+use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Compiled;
@@ -16,6 +18,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
+use crate::steering::Chosen;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
@@ -23,6 +26,8 @@ use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::choose;
 use crate::steering::decide;
+use crate::steering::plan::FamilyPlan;
+use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
 use crate::wire::Ecs;
 use crate::wire::Qname;
@@ -75,6 +80,64 @@ impl Subject {
             }
         }
     }
+}
+
+/// A pool that was chosen for the client of a query.
+#[derive(Clone, Copy)]
+pub(super) struct Choice<'a> {
+    plan: &'a SteerPlan,
+    pub(super) selection: Selection,
+    pub(super) side: &'a FamilyPlan,
+    members: &'a [Member],
+    key: ClientKey,
+    pub(super) ttl: u32,
+    pub(super) is_degraded: bool,
+}
+
+impl<'a> Choice<'a> {
+    /// Who answers, best first.
+    pub(super) fn members(&self) -> Chosen<'a> {
+        choose(self.members, self.plan.answers, self.key)
+    }
+}
+
+/// Hands out the address of each chosen member as rdata, several of those that are aliases; [`ANSWERS_MAX`] at most.
+#[inline(always)]
+pub(super) fn for_each_address<E>(
+    side: &FamilyPlan,
+    chosen: &Chosen<'_>,
+    mut each: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut left = ANSWERS_MAX;
+    for member in chosen.iter() {
+        if member.address_len > 0 {
+            each(member.rdata())?;
+            left -= 1;
+        } else {
+            left -= each_resolved(side.addresses(member.endpoint), left, &mut each)?;
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Hands out at most `left` addresses of an alias; returns how many it were.
+#[inline(never)]
+fn each_resolved<E>(
+    addresses: &[IpAddr],
+    left: usize,
+    each: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<usize, E> {
+    let count = addresses.len().min(left);
+    for address in &addresses[..count] {
+        match address {
+            IpAddr::V4(address) => each(&address.octets())?,
+            IpAddr::V6(address) => each(&address.octets())?,
+        }
+    }
+    Ok(count)
 }
 
 /// Where the subject is and how the policy sees it.
@@ -144,16 +207,33 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
 }
 
 /// What an extended error says of a degraded answer.
-pub fn degraded_text(pass: Pass, is_panic: bool) -> &'static str {
-    match pass {
-        Pass::Qualified => "rhumb: healthy weight below panic_below, all enabled members served",
-        Pass::BestShare if is_panic => {
+pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
+    match (selection.pass, selection.fenced) {
+        (Pass::Qualified, _) => {
+            "rhumb: healthy weight below panic_below, all enabled members served"
+        }
+        (Pass::BestShare, false) if is_panic => {
             "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
         }
-        Pass::BestShare => "rhumb: no pool keeps min_healthy, best share served",
-        Pass::FailOpen => "rhumb: all down, first pool served (fail_open)",
-        Pass::NamedPool => "rhumb: all down, pool of on_all_down served",
-        Pass::LastGood => "rhumb: all down, last good members served",
+        (Pass::BestShare, true) if is_panic => {
+            "rhumb: no pool keeps min_healthy, best share inside the fence served; below panic_below, so all its enabled members"
+        }
+        (Pass::BestShare, false) => "rhumb: no pool keeps min_healthy, best share served",
+        (Pass::BestShare, true) => {
+            "rhumb: no pool keeps min_healthy, best share inside the fence served"
+        }
+        (Pass::FailOpen, false) => "rhumb: all down, first pool served (fail_open)",
+        (Pass::FailOpen, true) => {
+            "rhumb: all down inside the fence, first pool there served (fail_open)"
+        }
+        (Pass::NamedPool, false) => "rhumb: all down, pool of on_all_down served",
+        (Pass::NamedPool, true) => {
+            "rhumb: all down inside the fence, pool of on_all_down there served"
+        }
+        (Pass::LastGood, false) => "rhumb: all down, last good members served",
+        (Pass::LastGood, true) => {
+            "rhumb: all down inside the fence, last good members there served"
+        }
     }
 }
 
@@ -172,7 +252,7 @@ impl Snapshot {
             crate::snapshot::Cached::Keyed => {
                 let route = &self.compiled.routes[plan.route];
                 let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide(tree, route.terms, &self.pools, family, key(), &mut NoTrace)
+                decide(tree, self.terms(plan.route), &self.pools, family, key(), &mut NoTrace)
             }
         }
     }
@@ -204,13 +284,7 @@ impl<'a> Answering<'a> {
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
             Decision::Nothing => {
-                // Other clients may be better off: resolvers keep failures too (RFC 9520).
-                self.options.ecs = ecs.map(|ecs| (ecs, scope));
-                self.options.ede = Some((
-                    EDE_OTHER,
-                    "rhumb: all members are drained, or all are down and on_all_down is servfail",
-                ));
-                return Ok(Step::Done(Rcode::ServFail, Happened::NothingToServe));
+                return Ok(self.refuse_nothing(steer, scope));
             }
         };
         let members = selection.members(&snapshot.pools, family);
@@ -218,11 +292,68 @@ impl<'a> Answering<'a> {
         let is_degraded = selection.is_degraded(&snapshot.pools, family);
         let ttl = ttl_of(plan, is_degraded);
         let rtype = rtype_of(family);
-        for member in choose(members, plan.answers, key).iter() {
-            self.writer.put_record(owner, rtype, ttl, member.rdata())?;
-        }
-        self.options.ecs = ecs.map(|ecs| (ecs, scope));
+        let side = snapshot.pools[selection.pool.index()].family(family);
+        for_each_address(side, &choose(members, plan.answers, key), |rdata| {
+            self.writer.put_record(owner, rtype, ttl, rdata)
+        })?;
+        self.widen_scope(scope);
         Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
+    }
+
+    /// Chooses for the client as [`Answering::put_steered`] does, for what is not addresses of the asked family.
+    pub(super) fn choose_for(&self, steer: SteerId, family: Family) -> (u8, Option<Choice<'a>>) {
+        let snapshot: &'a Snapshot = self.snapshot;
+        let compiled = &snapshot.compiled;
+        let plan = compiled.steer(steer);
+        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let located = locate(compiled, plan, &subject);
+        let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
+        match snapshot.decision(plan, located.classified.class, family, || key) {
+            Decision::NoFamily | Decision::Nothing => (scope, None),
+            Decision::Serve(selection) => {
+                let is_degraded = selection.is_degraded(&snapshot.pools, family);
+                let members = selection.members(&snapshot.pools, family);
+                let choice = Choice {
+                    plan,
+                    selection,
+                    side: snapshot.pools[selection.pool.index()].family(family),
+                    members,
+                    key,
+                    ttl: ttl_of(plan, is_degraded),
+                    is_degraded,
+                };
+                (scope, Some(choice))
+            }
+        }
+    }
+
+    /// There is nothing to serve. Other clients may be better off: resolvers keep failures too (RFC 9520).
+    #[cold]
+    pub(super) fn refuse_nothing(&mut self, steer: SteerId, scope: u8) -> Step {
+        self.widen_scope(scope);
+        let compiled = &self.snapshot.compiled;
+        let route = &compiled.routes[compiled.steer(steer).route];
+        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
+        self.options.ede = Some((
+            EDE_OTHER,
+            match route.pools.iter().any(has_any) {
+                true => {
+                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
+                }
+                false => "rhumb: none of the names that are to answer has been resolved yet",
+            },
+        ));
+        Step::Done(Rcode::ServFail, Happened::NothingToServe)
+    }
+
+    /// The answer depends on so many bits of the client subnet too (RFC 7871 section 7.2.1).
+    #[inline]
+    pub(super) fn widen_scope(&mut self, scope: u8) {
+        if let Some((_, so_far)) = &mut self.options.ecs {
+            *so_far = scope.max(*so_far);
+        }
     }
 
     /// Adds the addresses of a steered name that an answer points to: those that the client would get by asking.
@@ -240,33 +371,30 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
-        let class = locate(compiled, plan, &subject).classified.class;
-        let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
-        let Decision::Serve(selection) = snapshot.decision(plan, class, family, || key) else {
-            return Ok(());
-        };
-        let ttl = ttl_of(plan, selection.is_degraded(&snapshot.pools, family));
-        let members = selection.members(&snapshot.pools, family);
-        for member in choose(members, plan.answers, key).iter() {
+        let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };
+        for_each_address(choice.side, &choice.members(), |rdata| {
             let (owner, rtype) = (name.as_wire(), rtype_of(family));
-            self.writer.put_named(Section::Additional, owner, rtype, ttl, member.rdata())?;
-        }
-        Ok(())
+            self.writer.put_named(Section::Additional, owner, rtype, choice.ttl, rdata)
+        })
     }
 
     /// Says in the reply why it is worse than configured, and names it for the counters.
     #[inline]
-    fn note_pass(&mut self, selection: Selection, family: Family, is_degraded: bool) -> Happened {
+    pub(super) fn note_pass(
+        &mut self,
+        selection: Selection,
+        family: Family,
+        is_degraded: bool,
+    ) -> Happened {
         if !is_degraded {
             return Happened::Steered(selection.pass);
         }
         let is_panic = selection.is_panic(&self.snapshot.pools, family);
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection.pass, is_panic)));
+        self.options.ede = Some((EDE_OTHER, degraded_text(selection, is_panic)));
         match is_panic {
             true => Happened::Panic(selection.pass),
             false => Happened::Steered(selection.pass),

@@ -121,7 +121,11 @@ fn ask_files(
     }
     let reply = effects.into_iter().find_map(|effect| match effect {
         Effect::Reply(reply) => Some(reply),
-        Effect::Publish(_) | Effect::Compile(_) | Effect::Probe(_) | Effect::Record(_) => None,
+        Effect::Publish(_)
+        | Effect::Compile(_)
+        | Effect::Probe(_)
+        | Effect::Resolve(_)
+        | Effect::Record(_) => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");
     reply.map(|reply| (source, reply)).ok_or("no reply".into())

@@ -23,6 +23,7 @@ use crate::control::Command;
 use crate::control::Reply;
 use crate::control::command::Action;
 use crate::control::status::CertificateStatus;
+use crate::control::status::EndpointStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::RefusedStatus;
 use crate::control::status::Status;
@@ -238,6 +239,10 @@ fn show_pool(pool: &PoolStatus) {
     };
     print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
     for endpoint in &pool.endpoints {
+        if !endpoint.name.is_empty() {
+            let EndpointStatus { key, name, weight, .. } = endpoint;
+            print(format!("  {key:<20} {name}  weight {weight}"));
+        }
         for target in &endpoint.targets {
             let since = target
                 .since_s

@@ -98,6 +98,7 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
         tcp,
+        resolver: node.resolver,
         node_file: file.map(|file| NodeFile::new(file, as_written)),
         manager: ServiceManager::from_environment(),
     }

@@ -2,6 +2,7 @@
 //! Needs no running server.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
@@ -25,16 +26,22 @@ use crate::cli::settings::ConfigOption;
 use crate::config;
 use crate::config::render;
 use crate::model::AllDown;
+use crate::model::Endpoint;
 use crate::model::Family;
+use crate::model::Leaf;
+use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::model::PolicyKind;
 use crate::model::Pool;
 use crate::model::PoolId;
+use crate::model::Service;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::model::Zone;
 use crate::wire::Name;
 use crate::wire::RecordType;
+use crate::wire::service::PARAMETER_HEAD_LEN;
+use crate::wire::service::find_auto;
 use crate::zonefile::write_rdata;
 use crate::zonefile::write_record;
 
@@ -189,6 +196,12 @@ struct Steered {
     /// Addresses of the snapshot; absent if none was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     addresses: Option<Vec<IpAddr>>,
+    /// CNAME or SRV records of the snapshot; absent if none was asked for, or the name answers with addresses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    records: Vec<String>,
+    /// Names whose addresses belong to the snapshot and are not in the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 /// A zone in JSON.
@@ -208,7 +221,7 @@ fn export(arguments: &ExportArguments, model: &Model) -> Result<(), String> {
     let steered: BTreeMap<Vec<u8>, &Steer> = zone
         .steered
         .iter()
-        .map(|(owner, steer)| (canonical(owner), &model.steers[steer.index()]))
+        .map(|steered| (canonical(&steered.owner), &model.steers[steered.steer.index()]))
         .collect();
     let steered: Vec<&Steer> = steered.into_values().collect();
     if arguments.json {
@@ -248,15 +261,31 @@ fn write(
     let mut line = String::new();
     for Row { owner, ttl, rtype, rdata } in records {
         line.clear();
-        write_record(owner, *ttl, *rtype, rdata, &mut line);
+        let plain = without_auto_hints(*rtype, rdata);
+        if plain.is_some() {
+            writeln!(line, "; {owner} {rtype}: hints that follow addresses (auto) are left out")
+                .map_err(io::Error::other)?;
+        }
+        write_record(owner, *ttl, *rtype, plain.as_deref().unwrap_or(rdata), &mut line);
         out.write_all(line.as_bytes())?;
     }
     for steer in steered {
         line.clear();
         let entry = entry(steer, model);
         let owner = &steer.owner;
-        writeln!(out, "; {owner} is steered by \"{entry}\": A and AAAA depend on the client")?;
+        let what = match records_of(steer, model) {
+            LeafRecords::Addresses => "A and AAAA depend",
+            LeafRecords::Cname => "its CNAME depends",
+            LeafRecords::Srv => "SRV depends",
+        };
+        writeln!(out, "; {owner} is steered by \"{entry}\": {what} on the client")?;
         if steered_as == SteeredAs::FailOpen {
+            for alias in aliases(steer, model) {
+                writeln!(out, "; the addresses of {alias} are not in the files")?;
+            }
+            for (rtype, rdata) in names(steer, model) {
+                write_record(owner, steer.ttl, rtype, &rdata, &mut line);
+            }
             for address in snapshot(steer, model) {
                 let (rtype, octets) = match address {
                     IpAddr::V4(address) => (RecordType::A, address.octets().to_vec()),
@@ -277,11 +306,23 @@ fn record(Row { owner, ttl, rtype, rdata }: Row<'_>) -> Record {
 }
 
 fn as_json(steer: &Steer, model: &Model, steered_as: SteeredAs) -> Steered {
+    let is_wanted = steered_as == SteeredAs::FailOpen;
+    let text = |(rtype, rdata): (RecordType, Vec<u8>)| {
+        let mut data = format!("{rtype} ");
+        write_rdata(rtype, &rdata, &mut data);
+        data
+    };
+    let (records, aliases) = match is_wanted {
+        true => (names(steer, model), aliases(steer, model)),
+        false => Default::default(),
+    };
     Steered {
+        records: records.into_iter().map(text).collect(),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
         owner: steer.owner.to_string(),
         steer: entry(steer, model).into(),
         ttl: steer.ttl,
-        addresses: (steered_as == SteeredAs::FailOpen).then(|| snapshot(steer, model)),
+        addresses: is_wanted.then(|| snapshot(steer, model)),
     }
 }
 
@@ -305,6 +346,63 @@ fn snapshot(steer: &Steer, model: &Model) -> Vec<IpAddr> {
         pool.map_or_else(Vec::new, |pool| addresses(&model.pools[pool.index()], family))
     };
     [Family::V4, Family::V6].into_iter().flat_map(of).collect()
+}
+
+/// What a steered name answers with.
+fn records_of(steer: &Steer, model: &Model) -> LeafRecords {
+    let pool = first_pool(steer.target, model, Family::V4);
+    let pool = pool.or_else(|| first_pool(steer.target, model, Family::V6));
+    pool.map_or(LeafRecords::Addresses, |pool| model.pools[pool.index()].records())
+}
+
+/// Endpoints that stand for a steered name whichever family is asked; standbys only where all are standbys.
+fn stand_ins<'m>(steer: &Steer, model: &'m Model) -> Vec<&'m Endpoint> {
+    let named = match steer.on_all_down {
+        AllDown::Pool(pool) => Some(pool),
+        AllDown::FailOpen | AllDown::LastGood | AllDown::ServFail => None,
+    };
+    let pool = named.or_else(|| first_pool(steer.target, model, Family::V4));
+    let Some(pool) = pool else { return Vec::new() };
+    let endpoints = &model.pools[pool.index()].endpoints;
+    let has_weight = endpoints.iter().any(|endpoint| endpoint.weight > 0);
+    endpoints.iter().filter(|endpoint| (endpoint.weight > 0) == has_weight).collect()
+}
+
+/// Records that stand for a name that is steered to names: one CNAME, or every SRV.
+fn names(steer: &Steer, model: &Model) -> Vec<(RecordType, Vec<u8>)> {
+    let record = |endpoint: &Endpoint| match &endpoint.leaf {
+        Leaf::Addresses { .. } | Leaf::Alias(_) => None,
+        Leaf::Cname(target) => Some((RecordType::CNAME, target.as_wire().to_vec())),
+        Leaf::Srv(Service { target, port, priority }) => {
+            let numbers = [*priority, endpoint.weight, *port].map(u16::to_be_bytes).concat();
+            Some((RecordType::SRV, [&numbers, target.as_wire()].concat()))
+        }
+    };
+    let mut records: Vec<_> = stand_ins(steer, model).into_iter().filter_map(record).collect();
+    if records.first().is_some_and(|(rtype, _)| *rtype == RecordType::CNAME) {
+        records.truncate(1);
+    }
+    records
+}
+
+/// Names whose addresses belong to the snapshot of a steered name, but only a running server knows them.
+fn aliases<'m>(steer: &Steer, model: &'m Model) -> Vec<&'m Name> {
+    let alias = |endpoint: &&'m Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
+    stand_ins(steer, model).into_iter().filter(alias).filter_map(Endpoint::target).collect()
+}
+
+/// Data without the hints that follow addresses; `None` if there are none.
+fn without_auto_hints(rtype: RecordType, rdata: &[u8]) -> Option<Vec<u8>> {
+    if rtype != RecordType::HTTPS && rtype != RecordType::SVCB {
+        return None;
+    }
+    let mut plain = rdata.to_vec();
+    let mut from = 0;
+    while let Some((at, _)) = find_auto(&plain, from) {
+        plain.drain(at..at + PARAMETER_HEAD_LEN);
+        from = at;
+    }
+    (plain.len() < rdata.len()).then_some(plain)
 }
 
 /// Addresses of a pool; standbys stand in only where all are standbys.

@@ -13,6 +13,7 @@ pub mod problem;
 pub mod read;
 pub mod reader;
 pub mod render;
+mod resolver;
 pub mod rules;
 pub mod sarif;
 pub mod source;

@@ -22,6 +22,7 @@ use crate::config::read::syntax_errors;
 use crate::config::read::warn_of_newer_toml;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::resolver;
 use crate::config::rules;
 use crate::geo::Shape;
 use crate::model::EcsTrust;
@@ -50,6 +51,7 @@ pub fn default_node() -> Node {
         overlays: Vec::new(),
         admin: None,
         socket: None,
+        resolver: resolver::default(),
         log_format: LogFormat::default(),
         log_level: LogLevel::default(),
         tcp_connections: TCP_CONNECTIONS,
@@ -91,7 +93,7 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
             .map(|at| at.value.into());
         let mut taken = Vec::new();
         if let Some(listen) = server.take("listen") {
-            let listen = read_listen(&listen, problems);
+            let listen = read_listen(&listen, "listen = [\"0.0.0.0:53\"]", problems);
             node.listen = listen.iter().map(|at| at.value).collect();
             let both = |At { value: address, place }| Taken { address, ports: Ports::Both, place };
             taken = listen.into_iter().map(both).collect();
@@ -126,6 +128,9 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.admin = admin.take("listen").and_then(|value| read_address(&value, problems));
         node.socket = read_path(&mut admin, "socket", problems);
         admin.finish(problems);
+    }
+    if let Some(value) = root.take("resolver") {
+        node.resolver = resolver::read(&value, problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);
@@ -202,15 +207,16 @@ fn read_database(value: &Value<'_>, problems: &mut Problems) -> Option<GeoDataba
     Some(GeoDatabase { path, shape: shape.and_then(|at| Shape::find(at.value)) })
 }
 
-fn read_listen(value: &Value<'_>, problems: &mut Problems) -> Vec<At<SocketAddr>> {
+/// Addresses with ports, each once; `example` shows how the key is written.
+pub(super) fn read_listen(
+    value: &Value<'_>,
+    example: &str,
+    problems: &mut Problems,
+) -> Vec<At<SocketAddr>> {
     let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
-        problems.error(
-            &value.place,
-            &value.path,
-            "no address is named",
-            "write listen = [\"0.0.0.0:53\"]",
-        );
+        let remedy = format!("write {example}");
+        problems.error(&value.place, &value.path, "no address is named", remedy);
     }
     let parse = |text: At<String>| match text.value.parse() {
         Ok(address) => Some(At { value: address, place: text.place }),

@@ -14,6 +14,7 @@ use crate::model::KeySource;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
+use crate::model::Service;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -188,10 +189,23 @@ pub struct PoolSpec {
 pub struct EndpointSpec {
     /// Its name inside the pool.
     pub name: At<String>,
-    /// One or two.
-    pub addresses: Vec<At<IpAddr>>,
+    /// What it is in an answer; `None` if it could not be read.
+    pub leaf: Option<LeafSpec>,
     /// 0 is a standby.
     pub weight: u16,
+}
+
+/// What an endpoint is in an answer.
+#[derive(Clone, Debug)]
+pub enum LeafSpec {
+    /// `addresses = […]`: one or two.
+    Addresses(Vec<At<IpAddr>>),
+    /// `alias = "…"`
+    Alias(At<Name>),
+    /// `cname = "…"`
+    Cname(At<Name>),
+    /// `srv = { … }`
+    Srv(At<Service>),
 }
 
 /// `[policy.NAME]`

@@ -18,6 +18,7 @@ use crate::control::job::Rejection;
 use crate::control::status::Status;
 use crate::model::Admin;
 use crate::model::AllDown;
+use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
@@ -26,6 +27,7 @@ use crate::model::PoolId;
 use crate::snapshot::Route;
 use crate::snapshot::SteerPlan;
 use crate::steering::Tree;
+use crate::steering::plan::can_answer;
 use crate::steering::tree::Reach;
 
 /// Longest order with an end: beyond it a mistake is more likely than a plan.
@@ -315,8 +317,10 @@ impl Controller {
         drained: bool,
     ) -> Vec<bool> {
         let can_serve = |pool: &Pool| {
-            pool.endpoints.iter().zip(self.states(pool)).any(|(endpoint, state)| {
-                endpoint.address(family).is_some()
+            let resolved = self.resolved(pool);
+            let mut endpoints = pool.endpoints.iter().zip(self.states(pool)).enumerate();
+            endpoints.any(|(position, (endpoint, state))| {
+                can_answer(endpoint, EndpointId::at(position), &resolved, family)
                     && state.is_enabled()
                     && !(drained && scope.covers(model, pool, &endpoint.key))
             })

@@ -12,6 +12,7 @@ use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Snapshot;
+use crate::wire::Name;
 
 /// Something to do.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Effect {
     Compile(Arc<Job>),
     /// Probe exactly these.
     Probe(Vec<ProbeOrder>),
+    /// Resolve exactly these names from now on.
+    Resolve(Vec<Name>),
     /// Tell that this happened: a log line, later an event in the history.
     Record(Occurrence),
     /// Answer the command that was just handled.
@@ -80,6 +83,22 @@ pub enum Occurrence {
         text: String,
         /// How many problems.
         problems: usize,
+    },
+    /// A name of endpoints has other addresses than before, or can be resolved again.
+    Resolved {
+        /// Which name.
+        name: Name,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// A name of endpoints can be resolved no longer.
+    NotResolved {
+        /// Which name.
+        name: Name,
+        /// Why.
+        reason: Box<str>,
+        /// How many addresses it keeps from before.
+        kept: usize,
     },
     /// Geo data was refused; zones are served with the places known before.
     GeoRefused {
@@ -158,6 +177,17 @@ impl fmt::Display for Occurrence {
             Self::Refused { text, problems } => {
                 let problems = count(*problems, "problem");
                 write!(f, "files refused, {problems}; the old ones stay in force\n{text}")
+            }
+            Self::Resolved { name, addresses } => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, "{name} resolves to {}", addresses.join(", "))
+            }
+            Self::NotResolved { name, reason, kept: 0 } => {
+                write!(f, "{name} cannot be resolved and has no addresses: {reason}")
+            }
+            Self::NotResolved { name, reason, kept } => {
+                let kept = if *kept == 1 { "address stays" } else { "addresses stay" };
+                write!(f, "{name} cannot be resolved, its last good {kept}: {reason}")
             }
             Self::GeoRefused { text, problems } => {
                 let problems = count(*problems, "problem");

@@ -3,6 +3,7 @@
 use crate::control::command::Command;
 use crate::control::job::Job;
 use crate::control::job::Product;
+use crate::control::resolve::Resolution;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -15,6 +16,8 @@ pub enum Event {
     Compiled(Product),
     /// This site's word on a target changed.
     Vote(Vote),
+    /// A name of an endpoint was resolved, or could not be.
+    Resolved(Resolution),
     /// An operator asks for something.
     Command(Command),
     /// Nothing more is waiting: publish what changed. Also what a timer says.

@@ -9,13 +9,17 @@ use crate::control::Controller;
 use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
+use crate::control::resolve::Resolutions;
 use crate::model::Admin;
 use crate::model::Check;
+use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Leaf;
 use crate::model::Model;
 use crate::model::Pool;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Health;
@@ -30,24 +34,48 @@ pub(super) struct Target<'a> {
 }
 
 /// Every target of a model: each address of each endpoint of each pool that has a check.
-pub(super) fn targets(model: &Model) -> impl Iterator<Item = Target<'_>> {
-    model.pools.iter().flat_map(move |pool| {
-        let check = pool.check.map(|id| &model.checks[id.index()]);
-        let endpoints = pool.endpoints.iter().flat_map(|endpoint| {
-            Family::BOTH
-                .into_iter()
-                .filter_map(move |family| Some((endpoint, family, endpoint.address(family)?)))
-        });
-        endpoints.filter_map(move |(endpoint, family, address)| {
-            let check = check?;
-            Some(Target { key: key(&endpoint.key, check, family), address, check })
-        })
-    })
+pub(super) fn targets<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
+    let pools = model.written_pools();
+    let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
+    let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
+        let endpoints = pool.endpoints.iter();
+        endpoints.flat_map(|endpoint| targets_of(endpoint, check, names)).collect::<Vec<_>>()
+    };
+    pools.flat_map(of_pool).collect()
 }
 
-/// Names a target.
-pub(super) fn key(endpoint: &Arc<str>, check: &Check, family: Family) -> TargetKey {
-    TargetKey { endpoint: Arc::clone(endpoint), check: (*check.name).into(), family }
+/// Every target of one endpoint: its own addresses, or those that its name resolved to.
+pub(super) fn targets_of<'m>(
+    endpoint: &Endpoint,
+    check: &'m Check,
+    names: &Resolutions,
+) -> Vec<Target<'m>> {
+    let own = Family::BOTH.into_iter().filter_map(|family| {
+        let address = endpoint.address(family)?;
+        Some(Target { key: key(&endpoint.key, check, family, None), address, check })
+    });
+    let resolved = names.of(endpoint).into_iter().flat_map(Resolved::iter).map(|address| {
+        let key = key(&endpoint.key, check, Family::of(address), Some(address));
+        Target { key, address, check }
+    });
+    own.chain(resolved).collect()
+}
+
+/// Names a target; `address` is one of those that the endpoint's name resolved to.
+fn key(endpoint: &Arc<str>, check: &Check, family: Family, address: Option<IpAddr>) -> TargetKey {
+    let (endpoint, check) = (Arc::clone(endpoint), (*check.name).into());
+    TargetKey { endpoint, check, family, address }
+}
+
+/// What several addresses come to together: as good as the best of them, unknown if there is none.
+fn best_of(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Up => 3,
+        Verdict::Unknown => 2,
+        Verdict::Held => 1,
+        Verdict::Down => 0,
+    };
+    verdicts.max_by_key(rank).unwrap_or(Verdict::Unknown)
 }
 
 impl Controller {
@@ -74,7 +102,7 @@ impl Controller {
                 key: target.key,
             }
         };
-        targets(model).map(order).collect()
+        targets(model, &self.resolutions).into_iter().map(order).collect()
     }
 
     /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
@@ -82,16 +110,25 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before: HashMap<TargetKey, (IpAddr, &Check)> = targets(&snapshot.compiled.model)
-            .map(|target| (target.key, (target.address, target.check)))
-            .collect();
+        let before = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let before: HashMap<TargetKey, (IpAddr, &Check)> =
+            before.map(|target| (target.key, (target.address, target.check))).collect();
         let is_same = |target: &Target<'_>| {
             before.get(&target.key).is_some_and(|(address, check)| {
                 (*address, &check.kind, check.port)
                     == (target.address, &target.check.kind, target.check.port)
             })
         };
-        targets(next).filter(is_same).map(|target| target.key).collect()
+        let next = targets(next, &self.resolutions).into_iter();
+        next.filter(is_same).map(|target| target.key).collect()
+    }
+
+    /// Drops what is known of addresses that names no longer have.
+    pub(super) fn forget_gone_targets(&mut self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let targets = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
+        self.verdicts.retain(|key, _| keys.contains(key));
     }
 
     /// The pool of a target, if it is probed.
@@ -102,7 +139,8 @@ impl Controller {
         let pool = &model.pools[position];
         let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
-        let is_target = *check.name == *key.check && endpoint.address(key.family).is_some();
+        let targets = targets_of(endpoint, check, &self.resolutions);
+        let is_target = targets.iter().any(|target| target.key == *key);
         is_target.then(|| PoolId::at(position))
     }
 
@@ -138,20 +176,54 @@ impl Controller {
 
     fn states_in(&self, model: &Model, pool: &Pool) -> Vec<MemberState> {
         let check = pool.check.map(|id| &model.checks[id.index()]);
-        let verdict = |endpoint: &Arc<str>, family| match check {
-            None => Verdict::Up,
-            Some(check) => self
-                .verdicts
-                .get(&key(endpoint, check, family))
-                .map_or(Verdict::Unknown, |known| known.verdict),
+        let verdict = |endpoint: &Endpoint, family| {
+            let Some(check) = check else { return Verdict::Up };
+            let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
+            let counts = |target: &Target<'_>| match endpoint.leaf {
+                // Clients choose the family themselves, so that a name has one verdict.
+                Leaf::Cname(_) | Leaf::Srv(_) => true,
+                Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
+            };
+            best_of(targets.filter(counts).map(|target| self.verdict(&target.key)))
         };
-        let state = |endpoint: &crate::model::Endpoint| MemberState {
+        let state = |endpoint: &Endpoint| MemberState {
             admin: self
                 .order_for(model, pool, &endpoint.key)
                 .map_or(Admin::Enabled, |(_, order)| order.admin),
-            verdicts: Family::BOTH.map(|family| verdict(&endpoint.key, family)),
+            verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
         };
         pool.endpoints.iter().map(state).collect()
+    }
+
+    /// What each endpoint of a pool that is an alias answers with, by position; empty for the others.
+    pub(super) fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
+        let model = self.snapshot.as_ref().map(|snapshot| &snapshot.compiled.model);
+        model.map_or_else(Vec::new, |model| self.resolved_in(model, pool))
+    }
+
+    /// The addresses that pass, or wait, or all of them: whichever of these is not nobody.
+    fn resolved_in(&self, model: &Model, pool: &Pool) -> Vec<Resolved> {
+        if !pool.endpoints.iter().any(|endpoint| matches!(endpoint.leaf, Leaf::Alias(_))) {
+            return Vec::new();
+        }
+        let check = pool.check.map(|id| &model.checks[id.index()]);
+        let of = |endpoint: &Endpoint| {
+            let Some(all) = self.resolutions.of(endpoint) else { return Resolved::default() };
+            let Some(check) = check else { return all.clone() };
+            let targets = targets_of(endpoint, check, &self.resolutions);
+            let passing = |family: Family| {
+                let of_family = || targets.iter().filter(move |one| one.key.family == family);
+                let best = best_of(of_family().map(|target| self.verdict(&target.key)));
+                let is_as_good = move |verdict: Verdict| match (best, verdict) {
+                    (Verdict::Up | Verdict::Unknown, Verdict::Up | Verdict::Unknown) => true,
+                    (best, verdict) => best == verdict,
+                };
+                let good = of_family().filter(move |one| is_as_good(self.verdict(&one.key)));
+                good.map(|target| target.address).collect::<Vec<_>>()
+            };
+            Resolved::of(Family::BOTH.into_iter().flat_map(passing))
+        };
+        pool.endpoints.iter().map(of).collect()
     }
 }
 
@@ -168,6 +240,10 @@ impl Health for HealthOf<'_> {
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.controller.recall(pool, family)
+    }
+
+    fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
+        self.controller.resolved_in(self.model, pool)
     }
 }
 
@@ -193,5 +269,9 @@ impl Health for Overlay<'_> {
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.controller.recall(pool, family)
+    }
+
+    fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
+        self.controller.resolved_in(self.model, pool)
     }
 }

@@ -10,6 +10,7 @@ pub mod geo;
 mod health;
 pub mod job;
 pub mod order;
+pub mod resolve;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -28,10 +29,12 @@ pub use job::Job;
 pub use job::Product;
 pub use order::Order;
 pub use order::Scope;
+pub use resolve::Resolution;
 
 use crate::control::effect::Change;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
+use crate::control::resolve::Resolutions;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -69,6 +72,8 @@ pub struct Controller {
     stamp: u64,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
+    /// What the names of endpoints resolve to.
+    resolutions: Resolutions,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -116,6 +121,7 @@ impl Controller {
             Event::Files(job) => self.take_files(job, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
+            Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
@@ -131,7 +137,8 @@ impl Controller {
             let verdict = self.verdict(&target.key);
             (target.key, verdict)
         };
-        health::targets(&snapshot.compiled.model).map(with_verdict).collect()
+        let targets = health::targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        targets.map(with_verdict).collect()
     }
 
     /// What is known of a target.
@@ -206,6 +213,7 @@ impl Controller {
             // Only geo data that is refused came or went.
             return;
         }
+        let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
         self.remembered
@@ -217,6 +225,7 @@ impl Controller {
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
+        effects.push(names);
         effects.push(Effect::Probe(self.probe_orders()));
         effects.push(Effect::Record(Occurrence::Reloaded {
             generation: self.generation,
@@ -340,10 +349,11 @@ impl Controller {
     fn healthy(&self, pool: PoolId, evidence: Evidence) -> [Vec<Arc<str>>; 2] {
         let Some(snapshot) = &self.snapshot else { return Default::default() };
         let pool = &snapshot.compiled.model.pools[pool.index()];
-        let states = self.states(pool);
+        let (states, resolved) = (self.states(pool), self.resolved(pool));
         let key = |id: EndpointId| Arc::clone(&pool.endpoints[id.index()].key);
         Family::BOTH.map(|family| {
-            let healthy = FamilyPlan::healthy_endpoints(pool, &states, family).into_iter();
+            let healthy =
+                FamilyPlan::healthy_endpoints(pool, &states, &resolved, family).into_iter();
             let is_known = |id: &EndpointId| {
                 evidence == Evidence::Any || states[id.index()].verdict(family) != Verdict::Unknown
             };
@@ -398,7 +408,7 @@ mod tests {
             Effect::Record(occurrence) => occurrence.to_string(),
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
-            Effect::Probe(_) | Effect::Reply(_) => String::new(),
+            Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

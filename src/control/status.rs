@@ -1,18 +1,24 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::control::Controller;
+use crate::control::Known;
 use crate::control::Refused;
 use crate::control::effect::short_digest;
 use crate::control::health;
 use crate::control::job::Rejection;
 use crate::control::order::instant;
+use crate::control::resolve;
 use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Now;
 use crate::model::Pool;
+use crate::model::Resolved;
+use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
 
@@ -94,6 +100,9 @@ pub struct PoolStatus {
 pub struct EndpointStatus {
     /// `pool/endpoint`
     pub key: String,
+    /// What it is if it is a name, and how that stands; empty if it has addresses of its own.
+    #[serde(default)]
+    pub name: String,
     /// Its share.
     pub weight: u16,
     /// The order in force for it, in words; empty if none.
@@ -196,33 +205,47 @@ impl Controller {
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
         let order = self.order_for(model, pool, &endpoint.key);
-        let target = |family| {
-            let address = endpoint.address(family)?.to_string();
-            let Some(check) = pool.check.map(|id| &model.checks[id.index()]) else {
-                let (since_s, reason, last) = (None, String::new(), None);
-                return Some(TargetStatus {
-                    address,
-                    verdict: "unchecked".into(),
-                    since_s,
-                    reason,
-                    last,
-                });
-            };
-            let known = self.verdicts.get(&health::key(&endpoint.key, check, family));
-            Some(TargetStatus {
-                address,
-                verdict: known.map_or_else(|| "unknown".into(), |known| known.verdict.to_string()),
-                since_s: known
-                    .map(|known| now.monotonic.saturating_sub(known.since.monotonic).as_secs()),
-                reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
-                last: None,
-            })
+        let check = pool.check.map(|id| &model.checks[id.index()]);
+        let targets = match check {
+            Some(check) => health::targets_of(endpoint, check, &self.resolutions)
+                .into_iter()
+                .map(|target| self.target_status(&target, now))
+                .collect(),
+            None => unchecked(endpoint, self.resolutions.of(endpoint)),
         };
+        let is_wanted = resolve::is_wanted(pool, endpoint);
         EndpointStatus {
             key: endpoint.key.to_string(),
+            name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
             order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
-            targets: Family::BOTH.into_iter().filter_map(target).collect(),
+            targets,
         }
     }
+
+    fn target_status(&self, target: &health::Target<'_>, now: Now) -> TargetStatus {
+        let known = self.verdicts.get(&target.key);
+        let since = |known: &Known| now.monotonic.saturating_sub(known.since.monotonic).as_secs();
+        TargetStatus {
+            address: target.address.to_string(),
+            verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
+            since_s: known.map(since),
+            reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
+            last: None,
+        }
+    }
+}
+
+/// Addresses of an endpoint that nobody probes.
+fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec<TargetStatus> {
+    let own = Family::BOTH.into_iter().filter_map(|family| endpoint.address(family));
+    let all = own.chain(resolved.into_iter().flat_map(Resolved::iter));
+    let status = |address: IpAddr| TargetStatus {
+        address: address.to_string(),
+        verdict: "unchecked".into(),
+        since_s: None,
+        reason: String::new(),
+        last: None,
+    };
+    all.map(status).collect()
 }

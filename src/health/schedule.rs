@@ -4,6 +4,7 @@
 //! that passed while a probe was still running is skipped. Does not keep timers.
 
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher24;
@@ -97,6 +98,11 @@ fn spread(key: &TargetKey) -> u32 {
     hasher.write(&[0]);
     hasher.write(key.check.as_bytes());
     hasher.write(&[0, key.family.index() as u8]);
+    match key.address {
+        None => {}
+        Some(IpAddr::V4(address)) => hasher.write(&address.octets()),
+        Some(IpAddr::V6(address)) => hasher.write(&address.octets()),
+    }
     (hasher.finish() >> 32) as u32
 }
 
@@ -130,6 +136,7 @@ mod tests {
             endpoint: format!("pool/{number}").into(),
             check: "tcp".into(),
             family: Family::V4,
+            address: None,
         }
     }
 
@@ -155,6 +162,8 @@ mod tests {
         assert_eq!(spread(&key), 2_438_622_631);
         assert_ne!(spread(&key), spread(&TargetKey { family: Family::V6, ..key.clone() }));
         assert_ne!(spread(&key), spread(&TargetKey { check: "web".into(), ..key.clone() }));
+        let of_name = Some("192.0.2.1".parse().unwrap());
+        assert_ne!(spread(&key), spread(&TargetKey { address: of_name, ..key.clone() }));
     }
 
     #[test]

@@ -5,3 +5,6 @@ pub const ANSWERS_MAX: usize = 8;
 
 /// Most targets of one policy.
 pub const TARGETS_MAX: usize = 64;
+
+/// Most addresses of one family that are taken from what a name resolves to.
+pub const RESOLVED_MAX: usize = 8;

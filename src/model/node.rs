@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::geo::Shape;
+use crate::model::ResolverSettings;
 
 /// A geo database.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,8 @@ pub struct Node {
     pub admin: Option<SocketAddr>,
     /// Control socket; a default of the runtime when absent.
     pub socket: Option<PathBuf>,
+    /// How names of endpoints are resolved.
+    pub resolver: ResolverSettings,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Least weight of a log line.

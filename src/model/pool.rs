@@ -10,6 +10,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PoolId;
 use crate::model::SiteId;
+use crate::wire::Name;
 
 /// Endpoints at one site that serve the same thing.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,31 +44,115 @@ impl Pool {
         pools
     }
 
-    /// Whether any endpoint has an address of `family`.
+    /// Whether any endpoint can answer for `family`: by an address of its own, or by a name.
     pub fn has_family(&self, family: Family) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.address(family).is_some())
+        self.endpoints.iter().any(|endpoint| endpoint.may_have(family))
+    }
+
+    /// What its endpoints become in an answer: the same for all of them.
+    pub fn records(&self) -> LeafRecords {
+        self.endpoints.first().map_or(LeafRecords::Addresses, |endpoint| endpoint.leaf.records())
     }
 }
 
-/// One machine or service, with at most one address a family.
+/// One machine or service: at most one address a family, or a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     /// `pool/endpoint`: its name everywhere, and what the rendezvous hash sees.
     pub key: Arc<str>,
-    /// Its IPv4 address.
-    pub v4: Option<Ipv4Addr>,
-    /// Its IPv6 address.
-    pub v6: Option<Ipv6Addr>,
+    /// What it is in an answer.
+    pub leaf: Leaf,
     /// Share of clients against its siblings; 0 is a standby.
     pub weight: u16,
 }
 
 impl Endpoint {
-    /// Its address of `family`.
+    /// Its own address of `family`; a name has none.
     pub fn address(&self, family: Family) -> Option<IpAddr> {
-        match family {
-            Family::V4 => self.v4.map(IpAddr::V4),
-            Family::V6 => self.v6.map(IpAddr::V6),
+        match (&self.leaf, family) {
+            (Leaf::Addresses { v4, .. }, Family::V4) => v4.map(IpAddr::V4),
+            (Leaf::Addresses { v6, .. }, Family::V6) => v6.map(IpAddr::V6),
+            (Leaf::Alias(_) | Leaf::Cname(_) | Leaf::Srv(_), _) => None,
+        }
+    }
+
+    /// Whether it can answer for `family` by configuration; what an alias resolves to is not known to it.
+    pub fn may_have(&self, family: Family) -> bool {
+        match &self.leaf {
+            Leaf::Addresses { .. } => self.address(family).is_some(),
+            Leaf::Alias(_) | Leaf::Cname(_) | Leaf::Srv(_) => true,
+        }
+    }
+
+    /// The name that is resolved for it, if it has one.
+    pub fn target(&self) -> Option<&Name> {
+        match &self.leaf {
+            Leaf::Addresses { .. } => None,
+            Leaf::Alias(target) | Leaf::Cname(target) => Some(target),
+            Leaf::Srv(service) => Some(&service.target),
+        }
+    }
+}
+
+/// What an endpoint is in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Leaf {
+    /// Addresses, at least one.
+    Addresses {
+        /// IPv4.
+        v4: Option<Ipv4Addr>,
+        /// IPv6.
+        v6: Option<Ipv6Addr>,
+    },
+    /// The addresses of another name, which is resolved in the background.
+    Alias(Name),
+    /// A CNAME record: clients go on at this name.
+    Cname(Name),
+    /// An SRV record.
+    Srv(Service),
+}
+
+impl Leaf {
+    /// What it becomes in an answer.
+    pub fn records(&self) -> LeafRecords {
+        match self {
+            Self::Addresses { .. } | Self::Alias(_) => LeafRecords::Addresses,
+            Self::Cname(_) => LeafRecords::Cname,
+            Self::Srv(_) => LeafRecords::Srv,
+        }
+    }
+}
+
+/// Where a service is (RFC 2782); its weight is the endpoint's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// The host.
+    pub target: Name,
+    /// The port.
+    pub port: u16,
+    /// Lower ones are tried first.
+    pub priority: u16,
+}
+
+/// Records that endpoints become in an answer; under one name all become the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LeafRecords {
+    /// A and AAAA.
+    #[default]
+    Addresses,
+    /// One CNAME.
+    Cname,
+    /// SRV.
+    Srv,
+}
+
+impl LeafRecords {
+    /// What operators call them.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Addresses => "addresses",
+            Self::Cname => "CNAME records",
+            Self::Srv => "SRV records",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of one address of one endpoint, and what an operator ordered for it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Address family of a question, an address or a target.
@@ -15,6 +16,11 @@ pub enum Family {
 impl Family {
     /// Both families, in the order of [`Family::index`].
     pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
 
     /// Position in a two-element array.
     pub fn index(self) -> usize {
@@ -100,10 +106,16 @@ pub struct TargetKey {
     pub check: Arc<str>,
     /// Which address of the endpoint.
     pub family: Family,
+    /// The address itself, if the endpoint is a name that may have several.
+    pub address: Option<IpAddr>,
 }
 
 impl fmt::Display for TargetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.endpoint, self.check, self.family)
+        write!(f, "{} {} {}", self.endpoint, self.check, self.family)?;
+        match self.address {
+            Some(address) => write!(f, " {address}"),
+            None => Ok(()),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A zone's static records and its steered names.
 
+use crate::model::LeafRecords;
 use crate::model::SteerId;
 use crate::wire::Name;
 use crate::zonefile::Gathered;
@@ -15,13 +16,13 @@ pub struct Zone {
     pub records: Records,
     /// The same records by owner, without duplicates.
     pub owners: Gathered,
-    /// Owners whose A and AAAA are steered.
-    pub steered: Vec<(Name, SteerId)>,
+    /// Owners whose addresses, alias or services are steered.
+    pub steered: Vec<Steered>,
 }
 
 impl Zone {
     /// A zone of records that have been checked.
-    pub fn new(apex: Name, records: Records, steered: Vec<(Name, SteerId)>) -> Self {
+    pub fn new(apex: Name, records: Records, steered: Vec<Steered>) -> Self {
         let owners = Owners::new(&records).into_gathered();
         Self { apex, records, owners, steered }
     }
@@ -32,4 +33,15 @@ impl Zone {
             (std::mem::take(&mut self.records), std::mem::take(&mut self.owners));
         Self { apex: self.apex.clone(), records, owners, steered: self.steered.clone() }
     }
+}
+
+/// A steered owner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steered {
+    /// Its name.
+    pub owner: Name,
+    /// Its steering.
+    pub steer: SteerId,
+    /// What it answers with.
+    pub records: LeafRecords,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -25,6 +26,7 @@ use crate::control::Job;
 use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
+use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
@@ -45,12 +47,16 @@ use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
 use crate::runtime::publish::Publisher;
+use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
 use crate::runtime::waiters::Waiters;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
+
+/// Resolved names that wait for the controller, at most.
+const RESOLUTIONS_MAX: usize = 64;
 
 /// How long `readyz` waits for the first round of probes, at most.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(15);
@@ -71,6 +77,9 @@ pub struct Inbox {
     pub changes: mpsc::Receiver<()>,
     /// Told when an operator asks to reload: for what is read besides.
     pub reloads: Arc<Notify>,
+    /// What names of endpoints resolve to.
+    resolutions: mpsc::Receiver<Resolution>,
+    resolutions_sender: mpsc::Sender<Resolution>,
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
     /// Files that were read.
@@ -105,17 +114,25 @@ impl Inbox {
     ) -> Self {
         let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
+        let (resolutions_sender, resolutions) = mpsc::channel(RESOLUTIONS_MAX);
         Self {
             commands,
             reports,
             changes,
             reloads: Arc::default(),
+            resolutions,
+            resolutions_sender,
             changes_sender,
             readings,
             readings_sender,
             products,
             products_sender,
         }
+    }
+
+    /// Where what names resolve to goes.
+    pub fn resolutions_sender(&self) -> mpsc::Sender<Resolution> {
+        self.resolutions_sender.clone()
     }
 
     /// What asks for a reading of the files.
@@ -132,6 +149,8 @@ pub struct Core {
     pub publisher: Publisher,
     /// What probes targets.
     pub prober: Prober,
+    /// What resolves names of endpoints.
+    pub resolver: NameResolver,
     /// Channels.
     pub inbox: Inbox,
     /// What files to read.
@@ -199,6 +218,10 @@ impl Core {
             Some(product) = self.inbox.products.recv() => self.take_product(product),
             Some(()) = self.inbox.changes.recv() => self.read_files(),
             Some(reading) = self.inbox.readings.recv() => self.take_reading(reading),
+            Some(resolution) = self.inbox.resolutions.recv() => {
+                self.handle(Event::Resolved(resolution));
+                self.metrics.set_names(self.controller.names());
+            }
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -268,16 +291,16 @@ impl Core {
     }
 
     fn add_last_results(&self, status: &mut Status) {
-        let by_target: HashMap<(&str, Family), &String> = self
-            .last_results
-            .iter()
-            .map(|(key, text)| ((&*key.endpoint, key.family), text))
-            .collect();
+        let results = self.last_results.iter();
+        let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> =
+            results.map(|(key, text)| ((&*key.endpoint, key.family, key.address), text)).collect();
         for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
             for target in &mut endpoint.targets {
-                let family = if target.address.contains(':') { Family::V6 } else { Family::V4 };
-                target.last =
-                    by_target.get(&(endpoint.key.as_str(), family)).map(ToString::to_string);
+                let Ok(address) = target.address.parse::<IpAddr>() else { continue };
+                let key = |of_name| (endpoint.key.as_str(), Family::of(address), of_name);
+                let found =
+                    by_target.get(&key(None)).or_else(|| by_target.get(&key(Some(address))));
+                target.last = found.map(ToString::to_string);
             }
         }
     }
@@ -308,6 +331,7 @@ impl Core {
                 self.last_results.retain(|key, _| keys.contains(key));
                 self.prober.set_targets(targets);
             }
+            Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
         }
@@ -433,6 +457,8 @@ impl Core {
             Occurrence::GeoAccepted
             | Occurrence::Unchanged
             | Occurrence::StillRefused
+            | Occurrence::Resolved { .. }
+            | Occurrence::NotResolved { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
             | Occurrence::Expired { .. } => {}
@@ -453,6 +479,7 @@ impl Core {
             count(verdicts.len(), "target"),
         ));
         self.metrics.set_state(snapshot.generation, orders, verdicts);
+        self.metrics.set_names(self.controller.names());
     }
 
     /// Ready when every target has a result, or when that takes too long.
@@ -461,7 +488,8 @@ impl Core {
             return;
         }
         let targets = self.controller.verdicts().len();
-        if self.last_results.len() >= targets || self.start.elapsed() > FIRST_ROUND_MAX {
+        let is_over = self.last_results.len() >= targets && self.controller.has_tried_names();
+        if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();
             tracing::info!(target: "rhumb::health", targets, "ready: the first round of probes is over");
         }

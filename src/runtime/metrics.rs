@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
+use crate::control::resolve::NameState;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
@@ -71,6 +72,7 @@ pub struct Metrics {
     certificates: Mutex<Option<Arc<Certificates>>>,
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
+    names: Mutex<Vec<NameState>>,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -139,6 +141,11 @@ impl Metrics {
     pub fn count_reload(&self, accepted: bool) {
         let cell = if accepted { &self.reloads } else { &self.refusals };
         cell.fetch_add(1, Relaxed);
+    }
+
+    /// Sets how names of endpoints stand.
+    pub fn set_names(&self, names: Vec<NameState>) {
+        *lock(&self.names) = names;
     }
 
     /// Shows what was published.
@@ -241,7 +248,8 @@ impl Collector for Scrape {
         self.encode_refusals(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;
-        self.encode_verdicts(&mut encoder)
+        self.encode_verdicts(&mut encoder)?;
+        self.encode_names(&mut encoder)
     }
 }
 
@@ -349,6 +357,17 @@ impl Scrape {
         family(encoder, "certificate_loads", "Readings of changed certificate files", loads)
     }
 
+    fn encode_names(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let names = lock(&self.0.names);
+        let of = |read: fn(&NameState) -> i64| {
+            names.iter().map(move |state| (state.name.to_string(), read(state)))
+        };
+        let help = "Addresses that a name of endpoints has, the last good ones";
+        names_gauge(encoder, "name_addresses", help, of(|state| state.addresses as i64))?;
+        let help = "1 for a name of endpoints that could not be resolved the last time";
+        names_gauge(encoder, "name_failing", help, of(|state| i64::from(state.is_failing)))
+    }
+
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let gauge = ConstGauge::new(1i64);
         let help = "1 for the verdict that holds for a target";
@@ -358,12 +377,27 @@ impl Scrape {
                 ("endpoint", key.endpoint.to_string()),
                 ("check", key.check.to_string()),
                 ("family", key.family.to_string()),
+                ("address", key.address.map_or_else(String::new, |address| address.to_string())),
                 ("verdict", verdict.to_string()),
             ];
             gauge.encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }
+}
+
+fn names_gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (String, i64)>,
+) -> Result<(), std::fmt::Error> {
+    let kind = ConstGauge::new(0i64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (name, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&[("name", name)])?)?;
+    }
+    Ok(())
 }
 
 fn counter(

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod node_file;
 pub mod probe;
 pub mod publish;
+pub mod resolve;
 pub mod respond;
 pub mod serve;
 pub mod service_manager;

@@ -26,6 +26,7 @@ use crate::control::effect::count;
 use crate::control::job::Rejection;
 use crate::model::Encrypted;
 use crate::model::Now;
+use crate::model::ResolverSettings;
 use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::control_loop;
@@ -46,6 +47,7 @@ use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
+use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::TcpLimits;
@@ -81,6 +83,8 @@ pub struct Options {
     pub watch: bool,
     /// What TCP clients may take.
     pub tcp: TcpLimits,
+    /// How names of endpoints are resolved.
+    pub resolver: ResolverSettings,
     /// The file of the node's settings, to tell when it is no longer what is in force.
     pub node_file: Option<NodeFile>,
     /// Whoever started us and wants to know how we fare.
@@ -345,10 +349,15 @@ async fn first_core(
     let count = move |task: &'static str| restarts.count_restart(task);
     let prober = Prober::spawn(Limits::default(), start, reports_sender, count);
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
+    let restarts = Arc::clone(&metrics);
+    let count = move |task: &'static str| restarts.count_restart(task);
+    let found = inbox.resolutions_sender();
+    let resolver = NameResolver::spawn(options.resolver.clone(), found, count);
     let mut core = Core {
         controller,
         publisher: Publisher::new(first),
         prober,
+        resolver,
         inbox,
         sources: options.sources.clone(),
         folders,

@@ -7,8 +7,10 @@ use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::AllDown;
 use crate::model::EcsUse;
+use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::KeySource;
+use crate::model::Leaf;
 use crate::model::Location;
 use crate::model::Model;
 use crate::model::NodeTerms;
@@ -22,6 +24,7 @@ use crate::snapshot::classes::TooManyClasses;
 use crate::snapshot::grow::Grower;
 use crate::snapshot::health::Health;
 use crate::snapshot::health::remembered;
+use crate::snapshot::health::resolved;
 use crate::snapshot::health::states;
 use crate::snapshot::rules::Matcher;
 use crate::snapshot::views::RoundTrips;
@@ -71,6 +74,8 @@ pub struct Route {
     pub pools: Box<[PoolId]>,
     /// By [`Family::index`]: whether the client key can change the answer.
     pub keyed: [bool; 2],
+    /// Whether any of its endpoints is an alias, whose families only its resolution tells.
+    pub has_alias: bool,
 }
 
 /// A steered name as the query path sees it.
@@ -155,11 +160,13 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
             let endpoints = &model.pools[pool.index()].endpoints;
-            endpoints.iter().filter(|endpoint| endpoint.address(family).is_some()).count() > 1
+            endpoints.iter().filter(|endpoint| endpoint.may_have(family)).count() > 1
         };
         keyed_tree || pools.iter().any(is_choice)
     });
-    Route { classes: entry, terms, pools: pools.into(), keyed }
+    let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
+    let has_alias = pools.iter().any(|p| model.pools[p.index()].endpoints.iter().any(is_alias));
+    Route { classes: entry, terms, pools: pools.into(), keyed, has_alias }
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
@@ -217,7 +224,8 @@ impl Compiled {
     pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
         let pool = &self.model.pools[pool.index()];
         let remembered = Family::BOTH.map(|family| remembered(&self.model, pool, family, health));
-        PoolPlan::new(pool, &states(&self.model, pool, health), &remembered)
+        let states = states(&self.model, pool, health);
+        PoolPlan::new(pool, &states, &resolved(&self.model, pool, health), &remembered)
     }
 
     /// These pools, and those that `all` made of any of them.

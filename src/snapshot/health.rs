@@ -5,6 +5,7 @@ use crate::model::Family;
 use crate::model::Model;
 use crate::model::Pool;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -15,6 +16,11 @@ pub trait Health {
 
     /// Who was healthy last in `pool`, if now nobody is.
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered>;
+
+    /// What each alias of `pool` is to answer with, in the order of its endpoints; may end before the last.
+    fn resolved(&self, _: &Pool) -> Vec<Resolved> {
+        Vec::new()
+    }
 }
 
 /// Order and verdicts of each endpoint of a pool; of one that `all` made, as its own pools have them.
@@ -30,6 +36,21 @@ pub fn states(model: &Model, pool: &Pool, health: &impl Health) -> Vec<MemberSta
         part.map_or_else(MemberState::default, |(_, states)| states[endpoint.index()])
     };
     pool.parts.iter().map(state).collect()
+}
+
+/// What each alias of a pool is to answer with; of one that `all` made, as its own pools have it.
+pub fn resolved(model: &Model, pool: &Pool, health: &impl Health) -> Vec<Resolved> {
+    if pool.is_written() {
+        return health.resolved(pool);
+    }
+    let parts = pool.part_pools().into_iter();
+    let parts: Vec<(PoolId, Vec<Resolved>)> =
+        parts.map(|part| (part, health.resolved(&model.pools[part.index()]))).collect();
+    let of = |&(pool, endpoint): &(PoolId, EndpointId)| {
+        let part = parts.iter().find(|(other, _)| *other == pool);
+        part.and_then(|(_, all)| all.get(endpoint.index()).cloned()).unwrap_or_default()
+    };
+    pool.parts.iter().map(of).collect()
 }
 
 /// Who was healthy last in a pool; of one that `all` made, in the pool of its own that was last.

@@ -29,6 +29,7 @@ use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::PoolPlan;
 use crate::steering::decide;
+use crate::steering::passes::Terms;
 
 /// One moment: what the files say, and the health of every pool.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub pools: Box<[Arc<PoolPlan>]>,
     /// By route: decisions that no client key changes.
     decisions: Box<[Arc<[Cached]>]>,
+    /// By route: what names ask of the passes at this moment.
+    terms: Box<[Terms]>,
 }
 
 /// The decision for one class and family.
@@ -58,9 +61,12 @@ impl Snapshot {
         let pools: Box<[_]> = (0..compiled.model.pools.len())
             .map(|pool| Arc::new(compiled.plan(PoolId::at(pool), health)))
             .collect();
+        let terms: Box<[_]> =
+            compiled.routes.iter().map(|route| terms_now(&compiled, route, &pools)).collect();
+        let routes = compiled.routes.iter().zip(&terms);
         let decisions =
-            compiled.routes.iter().map(|route| decide_ahead(&compiled, route, &pools)).collect();
-        Self { compiled, generation, pools, decisions }
+            routes.map(|(route, terms)| decide_ahead(&compiled, route, *terms, &pools)).collect();
+        Self { compiled, generation, pools, decisions, terms }
     }
 
     /// The next snapshot, after the state of some pools' members changed; everything else is shared.
@@ -70,18 +76,20 @@ impl Snapshot {
         for &pool in &changed {
             pools[pool.index()] = Arc::new(self.compiled.plan(pool, health));
         }
-        let routes = self.compiled.routes.iter().zip(&self.decisions);
-        let decisions = routes
-            .map(|(route, before)| {
-                let touched = changed.iter().any(|pool| route.pools.contains(pool));
-                if touched {
-                    decide_ahead(&self.compiled, route, &pools)
-                } else {
-                    Arc::clone(before)
-                }
-            })
-            .collect();
-        Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions }
+        let (mut decisions, mut terms) = (self.decisions.clone(), self.terms.clone());
+        for (at, route) in self.compiled.routes.iter().enumerate() {
+            if changed.iter().any(|pool| route.pools.contains(pool)) {
+                terms[at] = terms_now(&self.compiled, route, &pools);
+                decisions[at] = decide_ahead(&self.compiled, route, terms[at], &pools);
+            }
+        }
+        Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions, terms }
+    }
+
+    /// What the names of a route ask of the passes at this moment.
+    #[inline]
+    pub fn terms(&self, route: usize) -> Terms {
+        self.terms[route]
     }
 
     /// The decision for a class of clients, if no key changes it.
@@ -91,15 +99,41 @@ impl Snapshot {
     }
 }
 
+/// The terms of a route, whose families are those that its aliases have resolved to.
+///
+/// While nothing is resolved nobody can say that there is no such family.
+fn terms_now(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
+    if !route.has_alias {
+        return route.terms;
+    }
+    let mut families = [false; 2];
+    for tree in compiled.classes[route.classes].trees() {
+        tree.for_each_pool(&mut |pool| {
+            for family in Family::BOTH {
+                families[family.index()] |= pools[pool.index()].family(family).configured;
+            }
+        });
+    }
+    match families {
+        [false, false] => route.terms,
+        _ => Terms { families, ..route.terms },
+    }
+}
+
 /// Runs the passes for every class of a route and both families.
-fn decide_ahead(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Arc<[Cached]> {
+fn decide_ahead(
+    compiled: &Compiled,
+    route: &Route,
+    terms: Terms,
+    pools: &[Arc<PoolPlan>],
+) -> Arc<[Cached]> {
     let trees = compiled.classes[route.classes].trees();
     let decided = trees.iter().flat_map(|tree| {
         Family::BOTH.map(|family| {
             if tree.is_keyed() {
                 return Cached::Keyed;
             }
-            Cached::Fixed(decide(tree, route.terms, pools, family, ClientKey(0), &mut NoTrace))
+            Cached::Fixed(decide(tree, terms, pools, family, ClientKey(0), &mut NoTrace))
         })
     });
     decided.collect()

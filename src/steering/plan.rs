@@ -2,12 +2,16 @@
 //!
 //! Made anew at each flip of one of its members; the query path only reads it.
 
+use std::net::IpAddr;
+
 use crate::model::Admin;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Leaf;
 use crate::model::MinHealthy;
 use crate::model::Pool;
+use crate::model::Resolved;
 use crate::model::Verdict;
 use crate::steering::rendezvous::NameSeed;
 
@@ -48,7 +52,7 @@ pub struct PoolPlan {
 /// A pool's side of one address family at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FamilyPlan {
-    /// By configuration it has an address of this family.
+    /// By configuration it has an address of this family, or an alias that has resolved to one, or names.
     pub configured: bool,
     /// What `min_healthy` compares.
     pub standing: Standing,
@@ -64,6 +68,8 @@ pub struct FamilyPlan {
     pub enabled: Box<[Member]>,
     /// Who was healthy last, if now nobody is and any of them is still enabled.
     pub last_good: Option<LastGood>,
+    /// Addresses of those of its members that are aliases.
+    aliases: Box<[(EndpointId, Box<[IpAddr]>)]>,
 }
 
 /// What `min_healthy` compares: weight, or members where it counts members.
@@ -106,12 +112,12 @@ impl Share {
     }
 }
 
-/// One address that may be served.
+/// One endpoint that may be served: an address, or something that stands elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The address; the first [`Member::address_len`] octets count.
     pub octets: [u8; 16],
-    /// 4 or 16.
+    /// 4 or 16; 0 for an alias, whose addresses [`FamilyPlan::addresses`] has, and for a name, which the model has.
     pub address_len: u8,
     /// Its share; standbys that stand in have 1.
     pub weight: u16,
@@ -148,10 +154,18 @@ pub struct Remembered {
 }
 
 impl PoolPlan {
-    /// Weighs a pool; `states` is indexed by [`EndpointId`], `remembered` by [`Family::index`].
-    pub fn new(pool: &Pool, states: &[MemberState], remembered: &[Option<Remembered>; 2]) -> Self {
+    /// Weighs a pool; `states` and `resolved` are indexed by [`EndpointId`], `remembered` by [`Family::index`].
+    ///
+    /// `resolved` has what aliases are to answer with; it may end before the last endpoint.
+    pub fn new(
+        pool: &Pool,
+        states: &[MemberState],
+        resolved: &[Resolved],
+        remembered: &[Option<Remembered>; 2],
+    ) -> Self {
         let family = |family: Family| {
-            FamilyPlan::new(pool, states, family, remembered[family.index()].as_ref())
+            let remembered = remembered[family.index()].as_ref();
+            FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         Self { families: [family(Family::V4), family(Family::V6)] }
     }
@@ -160,6 +174,11 @@ impl PoolPlan {
     #[inline]
     pub fn family(&self, family: Family) -> &FamilyPlan {
         &self.families[family.index()]
+    }
+
+    /// Whether it has an address of any family, or names.
+    pub fn has_any_family(&self) -> bool {
+        self.families.iter().any(|family| family.configured)
     }
 
     /// Healthy share over both families.
@@ -184,13 +203,20 @@ impl FamilyPlan {
         self.last_good.as_ref().map(|last| last.stamp)
     }
 
+    /// The addresses of a member that is an alias.
+    pub fn addresses(&self, endpoint: EndpointId) -> &[IpAddr] {
+        let found = self.aliases.iter().find(|(id, _)| *id == endpoint);
+        found.map_or(&[], |(_, addresses)| addresses)
+    }
+
     fn new(
         pool: &Pool,
         states: &[MemberState],
+        resolved: &[Resolved],
         family: Family,
         remembered: Option<&Remembered>,
     ) -> Self {
-        let candidates = candidates(pool, states, family);
+        let candidates = candidates(pool, states, resolved, family);
         let group = Group::of(&candidates);
         let healthy = group.members(&candidates, |candidate| candidate.healthy);
         let enabled = group.members(&candidates, |_| true);
@@ -206,7 +232,7 @@ impl FamilyPlan {
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
         Self {
-            configured: pool.has_family(family),
+            configured: has_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
             share,
             held_share,
@@ -214,6 +240,7 @@ impl FamilyPlan {
             serving: if panic { enabled.clone() } else { healthy },
             enabled,
             last_good,
+            aliases: aliases(pool, resolved, family),
         }
     }
 
@@ -221,9 +248,10 @@ impl FamilyPlan {
     pub fn healthy_endpoints(
         pool: &Pool,
         states: &[MemberState],
+        resolved: &[Resolved],
         family: Family,
     ) -> Vec<EndpointId> {
-        let candidates = candidates(pool, states, family);
+        let candidates = candidates(pool, states, resolved, family);
         candidates
             .iter()
             .filter(|candidate| candidate.healthy)
@@ -232,28 +260,69 @@ impl FamilyPlan {
     }
 }
 
-/// An enabled endpoint with an address of the family at hand.
+/// Whether an endpoint can answer for a family now: an alias that is not resolved yet cannot.
+pub fn can_answer(
+    endpoint: &Endpoint,
+    id: EndpointId,
+    resolved: &[Resolved],
+    family: Family,
+) -> bool {
+    match &endpoint.leaf {
+        Leaf::Alias(_) => {
+            resolved.get(id.index()).is_some_and(|one| !one.family(family).is_empty())
+        }
+        Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => endpoint.may_have(family),
+    }
+}
+
+/// Whether any endpoint of a pool can answer for a family, drained or not.
+fn has_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
+    let mut endpoints = pool.endpoints.iter().enumerate();
+    endpoints.any(|(at, endpoint)| can_answer(endpoint, EndpointId::at(at), resolved, family))
+}
+
+/// What each alias of a pool answers with.
+fn aliases(
+    pool: &Pool,
+    resolved: &[Resolved],
+    family: Family,
+) -> Box<[(EndpointId, Box<[IpAddr]>)]> {
+    let endpoints = pool.endpoints.iter().zip(resolved).enumerate();
+    let aliases = endpoints.filter(|(_, (endpoint, _))| matches!(endpoint.leaf, Leaf::Alias(_)));
+    aliases.map(|(at, (_, one))| (EndpointId::at(at), one.family(family).into())).collect()
+}
+
+/// An enabled endpoint that can answer for the family at hand.
 struct Candidate<'a> {
     id: EndpointId,
     endpoint: &'a Endpoint,
-    address: std::net::IpAddr,
+    /// `None` for aliases and names.
+    address: Option<IpAddr>,
     healthy: bool,
     /// Hold-down still runs; healthy only if no other is, and never for pass 1.
     held: bool,
 }
 
-/// Enabled endpoints with an address of `family`. One that is held counts as healthy only if no other is.
-fn candidates<'a>(pool: &'a Pool, states: &[MemberState], family: Family) -> Vec<Candidate<'a>> {
+/// Enabled endpoints that can answer for `family`. One that is held counts as healthy only if no other is.
+fn candidates<'a>(
+    pool: &'a Pool,
+    states: &[MemberState],
+    resolved: &[Resolved],
+    family: Family,
+) -> Vec<Candidate<'a>> {
     let enabled = || {
-        pool.endpoints.iter().zip(states).enumerate().filter_map(|(position, (endpoint, state))| {
-            let address = endpoint.address(family).filter(|_| state.is_enabled())?;
-            Some((EndpointId::at(position), endpoint, address, state.verdict(family)))
+        let endpoints = pool.endpoints.iter().zip(states).enumerate();
+        endpoints.filter_map(|(position, (endpoint, state))| {
+            let id = EndpointId::at(position);
+            let counts = state.is_enabled() && can_answer(endpoint, id, resolved, family);
+            counts.then(|| (id, endpoint, state.verdict(family)))
         })
     };
     let any_healthy =
-        enabled().any(|(_, _, _, verdict)| matches!(verdict, Verdict::Up | Verdict::Unknown));
+        enabled().any(|(_, _, verdict)| matches!(verdict, Verdict::Up | Verdict::Unknown));
     enabled()
-        .map(|(id, endpoint, address, verdict)| {
+        .map(|(id, endpoint, verdict)| {
+            let address = endpoint.address(family);
             let healthy = match verdict {
                 Verdict::Up | Verdict::Unknown => true,
                 Verdict::Held => !any_healthy,
@@ -313,14 +382,15 @@ fn members_remembered(candidates: &[Candidate<'_>], remembered: &Remembered) -> 
 fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
     let mut octets = [0; 16];
     let address_len = match candidate.address {
-        std::net::IpAddr::V4(v4) => {
+        Some(IpAddr::V4(v4)) => {
             octets[..4].copy_from_slice(&v4.octets());
             4
         }
-        std::net::IpAddr::V6(v6) => {
+        Some(IpAddr::V6(v6)) => {
             octets = v6.octets();
             16
         }
+        None => 0,
     };
     let seed = NameSeed::of_member(&candidate.endpoint.key);
     Member { octets, address_len, weight, seed, endpoint: candidate.id }

@@ -8,9 +8,11 @@ pub mod edns;
 pub mod header;
 pub mod name;
 pub mod options;
+mod parts;
 pub mod qname;
 pub mod query;
 pub mod rdata;
+pub mod service;
 pub mod tsig;
 pub mod writer;
 

@@ -32,7 +32,7 @@ pub const QNAME_POINTER: u16 = 0xc000 | HEADER_LEN as u16;
 const OPT_LEN: usize = 11;
 
 /// Class IN.
-const CLASS_IN: [u8; 2] = [0, 1];
+pub(super) const CLASS_IN: [u8; 2] = [0, 1];
 
 /// Most octets of a character string (RFC 1035 section 3.3).
 const STRING_MAX: usize = 255;
@@ -87,10 +87,10 @@ pub enum Owner<'n> {
 pub struct Writer<'a> {
     frame: &'a mut [u8],
     names: &'a mut Names,
-    at: usize,
+    pub(super) at: usize,
     end: usize,
     question_end: usize,
-    counts: [u16; 3],
+    pub(super) counts: [u16; 3],
     flags: u8,
 }
 
@@ -333,7 +333,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn put_owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
+    pub(super) fn put_owner(&mut self, owner: Owner<'_>) -> Result<(), Full> {
         match owner {
             Owner::At(start) => self.put(&pointer(start)),
             Owner::Named(name) => self.put_name(name).map(|_| ()),
@@ -369,7 +369,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends octets that may not fit.
-    fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
+    pub(super) fn put(&mut self, octets: &[u8]) -> Result<(), Full> {
         if self.at + octets.len() > self.end {
             return Err(Full);
         }
@@ -378,7 +378,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Corrects the length of the data that began at `start`.
-    fn set_rdata_len(&mut self, start: usize) {
+    pub(super) fn set_rdata_len(&mut self, start: usize) {
         let len = (self.at - start) as u16;
         self.frame[start - 2..start].copy_from_slice(&len.to_be_bytes());
     }
@@ -481,7 +481,7 @@ fn pointer(start: usize) -> [u8; 2] {
 
 /// What stands between a record's owner and its data.
 #[inline]
-fn head(rtype: RecordType, class: [u8; 2], ttl: u32, rdata_len: usize) -> [u8; 10] {
+pub(super) fn head(rtype: RecordType, class: [u8; 2], ttl: u32, rdata_len: usize) -> [u8; 10] {
     let ([t0, t1], [l0, l1]) = (rtype.0.to_be_bytes(), (rdata_len as u16).to_be_bytes());
     let [s0, s1, s2, s3] = ttl.to_be_bytes();
     [t0, t1, class[0], class[1], s0, s1, s2, s3, l0, l1]

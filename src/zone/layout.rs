@@ -39,9 +39,9 @@ impl Layout {
             layout.join(rrset, &runs);
         }
         layout.index_owners();
-        for (name, steer) in &steered {
-            let node = layout.node(name.as_wire());
-            layout.nodes[node].set_steer(*steer);
+        for model::Steered { owner, steer, records } in &steered {
+            let node = layout.node(owner.as_wire());
+            layout.nodes[node].set_steer(*steer, *records);
         }
         layout.add_empty_non_terminals(apex.as_wire().len());
         layout.mark_wildcard_parents();

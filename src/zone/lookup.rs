@@ -1,5 +1,6 @@
 //! What a zone says of a name and type (RFC 1034 section 4.3.2, RFC 4592).
 
+use crate::model::LeafRecords;
 use crate::model::SteerId;
 use crate::wire::Qname;
 use crate::wire::RecordType;
@@ -16,6 +17,10 @@ pub enum Found<'z> {
     Records(&'z Rrset),
     /// The addresses depend on the client.
     Steered(SteerId),
+    /// The name is an alias, and which one depends on the client.
+    SteeredAlias(SteerId),
+    /// The SRV records depend on the client.
+    SteeredServices(SteerId),
     /// The name is an alias: its CNAME record.
     Alias(&'z Rrset),
     /// The name is in somebody else's zone.
@@ -85,10 +90,16 @@ impl Zone {
     /// What a name that exists has.
     #[inline]
     fn data(&self, node: &Node, qtype: RecordType) -> Found<'_> {
-        if let Some(steer) = node.steer()
-            && (qtype == RecordType::A || qtype == RecordType::AAAA)
-        {
-            return Found::Steered(steer);
+        if let Some((records, steer)) = node.steer() {
+            match (records, qtype) {
+                (LeafRecords::Addresses, RecordType::A | RecordType::AAAA) => {
+                    return Found::Steered(steer);
+                }
+                // Whatever is asked; ANY too is answered by the alias itself (RFC 8482 section 4.2).
+                (LeafRecords::Cname, _) => return Found::SteeredAlias(steer),
+                (LeafRecords::Srv, RecordType::SRV) => return Found::SteeredServices(steer),
+                (LeafRecords::Addresses | LeafRecords::Srv, _) => {}
+            }
         }
         if let Some(rrset) = self.find_rrset(node, qtype) {
             return Found::Records(rrset);
@@ -171,7 +182,18 @@ mod tests {
 
     fn zone() -> Zone {
         let soa = [name("ns.").as_wire(), name("h.").as_wire(), &[0; 16], &[0, 0, 0, 30]].concat();
-        let steered = vec![(name("www.z.test"), SteerId(0)), (name("*.any.z.test"), SteerId(1))];
+        let steered = |owner, steer, records| model::Steered {
+            owner: name(owner),
+            steer: SteerId(steer),
+            records,
+        };
+        let steered = vec![
+            steered("www.z.test", 0, LeafRecords::Addresses),
+            steered("*.any.z.test", 1, LeafRecords::Addresses),
+            steered("cdn.z.test", 2, LeafRecords::Cname),
+            steered("_sip._tcp.z.test", 3, LeafRecords::Srv),
+            steered("*.alias.z.test", 4, LeafRecords::Cname),
+        ];
         let mut records = Records::default();
         let mut record = |owner, rtype, rdata: &[u8]| records.push(&name(owner), rtype, 60, rdata);
         record("z.test", RecordType::SOA, &soa);
@@ -196,6 +218,8 @@ mod tests {
         match zone.find(&qname, NameHash::of(&qname), qtype) {
             Found::Records(rrset) => format!("records {}", rrset.rtype),
             Found::Steered(id) => format!("steered {}", id.0),
+            Found::SteeredAlias(id) => format!("steered alias {}", id.0),
+            Found::SteeredServices(id) => format!("steered services {}", id.0),
             Found::Alias(_) => "alias".into(),
             Found::Delegation(cut) => format!("delegation {}", cut.labels),
             Found::Redirected(redirection) => format!("redirected {}", redirection.labels),
@@ -216,6 +240,20 @@ mod tests {
         assert_eq!(found("old.z.test", RecordType::A), "alias");
         assert_eq!(found("old.z.test", RecordType::CNAME), "records CNAME");
         assert_eq!(found("old.z.test", RecordType::ANY), "records CNAME");
+    }
+
+    #[test]
+    fn a_steered_alias_is_one_for_every_type_and_steered_services_for_srv_only() {
+        for rtype in [RecordType::A, RecordType::TXT, RecordType::CNAME, RecordType::ANY] {
+            assert_eq!(found("cdn.z.test", rtype), "steered alias 2");
+            assert_eq!(found("x.alias.z.test", rtype), "steered alias 4");
+        }
+        assert_eq!(found("x.cdn.z.test", RecordType::A), "nxdomain");
+        assert_eq!(found("_sip._tcp.z.test", RecordType::SRV), "steered services 3");
+        assert_eq!(found("_sip._tcp.z.test", RecordType::A), "nodata");
+        assert_eq!(found("_sip._tcp.z.test", RecordType::CNAME), "nodata");
+        assert_eq!(found("_sip._tcp.z.test", RecordType::ANY), "any");
+        assert_eq!(found("_tcp.z.test", RecordType::SRV), "nodata");
     }
 
     #[test]

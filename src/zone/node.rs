@@ -1,5 +1,6 @@
 //! A name that exists: it has records, is steered, or something exists below it.
 
+use crate::model::LeafRecords;
 use crate::model::SteerId;
 
 /// A name of a zone, in 20 octets: a zone may have a million.
@@ -8,7 +9,7 @@ pub(super) struct Node {
     /// Where its name is in the zone's octets.
     pub(super) name_at: u32,
     pub(super) first_rrset: u32,
-    /// Steering + 1, or 0.
+    /// Steering + 1, or 0; in the two highest bits what it answers with.
     steer: u32,
     /// Position of the cut + 1, or 0.
     cut: u32,
@@ -20,6 +21,12 @@ pub(super) struct Node {
 
 /// Something exists at `*` below this name.
 const WILDCARD: u8 = 0x80;
+
+/// The steering answers with a CNAME.
+const CNAME: u32 = 1 << 30;
+
+/// The steering answers with SRV records.
+const SRV: u32 = 2 << 30;
 
 impl Node {
     /// A node that is not steered and lies at no cut.
@@ -34,14 +41,27 @@ impl Node {
         Self { name_at, first_rrset, steer: 0, cut: 0, rrset_count, name_len, labels }
     }
 
-    /// How its A and AAAA are chosen, if they are.
+    /// What it answers with is chosen like this, if it is.
     #[inline]
-    pub(super) fn steer(&self) -> Option<SteerId> {
-        self.steer.checked_sub(1).map(SteerId)
+    pub(super) fn steer(&self) -> Option<(LeafRecords, SteerId)> {
+        let records = match self.steer & (CNAME | SRV) {
+            0 => LeafRecords::Addresses,
+            CNAME => LeafRecords::Cname,
+            _ => LeafRecords::Srv,
+        };
+        (self.steer & !(CNAME | SRV)).checked_sub(1).map(|steer| (records, SteerId(steer)))
     }
 
-    pub(super) fn set_steer(&mut self, steer: SteerId) {
-        self.steer = steer.0 + 1;
+    /// # Panics
+    /// If there are a billion steered names.
+    pub(super) fn set_steer(&mut self, steer: SteerId, records: LeafRecords) {
+        assert!(steer.0 < CNAME - 1, "limits keep steered names far below 2^30");
+        self.steer = (steer.0 + 1)
+            | match records {
+                LeafRecords::Addresses => 0,
+                LeafRecords::Cname => CNAME,
+                LeafRecords::Srv => SRV,
+            };
     }
 
     /// Where this name is hidden: the delegation point at or above it, or the DNAME above it; the highest.

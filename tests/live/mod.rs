@@ -86,6 +86,7 @@ impl Folder {
             admin: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(self.path("rhumb.sock")),
             watch: false,
+            resolver: rhumb::config::node::default_node().resolver,
             tcp: TcpLimits::default(),
             node_file: None,
             manager: ServiceManager::default(),

@@ -2286,6 +2286,192 @@ steer = "world"
 "#,
         expected: &[("6:7", "name.www", "case.test. is a DNAME", "keep one")],
     },
+    Case {
+        title: "an endpoint that is two things",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+cname = "a.example.net"
+"#,
+        expected: &[("3:1", "pool.ap.endpoint.a.cname", "one thing", "keep one")],
+    },
+    Case {
+        title: "a CNAME endpoint with a typo",
+        text: r#"[pool.ap.endpoint.a]
+cnmae = "a.example.net"
+"#,
+        expected: &[("2:1", "pool.ap.endpoint.a.cnmae", "not known", r#"did you mean "cname"?"#)],
+    },
+    Case {
+        title: "an alias that is no host",
+        text: r#"[pool.ap.endpoint.a]
+alias = "localhost"
+"#,
+        expected: &[("2:9", "pool.ap.endpoint.a.alias", "no name of a host", "whole name")],
+    },
+    Case {
+        title: "an alias that is no name",
+        text: r#"[pool.ap.endpoint.a]
+alias = "a..example.net"
+"#,
+        expected: &[("2:9", "pool.ap.endpoint.a.alias", "", "whole name")],
+    },
+    Case {
+        title: "an SRV endpoint without its port",
+        text: r#"[pool.ap.endpoint.a]
+srv = { target = "a.example.net" }
+"#,
+        expected: &[("2:1", "pool.ap.endpoint.a.srv.port", "missing", "5060")],
+    },
+    Case {
+        title: "an SRV endpoint on port 0",
+        text: r#"[pool.ap.endpoint.a]
+srv = { target = "a.example.net", port = 0 }
+"#,
+        expected: &[("2:42", "pool.ap.endpoint.a.srv.port", "not allowed", "65535")],
+    },
+    Case {
+        title: "addresses and names in one pool",
+        text: r#"[pool.ap.endpoint.a]
+addresses = ["192.0.2.9"]
+[pool.ap.endpoint.b]
+cname = "b.example.net"
+"#,
+        expected: &[("3:19", "pool.ap.endpoint.b", "answers with CNAME records", "alias")],
+    },
+    Case {
+        title: "addresses and names under one name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.names.endpoint.a]
+cname = "a.example.net"
+[policy.mix]
+kind = "failover"
+targets = ["eu", "names"]
+[name.www]
+steer = "mix"
+"#,
+        expected: &[("4:7", "name.www.steer", "the name leads to both", "alias")],
+    },
+    Case {
+        title: "a pool of names for when all is down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.names.endpoint.a]
+cname = "a.example.net"
+[name.www]
+steer = "eu"
+on_all_down = { pool = "names" }
+"#,
+        expected: &[(
+            "8:24",
+            "name.www.on_all_down",
+            "CNAME records, but the name with addresses",
+            "alias",
+        )],
+    },
+    Case {
+        title: "a CNAME at the apex by steering",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.names.endpoint.a]
+cname = "a.example.net"
+[name."@"]
+steer = "names"
+"#,
+        expected: &[("6:7", r#"name."@""#, "is the zone itself", "alias")],
+    },
+    Case {
+        title: "a record beside a steered CNAME",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.names.endpoint.a]
+cname = "a.example.net"
+[name.www]
+steer = "names"
+[name.www.records]
+TXT = ["x"]
+"#,
+        expected: &[("9:8", "name.www.records.TXT", "has a TXT record", "stands alone")],
+    },
+    Case {
+        title: "an SRV record beside steered ones",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.names.endpoint.a]
+srv = { target = "a.example.net", port = 1 }
+[name.www]
+steer = "names"
+[name.www.records]
+SRV = ["0 0 1 b.example.net."]
+"#,
+        expected: &[(
+            "9:8",
+            "name.www.records.SRV",
+            "is steered and has SRV records",
+            "into a pool",
+        )],
+    },
+    Case {
+        title: "a name server that is steered to a CNAME",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.case.test"]
+[pool.names.endpoint.a]
+cname = "a.example.net"
+[name.ns1]
+steer = "names"
+"#,
+        expected: &[("3:16", "zone.nameservers", "has no address", "")],
+    },
+    Case {
+        title: "hints that follow what has no addresses",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+HTTPS = ["1 . ipv4hint=auto"]
+"#,
+        expected: &[("5:10", "name.www.records.HTTPS", "addresses of www.case.test.", "steered")],
+    },
+    Case {
+        title: "hints that follow another server's name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www.records]
+HTTPS = ["1 cdn.example.net. ipv6hint=auto"]
+"#,
+        expected: &[("5:10", "name.www.records.HTTPS", "addresses of cdn.example.net.", "steered")],
+    },
+    Case {
+        title: "hints that must be there and may not be",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+[name.www.records]
+HTTPS = ["1 . mandatory=ipv4hint ipv4hint=auto"]
+"#,
+        expected: &[("7:15", "name.www.records.HTTPS", "auto may leave it out", "take it out")],
+    },
+    Case {
+        title: "hints of a record that only leads on",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+[name.www.records]
+HTTPS = ["0 www.case.test. ipv4hint=auto"]
+"#,
+        expected: &[("7:10", "name.www.records.HTTPS", "priority 0", "priority of 1")],
+    },
 ];
 
 /// Mistakes in `case.test.zone`.
@@ -2661,6 +2847,28 @@ listen = "localhost"
 latitude = 1
 "#,
         expected: &[("1:2", "site", "not known", "server, config, geo, admin")],
+    },
+    Case {
+        title: "names resolved again sooner than they may be",
+        text: r#"[resolver]
+min_refresh = "10s"
+max_refresh = "5s"
+"#,
+        expected: &[("3:15", "resolver.max_refresh", "below min_refresh", "raise")],
+    },
+    Case {
+        title: "a resolver without its port",
+        text: r#"[resolver]
+servers = ["192.0.2.53"]
+"#,
+        expected: &[("2:12", "resolver.servers", "not an address with a port", "0.0.0.0:53")],
+    },
+    Case {
+        title: "a resolver of another name",
+        text: r#"[resolver]
+nameserver = ["192.0.2.53:53"]
+"#,
+        expected: &[("2:1", "resolver.nameserver", "not known", r#"did you mean "servers"?"#)],
     },
 ];
 

@@ -162,6 +162,15 @@ impl World {
         if probed == wanted { Ok(()) } else { Err(format!("{probed:?} are probed")) }
     }
 
+    /// `NAME …` or `nothing`: exactly these names are resolved.
+    pub(super) fn expect_resolved(&self, rest: &str) -> Result<(), String> {
+        let wanted: Vec<&str> = rest.split_whitespace().filter(|name| *name != "nothing").collect();
+        match self.resolving == wanted {
+            true => Ok(()),
+            false => Err(format!("{:?} are resolved", self.resolving)),
+        }
+    }
+
     /// `WORDS`: a line of the status holds them.
     pub(super) fn expect_status(&self, rest: &str) -> Result<(), String> {
         let lines = self.status_lines();
@@ -179,6 +188,9 @@ impl World {
             false => "config: other files".to_owned(),
         }];
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {
+            if !endpoint.name.is_empty() {
+                lines.push(format!("{} {} {}", endpoint.key, endpoint.name, endpoint.order));
+            }
             for target in &endpoint.targets {
                 let since = target.since_s.map_or(String::new(), |s| format!(" for {s}s"));
                 lines.push(format!(

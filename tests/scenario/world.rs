@@ -28,6 +28,7 @@ use rhumb::control::Job;
 use rhumb::control::Occurrence;
 use rhumb::control::ProbeOrder;
 use rhumb::control::Reply;
+use rhumb::control::Resolution;
 use rhumb::control::Vote;
 use rhumb::control::command::Action;
 use rhumb::control::effect::short_digest;
@@ -61,6 +62,8 @@ pub struct World {
     node: NodeTerms,
     pub(super) controller: Controller,
     pub(super) trackers: BTreeMap<TargetKey, Tracker>,
+    /// Names that are to be resolved.
+    pub(super) resolving: Vec<String>,
     /// Where and how each target is probed.
     probed: BTreeMap<TargetKey, (IpAddr, Arc<Check>)>,
     pub(super) now: Now,
@@ -89,6 +92,7 @@ impl Default for World {
             node: NodeTerms::of_identity(b"ns-test-1"),
             controller: Controller::default(),
             trackers: BTreeMap::new(),
+            resolving: Vec::new(),
             probed: BTreeMap::new(),
             now: Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(NOON) },
             jobs: VecDeque::new(),
@@ -130,6 +134,7 @@ impl World {
             "RESTART" => self.restart(),
             "PROBE" => self.probe(rest)?,
             "VOTE" => self.vote(rest)?,
+            "RESOLVE" => self.resolve(rest)?,
             "TIME" => self.pass_time(rest)?,
             "DRAIN" => self.order(Action::Drain, rest),
             "FORCE-UP" => self.order(Action::ForceUp, rest),
@@ -148,6 +153,7 @@ impl World {
             "EXPECT-TTL" => self.expect_ttl(rest)?,
             "EXPECT-EDE" => self.expect_ede(rest)?,
             "EXPECT-PROBED" => self.expect_probed(rest)?,
+            "EXPECT-RESOLVED" => self.expect_resolved(rest)?,
             "EXPECT-STATUS" => self.expect_status(rest)?,
             "EXPECT-TOLD" => self.expect_told(rest)?,
             "EXPECT-NOT-TOLD" => self.expect_not_told(rest)?,
@@ -205,6 +211,9 @@ impl World {
                 Effect::Compile(job) if self.is_worker_slow => self.jobs.push_back(job),
                 Effect::Compile(job) => self.handle(Event::Compiled(job.run())),
                 Effect::Probe(orders) => self.set_targets(orders),
+                Effect::Resolve(names) => {
+                    self.resolving = names.iter().map(ToString::to_string).collect();
+                }
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Reply(reply) => {
                     self.command_result = Some(match reply {
@@ -281,17 +290,25 @@ impl World {
         Ok(())
     }
 
-    /// Targets that are probed, by `pool/endpoint[:4|:6]`, `pool/*` or `*`, several with commas.
+    /// Targets that are probed, by `pool/endpoint[:4|:6|@ADDRESS]`, `pool/*` or `*`, several with commas.
     fn find_targets(&self, text: &str) -> Result<Vec<TargetKey>, String> {
         let mut found = Vec::new();
         for part in text.split(',') {
+            let (part, address) = match part.split_once('@') {
+                Some((part, address)) => {
+                    let address: Result<IpAddr, _> = address.parse();
+                    (part, Some(address.map_err(|why| why.to_string())?))
+                }
+                None => (part, None),
+            };
             let (endpoint, family) = split_family(part)?;
             let is_meant = |key: &&TargetKey| {
                 let fits = match endpoint.strip_suffix('*') {
                     Some(start) => key.endpoint.starts_with(start),
                     None => *key.endpoint == *endpoint,
                 };
-                fits && family.is_none_or(|family| family == key.family)
+                let is_there = address.is_none() || address == key.address;
+                fits && is_there && family.is_none_or(|family| family == key.family)
             };
             let before = found.len();
             found.extend(self.trackers.keys().filter(is_meant).cloned());
@@ -313,6 +330,7 @@ impl World {
             endpoint: endpoint.into(),
             check: check.into(),
             family: family.ok_or("write :4 or :6")?,
+            address: None,
         };
         let verdict = match verdict {
             "up" => Verdict::Up,
@@ -325,10 +343,29 @@ impl World {
         Ok(())
     }
 
+    /// `NAME -> ADDRESS …`, `NAME -> nothing` or `NAME fails WHY`: what came of resolving a name, wanted or not.
+    fn resolve(&mut self, rest: &str) -> Result<(), String> {
+        let (name, result) = match (rest.split_once(" -> "), rest.split_once(" fails ")) {
+            (Some((name, addresses)), _) => {
+                let words = addresses.split_whitespace().filter(|word| *word != "nothing");
+                let addresses = words.map(str::parse);
+                let addresses: Result<Vec<IpAddr>, _> = addresses.collect();
+                (name, Ok(addresses.map_err(|why| why.to_string())?))
+            }
+            (None, Some((name, why))) => (name, Err(why.into())),
+            (None, None) => return Err("write NAME -> ADDRESS … or NAME fails WHY".into()),
+        };
+        let name = rhumb::wire::Name::absolute(name).map_err(|why| why.to_string())?;
+        self.handle(Event::Resolved(Resolution { name, result }));
+        self.handle(Event::Settle);
+        Ok(())
+    }
+
     /// A process that knows nothing but its files; also: another node.
     fn restart(&mut self) {
         self.controller = Controller::default();
         self.trackers.clear();
+        self.resolving.clear();
         self.probed.clear();
         self.jobs.clear();
         self.told.clear();

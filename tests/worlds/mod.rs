@@ -26,6 +26,8 @@ use rhumb::model::Endpoint;
 use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
+use rhumb::model::Leaf;
+use rhumb::model::LeafRecords;
 use rhumb::model::Location;
 use rhumb::model::MinHealthy;
 use rhumb::model::Model;
@@ -35,10 +37,12 @@ use rhumb::model::Period;
 use rhumb::model::PolicyId;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
+use rhumb::model::Resolved;
 use rhumb::model::Site;
 use rhumb::model::SiteId;
 use rhumb::model::Steer;
 use rhumb::model::SteerId;
+use rhumb::model::Steered;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
 use rhumb::model::Zone;
@@ -185,6 +189,7 @@ pub fn subnet_option(address: IpAddr, len: u8) -> Vec<u8> {
 pub struct RandomHealth {
     pub states: Vec<Vec<MemberState>>,
     pub remembered: Vec<[Option<Remembered>; 2]>,
+    pub resolved: Vec<Vec<Resolved>>,
 }
 
 impl Health for RandomHealth {
@@ -194,6 +199,10 @@ impl Health for RandomHealth {
 
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered> {
         self.remembered[position(pool)][family.index()].clone()
+    }
+
+    fn resolved(&self, pool: &Pool) -> Vec<Resolved> {
+        self.resolved[position(pool)].clone()
     }
 }
 
@@ -208,6 +217,7 @@ impl RandomHealth {
         Self {
             states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
             remembered: vec![[None, None]; model.pools.len()],
+            resolved: vec![Vec::new(); model.pools.len()],
         }
     }
 
@@ -373,8 +383,11 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
             let weight = *random.pick(&[0, 1, 1, 2, 5, 10, 100, 1000, 65_535]);
             Endpoint {
                 key: format!("p{n}/e{e}").into(),
-                v4: has_v4.then(|| Ipv4Addr::from_bits(0xc612_0000 | id)),
-                v6: has_v6.then(|| Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(id))),
+                leaf: Leaf::Addresses {
+                    v4: has_v4.then(|| Ipv4Addr::from_bits(0xc612_0000 | id)),
+                    v6: has_v6
+                        .then(|| Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(id))),
+                },
                 weight: if even { 1 } else { weight },
             }
         })
@@ -430,7 +443,11 @@ pub fn zone(steers: &[Steer]) -> Zone {
     let steered = steers
         .iter()
         .enumerate()
-        .map(|(position, steer)| (steer.owner.clone(), SteerId::at(position)))
+        .map(|(position, steer)| Steered {
+            owner: steer.owner.clone(),
+            steer: SteerId::at(position),
+            records: LeafRecords::Addresses,
+        })
         .collect();
     Zone::new(name("z.test"), records, steered)
 }

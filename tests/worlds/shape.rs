@@ -55,6 +55,7 @@ impl Client {
         let situation = Situation {
             model,
             states: &[],
+            resolved: &[],
             remembered: &[],
             position: self.position(),
             place: &self.place,

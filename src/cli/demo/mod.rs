@@ -26,6 +26,7 @@ use crate::cli::output::block_on;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::config::node::DEFAULT_LISTEN;
+use crate::config::node::default_node;
 use crate::model::LogFormat;
 use crate::model::NodeTerms;
 use crate::runtime::files::Sources;
@@ -103,6 +104,7 @@ impl Folder {
             admin: Some(arguments.admin),
             socket: Some(self.0.join("rhumb.sock")),
             watch: true,
+            resolver: default_node().resolver,
             tcp: TcpLimits::default(),
             node_file: None,
             manager: ServiceManager::default(),

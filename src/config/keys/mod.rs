@@ -33,13 +33,17 @@ pub use markdown::renew;
 pub use name::ANSWERS;
 pub use name::PERIOD;
 pub use node::DEFAULT_DOH_PATH;
+pub use node::MAX_REFRESH;
+pub use node::MIN_REFRESH;
 pub use node::NODE_FILE;
+pub use node::RESOLVER_TIMEOUT;
 pub use node::TCP_CONNECTIONS;
 pub use node::ZONES_FOLDER;
 pub use policy::FENCE;
 pub use policy::RULES_MAX;
 pub use pool::ENDPOINTS_MAX;
 pub use pool::MIN_HEALTHY_PERCENT;
+pub use pool::PRIORITY;
 pub use pool::WEIGHT;
 pub use schema::schema;
 pub use zone::COST;
@@ -133,6 +137,11 @@ impl Key {
     /// The same, needed for some kinds.
     pub const fn needed_for(self, kinds: &'static [&'static str], example: &'static str) -> Self {
         Self { needed_for: kinds, example, ..self }
+    }
+
+    /// The same, with a value for remedies.
+    pub const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
     }
 
     /// The same, with what others call it.
@@ -366,6 +375,8 @@ impl Kind {
 pub enum Rule {
     /// At least one of these must be there.
     OneOf(&'static [&'static str]),
+    /// Exactly one of these must be there.
+    ExactlyOne(&'static [&'static str]),
     /// None of `keys` without `other`.
     Need {
         /// These.

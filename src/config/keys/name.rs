@@ -32,7 +32,7 @@ pub(super) static NAME: Table = Table {
             "steer",
             Kind::Text(&form::ID),
             Absent::Means("none"),
-            "pool or policy that answers A and AAAA",
+            "pool or policy that answers A and AAAA, or the CNAME or SRV records that its endpoints are",
         )
         .like(&["policy", "pool", "target"]),
         Key::new(

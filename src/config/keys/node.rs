@@ -1,5 +1,7 @@
 //! Keys of `rhumb.toml`.
 
+use std::time::Duration;
+
 use crate::config::keys::Absent;
 use crate::config::keys::Applies;
 use crate::config::keys::Count;
@@ -21,6 +23,15 @@ pub const DEFAULT_DOH_PATH: &str = "/dns-query";
 /// TCP connections at once when nothing is said.
 pub const TCP_CONNECTIONS: usize = 1000;
 
+/// How long a question to a resolver may take when nothing is said.
+pub const RESOLVER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How soon a name is resolved again at the earliest when nothing is said.
+pub const MIN_REFRESH: Duration = Duration::from_secs(5);
+
+/// How soon a name is resolved again at the latest when nothing is said.
+pub const MAX_REFRESH: Duration = Duration::from_secs(3600);
+
 /// Who is told everything by DNS when nothing is said: only this host.
 pub const EXPLAIN_FULL: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
@@ -34,6 +45,12 @@ pub static NODE_FILE: Table = Table {
         Key::new("config", Kind::Table(&CONFIG), NO_TABLE, "where the files of zones are"),
         Key::new("geo", Kind::Table(&GEO), NO_TABLE, "where addresses are"),
         Key::new("admin", Kind::Table(&ADMIN), NO_TABLE, "how this node is watched and told"),
+        Key::new(
+            "resolver",
+            Kind::Table(&RESOLVER),
+            NO_TABLE,
+            "how names of endpoints are resolved: those of `alias`, and of `cname` and `srv` to probe them",
+        ),
         Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
@@ -215,6 +232,50 @@ static DATABASE: Table = Table {
     rules: &[],
 };
 
+static RESOLVER: Table = Table {
+    path: "resolver",
+    about: "how names of endpoints are resolved",
+    applies: Applies::Restart,
+    keys: &[
+        Key::new(
+            "servers",
+            Kind::Texts { of: &form::SOCKET_ADDRESS, count: Count::SOME, distinct: true },
+            Absent::Means("those of `/etc/resolv.conf`"),
+            "resolvers to ask, in this order, over UDP and, where an answer is cut, TCP",
+        )
+        .like(&["server", "nameservers", "nameserver"]),
+        Key::new(
+            "timeout",
+            Kind::Duration {
+                min: Duration::from_millis(100),
+                max: Duration::from_secs(30),
+                whole_seconds: false,
+            },
+            Absent::Default(Literal::Duration(RESOLVER_TIMEOUT)),
+            "how long one question may take; it is asked twice",
+        ),
+        Key::new(
+            "min_refresh",
+            REFRESH,
+            Absent::Default(Literal::Duration(MIN_REFRESH)),
+            "a name is resolved again when its records end, and no sooner than this",
+        ),
+        Key::new(
+            "max_refresh",
+            REFRESH,
+            Absent::Default(Literal::Duration(MAX_REFRESH)),
+            "and no later than this; at least `min_refresh`",
+        ),
+        Key::new(
+            "allow",
+            NETWORKS,
+            Absent::Means("none"),
+            "networks to believe although they are loopback, link-local or those of metadata services",
+        ),
+    ],
+    rules: &[],
+};
+
 /// Networks, each once.
 const NETWORKS: Kind = Kind::Texts { of: &form::NETWORK, count: Count::ANY, distinct: true };
 
@@ -238,6 +299,13 @@ static EXPLAIN: Table = Table {
         ),
     ],
     rules: &[],
+};
+
+/// How soon names are resolved again.
+const REFRESH: Kind = Kind::Duration {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(86_400),
+    whole_seconds: true,
 };
 
 static LOG: Table = Table {

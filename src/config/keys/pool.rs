@@ -6,6 +6,7 @@ use crate::config::keys::Count;
 use crate::config::keys::Key;
 use crate::config::keys::Kind;
 use crate::config::keys::Literal;
+use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
 
@@ -14,6 +15,9 @@ pub const MIN_HEALTHY_PERCENT: u8 = 50;
 
 /// An endpoint's share when nothing is said.
 pub const WEIGHT: u16 = 1;
+
+/// `priority` of an SRV record when nothing is said.
+pub const PRIORITY: u16 = 0;
 
 /// Most endpoints of one pool: a query looks at each of them.
 pub const ENDPOINTS_MAX: usize = 256;
@@ -70,18 +74,55 @@ static ENDPOINT: Table = Table {
     about: "one machine or service",
     applies: Applies::Live,
     keys: &[
-        Key::needed(
+        Key::new(
             "addresses",
             Kind::Addresses,
-            "[\"192.0.2.10\", \"2001:db8::10\"]",
+            Absent::Means("none; exactly one of `addresses`, `alias`, `cname` and `srv` is needed"),
             "one IPv4 address, one IPv6 address, or one of each",
         )
+        .example("[\"192.0.2.10\", \"2001:db8::10\"]")
         .like(&["ip", "ips"]),
+        Key::new(
+            "alias",
+            Kind::Text(&form::HOST),
+            Absent::Means("none"),
+            "a name that is resolved in the background; its addresses are answered, at an apex too",
+        )
+        .like(&["aname"]),
+        Key::new(
+            "cname",
+            Kind::Text(&form::HOST),
+            Absent::Means("none"),
+            "a name that clients are sent to by a CNAME record; never at an apex",
+        ),
+        Key::new(
+            "srv",
+            Kind::Table(&SRV),
+            Absent::Means("none"),
+            "a host and port that clients are sent to by an SRV record",
+        ),
         Key::new(
             "weight",
             Kind::Integer { min: 0, max: 65535, least: "standby" },
             Absent::Default(Literal::Integer(WEIGHT as i64)),
             "share of clients against the other endpoints",
+        ),
+    ],
+    rules: &[Rule::ExactlyOne(&["addresses", "alias", "cname", "srv"])],
+};
+
+static SRV: Table = Table {
+    path: "pool.NAME.endpoint.NAME.srv",
+    about: "where a service is; its weight is that of the endpoint (RFC 2782)",
+    applies: Applies::Live,
+    keys: &[
+        Key::needed("target", Kind::Text(&form::HOST), "\"sip-1.example.net\"", "the host"),
+        Key::needed("port", Kind::Integer { min: 1, max: 65535, least: "" }, "5060", "the port"),
+        Key::new(
+            "priority",
+            Kind::Integer { min: 0, max: 65535, least: "" },
+            Absent::Default(Literal::Integer(PRIORITY as i64)),
+            "clients try lower ones first",
         ),
     ],
     rules: &[],

@@ -106,6 +106,10 @@ fn rule(rule: &Rule) -> Value {
             let each: Vec<_> = keys.iter().map(|key| json!({ "required": [key] })).collect();
             json!({ "anyOf": each })
         }
+        Rule::ExactlyOne(keys) => {
+            let each: Vec<_> = keys.iter().map(|key| json!({ "required": [key] })).collect();
+            json!({ "oneOf": each })
+        }
         Rule::Need { keys, other } => {
             let each: Map<_, _> =
                 keys.iter().map(|key| ((*key).to_owned(), json!([other]))).collect();

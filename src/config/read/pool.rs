@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 use crate::config::Problems;
 use crate::config::keys::ENDPOINTS_MAX;
 use crate::config::keys::MIN_HEALTHY_PERCENT;
+use crate::config::keys::PRIORITY;
 use crate::config::keys::WEIGHT;
 use crate::config::problem::At;
 use crate::config::read::each_of;
@@ -15,9 +16,15 @@ use crate::config::reader::Value;
 use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::EndpointSpec;
+use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::model::MinHealthy;
 use crate::model::Percent;
+use crate::model::Service;
+use crate::wire::Name;
+
+/// Keys that say what an endpoint is.
+const LEAF_KEYS: [&str; 4] = ["addresses", "alias", "cname", "srv"];
 
 pub(super) fn read_pool(
     name: At<String>,
@@ -85,12 +92,68 @@ fn read_endpoint(
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> EndpointSpec {
-    let addresses = section.need("addresses", problems);
+    let leaf = read_leaf(&mut section, problems);
     let weight = section.take("weight").and_then(|value| value.integer(problems));
     section.finish(problems);
     let weight = weight.map_or(WEIGHT, |at| at.value as u16);
-    let addresses = addresses.map(|value| read_addresses(&value, problems)).unwrap_or_default();
-    EndpointSpec { name, addresses, weight }
+    EndpointSpec { name, leaf, weight }
+}
+
+/// What an endpoint is in an answer: exactly one of four things.
+fn read_leaf(section: &mut Section<'_>, problems: &mut Problems) -> Option<LeafSpec> {
+    let said = LEAF_KEYS.map(|key| section.find_key(key));
+    let mut said = LEAF_KEYS.iter().zip(said).filter_map(|(key, place)| Some((*key, place?)));
+    let (first, second) = (said.next(), said.next());
+    let [alias, cname, srv] = ["alias", "cname", "srv"].map(|key| section.take(key));
+    let is_typo = ["alias", "cname", "srv"].iter().any(|key| section.has_typo_of(key));
+    let addresses = match first.is_some() || is_typo {
+        true => section.take("addresses"),
+        false => section.need("addresses", problems),
+    };
+    if let (Some((key, place)), Some((other, also))) = (first, second) {
+        let fault = format!("an endpoint is one thing, and this one has {key} and {other}");
+        let remedy = "keep one, or make two endpoints";
+        let path = dotted(&section.path, other);
+        problems.error_with(&also, path, fault, remedy, (place, "beside this"));
+        return None;
+    }
+    if let Some(value) = alias {
+        return read_target(&value, problems).map(LeafSpec::Alias);
+    }
+    if let Some(value) = cname {
+        return read_target(&value, problems).map(LeafSpec::Cname);
+    }
+    if let Some(value) = srv {
+        return read_service(&value, problems).map(LeafSpec::Srv);
+    }
+    Some(LeafSpec::Addresses(read_addresses(&addresses?, problems)))
+}
+
+/// A whole name, with or without its last dot: a pool lies in no zone.
+fn read_target(value: &Value<'_>, problems: &mut Problems) -> Option<At<Name>> {
+    let parse = |text: &str| {
+        let remedy = "write a whole name, as \"www.example.net\"".to_owned();
+        match Name::absolute(text) {
+            Ok(name) if name.labels().count() > 1 => Ok(name),
+            Ok(_) => Err((format!("\"{text}\" is no name of a host"), remedy)),
+            Err(why) => Err((why.to_string(), remedy)),
+        }
+    };
+    value.parsed(parse, problems)
+}
+
+/// `{ target = "…", port = 5060, priority = 0 }`
+fn read_service(value: &Value<'_>, problems: &mut Problems) -> Option<At<Service>> {
+    let mut section =
+        value.section_like("{ target = \"sip-1.example.net\", port = 5060 }", problems)?;
+    let target = section.need("target", problems);
+    let target = target.and_then(|value| read_target(&value, problems));
+    let port = section.need("port", problems).and_then(|value| value.integer(problems));
+    let priority = section.take("priority").and_then(|value| value.integer(problems));
+    section.finish(problems);
+    let priority = priority.map_or(PRIORITY, |at| at.value as u16);
+    let service = Service { target: target?.value, port: port?.value as u16, priority };
+    Some(At { value: service, place: value.place.clone() })
 }
 
 /// One address a family. A refused one keeps its place, so that its family is not missed as well.

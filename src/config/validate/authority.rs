@@ -5,6 +5,7 @@ use crate::config::reader::dotted;
 use crate::config::spec::Authority;
 use crate::config::validate::zones::Checked;
 use crate::config::validate::zones::relative;
+use crate::model::LeafRecords;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Owner;
@@ -56,7 +57,8 @@ fn check_name_servers(zone: &Checked<'_>, problems: &mut Problems) {
         let addresses = [RecordType::A, RecordType::AAAA];
         let has_address = found
             .is_some_and(|found| addresses.into_iter().any(|rtype| found.find(rtype).is_some()));
-        if has_address || zone.steered.contains_key(&server) {
+        let steered = zone.steered.get(&server);
+        if has_address || steered.is_some_and(|(.., records)| *records == LeafRecords::Addresses) {
             continue;
         }
         let fault = format!("the name server {server} lies in the zone and has no address");

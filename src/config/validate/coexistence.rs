@@ -4,9 +4,11 @@ use crate::config::Problems;
 use crate::config::reader::dotted;
 use crate::config::validate::zones::Checked;
 use crate::config::validate::zones::relative;
+use crate::model::LeafRecords;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Owner;
+use crate::zonefile::Record;
 
 /// Types that may stand beside a CNAME: they are about the name, not of it (RFC 4035 section 2.5, RFC 2535).
 const BESIDE_ALIAS: [RecordType; 5] =
@@ -26,6 +28,7 @@ pub(super) fn check(zone: &Checked<'_>, problems: &mut Problems) {
     }
     for owner in zone.steered.keys() {
         check_above_steered(zone, owner, problems);
+        check_steered_alias(zone, owner, problems);
     }
     if has_dname {
         zone.owners().for_each(|owner| check_hidden(zone, owner, problems));
@@ -52,7 +55,7 @@ fn check_alias(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) {
         let fault = format!("{name} is an alias and has other records");
         let remedy = "a CNAME stands alone (RFC 1034 section 3.6.2)";
         problems.error_with(&place, key, fault, remedy, also);
-    } else if let Some((steered, _)) = zone.steered.get(&name) {
+    } else if let Some((steered, ..)) = zone.steered.get(&name) {
         let also = (steered.clone(), "steered here");
         let fault = format!("{name} is an alias and is steered");
         problems.error_with(&place, key, fault, "keep one", also);
@@ -64,14 +67,50 @@ fn check_steered(zone: &Checked<'_>, owner: Owner<'_>, problems: &mut Problems) 
     if zone.steered.is_empty() {
         return;
     }
-    let fixed = [RecordType::A, RecordType::AAAA].into_iter().find_map(|rtype| owner.find(rtype));
-    let Some((at, fixed)) = fixed else { return };
+    let fixed = [RecordType::A, RecordType::AAAA, RecordType::SRV];
+    let Some((_, fixed)) = fixed.into_iter().find_map(|rtype| owner.find(rtype)) else { return };
     let name = fixed.owner_name();
-    let Some((steered, _)) = zone.steered.get(&name) else { return };
+    let Some((steered, _, records)) = zone.steered.get(&name) else { return };
+    let (refused, remedy) = match records {
+        // Everything beside it is reported at once.
+        LeafRecords::Cname => return,
+        LeafRecords::Addresses => (&[RecordType::A, RecordType::AAAA][..], "address"),
+        LeafRecords::Srv => (&[RecordType::A, RecordType::AAAA, RecordType::SRV][..], "record"),
+    };
+    let Some((at, fixed)) = refused.iter().find_map(|&rtype| owner.find(rtype)) else { return };
     let fault = format!("{name} is steered and has {} records", fixed.rtype);
-    let remedy = "put the address into a pool, or do not steer the name";
+    let remedy = format!("put the {remedy} into a pool, or do not steer the name");
     let also = (steered.clone(), "steered here");
     problems.error_with(&zone.placed.place(at), zone.placed.key(at), fault, remedy, also);
+}
+
+/// A name that is steered to CNAME records stands alone, and is no apex.
+fn check_steered_alias(zone: &Checked<'_>, owner: &Name, problems: &mut Problems) {
+    let (steered, _, records) = &zone.steered[owner];
+    if *records != LeafRecords::Cname {
+        return;
+    }
+    let apex = &zone.spec.apex.value;
+    let key = dotted("name", &relative(owner, apex));
+    if owner == apex {
+        let fault =
+            format!("{owner} is the zone itself, which has SOA and NS records, and no CNAME");
+        let remedy = "use endpoints with `alias` in place of `cname`: their addresses are answered";
+        problems.error(steered, key, fault, remedy);
+        return;
+    }
+    let other = zone.find(owner.as_wire());
+    let is_beside = |record: &Record<'_>| {
+        !BESIDE_ALIAS.contains(&record.rtype) && record.rtype != RecordType::CNAME
+    };
+    let other = other.and_then(|other| other.iter().find(|(_, record)| is_beside(record)));
+    if let Some((at, record)) = other {
+        let fault =
+            format!("{owner} is steered to CNAME records and has a {} record", record.rtype);
+        let remedy = "a CNAME stands alone (RFC 1034 section 3.6.2); `alias` does not need to";
+        let also = (steered.clone(), "steered here");
+        problems.error_with(&zone.placed.place(at), zone.placed.key(at), fault, remedy, also);
+    }
 }
 
 /// A name has one DNAME, and not beside a delegation (RFC 6672 sections 2.3 and 2.4); whether it has any.

@@ -3,6 +3,7 @@
 mod authority;
 mod coexistence;
 mod families;
+mod hints;
 mod lint;
 mod lists;
 mod names;

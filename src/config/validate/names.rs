@@ -16,12 +16,15 @@ use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::families;
 use crate::config::validate::placed::Placed;
+use crate::config::validate::pools::MIXTURE_REMEDY;
 use crate::model::ANSWERS_MAX;
 use crate::model::AllDown;
 use crate::model::Family;
+use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
+use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::Target;
@@ -154,6 +157,12 @@ pub(super) fn steer(
         Some(Target::Policy(policy)) if is_all(policy) => ANSWERS_MAX as u8,
         Some(Target::Policy(_) | Target::Pool(_)) | None => ANSWERS,
     };
+    let records = target.map(|target| records_of(directory, model, target));
+    // Clients of SRV choose by priority and weight themselves.
+    let default_answers = match records {
+        Some(LeafRecords::Srv) => ANSWERS_MAX as u8,
+        Some(LeafRecords::Addresses | LeafRecords::Cname) | None => default_answers,
+    };
     let steer = Steer {
         owner: owner.clone(),
         target: target?,
@@ -169,7 +178,8 @@ pub(super) fn steer(
     if directory.is_sound {
         let (target, written) = (steer.target, &spec.target);
         families::check(model, target, written, directory, &key("steer"), problems);
-        check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
+        check_mixture(model, target, directory, &key("steer"), problems);
+        check_sorry_pool(model, &steer, spec, directory, &key("on_all_down"), problems);
     }
     Some(steer)
 }
@@ -196,6 +206,40 @@ fn all_down(
     }
 }
 
+/// What a target's pools answer with; addresses, if that cannot be told.
+pub(super) fn records_of(directory: &Directory, model: &Model, target: Target) -> LeafRecords {
+    let mut pools = Vec::new();
+    if directory.is_sound {
+        pools_of(model, target, &mut pools);
+    }
+    pools.first().map_or(LeafRecords::Addresses, |pool| model.pools[pool.index()].records())
+}
+
+/// All leaves under one name answer with the same kind of records.
+fn check_mixture(
+    model: &Model,
+    entry: Target,
+    directory: &Directory,
+    key: &str,
+    problems: &mut Problems,
+) {
+    let mut pools = Vec::new();
+    pools_of(model, entry, &mut pools);
+    let mut pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
+    let Some(first) = pools.next() else { return };
+    let Some(other) = pools.find(|other| other.records() != first.records()) else { return };
+    let place = |pool: &Pool| directory.targets.find_place(&pool.name).cloned();
+    let (Some(place_of_first), Some(place_of_other)) = (place(first), place(other)) else { return };
+    let fault = format!(
+        "this pool answers with {}, pool \"{}\" with {}, and the name leads to both",
+        other.records().text(),
+        first.name,
+        first.records().text(),
+    );
+    let also = (place_of_first, "the other pool");
+    problems.error_with(&place_of_other, key, fault, MIXTURE_REMEDY, also);
+}
+
 /// Families that a target's pools have by configuration.
 fn families(model: &Model, target: Target) -> [bool; 2] {
     Family::BOTH.map(|family| model.has_family(target, family))
@@ -206,6 +250,7 @@ fn check_sorry_pool(
     model: &Model,
     steer: &Steer,
     spec: &SteerSpec,
+    directory: &Directory,
     key: &str,
     problems: &mut Problems,
 ) {
@@ -213,6 +258,18 @@ fn check_sorry_pool(
     else {
         return;
     };
+    let wanted = records_of(directory, model, steer.target);
+    let found = model.pools[pool.index()].records();
+    if found != wanted {
+        let fault = format!(
+            "pool \"{}\" answers with {}, but the name with {}",
+            name.value,
+            found.text(),
+            wanted.text()
+        );
+        problems.error(&name.place, key, fault, MIXTURE_REMEDY);
+        return;
+    }
     let (whole, sorry) = (families(model, steer.target), families(model, Target::Pool(pool)));
     for family in Family::BOTH.into_iter().filter(|f| whole[f.index()] && !sorry[f.index()]) {
         let fault = format!(

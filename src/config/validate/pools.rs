@@ -14,6 +14,7 @@ use crate::config::rules;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::EndpointSpec;
+use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::config::validate::Directory;
 use crate::model::Check;
@@ -21,6 +22,8 @@ use crate::model::CheckId;
 use crate::model::CheckKind;
 use crate::model::Endpoint;
 use crate::model::HttpCheck;
+use crate::model::Leaf;
+use crate::model::LeafRecords;
 use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::Percent;
@@ -141,6 +144,7 @@ pub(super) fn add_pools(
         let check =
             check.and_then(|name| directory.checks.find("check", &key("check"), name, problems));
         warn_of_twins(spec, problems);
+        refuse_mixture(spec, problems);
         model.pools.push(Pool {
             name: spec.name.value.as_str().into(),
             site,
@@ -154,21 +158,51 @@ pub(super) fn add_pools(
 }
 
 fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
-    let EndpointSpec { name, addresses, weight } = spec;
-    let mut endpoint = Endpoint {
-        key: format!("{pool}/{}", name.value).into(),
-        v4: None,
-        v6: None,
-        weight: *weight,
-    };
-    for address in addresses {
-        match address.value {
-            IpAddr::V4(v4) => endpoint.v4 = Some(v4),
-            IpAddr::V6(v6) => endpoint.v6 = Some(v6),
-        }
-    }
-    endpoint
+    let EndpointSpec { name, leaf, weight } = spec;
+    let leaf = leaf.as_ref().map_or(Leaf::Addresses { v4: None, v6: None }, self::leaf);
+    Endpoint { key: format!("{pool}/{}", name.value).into(), leaf, weight: *weight }
 }
+
+fn leaf(spec: &LeafSpec) -> Leaf {
+    match spec {
+        LeafSpec::Addresses(addresses) => {
+            let (mut v4, mut v6) = (None, None);
+            for address in addresses {
+                match address.value {
+                    IpAddr::V4(address) => v4 = Some(address),
+                    IpAddr::V6(address) => v6 = Some(address),
+                }
+            }
+            Leaf::Addresses { v4, v6 }
+        }
+        LeafSpec::Alias(target) => Leaf::Alias(target.value.clone()),
+        LeafSpec::Cname(target) => Leaf::Cname(target.value.clone()),
+        LeafSpec::Srv(service) => Leaf::Srv(service.value.clone()),
+    }
+}
+
+/// What an endpoint becomes, if it could be read.
+fn records(spec: &EndpointSpec) -> Option<LeafRecords> {
+    spec.leaf.as_ref().map(|spec| leaf(spec).records())
+}
+
+/// One pool answers with one kind of records, as one name does.
+fn refuse_mixture(spec: &PoolSpec, problems: &mut Problems) {
+    let known = || spec.endpoints.iter().filter_map(|one| Some((one, records(one)?)));
+    let Some((first, wanted)) = known().next() else { return };
+    for (other, found) in known().filter(|(_, found)| *found != wanted) {
+        let path = dotted(&dotted("pool", &spec.name.value), "endpoint");
+        let fault =
+            format!("this endpoint answers with {}, another with {}", found.text(), wanted.text());
+        let also = (first.name.place.clone(), "this one");
+        let path = dotted(&path, &other.name.value);
+        problems.error_with(&other.name.place, path, fault, MIXTURE_REMEDY, also);
+    }
+}
+
+/// What to do about leaves of several kinds under one name.
+pub(super) const MIXTURE_REMEDY: &str =
+    "use one kind under a name; `alias` answers with the addresses of another name";
 
 fn min_healthy(spec: &PoolSpec, problems: &mut Problems) -> MinHealthy {
     let count = spec.endpoints.len();
@@ -204,7 +238,8 @@ fn panic_below(spec: &PoolSpec, problems: &mut Problems) -> Percent {
 fn warn_of_twins(spec: &PoolSpec, problems: &mut Problems) {
     let mut seen: HashMap<IpAddr, &str> = HashMap::new();
     for endpoint in &spec.endpoints {
-        for address in endpoint.addresses.iter().filter(|at| !at.value.is_unspecified()) {
+        let Some(LeafSpec::Addresses(addresses)) = &endpoint.leaf else { continue };
+        for address in addresses.iter().filter(|at| !at.value.is_unspecified()) {
             if let Some(first) = seen.insert(address.value, &endpoint.name.value) {
                 let key =
                     format!("pool.{}.endpoint.{}.addresses", spec.name.value, endpoint.name.value);

@@ -16,11 +16,15 @@ use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::authority;
 use crate::config::validate::coexistence;
+use crate::config::validate::hints;
+use crate::config::validate::hints::Follower;
 use crate::config::validate::names;
 use crate::config::validate::placed::Placed;
 use crate::config::validate::pools;
 use crate::config::validate::sets;
 use crate::config::validate::strays;
+use crate::model;
+use crate::model::LeafRecords;
 use crate::model::Model;
 use crate::model::Steer;
 use crate::model::SteerId;
@@ -38,8 +42,8 @@ use crate::zonefile::Source;
 /// SOA refresh, retry and expire in seconds: nobody transfers a made zone, so they only look familiar.
 const SOA_TIMES: [u32; 3] = [7200, 1800, 1_209_600];
 
-/// Steered names: where each is written, and its steering.
-pub(super) type Steered = HashMap<Name, (Place, SteerId)>;
+/// Steered names: where each is written, its steering, and what it answers with.
+pub(super) type Steered = HashMap<Name, (Place, SteerId, LeafRecords)>;
 
 /// A zone whose records are there, to be checked as a whole.
 pub(super) struct Checked<'a> {
@@ -78,6 +82,7 @@ pub(super) fn add_zones(
     problems: &mut Problems,
 ) {
     let mut apexes: HashMap<Name, Place> = HashMap::new();
+    let mut followers = Vec::new();
     for spec in specs {
         let written = spec.zone.as_mut().map(|zone| std::mem::take(&mut zone.written));
         let Some(zone) = &spec.zone else {
@@ -101,8 +106,13 @@ pub(super) fn add_zones(
             continue;
         }
         let written = written.unwrap_or_default();
-        let zone = build_zone(files, (zone, written), spec, directory, model, problems);
+        let (zone, of_zone) = build_zone(files, (zone, written), spec, directory, model, problems);
         model.zones.push(zone);
+        followers.extend(of_zone);
+    }
+    // What a zone that could not be read has is not known.
+    if !problems.has_errors() {
+        hints::check(followers, model, problems);
     }
 }
 
@@ -113,7 +123,7 @@ fn build_zone(
     directory: &Directory,
     model: &mut Model,
     problems: &mut Problems,
-) -> Zone {
+) -> (Zone, Vec<Follower>) {
     let mut placed = written_records(files, spec, written, problems);
     let mut steered: Steered = HashMap::new();
     let mut tables: HashMap<Name, Place> = HashMap::new();
@@ -131,7 +141,8 @@ fn build_zone(
         names::records(files, spec, &owner, name, &mut placed, problems);
         let Some(steer) = &name.steer else { continue };
         if let Some(steer) = names::steer(spec, &owner, name, steer, directory, model, problems) {
-            steered.insert(owner, (place.clone(), add_steer(model, steer)));
+            let records = names::records_of(directory, model, steer.target);
+            steered.insert(owner, (place.clone(), add_steer(model, steer), records));
         }
     }
     add_authority(spec, &steered, &mut placed);
@@ -144,17 +155,22 @@ fn build_zone(
     let checked = Checked { spec, placed: &placed, owners: &owners, steered: &steered };
     coexistence::check(&checked, problems);
     authority::check(&checked, problems);
+    let followers = hints::collect(&checked, problems);
     if !problems.has_errors() {
         strays::warn(file, &checked, problems);
     }
-    let mut steered: Vec<_> = steered.into_iter().map(|(owner, (_, id))| (owner, id)).collect();
-    steered.sort_unstable_by_key(|(_, id)| *id);
-    Zone {
+    let steered = steered.into_iter();
+    let mut steered: Vec<_> = steered
+        .map(|(owner, (_, steer, records))| model::Steered { owner, steer, records })
+        .collect();
+    steered.sort_unstable_by_key(|steered| steered.steer);
+    let zone = Zone {
         apex: spec.apex.value.clone(),
         records: placed.records,
         owners: owners.into_gathered(),
         steered,
-    }
+    };
+    (zone, followers)
 }
 
 fn add_steer(model: &mut Model, steer: Steer) -> SteerId {

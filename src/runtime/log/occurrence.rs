@@ -47,6 +47,12 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::GeoAccepted => tracing::info!(target: "rhumb::config", "{occurrence}"),
         Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
         Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
+        Occurrence::Resolved { name, .. } => {
+            tracing::info!(target: "rhumb::resolve", %name, "{occurrence}");
+        }
+        Occurrence::NotResolved { name, reason, kept } => {
+            tracing::warn!(target: "rhumb::resolve", %name, %reason, kept, "{occurrence}");
+        }
         Occurrence::Ordered { scope, order } => {
             log_order(scope, order, &order.author, &format!("{scope} is {}", order.admin));
         }
@@ -62,16 +68,17 @@ pub fn log(occurrence: &Occurrence) {
 
 /// Down is a warning; everything else is a change for the better, or none that needs a hand.
 fn log_verdict(key: &TargetKey, from: Verdict, to: Verdict, reason: &str) {
-    let TargetKey { endpoint: whole, check, family } = key;
+    let TargetKey { endpoint: whole, check, family, address } = key;
+    let address = address.map(tracing::field::display);
     let (pool, endpoint) = whole.split_once('/').unwrap_or(("", whole));
     if to == Verdict::Down {
         tracing::warn!(
-            target: "rhumb::health", pool, endpoint, %check, %family, %from, %to, reason,
+            target: "rhumb::health", pool, endpoint, %check, %family, address, %from, %to, reason,
             "{whole} is {to}"
         );
     } else {
         tracing::info!(
-            target: "rhumb::health", pool, endpoint, %check, %family, %from, %to, reason,
+            target: "rhumb::health", pool, endpoint, %check, %family, address, %from, %to, reason,
             "{whole} is {to}"
         );
     }

@@ -263,6 +263,7 @@ mod tests {
                 endpoint: format!("pool/{port}").into(),
                 check: "tcp".into(),
                 family: Family::V4,
+                address: None,
             },
             address: "192.0.2.1".parse().unwrap(),
             check: Arc::new(check),

@@ -15,10 +15,12 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Leaf;
 use crate::model::Location;
 use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::model::SiteId;
 use crate::model::Steer;
 use crate::model::Target;
@@ -43,6 +45,8 @@ pub struct Situation<'a> {
     pub model: &'a Model,
     /// By pool, then by endpoint.
     pub states: &'a [Vec<MemberState>],
+    /// By pool, then by endpoint: what aliases are to answer with.
+    pub resolved: &'a [Vec<Resolved>],
     /// By pool, then by [`Family::index`].
     pub remembered: &'a [[Option<Remembered>; 2]],
     /// Where the client is and how far from there it may be, if geo data says so.
@@ -109,9 +113,13 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     if !has_family(&lines) {
         // Pass 1 looks at every candidate and finds none with the family; then nothing may depend on shares.
         situation.pass_1(steer, &lines, &mut steps);
-        let exists = pools_below(situation.model, steer.target)
-            .iter()
-            .any(|&p| situation.pool_has_family(p));
+        let pools = pools_below(situation.model, steer.target);
+        let any_has = |family| pools.iter().any(|&pool| situation.pool_has(pool, family));
+        let exists = match any_has(Family::V4) || any_has(Family::V6) {
+            true => any_has(situation.family),
+            // Where nothing has been resolved yet, nobody can say that there is no such family.
+            false => situation.model.has_family(steer.target, situation.family),
+        };
         if !exists {
             return Interpretation { result: Meaning::NoFamily, steps };
         }
@@ -119,10 +127,15 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         lines.clear();
         is_open = situation.expand(&outline, true, &mut lines);
     }
-    let chosen = situation
-        .pass_1(steer, &lines, &mut steps)
-        .or_else(|| situation.pass_2(steer, &lines, &mut steps))
-        .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
+    let mut chosen = situation.pass_1(steer, &lines, &mut steps);
+    if chosen.is_none() {
+        if !is_open {
+            steps.push(Step::Fenced);
+        }
+        chosen = situation
+            .pass_2(steer, &lines, &mut steps)
+            .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
+    }
     let Some((pool, pass)) = chosen else {
         return Interpretation { result: Meaning::Nothing, steps };
     };
@@ -191,7 +204,7 @@ impl Situation<'_> {
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else {
-                let has = |family: Family| self.model.pools[pool.index()].has_family(family);
+                let has = |family: Family| self.pool_has(pool, family);
                 let short =
                     families.into_iter().filter(|&f| has(f)).find_map(|f| self.shortfall(pool, f));
                 match short {
@@ -211,7 +224,7 @@ impl Situation<'_> {
         lines: &[Line],
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
-        let mut best: Option<(PoolId, (bool, f64))> = None;
+        let mut best: Option<(PoolId, (i32, f64))> = None;
         for line in lines {
             let pool = match *line {
                 Line::Remark(step) => {
@@ -229,19 +242,25 @@ impl Situation<'_> {
             let passing: u32 = weight_of(counts.iter().collect());
             let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();
             let healthy = if trusted > 0 { trusted } else { passing };
-            // Any healthy share is better than every held one: false sorts before true.
-            let share = (trusted > 0, f64::from(healthy) / f64::from(enabled.max(1)));
+            // A living address is better than a dead one, a healthy member better than one that is held.
+            let lives = !self.count(pool, self.family).healthy.is_empty();
+            let rank = 2 * i32::from(lives) + i32::from(trusted > 0);
+            let share = (rank, f64::from(healthy) / f64::from(enabled.max(1)));
+            let why_less = |loser: i32, winner: i32| match loser < 2 && winner >= 2 {
+                true => Reason::FamilyDown,
+                false => Reason::SmallerShare,
+            };
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else if self.count(pool, self.family).enabled.is_empty() {
                 Reason::NoEnabledMember
             } else if healthy == 0 {
                 Reason::NoHealthyMember
-            } else if best.is_some_and(|(_, other)| share <= other) {
-                Reason::SmallerShare
+            } else if let Some((_, other)) = best.filter(|(_, other)| share <= *other) {
+                why_less(rank, other.0)
             } else {
-                if let Some((overtaken, _)) = best {
-                    let reason = Reason::SmallerShare;
+                if let Some((overtaken, other)) = best {
+                    let reason = why_less(other.0, rank);
                     steps.push(Step::PassedOver { pass: Pass::BestShare, pool: overtaken, reason });
                 }
                 best = Some((pool, share));
@@ -351,7 +370,7 @@ impl Situation<'_> {
             }
         };
         let enabled: Vec<usize> = (0..endpoints.len())
-            .filter(|&p| endpoints[p].address(family).is_some())
+            .filter(|&p| self.endpoint_has(pool, p, family))
             .filter(|&p| self.state(pool, p).admin != Admin::Drained)
             .collect();
         let passing = |p: usize| matches!(verdict(p), Verdict::Up | Verdict::Unknown);
@@ -407,10 +426,9 @@ impl Situation<'_> {
         members.retain(|(id, _)| remembered.endpoints.contains(id));
         if members.is_empty() {
             // A standby had taken over, and was the last.
-            let endpoints = &self.model.pools[pool.index()].endpoints;
             let kept = |id: &&EndpointId| {
                 self.state(pool, id.index()).admin != Admin::Drained
-                    && endpoints[id.index()].address(family).is_some()
+                    && self.endpoint_has(pool, id.index(), family)
             };
             members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
         }
@@ -449,7 +467,29 @@ impl Situation<'_> {
     }
 
     fn pool_has_family(&self, pool: PoolId) -> bool {
-        self.model.pools[pool.index()].has_family(self.family)
+        self.pool_has(pool, self.family)
+    }
+
+    fn pool_has(&self, pool: PoolId, family: Family) -> bool {
+        let endpoints = 0..self.model.pools[pool.index()].endpoints.len();
+        endpoints.into_iter().any(|position| self.endpoint_has(pool, position, family))
+    }
+
+    /// Whether an endpoint can answer for a family: with its own address, with one of its alias, or with a name.
+    fn endpoint_has(&self, pool: PoolId, position: usize, family: Family) -> bool {
+        let endpoint = &self.model.pools[pool.index()].endpoints[position];
+        match &endpoint.leaf {
+            Leaf::Addresses { .. } => endpoint.address(family).is_some(),
+            Leaf::Cname(_) | Leaf::Srv(_) => true,
+            Leaf::Alias(_) => {
+                let (pool, position) = match self.model.pools[pool.index()].parts.get(position) {
+                    Some(&(part, endpoint)) => (part, endpoint.index()),
+                    None => (pool, position),
+                };
+                let resolved = self.resolved[pool.index()].get(position);
+                resolved.is_some_and(|resolved| !resolved.family(family).is_empty())
+            }
+        }
     }
 
     fn name(&self, target: Target) -> &str {

@@ -36,6 +36,13 @@ const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
 const NO_DEFAULT_ALPN: u16 = 2;
 
+/// Keys of hints by family (RFC 9460 section 7.3).
+const HINTS: [u16; 2] = [4, 6];
+
+/// Stands for hints that follow the addresses of the name, as PowerDNS has it. Kept as a hint of no octets, which no
+/// record on the wire may have.
+const AUTO: &str = "auto";
+
 /// Last key that every server knows by name: those of RFC 9460 itself.
 const WIDELY_KNOWN_KEY: u16 = 6;
 
@@ -56,6 +63,11 @@ enum Value {
     Groups,
     /// Any octets.
     Opaque,
+}
+
+/// Whether a key's value may be [`AUTO`].
+fn is_hint(key: u16) -> bool {
+    HINTS.contains(&key)
 }
 
 /// What is wrong with a value, and what to write.
@@ -81,7 +93,7 @@ impl<'a, 't> Fields<'a, 't> {
         if let Some((guilty, message)) = contradiction(pairs) {
             let word = parameters.iter().find(|(key, ..)| *key == guilty).map(|(.., word)| *word);
             let word = word.unwrap_or(parameters[0].2);
-            return Err(fault(word, message, "add it, or take it out here"));
+            return Err(fault(word, message, "write it as it must be, or take it out here"));
         }
         for (key, value, word) in parameters {
             let len = u16::try_from(value.len());
@@ -155,6 +167,9 @@ fn parse_value(key: u16, name: &str, text: &str, word: &Word<'_>) -> Result<Vec<
     let mut octets = Vec::with_capacity(text.len());
     unescape_text(text, &mut octets).map_err(|(message, remedy)| fault(word, message, remedy))?;
     let is_octets = name.starts_with("key");
+    if text == AUTO && is_hint(key) && !is_octets {
+        return Ok(Vec::new());
+    }
     if text.is_empty() && !is_value(Key(key).value(), &[]) {
         let message = format!("{} has no value", Key(key));
         return Err(fault(word, message, remedy_for(Key(key).value())));
@@ -308,19 +323,29 @@ fn contradiction<'v>(
     }
     let (_, mandatory) = parameters.clone().find(|(key, _)| *key == MANDATORY)?;
     let mut keys = mandatory.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
-    let missing = keys.find(|key| !has(*key))?;
-    Some((MANDATORY, format!("{} is mandatory, but is not there", Key(missing))))
+    let missing = keys.clone().find(|key| !has(*key));
+    if let Some(missing) = missing {
+        return Some((MANDATORY, format!("{} is mandatory, but is not there", Key(missing))));
+    }
+    let is_auto = |key: &u16| {
+        is_hint(*key) && parameters.clone().any(|(other, value)| other == *key && value.is_empty())
+    };
+    let auto = keys.find(is_auto)?;
+    Some((MANDATORY, format!("{} is mandatory, but auto may leave it out", Key(auto))))
 }
 
 impl Words<'_> {
     /// Parameters in ascending order, each right, together without contradiction.
     pub fn parameters(&mut self, octets: &mut Octets<'_>) -> Option<()> {
         let mut parameters: Vec<(u16, &[u8])> = Vec::new();
+        let ours = self.readers == Readers::Ours;
         while !octets.rest.is_empty() {
             let (key, len) = (octets.u16()?, octets.u16()?);
             let value = octets.take(len.into())?;
             let is_next = parameters.last().is_none_or(|(last, _)| *last < key);
-            (is_next && key != INVALID_KEY && is_value(Key(key).value(), value)).then_some(())?;
+            let is_auto = ours && is_hint(key) && value.is_empty();
+            let is_right = is_auto || is_value(Key(key).value(), value);
+            (is_next && key != INVALID_KEY && is_right).then_some(())?;
             parameters.push((key, value));
         }
         contradiction(parameters.iter().copied()).is_none().then_some(())?;
@@ -331,7 +356,9 @@ impl Words<'_> {
                 true => write!(out, "{}", Key(key)).ok()?,
                 false => write!(out, "key{key}").ok()?,
             }
-            if !value.is_empty() {
+            if value.is_empty() && is_hint(key) {
+                write!(out, "={AUTO}").ok()?;
+            } else if !value.is_empty() {
                 let kind = if is_named { Key(key).value() } else { Value::Opaque };
                 out.write_char('=').ok()?;
                 write_value(kind, value, out)?;
