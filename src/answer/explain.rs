@@ -186,7 +186,7 @@ pub(super) fn explain_query(
             Some(steering(snapshot, request, steer, family, client, ecs))
         }
         Some(Found::SteeredAlias(steer) | Found::SteeredServices(steer)) => {
-            Some(steering(snapshot, &request, steer, EITHER, client, ecs))
+            Some(steering(snapshot, request, steer, EITHER, client, ecs))
         }
         Some(
             Found::Records(_)

@@ -129,15 +129,9 @@ fn matched_text(model: &Model, policy: PolicyId, rule: Option<u16>, ground: Grou
 fn estimate_text(model: &Model, policy: PolicyId, estimate: Estimate) -> String {
     let site_text = |site: SiteId| {
         let site = &model.sites[site.index()];
-        let is_cheap = match model.policies[policy.index()].kind {
-            PolicyKind::Nearest { cheap_within, .. } | PolicyKind::Fastest { cheap_within, .. } => {
-                cheap_within.is_some()
-            }
-            _ => false,
-        };
-        match is_cheap {
-            true => format!("{} (cost {})", site.name, site.cost),
-            false => site.name.to_string(),
+        match model.policies[policy.index()].kind.cheap_within() {
+            Some(_) => format!("{} (cost {})", site.name, site.cost),
+            None => site.name.to_string(),
         }
     };
     match estimate {

@@ -169,18 +169,24 @@ fn unknown_site(settings: &Settings, model: &Model) -> Option<FileProblem> {
     })
 }
 
-/// Warns of `nearest` if nobody knows where a client is.
+/// Warns of policies that ask where a client is if nobody knows.
 fn no_geo_data(zones: &str, model: &Model) -> Option<FileProblem> {
-    let is_nearest = |policy: &&Policy| matches!(policy.kind, PolicyKind::Nearest { .. });
-    let policy = model.policies.iter().find(is_nearest)?;
+    let outcome = |policy: &Policy| match &policy.kind {
+        PolicyKind::Nearest { .. } | PolicyKind::Fastest { .. } => {
+            Some((policy.name.clone(), "everybody gets the first target"))
+        }
+        PolicyKind::Geo(_) => Some((policy.name.clone(), "everybody gets the default")),
+        PolicyKind::Failover(_)
+        | PolicyKind::Weighted(_)
+        | PolicyKind::Networks(_)
+        | PolicyKind::All { .. } => None,
+    };
+    let (name, outcome) = model.policies.iter().find_map(outcome)?;
     Some(FileProblem {
         severity: Severity::Warning,
         rule: &rules::LIKELY_MISTAKE,
         file: zones.to_owned(),
-        fault: format!(
-            "policy.{}: there is no geo data, so everybody gets the first target",
-            policy.name
-        ),
+        fault: format!("policy.{name}: there is no geo data, so {outcome}"),
         remedy: "name a database: [geo] databases = [\"geodb/city.mmdb\"] in rhumb.toml".into(),
     })
 }

@@ -63,6 +63,20 @@ impl PolicyKind {
         self.lists().concat()
     }
 
+    /// Metres or microseconds within which the cheapest site wins, of a policy that ranks sites; none if cost means nothing.
+    pub fn cheap_within(&self) -> Option<u64> {
+        match self {
+            Self::Nearest { cheap_within, .. } | Self::Fastest { cheap_within, .. } => {
+                *cheap_within
+            }
+            Self::Failover(_)
+            | Self::Weighted(_)
+            | Self::Geo(_)
+            | Self::Networks(_)
+            | Self::All { .. } => None,
+        }
+    }
+
     /// The targets that clients may get, one list for each rule; every other kind of policy has one list for all.
     pub fn lists(&self) -> Vec<Vec<Target>> {
         match self {

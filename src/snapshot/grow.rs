@@ -144,7 +144,12 @@ impl Grower<'_> {
         let Some(View { place, .. }) = view else { return (None, Ground::Default) };
         match self.model.policies[policy.index()].kind {
             PolicyKind::Networks(_) => self.matcher.find_network(policy, place),
-            _ => self.matcher.find_region(policy, place),
+            PolicyKind::Geo(_) => self.matcher.find_region(policy, place),
+            PolicyKind::Failover(_)
+            | PolicyKind::Nearest { .. }
+            | PolicyKind::Weighted(_)
+            | PolicyKind::Fastest { .. }
+            | PolicyKind::All { .. } => (None, Ground::Default),
         }
     }
 
@@ -169,7 +174,11 @@ impl Grower<'_> {
             PolicyKind::Fastest { cheap_within, .. } => {
                 (trees.iter().map(|tree| self.fast(tree, view)).collect(), *cheap_within)
             }
-            _ => return Ranking::as_written(trees.len()),
+            PolicyKind::Failover(_)
+            | PolicyKind::Weighted(_)
+            | PolicyKind::Geo(_)
+            | PolicyKind::Networks(_)
+            | PolicyKind::All { .. } => return Ranking::as_written(trees.len()),
         };
         let values: Vec<u64> = estimates.iter().map(|estimate| worth(*estimate)).collect();
         if values.iter().all(|value| *value == u64::MAX) {
@@ -238,7 +247,12 @@ impl Grower<'_> {
         let rule = &self.model.policies[policy.index()];
         let weights: Option<Vec<u16>> = match &rule.kind {
             PolicyKind::Fastest { targets, .. } => Some(targets.iter().map(|t| t.1).collect()),
-            _ => None,
+            PolicyKind::Nearest { .. }
+            | PolicyKind::Failover(_)
+            | PolicyKind::Weighted(_)
+            | PolicyKind::Geo(_)
+            | PolicyKind::Networks(_)
+            | PolicyKind::All { .. } => None,
         };
         let mut trees: Vec<Option<Tree>> = trees.into_iter().map(Some).collect();
         let mut take = |position: usize| trees[position].take().expect("each position is once");

@@ -442,7 +442,7 @@ default = "world"
 [[policy.p.rule]]
 where = ["country:DE"]
 "#,
-        expected: &[("4:3", "policy.p.rule[0].to", "missing", "to = \"eu\"")],
+        expected: &[("4:1", "policy.p.rule[0].to", "missing", "to = \"eu\"")],
     },
     Case {
         title: "a rule for nobody",
@@ -511,7 +511,7 @@ to = "eu"
             ("5:84", "policy.p.rule[0].where", "no subdivision", "subdivision:US-CA"),
             ("5:102", "policy.p.rule[0].where", "no kind of region", "continent:EU"),
             ("5:117", "policy.p.rule[0].where", "\"california\" is no part", "ISO 3166-2"),
-            ("5:144", "policy.p.rule[0].where", "no kind of region", "networks are for kind"),
+            ("5:146", "policy.p.rule[0].where", "no kind of region", "networks are for kind"),
         ],
     },
     Case {
@@ -789,6 +789,8 @@ nameservers = ["ns1.example.net"]
 steer = "p"
 [name.others]
 steer = "world"
+[name.home]
+steer = "homeless"
 [policy.p]
 kind = "networks"
 default = "world"
@@ -803,7 +805,7 @@ where = ["10.192.0.0/10"]
 to = "world"
 "#,
         expected: &[(
-            "12:10",
+            "14:10",
             "policy.p.rule[0].where",
             "no client gets here",
             "take the rule out",
@@ -818,6 +820,8 @@ nameservers = ["ns1.example.net"]
 steer = "p"
 [name.others]
 steer = "world"
+[name.home]
+steer = "homeless"
 [policy.p]
 kind = "geo"
 default = "world"
@@ -835,7 +839,7 @@ where = ["country:DE"]
 to = "eu"
 "#,
         expected: &[(
-            "18:10",
+            "20:10",
             "policy.q.rule[0].where",
             "no client gets here",
             "take the rule out",
@@ -850,6 +854,8 @@ nameservers = ["ns1.example.net"]
 steer = "p"
 [name.others]
 steer = "world"
+[name.home]
+steer = "homeless"
 [policy.p]
 kind = "failover"
 targets = ["q", "us"]
@@ -858,7 +864,7 @@ kind = "failover"
 targets = ["eu"]
 fence = true
 "#,
-        expected: &[("10:17", "policy.p.targets", "\"q\" before it is fenced", "or the fence")],
+        expected: &[("12:17", "policy.p.targets", "\"q\" before it is fenced", "or the fence")],
     },
     Case {
         title: "a name that says nothing",

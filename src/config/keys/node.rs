@@ -89,7 +89,7 @@ static SERVER: Table = Table {
         Key::new(
             "ecs_from",
             Kind::AnyOf(&[
-                Kind::Texts { of: &form::ANYBODY, count: Count::up_to(1), distinct: true },
+                Kind::Texts { of: &form::ANYBODY, count: Count::ANY, distinct: true },
                 NETWORKS,
             ]),
             Absent::Default(Literal::Texts(&["any"])),

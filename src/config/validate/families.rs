@@ -73,8 +73,7 @@ pub(super) fn check(
         collect(model, entry, &mut below);
         for id in below {
             let policy = &model.policies[id.index()];
-            for fault in faults(model, policy, family) {
-                let remedy = "give one of its pools an address of that family";
+            for (fault, remedy) in faults(model, policy, family) {
                 let place = directory.targets.find_place(&policy.name);
                 let also = (place.expect("every policy has a name").clone(), "this policy");
                 problems.error_with(&written.place, key, fault, remedy, also);
@@ -94,13 +93,13 @@ fn collect(model: &Model, target: Target, policies: &mut Vec<PolicyId>) {
 }
 
 /// What is wrong with a policy itself: its fence, or lists of some of its rules.
-fn faults(model: &Model, policy: &Policy, family: Family) -> Vec<String> {
+fn faults(model: &Model, policy: &Policy, family: Family) -> Vec<(String, &'static str)> {
     let Policy { name, kind, fence } = policy;
     let has_any = |targets: &[Target]| targets.iter().any(|t| model.has_family(*t, family));
     if *fence && !has_any(&kind.targets()) {
-        return vec![format!(
-            "policy \"{name}\" is fenced and has no {family} address, though others have"
-        )];
+        let fault =
+            format!("policy \"{name}\" is fenced and has no {family} address, though others have");
+        return vec![(fault, "give a pool inside the fence an address of that family")];
     }
     let lacking = match kind {
         PolicyKind::Geo(rules) => lacking(rules, has_any),
@@ -112,7 +111,9 @@ fn faults(model: &Model, policy: &Policy, family: Family) -> Vec<String> {
         | PolicyKind::All { .. } => Vec::new(),
     };
     let fault = |list| {
-        format!("{list} of policy \"{name}\" has no {family} address, though others have some")
+        let what = format!("{list} of policy \"{name}\"");
+        let fault = format!("{what} has no {family} address, though others have some");
+        (fault, "give one of its pools an address of that family")
     };
     lacking.into_iter().map(fault).collect()
 }

@@ -129,7 +129,12 @@ fn uses_list(model: &Model, list: ListId) -> bool {
             let mut conditions = policy.rules.iter().flat_map(|rule| &rule.conditions);
             conditions.any(|condition| *condition == Network::List(list))
         }
-        _ => false,
+        PolicyKind::Failover(_)
+        | PolicyKind::Nearest { .. }
+        | PolicyKind::Weighted(_)
+        | PolicyKind::Fastest { .. }
+        | PolicyKind::Geo(_)
+        | PolicyKind::All { .. } => false,
     })
 }
 

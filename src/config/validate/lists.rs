@@ -51,7 +51,11 @@ pub(super) fn add_lists(
             let remedy = format!("use at most {ENTRIES_MAX}, and several lists");
             problems.error(&spec.name.place, &key, fault, remedy);
         }
-        add_entries(&mut list, &entries, &key, problems);
+        let entries_key = match &spec.source {
+            ListSource::Entries(_) => format!("{key}.entries"),
+            ListSource::File(_) => key,
+        };
+        add_entries(&mut list, &entries, &entries_key, problems);
         model.lists.push(list);
     }
 }

@@ -22,6 +22,7 @@ use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::LeafRecords;
 use crate::model::Model;
+use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::Pool;
 use crate::model::PoolId;
@@ -150,12 +151,11 @@ pub(super) fn steer(
         ecs,
         ttl,
     } = spec;
+    let is_all =
+        |policy: PolicyId| matches!(model.policies[policy.index()].kind, PolicyKind::All { .. });
     let default_answers = match target {
-        Some(Target::Policy(policy)) => match model.policies[policy.index()].kind {
-            PolicyKind::All { .. } => ANSWERS_MAX as u8,
-            _ => ANSWERS,
-        },
-        Some(Target::Pool(_)) | None => ANSWERS,
+        Some(Target::Policy(policy)) if is_all(policy) => ANSWERS_MAX as u8,
+        Some(Target::Policy(_) | Target::Pool(_)) | None => ANSWERS,
     };
     let records = target.map(|target| records_of(directory, model, target));
     // Clients of SRV choose by priority and weight themselves.

@@ -125,7 +125,7 @@ impl Kinds<'_> {
                 let region = |at: &At<Region>, _: &mut Problems| Some(at.value.clone());
                 self.rules(rules, region, problems).map(PolicyKind::Geo)
             }
-            PolicyKindSpec::Networks(rules) => {
+            PolicyKindSpec::Networks(written) => {
                 let network = |at: &At<NetworkSpec>, problems: &mut Problems| match &at.value {
                     NetworkSpec::Prefix(prefix) => Some(Network::Prefix(*prefix)),
                     NetworkSpec::System(number) => Some(Network::System(*number)),
@@ -135,8 +135,7 @@ impl Kinds<'_> {
                         self.directory.lists.find("list", &key, &name, problems).map(Network::List)
                     }
                 };
-                let rules = self.rules(rules, network, problems)?;
-                let PolicyKindSpec::Networks(written) = &self.spec.kind else { return None };
+                let rules = self.rules(written, network, problems)?;
                 lists::check_overlaps(&self.path, written, &rules, model, problems);
                 Some(PolicyKind::Networks(rules))
             }

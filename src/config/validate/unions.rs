@@ -17,13 +17,13 @@ use crate::model::Target;
 
 /// Makes the pool of each policy of kind `all`, named as it; trees must end. `specs` are the policies.
 pub(super) fn add(specs: &[&PolicySpec], model: &mut Model, problems: &mut Problems) {
-    for position in 0..model.policies.len() {
+    for (position, spec) in specs.iter().enumerate() {
         let PolicyKind::All { targets, .. } = &model.policies[position].kind else { continue };
         let mut below = Vec::new();
         targets.iter().for_each(|&target| collect(model, target, &mut below));
         let count: usize = below.iter().map(|pool| model.pools[pool.index()].endpoints.len()).sum();
         if count > ENDPOINTS_MAX {
-            let name = &specs[position].name;
+            let name = &spec.name;
             let fault = format!("the policy comes to {count} endpoints");
             let remedy = format!("use at most {ENDPOINTS_MAX}: each query looks at all of them");
             let key = dotted("policy", &name.value);

@@ -258,7 +258,7 @@ impl Situation<'_> {
                 }
             }
             let is_its = self.place.asn.is_some_and(|asn| systems.contains(&asn));
-            if is_its && system.is_none_or(|(other, _)| is_own > other) {
+            if is_its && system.is_none_or(|(other, _)| is_own && !other) {
                 system = Some((is_own, rule));
             }
         }
