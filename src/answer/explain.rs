@@ -276,7 +276,7 @@ fn steering(
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::seen_by(plan, ecs, request.client);
+    let subject = Subject::seen_by(compiled, plan, ecs, request.client);
     let located = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
@@ -330,11 +330,7 @@ fn growth(
 ) -> Vec<Step> {
     let own = leaf_of(&compiled.places, client).place;
     let place = classes.place_like(own, located.classified.class);
-    let view = compiled.views.view(&compiled.places, place);
-    let entry = compiled.model.steers[steer.index()].target;
-    let mut steps = Vec::new();
-    compiled.grower().explain(entry, Some(view), &mut steps);
-    steps
+    compiled.explain(compiled.model.steers[steer.index()].target, place)
 }
 
 /// As whom the server saw the client.
@@ -365,7 +361,7 @@ fn add_selection(
     report.pool = Some(pool.name.to_string());
     report.ground = match (selection.pass, is_degraded) {
         (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
-        (pass, _) => degraded_text(pass, is_panic).trim_start_matches("rhumb: ").into(),
+        _ => degraded_text(selection, is_panic).trim_start_matches("rhumb: ").into(),
     };
     let chosen: Vec<&Member> = choose(members, plan.answers, key).iter().collect();
     let others =

@@ -55,13 +55,16 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// For whom a steered name is answered: a name may look at the resolver only.
+    /// For whom a steered name is answered: it may look at resolvers only, and some are not believed.
     #[inline]
-    pub fn seen_by(plan: &SteerPlan, ecs: Option<Ecs>, client: IpAddr) -> Self {
-        match plan.ecs {
-            EcsUse::Use => Self::of(ecs, client),
-            EcsUse::Ignore => Self::of(None, client),
-        }
+    pub fn seen_by(
+        compiled: &Compiled,
+        plan: &SteerPlan,
+        ecs: Option<Ecs>,
+        client: IpAddr,
+    ) -> Self {
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(client);
+        Self::of(ecs.filter(|_| counts), client)
     }
 
     /// The client subnet if the query has one that says something, else who sent it.
@@ -204,16 +207,33 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
 }
 
 /// What an extended error says of a degraded answer.
-pub fn degraded_text(pass: Pass, is_panic: bool) -> &'static str {
-    match pass {
-        Pass::Qualified => "rhumb: healthy weight below panic_below, all enabled members served",
-        Pass::BestShare if is_panic => {
+pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
+    match (selection.pass, selection.fenced) {
+        (Pass::Qualified, _) => {
+            "rhumb: healthy weight below panic_below, all enabled members served"
+        }
+        (Pass::BestShare, false) if is_panic => {
             "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
         }
-        Pass::BestShare => "rhumb: no pool keeps min_healthy, best share served",
-        Pass::FailOpen => "rhumb: all down, first pool served (fail_open)",
-        Pass::NamedPool => "rhumb: all down, pool of on_all_down served",
-        Pass::LastGood => "rhumb: all down, last good members served",
+        (Pass::BestShare, true) if is_panic => {
+            "rhumb: no pool keeps min_healthy, best share inside the fence served; below panic_below, so all its enabled members"
+        }
+        (Pass::BestShare, false) => "rhumb: no pool keeps min_healthy, best share served",
+        (Pass::BestShare, true) => {
+            "rhumb: no pool keeps min_healthy, best share inside the fence served"
+        }
+        (Pass::FailOpen, false) => "rhumb: all down, first pool served (fail_open)",
+        (Pass::FailOpen, true) => {
+            "rhumb: all down inside the fence, first pool there served (fail_open)"
+        }
+        (Pass::NamedPool, false) => "rhumb: all down, pool of on_all_down served",
+        (Pass::NamedPool, true) => {
+            "rhumb: all down inside the fence, pool of on_all_down there served"
+        }
+        (Pass::LastGood, false) => "rhumb: all down, last good members served",
+        (Pass::LastGood, true) => {
+            "rhumb: all down inside the fence, last good members there served"
+        }
     }
 }
 
@@ -253,7 +273,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(plan, ecs, self.request.client);
+        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -286,7 +306,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(plan, ecs, self.request.client);
+        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -351,7 +371,8 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        if ecs.is_some() && plan.ecs == EcsUse::Use && depends_on_client(compiled, plan, family) {
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
+        if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
         let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };
@@ -373,7 +394,7 @@ impl<'a> Answering<'a> {
             return Happened::Steered(selection.pass);
         }
         let is_panic = selection.is_panic(&self.snapshot.pools, family);
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection.pass, is_panic)));
+        self.options.ede = Some((EDE_OTHER, degraded_text(selection, is_panic)));
         match is_panic {
             true => Happened::Panic(selection.pass),
             false => Happened::Steered(selection.pass),

@@ -47,6 +47,9 @@ pub fn step_text(model: &Model, step: &Step) -> String {
         Step::WidenedForFamily => {
             "no candidate has that address family: targets without spill count too".into()
         }
+        Step::Fenced => {
+            "no candidate qualifies, and a fence ends the list: nothing behind it is served".into()
+        }
         Step::Taken { pass, pool } => {
             format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
         }
@@ -77,6 +80,9 @@ fn reason_text(reason: Reason) -> String {
         }
         Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
+        }
+        Reason::FamilyDown => {
+            "no member of that family passes its probe, another pool has one that does".into()
         }
         Reason::NoHealthyMember => "no member is healthy".into(),
         Reason::SmallerShare => {

@@ -183,9 +183,9 @@ impl Job {
         hash.update(self.files.digest());
         hash.update(geo);
         hash.update(list(&self.unread));
-        let NodeTerms { identity, explain } = &self.node;
+        let NodeTerms { identity, explain, ecs_from } = &self.node;
         hash.update(identity);
-        hash.update(format!("{explain:?}"));
+        hash.update(format!("{explain:?}{ecs_from:?}"));
         hash.finalize().into()
     }
 

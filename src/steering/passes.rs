@@ -39,6 +39,8 @@ pub struct Selection {
     pub pool: PoolId,
     /// The ground.
     pub pass: Pass,
+    /// No pool qualified, and a fence kept the client from looking further.
+    pub fenced: bool,
 }
 
 impl Selection {
@@ -109,7 +111,7 @@ pub fn decide(
 ) -> Decision {
     let passes = Passes { tree, terms, plans, family, key };
     match passes.qualified(Reach::Spill, trace) {
-        First::Qualified(pool) => return serve(pool, Pass::Qualified, trace),
+        First::Qualified(pool) => return serve(pool, Pass::Qualified, false, trace),
         First::None => {}
         First::NoFamily => {
             if !terms.families[family.index()] {
@@ -117,7 +119,7 @@ pub fn decide(
             }
             trace.step(Step::WidenedForFamily);
             if let First::Qualified(pool) = passes.qualified(Reach::All, trace) {
-                return serve(pool, Pass::Qualified, trace);
+                return serve(pool, Pass::Qualified, false, trace);
             }
             return passes.worse(Reach::All, trace);
         }
@@ -125,9 +127,34 @@ pub fn decide(
     passes.worse(Reach::Spill, trace)
 }
 
-fn serve(pool: PoolId, pass: Pass, trace: &mut impl Trace) -> Decision {
+fn serve(pool: PoolId, pass: Pass, fenced: bool, trace: &mut impl Trace) -> Decision {
     trace.step(Step::Taken { pass, pool });
-    Decision::Serve(Selection { pool, pass })
+    Decision::Serve(Selection { pool, pass, fenced })
+}
+
+/// What a pool that does not qualify can do for the asked family; later is better. A dead address is never served
+/// while another pool has a living one, even if both families were to choose one pool.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hope {
+    /// No address of the asked family passes; hold-down runs for all that do.
+    OtherHeld,
+    /// No address of the asked family passes, some of the other are healthy.
+    OtherHealthy,
+    /// Some of the asked family pass; hold-down runs for all that do.
+    Held,
+    /// Some of the asked family pass, and some of those that count are healthy.
+    Healthy,
+}
+
+impl Hope {
+    /// Why a pool with this hope is not taken where one with `winner` is.
+    fn reason_to_lose(self, winner: Self) -> Reason {
+        if self < Self::Held && winner >= Self::Held {
+            Reason::FamilyDown
+        } else {
+            Reason::SmallerShare
+        }
+    }
 }
 
 /// What pass 1 came to.
@@ -176,8 +203,12 @@ impl Passes<'_> {
     /// Passes 2 and 3.
     #[cold]
     fn worse(&self, reach: Reach, trace: &mut impl Trace) -> Decision {
+        let fenced = self.tree.ends_at_a_fence(self.key, reach);
+        if fenced {
+            trace.step(Step::Fenced);
+        }
         if let Some(pool) = self.best_share(reach, trace) {
-            return serve(pool, Pass::BestShare, trace);
+            return serve(pool, Pass::BestShare, fenced, trace);
         }
         let chosen = match self.terms.on_all_down {
             AllDown::ServFail => return Decision::Nothing,
@@ -191,38 +222,29 @@ impl Passes<'_> {
         };
         let chosen =
             chosen.or_else(|| self.fail_open(reach, trace).map(|pool| (pool, Pass::FailOpen)));
-        chosen.map_or(Decision::Nothing, |(pool, pass)| serve(pool, pass, trace))
+        chosen.map_or(Decision::Nothing, |(pool, pass)| serve(pool, pass, fenced, trace))
     }
 
-    /// Pass 2: the largest healthy share; the earlier of equals. Only if nobody is healthy do the held count.
+    /// Pass 2: pools with the most hope, of these the one with the largest healthy share; the earlier of equals.
     fn best_share(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
-        let mut best: Option<(PoolId, bool, Share)> = None;
+        let mut best: Option<(PoolId, Hope, Share)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
-            let plan = self.plan(pool);
-            let side = plan.family(self.family);
-            let (healthy, held) = match self.terms.dual_stack {
-                DualStack::Joint => (plan.joint_share(), plan.joint_held_share()),
-                DualStack::Independent => (side.share, side.held_share),
-            };
-            let only_held = healthy.healthy == 0;
-            let share = if only_held { held } else { healthy };
-            let is_better =
-                best.is_none_or(|(_, other_held, other)| match (only_held, other_held) {
-                    (false, true) => true,
-                    (true, false) => false,
-                    (true, true) | (false, false) => share.exceeds(other),
-                });
+            let side = self.plan(pool).family(self.family);
+            let (hope, share) = self.hope(pool);
+            let beaten_by = best.filter(|(_, other_hope, other)| {
+                hope < *other_hope || hope == *other_hope && !share.exceeds(*other)
+            });
             let reason = if !side.configured {
                 Reason::LacksFamily
             } else if side.enabled.is_empty() {
                 Reason::NoEnabledMember
             } else if share.healthy == 0 {
                 Reason::NoHealthyMember
-            } else if !is_better {
-                Reason::SmallerShare
+            } else if let Some((_, winner, _)) = beaten_by {
+                hope.reason_to_lose(winner)
             } else {
-                if let Some((overtaken, _, _)) = best.replace((pool, only_held, share)) {
-                    let reason = Reason::SmallerShare;
+                if let Some((overtaken, loser, _)) = best.replace((pool, hope, share)) {
+                    let reason = loser.reason_to_lose(hope);
                     trace(Step::PassedOver { pass: Pass::BestShare, pool: overtaken, reason });
                 }
                 return ControlFlow::<()>::Continue(());
@@ -231,6 +253,23 @@ impl Passes<'_> {
             ControlFlow::Continue(())
         });
         best.map(|(pool, _, _)| pool)
+    }
+
+    /// What pass 2 compares of a pool.
+    fn hope(&self, pool: PoolId) -> (Hope, Share) {
+        let plan = self.plan(pool);
+        let side = plan.family(self.family);
+        let (healthy, held) = match self.terms.dual_stack {
+            DualStack::Joint => (plan.joint_share(), plan.joint_held_share()),
+            DualStack::Independent => (side.share, side.held_share),
+        };
+        let lives = side.held_share.healthy > 0;
+        match (lives, healthy.healthy > 0) {
+            (true, true) => (Hope::Healthy, healthy),
+            (true, false) => (Hope::Held, held),
+            (false, true) => (Hope::OtherHealthy, healthy),
+            (false, false) => (Hope::OtherHeld, held),
+        }
     }
 
     /// Pass 3 by default: the first pool with an enabled member of the asked family.

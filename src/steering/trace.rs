@@ -64,6 +64,8 @@ pub enum Step {
     },
     /// The list reaches no pool with the asked family: targets without spill are considered too.
     WidenedForFamily,
+    /// No candidate qualifies, and a fence ends the list: what lies behind it is never served.
+    Fenced,
     /// A pool was looked at and not taken.
     PassedOver {
         /// In which pass.
@@ -140,6 +142,8 @@ pub enum Reason {
         /// What it has enabled, in the same unit.
         enabled: u32,
     },
+    /// No member of the asked family passes its probe; another pool has one that does.
+    FamilyDown,
     /// No member is healthy.
     NoHealthyMember,
     /// Another pool has a larger healthy share, or an earlier one as large a share.

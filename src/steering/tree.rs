@@ -90,6 +90,12 @@ impl Tree {
         matches!(end, ControlFlow::Break(End::Fenced))
     }
 
+    /// Whether a fence ends this client's list of candidates.
+    pub fn ends_at_a_fence(&self, key: ClientKey, reach: Reach) -> bool {
+        let end = self.step(key, reach, &mut NoTrace, &mut |_, _| ControlFlow::<()>::Continue(()));
+        matches!(end, ControlFlow::Break(End::Fenced))
+    }
+
     fn step<B>(
         &self,
         key: ClientKey,

@@ -16,6 +16,8 @@ use hickory_proto::rr::rdata::opt::ClientSubnet;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
+use rhumb::answer::explain::Question;
+use rhumb::answer::explain::explain;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::control::Command;
@@ -38,6 +40,7 @@ use rhumb::health::Observation;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
 use rhumb::model::Check;
+use rhumb::model::EcsTrust;
 use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
@@ -55,6 +58,8 @@ const SHARED: &str = include_str!("shared.toml");
 pub struct World {
     files: BTreeMap<String, String>,
     geo: String,
+    /// What this node's own file says.
+    node: NodeTerms,
     pub(super) controller: Controller,
     pub(super) trackers: BTreeMap<TargetKey, Tracker>,
     /// Names that are to be resolved.
@@ -69,6 +74,8 @@ pub struct World {
     pub(super) reply: Option<Message>,
     pub(super) reply_before: Option<Message>,
     pub(super) told: Vec<String>,
+    /// The steps of the last explanation.
+    pub(super) reason: Vec<String>,
     command_result: Option<Result<String, String>>,
     pub(super) published: usize,
     /// First octets of the digest that was told last.
@@ -82,6 +89,7 @@ impl Default for World {
         Self {
             files: BTreeMap::new(),
             geo: GEO.into(),
+            node: NodeTerms::of_identity(b"ns-test-1"),
             controller: Controller::default(),
             trackers: BTreeMap::new(),
             resolving: Vec::new(),
@@ -92,6 +100,7 @@ impl Default for World {
             reply: None,
             reply_before: None,
             told: Vec::new(),
+            reason: Vec::new(),
             command_result: None,
             published: 0,
             digest_loaded: String::new(),
@@ -108,6 +117,11 @@ impl World {
             "REMOVE" => drop(self.files.remove(rest).ok_or("there is no such file")?),
             "EDIT" => self.edit(rest)?,
             "GEO" => self.geo = block.into(),
+            "ECS-FROM" => {
+                let network = |text: &str| text.parse().map_err(|_| format!("{text}: no network"));
+                let networks: Result<Vec<_>, _> = rest.split_whitespace().map(network).collect();
+                self.node.ecs_from = EcsTrust::Networks(networks?);
+            }
             "SHARED" => drop(self.files.insert("zones/shared/basics.toml".into(), SHARED.into())),
             "LOAD" | "RELOAD" => {
                 self.is_worker_slow = rest == "slowly";
@@ -132,6 +146,8 @@ impl World {
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
             "EXPECT-ALL-OF" => self.expect_all_of(rest)?,
+            "EXPLAIN" => self.reason = self.explain(rest)?,
+            "EXPECT-REASON" => self.expect_reason(rest)?,
             "EXPECT-SAME" => self.expect_same()?,
             "EXPECT-SCOPE" => self.expect_scope(rest)?,
             "EXPECT-TTL" => self.expect_ttl(rest)?,
@@ -182,11 +198,7 @@ impl World {
         };
         let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
-        self.handle(Event::Files(Job::new(
-            Files::new(files),
-            geo,
-            NodeTerms::of_identity(b"ns-test-1"),
-        )));
+        self.handle(Event::Files(Job::new(Files::new(files), geo, self.node.clone())));
         Ok(())
     }
 
@@ -403,6 +415,25 @@ impl World {
         self.reply_before = self.reply.take();
         self.reply = Some(self.answer(rest)?);
         Ok(())
+    }
+
+    /// `NAME TYPE for ADDRESS`: the steps of an explanation.
+    fn explain(&self, rest: &str) -> Result<Vec<String>, String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [name, rtype, "for", client] = words[..] else {
+            return Err("write NAME TYPE for ADDRESS".into());
+        };
+        let question = Question {
+            name: name.into(),
+            rtype: rtype.into(),
+            client: client.parse().map_err(|_| "not an address")?,
+            resolver: None,
+            direct: false,
+            unix_s: self.now.unix.as_secs(),
+        };
+        let snapshot = self.controller.snapshot().ok_or("nothing is loaded")?;
+        let steering = explain(snapshot, &question)?.steering.ok_or("it is not steered")?;
+        Ok(steering.steps)
     }
 
     pub(super) fn answer(&self, rest: &str) -> Result<Message, String> {

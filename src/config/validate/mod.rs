@@ -2,6 +2,7 @@
 
 mod authority;
 mod coexistence;
+mod families;
 mod hints;
 mod lint;
 mod lists;
@@ -9,6 +10,7 @@ mod names;
 mod placed;
 mod policies;
 mod pools;
+mod reach;
 mod sets;
 mod strays;
 mod unions;
@@ -173,6 +175,7 @@ pub(super) fn validate(
         return None;
     }
     lint::warn(&specs, &model, problems);
+    reach::warn(&specs, &model, problems);
     Some(model)
 }
 

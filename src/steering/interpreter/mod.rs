@@ -127,10 +127,15 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         lines.clear();
         is_open = situation.expand(&outline, true, &mut lines);
     }
-    let chosen = situation
-        .pass_1(steer, &lines, &mut steps)
-        .or_else(|| situation.pass_2(steer, &lines, &mut steps))
-        .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
+    let mut chosen = situation.pass_1(steer, &lines, &mut steps);
+    if chosen.is_none() {
+        if !is_open {
+            steps.push(Step::Fenced);
+        }
+        chosen = situation
+            .pass_2(steer, &lines, &mut steps)
+            .or_else(|| situation.pass_3(steer, &lines, is_open, &mut steps));
+    }
     let Some((pool, pass)) = chosen else {
         return Interpretation { result: Meaning::Nothing, steps };
     };
@@ -219,7 +224,7 @@ impl Situation<'_> {
         lines: &[Line],
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
-        let mut best: Option<(PoolId, (bool, f64))> = None;
+        let mut best: Option<(PoolId, (i32, f64))> = None;
         for line in lines {
             let pool = match *line {
                 Line::Remark(step) => {
@@ -237,19 +242,25 @@ impl Situation<'_> {
             let passing: u32 = weight_of(counts.iter().collect());
             let enabled: u32 = counts.iter().map(Count::enabled_weight).sum();
             let healthy = if trusted > 0 { trusted } else { passing };
-            // Any healthy share is better than every held one: false sorts before true.
-            let share = (trusted > 0, f64::from(healthy) / f64::from(enabled.max(1)));
+            // A living address is better than a dead one, a healthy member better than one that is held.
+            let lives = !self.count(pool, self.family).healthy.is_empty();
+            let rank = 2 * i32::from(lives) + i32::from(trusted > 0);
+            let share = (rank, f64::from(healthy) / f64::from(enabled.max(1)));
+            let why_less = |loser: i32, winner: i32| match loser < 2 && winner >= 2 {
+                true => Reason::FamilyDown,
+                false => Reason::SmallerShare,
+            };
             let reason = if !self.pool_has_family(pool) {
                 Reason::LacksFamily
             } else if self.count(pool, self.family).enabled.is_empty() {
                 Reason::NoEnabledMember
             } else if healthy == 0 {
                 Reason::NoHealthyMember
-            } else if best.is_some_and(|(_, other)| share <= other) {
-                Reason::SmallerShare
+            } else if let Some((_, other)) = best.filter(|(_, other)| share <= *other) {
+                why_less(rank, other.0)
             } else {
-                if let Some((overtaken, _)) = best {
-                    let reason = Reason::SmallerShare;
+                if let Some((overtaken, other)) = best {
+                    let reason = why_less(other.0, rank);
                     steps.push(Step::PassedOver { pass: Pass::BestShare, pool: overtaken, reason });
                 }
                 best = Some((pool, share));
