@@ -72,10 +72,18 @@ fn all_examples_load_together_without_any_problem() {
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
     let expected = [
         "alias",
+        "all",
+        "cdn",
+        "cheap",
         "cname",
         "failover",
+        "fastest",
+        "fence",
+        "geo",
         "nearest",
         "nested",
+        "networks",
+        "regions",
         "shop",
         "srv-https",
         "static",
