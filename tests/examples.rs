@@ -23,8 +23,10 @@ use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::model::Family;
+use rhumb::model::LeafRecords;
 use rhumb::model::Model;
 use rhumb::model::NodeTerms;
+use rhumb::model::Steered;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -68,7 +70,7 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = "all canary cdn cheap failback failover fastest fence geo nearest nested networks regions shop static weighted";
+    let expected = "alias all canary cdn cheap cname failback failover fastest fence geo nearest nested networks regions shop srv-https static weighted";
     let expected = expected.split(' ').map(|name| format!("{name}.example."));
     assert_eq!(apexes, expected.collect());
 }
@@ -96,15 +98,22 @@ fn each_example_loads_with_the_shared_tables_alone() {
 }
 
 #[test]
-fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address() {
+fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_its_type() {
     let model = model();
-    let steered: Vec<String> = model.steers.iter().map(|steer| steer.owner.to_string()).collect();
+    let asked = |steered: &Steered| {
+        let rtype = match steered.records {
+            LeafRecords::Addresses => RecordType::A,
+            LeafRecords::Cname => RecordType::CNAME,
+            LeafRecords::Srv => RecordType::SRV,
+        };
+        (steered.owner.to_string(), rtype)
+    };
+    let steered: Vec<_> = model.zones.iter().flat_map(|zone| &zone.steered).map(asked).collect();
     let apexes: Vec<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
     let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1"));
     let snapshot = Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown);
     let soa = apexes.into_iter().map(|name| (name, RecordType::SOA));
-    let addresses = steered.into_iter().map(|name| (name, RecordType::A));
-    for (name, rtype) in soa.chain(addresses) {
+    for (name, rtype) in soa.chain(steered) {
         let mut query = Message::new(7, MessageType::Query, OpCode::Query);
         query.add_query(Query::query(Name::from_ascii(&name).expect("a name"), rtype));
         let reply = ask(&snapshot, &request("192.0.2.7"), &query);

@@ -176,9 +176,9 @@ pub(super) fn steer(
         ttl: ttl.as_ref().unwrap_or(&zone.steered_ttl).value,
     };
     if directory.is_sound {
+        check_mixture(model, steer.target, directory, &key("steer"), problems);
         let (target, written) = (steer.target, &spec.target);
         families::check(model, target, written, directory, &key("steer"), problems);
-        check_mixture(model, target, directory, &key("steer"), problems);
         check_sorry_pool(model, &steer, spec, directory, &key("on_all_down"), problems);
     }
     Some(steer)

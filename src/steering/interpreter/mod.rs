@@ -89,7 +89,7 @@ pub enum Meaning {
         /// Seconds.
         ttl: u32,
     },
-    /// NODATA.
+    /// NODATA; not while no alias of the name has been resolved, for nobody knows what they have.
     NoFamily,
     /// SERVFAIL.
     Nothing,
@@ -120,7 +120,6 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         let any_has = |family| pools.iter().any(|&pool| situation.pool_has(pool, family));
         let exists = match any_has(Family::V4) || any_has(Family::V6) {
             true => any_has(situation.family),
-            // Where nothing has been resolved yet, nobody can say that there is no such family.
             false => situation.model.has_family(steer.target, situation.family),
         };
         if !exists {
