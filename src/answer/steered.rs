@@ -18,11 +18,10 @@ use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
-use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::choose;
-use crate::steering::decide;
+use crate::steering::decide_quickly;
 use crate::steering::rendezvous::key_address;
 use crate::wire::Ecs;
 use crate::wire::Qname;
@@ -189,7 +188,7 @@ impl Snapshot {
             crate::snapshot::Cached::Keyed => {
                 let route = &self.compiled.routes[plan.route];
                 let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide(tree, route.terms, &self.pools, family, key(), &mut NoTrace)
+                decide_quickly(tree, route.terms, &self.pools, family, key())
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
 use crate::model::Target;
+use crate::snapshot::ahead::Candidates;
 use crate::snapshot::classes::Classes;
 use crate::snapshot::classes::TooManyClasses;
 use crate::snapshot::grow::Grower;
@@ -67,8 +68,10 @@ pub struct Route {
     pub classes: usize,
     /// What names ask of the passes.
     pub terms: Terms,
-    /// Every pool that a decision can depend on.
+    /// Every pool that a decision can depend on, sorted.
     pub pools: Box<[PoolId]>,
+    /// Where decisions made ahead look first.
+    pub candidates: Candidates,
     /// By [`Family::index`]: whether the client key can change the answer.
     pub keyed: [bool; 2],
 }
@@ -159,7 +162,8 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
         };
         keyed_tree || pools.iter().any(is_choice)
     });
-    Route { classes: entry, terms, pools: pools.into(), keyed }
+    let candidates = Candidates::new(classes.trees(), &pools);
+    Route { classes: entry, terms, pools: pools.into(), candidates, keyed }
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {

@@ -4,6 +4,7 @@
 //! verdict is in the answers at once. Both are trees of `Arc`s: what did not change is shared.
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod classes;
 pub mod compile;
 pub mod cover;
@@ -11,10 +12,12 @@ pub mod grow;
 pub mod health;
 pub mod networks;
 pub mod rules;
+pub mod sketch;
 pub mod views;
 
 use std::sync::Arc;
 
+pub use ahead::Cached;
 pub use classes::Classes;
 pub use compile::Compiled;
 pub use compile::Route;
@@ -24,11 +27,8 @@ pub use health::Health;
 
 use crate::model::Family;
 use crate::model::PoolId;
-use crate::steering::ClientKey;
-use crate::steering::Decision;
-use crate::steering::NoTrace;
+use crate::snapshot::ahead::decide_ahead;
 use crate::steering::PoolPlan;
-use crate::steering::decide;
 
 /// One moment: what the files say, and the health of every pool.
 #[derive(Clone, Debug)]
@@ -43,15 +43,6 @@ pub struct Snapshot {
     decisions: Box<[Arc<[Cached]>]>,
 }
 
-/// The decision for one class and family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cached {
-    /// The same for every client of the class.
-    Fixed(Decision),
-    /// Shares decide: the passes are run for each client.
-    Keyed,
-}
-
 impl Snapshot {
     /// A snapshot of `compiled` in which pools stand as `health` says.
     pub fn new(compiled: Arc<Compiled>, generation: u64, health: &impl Health) -> Self {
@@ -59,7 +50,7 @@ impl Snapshot {
             .map(|pool| Arc::new(compiled.plan(PoolId::at(pool), health)))
             .collect();
         let decisions =
-            compiled.routes.iter().map(|route| decide_ahead(&compiled, route, &pools)).collect();
+            compiled.routes.iter().map(|route| decided(&compiled, route, &pools)).collect();
         Self { compiled, generation, pools, decisions }
     }
 
@@ -74,11 +65,7 @@ impl Snapshot {
         let decisions = routes
             .map(|(route, before)| {
                 let touched = changed.iter().any(|pool| route.pools.contains(pool));
-                if touched {
-                    decide_ahead(&self.compiled, route, &pools)
-                } else {
-                    Arc::clone(before)
-                }
+                if touched { decided(&self.compiled, route, &pools) } else { Arc::clone(before) }
             })
             .collect();
         Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions }
@@ -91,16 +78,7 @@ impl Snapshot {
     }
 }
 
-/// Runs the passes for every class of a route and both families.
-fn decide_ahead(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Arc<[Cached]> {
-    let trees = compiled.classes[route.classes].trees();
-    let decided = trees.iter().flat_map(|tree| {
-        Family::BOTH.map(|family| {
-            if tree.is_keyed() {
-                return Cached::Keyed;
-            }
-            Cached::Fixed(decide(tree, route.terms, pools, family, ClientKey(0), &mut NoTrace))
-        })
-    });
-    decided.collect()
+/// The decisions of a route.
+fn decided(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Arc<[Cached]> {
+    decide_ahead(compiled.classes[route.classes].trees(), route, pools)
 }
