@@ -14,6 +14,9 @@
 //! NXDOMAIN 220 ns, 1,708; nearest 404 ns, 1,987; weighted 250 ns, 2,515; pool of 8 288 ns, 2,673.
 //! The guesses were too low by half; moving the 500-octet query and its name about is 230 instructions.
 //!
+//! - weighted of 64 in geo: 64 scores, of which a handful need a logarithm: 64 x 25 instructions. At most the static
+//!   answer and 500 and 30 a member.
+//!
 //! Run: `cargo bench --bench answer`, or with a case and the number of queries a run: `-- static 1000`
 #![allow(
     clippy::disallowed_methods,
@@ -50,6 +53,12 @@ const NAMES: usize = 1_000;
 const QUERIES: usize = 4_096;
 const RUNS: usize = 5;
 const COUNT: usize = 4_000_000;
+
+/// Names that enter one policy: what finding a name costs is luck.
+const ALIASES: usize = 32;
+
+/// Sizes of what is chosen from.
+const MEMBERS: [usize; 4] = [1, 4, 16, 64];
 
 /// Sites with a pool each: name, latitude, longitude.
 const SITES: [(&str, f64, f64); 6] = [
@@ -97,6 +106,14 @@ fn main() {
     report("weighted of 3 in nearest, client subnet", &snapshot, &queries(&split, true), count);
     let many = |_| "many.shop.test".into();
     report("pool of 8, 2 answers", &snapshot, &queries(&many, false), count);
+    for members in MEMBERS {
+        let name = |number: usize| format!("branches-{members}-{}.shop.test", number % ALIASES);
+        let what = format!("weighted of {members} in geo, client subnet");
+        report(&what, &snapshot, &queries(&name, true), count);
+        let name = |number: usize| format!("members-{members}-{}.shop.test", number % ALIASES);
+        let what = format!("pool of {members} in weighted of 2 in geo, client subnet");
+        report(&what, &snapshot, &queries(&name, true), count);
+    }
 }
 
 /// Prints nanoseconds an answer: median and spread of [`RUNS`] runs.
@@ -193,11 +210,50 @@ weights = { fra = 60, sin = 30, syd = 10 }
         text += &format!("[pool.{site}]\nsite = '{site}'\n");
         text += &format!("[pool.{site}.endpoint.a]\naddresses = ['198.18.{number}.1']\n");
     }
+    MEMBERS.into_iter().for_each(|members| nested(&mut text, members));
     for number in 0..NAMES {
         let (high, low) = (number / 250, number % 250);
         text += &format!("[name.host-{number}.records]\nA = ['198.19.{high}.{low}']\n");
     }
     text
+}
+
+/// Names with `weighted` inside `geo`: over so many pools of one, and over two pools of so many.
+fn nested(text: &mut String, members: usize) {
+    for (kind, targets) in [("branches", members), ("members", 2)] {
+        *text +=
+            &format!("[policy.{kind}-{members}]\nkind = 'geo'\ndefault = '{kind}-{members}-as'\n");
+        for alias in 0..ALIASES {
+            *text += &format!("[name.{kind}-{members}-{alias}]\nsteer = '{kind}-{members}'\n");
+        }
+        for continent in ["EU", "NA"] {
+            *text += &format!(
+                "[[policy.{kind}-{members}.rule]]\nwhere = ['continent:{continent}']\n\
+                 to = '{kind}-{members}-{}'\n",
+                continent.to_lowercase()
+            );
+        }
+        for part in ["eu", "na", "as"] {
+            let weights = (1..=targets).map(|target| {
+                format!("{kind}-{members}-{part}-{target} = {}", 50 + target * 3 % 7)
+            });
+            let weights: Vec<String> = weights.collect();
+            *text += &format!(
+                "[policy.{kind}-{members}-{part}]\nkind = 'weighted'\nweights = {{ {} }}\n",
+                weights.join(", ")
+            );
+            for target in 1..=targets {
+                *text += &format!("[pool.{kind}-{members}-{part}-{target}]\n");
+                for member in 1..=if kind == "members" { members } else { 1 } {
+                    *text += &format!(
+                        "endpoint.m{member} = {{ addresses = ['198.18.{target}.{member}'], \
+                         weight = {} }}\n",
+                        10 + member % 3
+                    );
+                }
+            }
+        }
+    }
 }
 
 /// Random networks of /16 to /24, each at one of 3,000 points.
@@ -212,7 +268,13 @@ fn layer() -> Layer {
         let (latitude, longitude) =
             ((point % 120) as f64 - 50.0, (point / 120) as f64 * 14.4 - 180.0);
         let location = Point::from_degrees(latitude, longitude);
-        layer.insert(IpNet::V4(network), Place { location, ..Place::default() }).unwrap();
+        let continent = match longitude {
+            ..-30.0 => *b"NA",
+            -30.0..60.0 => *b"EU",
+            _ => *b"AS",
+        };
+        let place = Place { location, continent: Some(continent), ..Place::default() };
+        layer.insert(IpNet::V4(network), place).unwrap();
     }
     layer
 }

@@ -21,11 +21,10 @@ use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
-use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::choose;
-use crate::steering::decide;
+use crate::steering::decide_quickly;
 use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
@@ -252,7 +251,7 @@ impl Snapshot {
             crate::snapshot::Cached::Keyed => {
                 let route = &self.compiled.routes[plan.route];
                 let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide(tree, self.terms(plan.route), &self.pools, family, key(), &mut NoTrace)
+                decide_quickly(tree, self.terms(plan.route), &self.pools, family, key())
             }
         }
     }

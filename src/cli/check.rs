@@ -113,7 +113,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         Ok(table) => {
             let report = GeoReport::new(&geo, &table.warnings, Severity::Warning);
             others.extend(report.others);
-            table.compile()
+            table.into_places()
         }
         Err(found) => {
             let report = GeoReport::new(&geo, &found, Severity::Error);

@@ -92,7 +92,7 @@ impl GeoFiles {
             Ok(_) if problems > 0 => Err(Rejection { text: unread, problems }),
             Ok(table) => {
                 let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
-                Ok((Arc::new(table.compile()), report))
+                Ok((Arc::new(table.into_places()), report))
             }
         }
     }

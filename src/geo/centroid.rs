@@ -20,6 +20,11 @@ const CONTINENTS: [([u8; 2], &str); 8] = [
 ];
 
 impl Place {
+    /// Whether [`Place::with_centre`] may add to it.
+    pub(in crate::geo) fn lacks_centre(&self) -> bool {
+        self.country.is_some() && (self.continent.is_none() || self.location.is_none())
+    }
+
     /// This place, with the continent of its country and, if it has no location, a centre: that of its subdivision,
     /// else of its country. The radius is that of a circle with the land's area.
     pub fn with_centre(mut self) -> Self {

@@ -1,7 +1,11 @@
 //! Joins layers into one table: the common refinement of all their networks. Answers no question.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::mem;
+
+use hashbrown::HashTable;
 
 use crate::geo::Layer;
 use crate::geo::Place;
@@ -19,36 +23,73 @@ impl PlaceMap {
     /// # Panics
     /// If there are 2^32 leaves in a family: about 100 layers at their limits.
     pub fn compile(layers: &[Layer]) -> Self {
-        let (mut table, v4, v6) = joined(layers);
-        let centred: Vec<u32> = (0..table.places.len())
-            .map(|id| {
-                let place = table.places[id].clone().with_centre();
-                table.intern(&place)
-            })
-            .collect();
-        let centre = |place: u32| centred[place as usize];
-        table.finish(v4.map(centre), v6.map(centre))
+        let mut joint = Joint::new();
+        layers.iter().for_each(|layer| joint.add(layer));
+        joint.centred().finish()
+    }
+
+    /// As [`PlaceMap::compile`], with less memory: each layer is freed as soon as it is joined.
+    pub fn compile_owned(layers: Vec<Layer>) -> Self {
+        let mut joint = Joint::new();
+        layers.into_iter().for_each(|layer| joint.add(&layer));
+        joint.centred().finish()
     }
 
     /// Joins `layers` as [`PlaceMap::compile`] does, but adds nothing to what they say.
     pub fn join(layers: &[Layer]) -> Self {
-        let (table, v4, v6) = joined(layers);
-        table.finish(v4, v6)
+        let mut joint = Joint::new();
+        layers.iter().for_each(|layer| joint.add(layer));
+        joint.finish()
     }
 }
 
-/// The places of all layers, and which of them holds from where on.
-fn joined(layers: &[Layer]) -> (PlaceTable, Steps<u32>, Steps<u128>) {
-    let mut table = PlaceTable::new();
-    let mut v4 = Steps::constant(0);
-    let mut v6 = Steps::constant(0);
-    for layer in layers {
+/// The places of all layers so far, and which of them holds from where on.
+struct Joint {
+    table: PlaceTable,
+    v4: Steps<u32>,
+    v6: Steps<u128>,
+}
+
+impl Joint {
+    /// No layer: unknown everywhere.
+    fn new() -> Self {
+        Self { table: PlaceTable::new(), v4: Steps::constant(0), v6: Steps::constant(0) }
+    }
+
+    /// Adds a layer that is trusted less than those before.
+    fn add(&mut self, layer: &Layer) {
+        let table = &mut self.table;
         let ids: Vec<u32> = layer.places.iter().map(|place| table.intern(place)).collect();
         let id = |place: u32| ids[place as usize];
-        v4 = v4.join(&Steps::flatten(&layer.networks_v4, 0, id), |a, b| table.merge(a, b));
-        v6 = v6.join(&Steps::flatten(&layer.networks_v6, 0, id), |a, b| table.merge(a, b));
+        let v4 = mem::replace(&mut self.v4, Steps::constant(0));
+        self.v4 = v4.join(Steps::flatten(&layer.networks_v4, 0, id), |a, b| table.merge(a, b));
+        let v6 = mem::replace(&mut self.v6, Steps::constant(0));
+        self.v6 = v6.join(Steps::flatten(&layer.networks_v6, 0, id), |a, b| table.merge(a, b));
     }
-    (table, v4, v6)
+
+    /// The same with [`Place::with_centre`] everywhere.
+    fn centred(mut self) -> Self {
+        let table = &mut self.table;
+        let centred = (0..table.places.len()).map(|id| match table.places[id].lacks_centre() {
+            false => id as u32,
+            true => {
+                let place = table.places[id].clone().with_centre();
+                table.intern(&place)
+            }
+        });
+        let centred: Vec<u32> = centred.collect();
+        let centre = |place: u32| centred[place as usize];
+        self.v4 = self.v4.map(centre);
+        self.v6 = self.v6.map(centre);
+        self
+    }
+
+    /// The map of these steps.
+    fn finish(self) -> PlaceMap {
+        let Self { table, mut v4, mut v6 } = self;
+        let places = table.renumber(&mut v4, &mut v6);
+        PlaceMap::from_parts(leaves(v4), leaves(v6), places)
+    }
 }
 
 /// Leaves of one family by start: starts, prefix lengths, places.
@@ -58,10 +99,15 @@ pub(in crate::geo) struct LeafColumns<A> {
     pub places: Vec<u32>,
 }
 
-/// Cuts steps into leaves.
-pub(in crate::geo) fn leaves<A: Bits>(steps: &Steps<A>) -> LeafColumns<A> {
-    let mut columns =
-        LeafColumns { starts: Vec::new(), prefix_lens: Vec::new(), places: Vec::new() };
+/// Cuts steps twice: to count, so that no column is moved while it grows, and to write.
+pub(in crate::geo) fn leaves<A: Bits>(steps: Steps<A>) -> LeafColumns<A> {
+    let mut count = 0;
+    steps.cut(|_, _, _| count += 1);
+    let mut columns = LeafColumns {
+        starts: Vec::with_capacity(count),
+        prefix_lens: Vec::with_capacity(count),
+        places: Vec::with_capacity(count),
+    };
     steps.cut(|start, prefix_len, value| {
         columns.starts.push(start);
         columns.prefix_lens.push(prefix_len);
@@ -73,25 +119,33 @@ pub(in crate::geo) fn leaves<A: Bits>(steps: &Steps<A>) -> LeafColumns<A> {
 /// Distinct places while layers are joined. Position 0 is the unknown place.
 struct PlaceTable {
     places: Vec<Place>,
-    known: HashMap<Place, u32>,
+    /// Positions in `places`, found by what stands there: a city database has 100 MB of places.
+    known: HashTable<u32>,
+    hasher: RandomState,
     merged: HashMap<(u32, u32), u32>,
 }
 
 impl PlaceTable {
     fn new() -> Self {
-        let mut table = Self { places: Vec::new(), known: HashMap::new(), merged: HashMap::new() };
+        let mut table = Self {
+            places: Vec::new(),
+            known: HashTable::new(),
+            hasher: RandomState::new(),
+            merged: HashMap::new(),
+        };
         table.intern(&Place::default());
         table
     }
 
     fn intern(&mut self, place: &Place) -> u32 {
-        if let Some(id) = self.known.get(place) {
+        let Self { places, known, hasher, .. } = self;
+        let hash = hasher.hash_one(place);
+        if let Some(id) = known.find(hash, |&id| places[id as usize] == *place) {
             return *id;
         }
-        let id =
-            u32::try_from(self.places.len()).expect("layers limit their places far below 2^32");
-        self.places.push(place.clone());
-        self.known.insert(place.clone(), id);
+        let id = u32::try_from(places.len()).expect("layers limit their places far below 2^32");
+        places.push(place.clone());
+        known.insert_unique(hash, id, |&id| hasher.hash_one(&places[id as usize]));
         id
     }
 
@@ -110,12 +164,6 @@ impl PlaceTable {
         let id = self.intern(&place);
         self.merged.insert((first, second), id);
         id
-    }
-
-    /// The map of these steps.
-    fn finish(self, mut v4: Steps<u32>, mut v6: Steps<u128>) -> PlaceMap {
-        let places = self.renumber(&mut v4, &mut v6);
-        PlaceMap::from_parts(leaves(&v4), leaves(&v6), places)
     }
 
     /// Numbers the used places by first appearance, so that ids depend on the content only.

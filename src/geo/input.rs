@@ -169,6 +169,11 @@ impl GeoTable {
         PlaceMap::compile(&self.layers)
     }
 
+    /// The table of everything, with less memory: what was read is freed on the way.
+    pub fn into_places(self) -> PlaceMap {
+        PlaceMap::compile_owned(self.layers)
+    }
+
     /// One database's layer, by its position.
     pub fn layer(&self, database: usize) -> &Layer {
         &self.layers[database + 1]

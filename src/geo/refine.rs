@@ -61,12 +61,12 @@ impl PlaceMap {
         for Refinement { table, v4: networks_v4, v6: networks_v6 } in tables {
             places.known.clear();
             let rows = Steps::flatten(networks_v4, 0, |row| row);
-            v4 = v4.join(&rows, |place, row| places.with(place, *table, row));
+            v4 = v4.join(rows, |place, row| places.with(place, *table, row));
             let rows = Steps::flatten(networks_v6, 0, |row| row);
-            v6 = v6.join(&rows, |place, row| places.with(place, *table, row));
+            v6 = v6.join(rows, |place, row| places.with(place, *table, row));
         }
         let places = places.renumber(&mut v4, &mut v6);
-        Arc::new(Self::from_parts(leaves(&v4), leaves(&v6), places))
+        Arc::new(Self::from_parts(leaves(v4), leaves(v6), places))
     }
 }
 

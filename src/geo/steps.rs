@@ -93,14 +93,22 @@ impl<A: Bits> Steps<A> {
     }
 
     /// Joins two functions: `merge` gives the value where `self` and `other` have theirs.
-    pub fn join(&self, other: &Self, mut merge: impl FnMut(u32, u32) -> u32) -> Self {
-        let mut joined = Self(Vec::with_capacity(self.0.len() + other.0.len()));
+    pub fn join(self, other: Self, mut merge: impl FnMut(u32, u32) -> u32) -> Self {
+        match (&self.0[..], &other.0[..]) {
+            (&[Step { value: everywhere, .. }], _) => other.map(|value| merge(everywhere, value)),
+            (_, &[Step { value: everywhere, .. }]) => self.map(|value| merge(value, everywhere)),
+            (own, others) => Self::joined(own, others, merge),
+        }
+    }
+
+    fn joined(own: &[Step<A>], others: &[Step<A>], mut merge: impl FnMut(u32, u32) -> u32) -> Self {
+        let mut joined = Self(Vec::with_capacity(own.len() + others.len()));
         let (mut left, mut right) = (0, 0);
         let mut start = A::ZERO;
         loop {
-            joined.set(start, merge(self.0[left].value, other.0[right].value));
-            let next_left = self.0.get(left + 1).map(|step| step.start);
-            let next_right = other.0.get(right + 1).map(|step| step.start);
+            joined.set(start, merge(own[left].value, others[right].value));
+            let next_left = own.get(left + 1).map(|step| step.start);
+            let next_right = others.get(right + 1).map(|step| step.start);
             start = match (next_left, next_right) {
                 (None, None) => return joined,
                 (Some(a), Some(b)) => a.min(b),
@@ -112,12 +120,12 @@ impl<A: Bits> Steps<A> {
     }
 
     /// The same steps with other values; neighbours that become equal become one.
-    pub fn map(&self, mut value: impl FnMut(u32) -> u32) -> Self {
-        let mut mapped = Self(Vec::with_capacity(self.0.len()));
-        for step in &self.0 {
-            mapped.set(step.start, value(step.value));
+    pub fn map(mut self, mut value: impl FnMut(u32) -> u32) -> Self {
+        for step in &mut self.0 {
+            step.value = value(step.value);
         }
-        mapped
+        self.0.dedup_by_key(|step| step.value);
+        self
     }
 
     /// All steps, by start; their values may be changed as long as neighbours stay different.

@@ -11,8 +11,10 @@ use crate::model::PolicyId;
 use crate::model::Target;
 use crate::snapshot::cover::Cover;
 use crate::snapshot::grow::Grower;
+use crate::snapshot::sketch::Sketch;
 use crate::snapshot::views::Signature;
 use crate::snapshot::views::Uses;
+use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
 use crate::steering::tree::Tree;
 
@@ -65,8 +67,7 @@ impl Classes {
         if uses == Uses::default() {
             return Ok(Self::one(grower.tree(entry, None)));
         }
-        let mut known: HashMap<Tree, u16> = HashMap::new();
-        let (mut trees, mut examples) = (Vec::new(), Vec::new());
+        let mut sorter = Sorter::new(grower, entry);
         let mut by_signature: HashMap<Signature, u16> = HashMap::new();
         let mut classes = Vec::with_capacity(views.signatures().len());
         for &(signature, place) in views.signatures() {
@@ -74,26 +75,21 @@ impl Classes {
             let id = match by_signature.get(&signature) {
                 Some(&id) => id,
                 None => {
-                    let tree = grower.tree(entry, Some(views.view(places, place)));
-                    let next = u16::try_from(trees.len()).map_err(|_| TooManyClasses)?;
-                    let id = *known.entry(tree.clone()).or_insert(next);
-                    if id == next {
-                        trees.push(tree);
-                        examples.push(place);
-                    }
+                    let id = sorter.class_of(place, views.view(places, place))?;
                     by_signature.insert(signature, id);
                     id
                 }
             };
             classes.push(id);
         }
+        let Sorter { trees, examples, .. } = sorter;
         if trees.len() == 1 {
             return Ok(Self { trees: trees.into(), examples: examples.into(), by_place: None });
         }
         let class: Vec<u16> = views.of_place().iter().map(|&at| classes[at as usize]).collect();
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
-        let v4 = Cover::new(v4.prefix_lens, v4.places, &class, 32);
-        let v6 = Cover::new(v6.prefix_lens, v6.places, &class, 128);
+        let v4 = Cover::new::<u32>(v4.prefix_lens, v4.places, &class);
+        let v6 = Cover::new::<u128>(v6.prefix_lens, v6.places, &class);
         let by_place = Some(Arc::new(ByPlace { class: class.into(), v4, v6 }));
         Ok(Self { trees: trees.into(), examples: examples.into(), by_place })
     }
@@ -151,6 +147,54 @@ impl Classes {
             cover.most(leaf_of(places, middle(address, source_len)).index)
         };
         Classified { class, uniform_len }
+    }
+}
+
+/// Sorts places into classes by the trees that an entry has for them.
+struct Sorter<'a> {
+    grower: Grower<'a>,
+    entry: Target,
+    sketch: Sketch,
+    words: Vec<u16>,
+    by_words: HashMap<Box<[u16]>, u16>,
+    by_tree: HashMap<Tree, u16>,
+    trees: Vec<Tree>,
+    examples: Vec<PlaceId>,
+}
+
+impl<'a> Sorter<'a> {
+    fn new(grower: Grower<'a>, entry: Target) -> Self {
+        Self {
+            grower,
+            entry,
+            sketch: Sketch::new(grower.model, entry),
+            words: Vec::new(),
+            by_words: HashMap::new(),
+            by_tree: HashMap::new(),
+            trees: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The class of a place of which this is known.
+    fn class_of(&mut self, place: PlaceId, view: View<'_>) -> Result<u16, TooManyClasses> {
+        self.sketch.write(self.grower, view, &mut self.words);
+        if let Some(&id) = self.by_words.get(&self.words[..]) {
+            return Ok(id);
+        }
+        let tree = self.grower.tree(self.entry, Some(view));
+        let id = match self.by_tree.get(&tree) {
+            Some(&id) => id,
+            None => {
+                let id = u16::try_from(self.trees.len()).map_err(|_| TooManyClasses)?;
+                self.trees.push(tree.clone());
+                self.examples.push(place);
+                self.by_tree.insert(tree, id);
+                id
+            }
+        };
+        self.by_words.insert(self.words[..].into(), id);
+        Ok(id)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
 use crate::model::Target;
+use crate::snapshot::ahead::Candidates;
 use crate::snapshot::classes::Classes;
 use crate::snapshot::classes::TooManyClasses;
 use crate::snapshot::grow::Grower;
@@ -88,8 +89,10 @@ pub struct Route {
     pub classes: usize,
     /// What names ask of the passes.
     pub terms: Terms,
-    /// Every pool that a decision can depend on.
+    /// Every pool that a decision can depend on, sorted.
     pub pools: Box<[PoolId]>,
+    /// Where decisions made ahead look first.
+    pub candidates: Candidates,
     /// By [`Family::index`]: whether the client key can change the answer.
     pub keyed: [bool; 2],
     /// Whether any of its endpoints is an alias, whose families only its resolution tells.
@@ -189,7 +192,8 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
     });
     let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
     let has_alias = pools.iter().any(|p| model.pools[p.index()].endpoints.iter().any(is_alias));
-    Route { classes: entry, terms, pools: pools.into(), keyed, has_alias }
+    let candidates = Candidates::new(classes.trees(), &pools);
+    Route { classes: entry, terms, pools: pools.into(), candidates, keyed, has_alias }
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {

@@ -140,7 +140,12 @@ impl Grower<'_> {
         rule
     }
 
-    fn matching(&self, policy: PolicyId, view: Option<View<'_>>) -> (Option<u16>, Ground) {
+    /// Which rule fits, and by what.
+    pub(super) fn matching(
+        &self,
+        policy: PolicyId,
+        view: Option<View<'_>>,
+    ) -> (Option<u16>, Ground) {
         let Some(View { place, .. }) = view else { return (None, Ground::Default) };
         match self.model.policies[policy.index()].kind {
             PolicyKind::Networks(_) => self.matcher.find_network(policy, place),
@@ -228,11 +233,16 @@ impl Grower<'_> {
 
     fn cost(&self, estimate: Estimate) -> f64 {
         match estimate {
-            Estimate::Unknown => f64::INFINITY,
+            Estimate::Unknown => self.cost_at(None),
             Estimate::Distance { site, .. } | Estimate::RoundTrip { site, .. } => {
-                self.model.sites[site.index()].cost
+                self.cost_at(Some(site))
             }
         }
+    }
+
+    /// What a site costs; nowhere is the dearest.
+    pub(super) fn cost_at(&self, site: Option<SiteId>) -> f64 {
+        site.map_or(f64::INFINITY, |site| self.model.sites[site.index()].cost)
     }
 
     /// Puts trees in order; those that are as fast as each other are spread.

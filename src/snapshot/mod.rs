@@ -4,6 +4,7 @@
 //! verdict is in the answers at once. Both are trees of `Arc`s: what did not change is shared.
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod classes;
 pub mod compile;
 pub mod cover;
@@ -11,10 +12,12 @@ pub mod grow;
 pub mod health;
 pub mod networks;
 pub mod rules;
+pub mod sketch;
 pub mod views;
 
 use std::sync::Arc;
 
+pub use ahead::Cached;
 pub use classes::Classes;
 pub use compile::Compiled;
 pub use compile::Reweighed;
@@ -25,12 +28,8 @@ pub use health::Health;
 
 use crate::model::Family;
 use crate::model::PoolId;
-use crate::steering::ClientKey;
-use crate::steering::Decision;
-use crate::steering::NoTrace;
+use crate::snapshot::ahead::decide_ahead;
 use crate::steering::PoolPlan;
-use crate::steering::Tree;
-use crate::steering::decide;
 use crate::steering::passes::Terms;
 
 /// One moment: what the files say, and the health of every pool.
@@ -48,15 +47,6 @@ pub struct Snapshot {
     terms: Box<[Terms]>,
 }
 
-/// The decision for one class and family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cached {
-    /// The same for every client of the class.
-    Fixed(Decision),
-    /// Shares decide: the passes are run for each client.
-    Keyed,
-}
-
 impl Snapshot {
     /// A snapshot of `compiled` in which pools stand as `health` says.
     pub fn new(compiled: Arc<Compiled>, generation: u64, health: &impl Health) -> Self {
@@ -67,7 +57,7 @@ impl Snapshot {
             compiled.routes.iter().map(|route| terms_now(&compiled, route, &pools)).collect();
         let routes = compiled.routes.iter().zip(&terms);
         let decisions =
-            routes.map(|(route, terms)| decide_ahead(&compiled, route, *terms, &pools)).collect();
+            routes.map(|(route, terms)| decided(&compiled, route, *terms, &pools)).collect();
         Self { compiled, generation, pools, decisions, terms }
     }
 
@@ -82,7 +72,7 @@ impl Snapshot {
         for (at, route) in self.compiled.routes.iter().enumerate() {
             if changed.iter().any(|pool| route.pools.contains(pool)) {
                 terms[at] = terms_now(&self.compiled, route, &pools);
-                decisions[at] = decide_ahead(&self.compiled, route, terms[at], &pools);
+                decisions[at] = decided(&self.compiled, route, terms[at], &pools);
             }
         }
         Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions, terms }
@@ -128,30 +118,12 @@ fn terms_now(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Ter
     }
 }
 
-/// Whether a pool of the tree takes some clients and not others.
-fn ramps(tree: &Tree, pools: &[Arc<PoolPlan>]) -> bool {
-    let mut any = false;
-    tree.for_each_pool(&mut |pool| any |= pools[pool.index()].is_ramping());
-    any
-}
-
-/// Runs the passes for every class of a route and both families.
-fn decide_ahead(
+/// The decisions of a route.
+fn decided(
     compiled: &Compiled,
     route: &Route,
     terms: Terms,
     pools: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
-    let trees = compiled.classes[route.classes].trees();
-    let any_ramping = route.pools.iter().any(|pool| pools[pool.index()].is_ramping());
-    let decided = trees.iter().flat_map(|tree| {
-        let is_keyed = tree.is_keyed() || (any_ramping && ramps(tree, pools));
-        Family::BOTH.map(|family| {
-            if is_keyed {
-                return Cached::Keyed;
-            }
-            Cached::Fixed(decide(tree, terms, pools, family, ClientKey(0), &mut NoTrace))
-        })
-    });
-    decided.collect()
+    decide_ahead(compiled.classes[route.classes].trees(), route, terms, pools)
 }

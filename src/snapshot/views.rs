@@ -10,8 +10,8 @@ use crate::model::Location;
 use crate::model::Model;
 use crate::model::SiteId;
 use crate::snapshot::rules::Matcher;
-use crate::steering::distance;
 use crate::steering::distance::Radius;
+use crate::steering::distance::Spot;
 
 /// Measured round-trip times, as `fastest` asks for them.
 pub trait RoundTrips {
@@ -143,6 +143,7 @@ impl Views {
             signatures: Vec::new(),
             of_place: Vec::with_capacity(places.places().len()),
         };
+        let sites: Vec<Spot> = model.sites.iter().map(|site| Spot::new(site.location)).collect();
         let (mut points, mut spots) = (Numbers::new(), Numbers::new());
         let (mut regions, mut networks) = (Numbers::new(), Numbers::new());
         regions.number(Vec::new());
@@ -154,8 +155,8 @@ impl Views {
                 if is_new {
                     let here =
                         Location { latitude: point.latitude(), longitude: point.longitude() };
-                    let metres = model.sites.iter().map(|s| distance::metres(here, s.location));
-                    new.metres.extend(metres);
+                    let here = Spot::new(here);
+                    new.metres.extend(sites.iter().map(|site| here.metres_to(*site)));
                 }
                 let spot = (row, Radius::of(place.accuracy_km));
                 let (number, is_new) = spots.number(spot);

@@ -6,15 +6,37 @@ use crate::model::policy::Bias;
 /// Mean radius of the earth in metres (IUGG).
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
-/// Metres between two points, by the haversine formula, rounded.
-///
-/// Uses the pure-Rust `libm`, not the system's: a last bit of difference would send one client to two places.
+/// A point with what all distances from it need.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    /// In radians.
+    latitude: f64,
+    /// In degrees: a difference of radians would be another one in its last bits.
+    longitude: f64,
+    cosine: f64,
+}
+
+impl Spot {
+    /// The spot at a point.
+    pub fn new(point: Location) -> Self {
+        let latitude = point.latitude.to_radians();
+        Self { latitude, longitude: point.longitude, cosine: libm::cos(latitude) }
+    }
+
+    /// Metres to another one, by the haversine formula, rounded.
+    ///
+    /// Uses the pure-Rust `libm`, not the system's: a last bit of difference would send one client to two places.
+    pub fn metres_to(self, other: Self) -> u64 {
+        let half_lat = libm::sin((other.latitude - self.latitude) / 2.0);
+        let half_lon = libm::sin((other.longitude - self.longitude).to_radians() / 2.0);
+        let h = half_lat * half_lat + self.cosine * other.cosine * half_lon * half_lon;
+        (2.0 * EARTH_RADIUS_M * libm::asin(libm::sqrt(h.clamp(0.0, 1.0)))) as u64
+    }
+}
+
+/// Metres between two points, see [`Spot::metres_to`].
 pub fn metres(a: Location, b: Location) -> u64 {
-    let (lat_a, lat_b) = (a.latitude.to_radians(), b.latitude.to_radians());
-    let half_lat = libm::sin((lat_b - lat_a) / 2.0);
-    let half_lon = libm::sin((b.longitude - a.longitude).to_radians() / 2.0);
-    let h = half_lat * half_lat + libm::cos(lat_a) * libm::cos(lat_b) * half_lon * half_lon;
-    (2.0 * EARTH_RADIUS_M * libm::asin(libm::sqrt(h.clamp(0.0, 1.0)))) as u64
+    Spot::new(a).metres_to(Spot::new(b))
 }
 
 /// Radii that are told apart, in kilometres: those that MaxMind writes, without the smallest.

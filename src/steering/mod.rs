@@ -18,6 +18,7 @@ pub use passes::Decision;
 pub use passes::Pass;
 pub use passes::Selection;
 pub use passes::decide;
+pub use passes::decide_quickly;
 pub use plan::Intake;
 pub use plan::MemberState;
 pub use plan::PoolPlan;

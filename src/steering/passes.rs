@@ -12,6 +12,7 @@ use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
 use crate::steering::rendezvous::ClientKey;
+use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -126,6 +127,64 @@ pub fn decide(
         }
     }
     passes.worse(Reach::Spill, trace)
+}
+
+/// As [`decide`] without a trace; quick where the first candidate qualifies.
+#[inline]
+pub fn decide_quickly(
+    tree: &Tree,
+    terms: Terms,
+    plans: &[Arc<PoolPlan>],
+    family: Family,
+    key: ClientKey,
+) -> Decision {
+    match tree.first_choice(key) {
+        Some(pool)
+            if qualifies(&plans[pool.index()], terms, family)
+                && takes_all(&plans[pool.index()], terms, family) =>
+        {
+            Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
+        }
+        Some(_) | None => decide(tree, terms, plans, family, key, &mut NoTrace),
+    }
+}
+
+/// Whether a pool that qualifies stands back for no client.
+#[inline]
+pub fn takes_all(plan: &PoolPlan, terms: Terms, family: Family) -> bool {
+    let of = |family: Family| {
+        let side = plan.family(family);
+        !side.configured || side.intake == Intake::All
+    };
+    match terms.dual_stack {
+        DualStack::Joint => of(Family::V4) && of(Family::V6),
+        DualStack::Independent => of(family),
+    }
+}
+
+/// Whether a pool qualifies in pass 1.
+#[inline]
+pub fn qualifies(plan: &PoolPlan, terms: Terms, family: Family) -> bool {
+    plan.family(family).configured && shortfall(plan, terms, family).is_none()
+}
+
+/// Why a pool with the asked family does not qualify.
+#[inline]
+fn shortfall(plan: &PoolPlan, terms: Terms, family: Family) -> Option<Reason> {
+    let short = |family: Family| {
+        let side = plan.family(family);
+        let standing = side.standing;
+        (side.configured && !standing.qualifies()).then_some(Reason::BelowMinHealthy {
+            family,
+            healthy: standing.healthy,
+            needed: standing.needed,
+            enabled: standing.enabled,
+        })
+    };
+    match terms.dual_stack {
+        DualStack::Joint => short(Family::V4).or_else(|| short(Family::V6)),
+        DualStack::Independent => short(family),
+    }
 }
 
 fn serve(pool: PoolId, pass: Pass, fenced: bool, trace: &mut impl Trace) -> Decision {
@@ -346,21 +405,7 @@ impl Passes<'_> {
     /// Why a pool with the asked family does not qualify.
     #[inline]
     fn shortfall(&self, pool: PoolId) -> Option<Reason> {
-        let plan = self.plan(pool);
-        let short = |family: Family| {
-            let side = plan.family(family);
-            let standing = side.standing;
-            (side.configured && !standing.qualifies()).then_some(Reason::BelowMinHealthy {
-                family,
-                healthy: standing.healthy,
-                needed: standing.needed,
-                enabled: standing.enabled,
-            })
-        };
-        match self.terms.dual_stack {
-            DualStack::Joint => short(Family::V4).or_else(|| short(Family::V6)),
-            DualStack::Independent => short(self.family),
-        }
+        shortfall(self.plan(pool), self.terms, self.family)
     }
 
     #[inline]

@@ -157,6 +157,36 @@ impl Score {
     }
 }
 
+/// A score to beat, of a weight above 0. Most alternatives that do not are known to without their logarithm.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    score: Score,
+    /// An alternative whose `1 - u` is at least this for each unit of its weight loses. In units of 2^-40.
+    per_weight: u64,
+}
+
+impl Bar {
+    /// The bar that a score sets; `None` if its weight is 0: everything with a weight beats it.
+    #[inline]
+    pub fn new(score: Score) -> Option<Self> {
+        let weight = u64::from(score.weight);
+        // -log2(u) >= (1 - u) / ln 2, which is more than 23/16 (1 - u); one unit more for what is rounded down.
+        let least = ((score.log + weight) * 16).checked_div(23 * weight)?;
+        Some(Self { score, per_weight: least + 1 })
+    }
+
+    /// The score of an alternative if it is chosen before: the same as by [`Score::of`] and [`Score::beats`].
+    #[inline]
+    pub fn beaten_by(self, key: ClientKey, alternative: NameSeed, weight: u16) -> Option<Score> {
+        let hash = mix(key.0 ^ alternative.0);
+        if !hash >> (64 - FRACTION_BITS) >= self.per_weight * u64::from(weight) {
+            return None;
+        }
+        let score = Score { log: negative_log2(hash), weight };
+        score.beats(self.score).then_some(score)
+    }
+}
+
 /// Bits after the binary point of a logarithm.
 const FRACTION_BITS: u32 = 40;
 
@@ -224,6 +254,54 @@ mod tests {
             assert!((ours - exact).abs() < 1e-6, "{hash}: {ours} against {exact}");
         }
         assert_eq!(negative_log2(u64::MAX), 1);
+    }
+
+    #[test]
+    fn who_is_passed_over_without_a_logarithm_loses_with_it() {
+        let mut state = 7u64;
+        let mut draw = || {
+            state = mix(state);
+            state
+        };
+        let mut seen = [0; 2];
+        for round in 0..400_000 {
+            let (key, other) = (ClientKey(draw()), NameSeed(draw()));
+            let weights = [0, 1, 1, 2, 3, 100, 101, 65_535];
+            let weight = |draw: u64| weights[(draw % 8) as usize];
+            let (own, theirs) = (weight(draw()), weight(draw()));
+            // Any score, and scores as small as those of the best of many.
+            let log = (draw() >> (18 + round % 46)).max(1);
+            let best = Score { log, weight: theirs };
+            let score = Score::of(key, other, own);
+            let expected = score.beats(best).then_some(score);
+            let Some(bar) = Bar::new(best) else {
+                assert_eq!(theirs, 0);
+                continue;
+            };
+            assert_eq!(bar.beaten_by(key, other, own), expected, "{own}, {best:?}");
+            seen[usize::from(expected.is_some())] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 20_000), "{seen:?}");
+    }
+
+    #[test]
+    fn whoever_is_just_beaten_or_just_not_is_told_from_the_other() {
+        let mut hash = 3u64;
+        for round in 0..400_000 {
+            hash = mix(hash);
+            let near_one = !(hash >> (round % 64));
+            let log = negative_log2(near_one);
+            for (own, theirs) in [(1, 1), (7, 7), (65_535, 65_535), (3, 2), (2, 3), (1, 65_535)] {
+                let score = Score { log, weight: own };
+                let equal = (log * theirs).div_ceil(u64::from(own)).max(1);
+                for other in [equal.saturating_sub(1).max(1), equal, equal + 1] {
+                    let best = Score { log: other, weight: theirs as u16 };
+                    let bar = Bar::new(best).unwrap();
+                    let loses = !near_one >> 24 >= bar.per_weight * u64::from(own);
+                    assert!(!(loses && score.beats(best)), "{near_one}, {own}, {best:?}");
+                }
+            }
+        }
     }
 
     #[test]

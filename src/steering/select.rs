@@ -2,6 +2,7 @@
 
 use crate::model::ANSWERS_MAX;
 use crate::steering::plan::Member;
+use crate::steering::rendezvous::Bar;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::Score;
 
@@ -27,10 +28,19 @@ pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
         chosen.members[0] = Some(only);
         return chosen;
     }
+    if answers <= 1 {
+        chosen.members[0] = best(members, key);
+        return chosen;
+    }
     let wanted = usize::from(answers).clamp(1, ANSWERS_MAX);
     let mut scores: [Option<Score>; ANSWERS_MAX] = [None; ANSWERS_MAX];
+    let mut bar: Option<Bar> = None;
     for member in members {
-        let score = Score::of(key, member.seed, member.weight);
+        let score = match bar {
+            None => Some(Score::of(key, member.seed, member.weight)),
+            Some(bar) => bar.beaten_by(key, member.seed, member.weight),
+        };
+        let Some(score) = score else { continue };
         // The place to put it: before the first that it beats.
         let place =
             scores[..wanted].iter().position(|other| other.is_none_or(|other| score.beats(other)));
@@ -39,6 +49,20 @@ pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
         chosen.members[place..wanted].rotate_right(1);
         scores[place] = Some(score);
         chosen.members[place] = Some(member);
+        bar = scores[wanted - 1].and_then(Bar::new);
     }
     chosen
+}
+
+/// The best member for one client; the earlier of equals. Members have a weight: standbys stand in with 1.
+#[inline]
+fn best(members: &[Member], key: ClientKey) -> Option<&Member> {
+    let (mut best, rest) = members.split_first()?;
+    let mut bar = Bar::new(Score::of(key, best.seed, best.weight))?;
+    for member in rest {
+        if let Some(score) = bar.beaten_by(key, member.seed, member.weight) {
+            (best, bar) = (member, Bar::new(score).unwrap_or(bar));
+        }
+    }
+    Some(best)
 }

@@ -6,6 +6,7 @@ use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TARGETS_MAX;
 use crate::model::Target;
+use crate::steering::rendezvous::Bar;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
@@ -79,6 +80,19 @@ impl Tree {
         match self.step(key, reach, trace, &mut visit) {
             ControlFlow::Break(End::Broken(value)) => Some(value),
             ControlFlow::Break(End::Fenced) | ControlFlow::Continue(()) => None,
+        }
+    }
+
+    /// This client's first candidate.
+    #[inline]
+    pub fn first_choice(&self, key: ClientKey) -> Option<PoolId> {
+        let mut tree = self;
+        loop {
+            tree = match tree {
+                Self::Pool(pool) => return Some(*pool),
+                Self::Ordered { children, .. } => children.first()?,
+                Self::Weighted { branches, .. } => &best_of_all(branches, key)?.tree,
+            };
         }
     }
 
@@ -262,7 +276,7 @@ fn step_weighted<B>(
     visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
 ) -> ControlFlow<End<B>> {
     debug_assert!(branches.len() <= TARGETS_MAX);
-    let mut left = (1u64 << (branches.len() - 1) << 1).wrapping_sub(1);
+    let mut left = mask(branches.len());
     let mut is_first = true;
     while left != 0 {
         let best = best_of(branches, left, key);
@@ -281,6 +295,29 @@ fn step_weighted<B>(
         is_first = false;
     }
     ControlFlow::Continue(())
+}
+
+/// The branch with the best score; the earlier of equals.
+#[inline]
+fn best_of_all(branches: &[Branch], key: ClientKey) -> Option<&Branch> {
+    // Weight 0 comes after every other.
+    let first = branches.iter().position(|branch| branch.weight > 0).unwrap_or(0);
+    let mut best = branches.get(first)?;
+    let Some(mut bar) = Bar::new(Score::of(key, best.seed, best.weight)) else {
+        return branches.get(best_of(branches, mask(branches.len()), key));
+    };
+    for branch in &branches[first + 1..] {
+        if let Some(score) = bar.beaten_by(key, branch.seed, branch.weight) {
+            (best, bar) = (branch, Bar::new(score).unwrap_or(bar));
+        }
+    }
+    Some(best)
+}
+
+/// A bit for each of so many branches, at most 64.
+#[inline]
+fn mask(count: usize) -> u64 {
+    (1u64 << (count - 1) << 1).wrapping_sub(1)
 }
 
 /// The branch with the best score among those whose bit is set in `left`; the earlier of equals.

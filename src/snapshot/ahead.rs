@@ -1,0 +1,157 @@
+//! Decisions made ahead: for each class of a route and family, anew at each flip of a pool that it can depend on.
+//!
+//! Pass 1 is a look along the first candidates of a class; the passes themselves run only where none of these
+//! qualifies. So a flip costs nanoseconds a class, whatever the policies are made of.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::model::Family;
+use crate::model::PoolId;
+use crate::snapshot::Route;
+use crate::steering::ClientKey;
+use crate::steering::Decision;
+use crate::steering::NoTrace;
+use crate::steering::Pass;
+use crate::steering::PoolPlan;
+use crate::steering::Selection;
+use crate::steering::Tree;
+use crate::steering::decide;
+use crate::steering::passes::Terms;
+use crate::steering::passes::qualifies;
+use crate::steering::passes::takes_all;
+use crate::steering::tree::Reach;
+
+/// Candidates of a class that are written down; those of policies that rank are four and a tail.
+const DEPTH: usize = 8;
+
+/// No further candidate.
+const END: u16 = u16::MAX;
+
+/// The decision for one class and family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// The same for every client of the class.
+    Fixed(Decision),
+    /// Shares decide: the passes are run for each client.
+    Keyed,
+}
+
+/// What the decisions of a route's classes depend on: the first candidates of each, as positions in [`Route::pools`].
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// By class; `None` where the client's key decides.
+    first: Box<[Option<[u16; DEPTH]>]>,
+}
+
+impl Candidates {
+    /// Writes down the first candidates of each tree; `pools` are all of theirs, sorted.
+    pub fn new(trees: &[Tree], pools: &[PoolId]) -> Self {
+        Self { first: trees.iter().map(|tree| first_candidates(tree, pools)).collect() }
+    }
+}
+
+fn first_candidates(tree: &Tree, pools: &[PoolId]) -> Option<[u16; DEPTH]> {
+    if tree.is_keyed() {
+        return None;
+    }
+    let mut first = [END; DEPTH];
+    let mut count = 0;
+    tree.walk(ClientKey(0), Reach::Spill, &mut NoTrace, |pool, _| {
+        let position = pools.binary_search(&pool).ok();
+        first[count] = position.and_then(|at| u16::try_from(at).ok()).unwrap_or(END);
+        count += 1;
+        // What cannot be written down ends the list: then the passes are run.
+        if count == DEPTH || first[count - 1] == END {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    Some(first)
+}
+
+/// Decides for every class of a route and both families.
+pub fn decide_ahead(
+    trees: &[Tree],
+    route: &Route,
+    terms: Terms,
+    plans: &[Arc<PoolPlan>],
+) -> Arc<[Cached]> {
+    let [v4, v6] = Family::BOTH.map(|family| Moment::new(route, terms, plans, family));
+    let any_ramping = route.pools.iter().any(|pool| plans[pool.index()].is_ramping());
+    let mut decided = Vec::with_capacity(trees.len() * 2);
+    for (first, tree) in route.candidates.first.iter().zip(trees) {
+        decided.extend(match first {
+            Some(first) if !(any_ramping && ramps(tree, plans)) => {
+                [v4.decide(first, tree), v6.decide(first, tree)].map(Cached::Fixed)
+            }
+            Some(_) | None => [Cached::Keyed; 2],
+        });
+    }
+    decided.into()
+}
+
+/// Whether a pool of the tree takes some clients and not others.
+fn ramps(tree: &Tree, plans: &[Arc<PoolPlan>]) -> bool {
+    let mut any = false;
+    tree.for_each_pool(&mut |pool| any |= plans[pool.index()].is_ramping());
+    any
+}
+
+/// What comes of a pool when its turn comes in pass 1.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// It is taken.
+    Taken(Decision),
+    /// The next one's turn.
+    PassedOver,
+    /// It qualifies, and stands back for others that do.
+    StandsBack,
+}
+
+/// One route and family at one moment.
+struct Moment<'a> {
+    plans: &'a [Arc<PoolPlan>],
+    terms: Terms,
+    family: Family,
+    /// By position in [`Route::pools`].
+    turns: Box<[Turn]>,
+    /// No pool of the entry has the family by configuration.
+    is_absent: bool,
+}
+
+impl<'a> Moment<'a> {
+    fn new(route: &Route, terms: Terms, plans: &'a [Arc<PoolPlan>], family: Family) -> Self {
+        let turn = |&pool: &PoolId| {
+            let plan = &plans[pool.index()];
+            let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
+            match (qualifies(plan, terms, family), takes_all(plan, terms, family)) {
+                (true, true) => Turn::Taken(Decision::Serve(selection)),
+                (true, false) => Turn::StandsBack,
+                (false, _) => Turn::PassedOver,
+            }
+        };
+        let turns = route.pools.iter().map(turn).collect();
+        Self { plans, terms, family, turns, is_absent: !terms.families[family.index()] }
+    }
+
+    #[inline]
+    fn decide(&self, first: &[u16; DEPTH], tree: &Tree) -> Decision {
+        for &position in first {
+            match self.turns.get(usize::from(position)) {
+                Some(Turn::Taken(decision)) => return *decision,
+                Some(Turn::PassedOver) => {}
+                Some(Turn::StandsBack) | None => break,
+            }
+        }
+        self.run_passes(tree)
+    }
+
+    #[cold]
+    fn run_passes(&self, tree: &Tree) -> Decision {
+        if self.is_absent {
+            return Decision::NoFamily;
+        }
+        decide(tree, self.terms, self.plans, self.family, ClientKey(0), &mut NoTrace)
+    }
+}
