@@ -66,8 +66,10 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected =
-        ["canary", "failback", "failover", "nearest", "nested", "shop", "static", "weighted"];
+    let expected = [
+        "all", "canary", "cdn", "cheap", "failback", "failover", "fastest", "fence", "geo",
+        "nearest", "nested", "networks", "regions", "shop", "static", "weighted",
+    ];
     assert_eq!(apexes, expected.map(|name| format!("{name}.example.")).into());
 }
 
