@@ -325,15 +325,17 @@ fn steering(
 /// What to say of weights that decided and are not those of the files.
 fn weight_notes(snapshot: &Snapshot, steps: &[Step]) -> Vec<String> {
     let compiled = &snapshot.compiled;
-    let notes = compiled.weight_notes.iter().filter(|(policy, _)| {
+    let decided = |policy: PolicyId| {
         steps
             .iter()
-            .any(|step| matches!(step, Step::Weighed { policy: other, .. } if other == *policy))
-    });
-    let note = |(policy, note): (&PolicyId, &Box<str>)| {
-        format!("policy {} is shifted: {note}", compiled.model.policies[policy.index()].name)
+            .any(|step| matches!(step, Step::Weighed { policy: other, .. } if *other == policy))
     };
-    notes.map(note).collect()
+    let mut notes = Vec::new();
+    for (&policy, note) in compiled.weight_notes.iter().filter(|(policy, _)| decided(**policy)) {
+        let name = &compiled.model.policies[policy.index()].name;
+        notes.push(format!("policy {name} is shifted: {note}"));
+    }
+    notes
 }
 
 /// Why the candidates of the client's class are what they are.

@@ -17,7 +17,6 @@ use crate::control::job::Rejection;
 use crate::control::order::instant;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
-use crate::control::shift::Shift;
 use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
@@ -229,10 +228,11 @@ impl Controller {
 
     /// Records in force as numbers.
     pub fn gauges(&self) -> Gauges {
-        let share = |(policy, shift): (&Box<str>, &Shift)| {
+        let mut shares = Vec::new();
+        for (policy, shift) in &self.shifts {
             let share = f64::from(shift.share().0) / f64::from(Billionths::ALL.0);
-            (policy.clone(), shift.target.clone(), share)
-        };
+            shares.push((policy.clone(), shift.target.clone(), share));
+        }
         let intake = |((pool, family), way): (&Side, &WayBack)| {
             let tenths = match way.stage {
                 Stage::Away => 0,
@@ -242,7 +242,7 @@ impl Controller {
         };
         Gauges {
             held_by_brake: self.held_by_brake(),
-            shares: self.shifts.iter().map(share).collect(),
+            shares,
             intakes: self.ways_back.iter().map(intake).collect(),
         }
     }
