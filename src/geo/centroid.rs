@@ -40,6 +40,11 @@ impl Place {
     }
 }
 
+/// The continent of a country, if the code is one of ISO 3166-1.
+pub fn continent_of(country: [u8; 2]) -> Option<[u8; 2]> {
+    find_country(country).map(|&(_, continent, ..)| continent)
+}
+
 fn find_country(code: [u8; 2]) -> Option<&'static Country> {
     let at = COUNTRIES.binary_search_by_key(&code, |country| country.0).ok()?;
     Some(&COUNTRIES[at])

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::geo::Leaf;
+use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::Location;
 use crate::model::Model;
@@ -97,6 +98,11 @@ impl Classes {
     /// Candidate trees by class.
     pub fn trees(&self) -> &[Tree] {
         &self.trees
+    }
+
+    /// The class of clients at a place.
+    pub fn of_place(&self, place: PlaceId) -> u16 {
+        self.by_place.as_ref().map_or(0, |by_place| by_place.class[place.index()])
     }
 
     /// The class of a client prefix of `source_len` bits around `address`, which lies in `leaf`.

@@ -7,10 +7,10 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::steering::order::Rank;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
-use crate::steering::rendezvous::ClientKey;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -102,7 +102,7 @@ pub fn decide(
     terms: Terms,
     plans: &[Arc<PoolPlan>],
     family: Family,
-    key: ClientKey,
+    key: impl Rank,
     trace: &mut impl Trace,
 ) -> Decision {
     let passes = Passes { tree, terms, plans, family, key };
@@ -138,18 +138,19 @@ enum First {
 
 /// The arguments of [`decide`], together.
 #[derive(Clone, Copy)]
-struct Passes<'a> {
+struct Passes<'a, K> {
     tree: &'a Tree,
     terms: Terms,
     plans: &'a [Arc<PoolPlan>],
     family: Family,
-    key: ClientKey,
+    key: K,
 }
 
-impl Passes<'_> {
+impl<K: Rank> Passes<'_, K> {
     /// Pass 1.
     #[inline]
     fn qualified(&self, reach: Reach, trace: &mut impl Trace) -> First {
+        self.key.begin(Pass::Qualified);
         let mut any_family = false;
         let found = self.tree.walk(self.key, reach, trace, |pool, trace| {
             let reason = if !self.plan(pool).family(self.family).configured {
@@ -181,6 +182,7 @@ impl Passes<'_> {
             AllDown::ServFail => return Decision::Nothing,
             AllDown::FailOpen => None,
             AllDown::Pool(pool) => {
+                self.key.begin(Pass::NamedPool);
                 let has_members = !self.plan(pool).family(self.family).enabled.is_empty();
                 (has_members && !self.tree.fences_off(pool, self.key, reach))
                     .then_some((pool, Pass::NamedPool))
@@ -194,6 +196,7 @@ impl Passes<'_> {
 
     /// Pass 2: the largest healthy share; the earlier of equals. Only if nobody is healthy do the held count.
     fn best_share(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::BestShare);
         let mut best: Option<(PoolId, bool, Share)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             let plan = self.plan(pool);
@@ -233,6 +236,7 @@ impl Passes<'_> {
 
     /// Pass 3 by default: the first pool with an enabled member of the asked family.
     fn fail_open(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::FailOpen);
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             if !self.plan(pool).family(self.family).enabled.is_empty() {
                 return ControlFlow::Break(pool);
@@ -244,6 +248,7 @@ impl Passes<'_> {
 
     /// Pass 3 by memory: the pool that was healthy last.
     fn last_good(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::LastGood);
         let mut best: Option<(PoolId, u64)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             let plan = self.plan(pool);

@@ -6,9 +6,8 @@ use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TARGETS_MAX;
 use crate::model::Target;
-use crate::steering::rendezvous::ClientKey;
+use crate::steering::order::Rank;
 use crate::steering::rendezvous::NameSeed;
-use crate::steering::rendezvous::Score;
 use crate::steering::trace::NoTrace;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -71,7 +70,7 @@ impl Tree {
     #[inline]
     pub fn walk<B>(
         &self,
-        key: ClientKey,
+        key: impl Rank,
         reach: Reach,
         trace: &mut impl Trace,
         mut visit: impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -83,7 +82,7 @@ impl Tree {
     }
 
     /// Whether a fence ends this client's list before `pool` comes.
-    pub fn fences_off(&self, pool: PoolId, key: ClientKey, reach: Reach) -> bool {
+    pub fn fences_off(&self, pool: PoolId, key: impl Rank, reach: Reach) -> bool {
         let end = self.step(key, reach, &mut NoTrace, &mut |candidate, _| {
             if candidate == pool { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -92,7 +91,7 @@ impl Tree {
 
     fn step<B>(
         &self,
-        key: ClientKey,
+        key: impl Rank,
         reach: Reach,
         trace: &mut impl Trace,
         visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -159,6 +158,17 @@ impl Tree {
         if worst == Outlook::GoesOn && fence { Outlook::Fenced } else { worst }
     }
 
+    /// Whether a fence can end the list inside this tree.
+    pub fn has_fence(&self) -> bool {
+        match self {
+            Self::Pool(_) => false,
+            Self::Ordered { children, fence } => *fence || children.iter().any(Self::has_fence),
+            Self::Weighted { policy: _, branches, fence } => {
+                *fence || branches.iter().any(|branch| branch.tree.has_fence())
+            }
+        }
+    }
+
     /// Whether the order depends on the client's key.
     pub fn is_keyed(&self) -> bool {
         match self {
@@ -213,7 +223,7 @@ fn outlook_of_shares(
 fn step_weighted<B>(
     policy: PolicyId,
     branches: &[Branch],
-    key: ClientKey,
+    key: impl Rank,
     reach: Reach,
     trace: &mut impl Trace,
     visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -222,7 +232,7 @@ fn step_weighted<B>(
     let mut left = (1u64 << (branches.len() - 1) << 1).wrapping_sub(1);
     let mut is_first = true;
     while left != 0 {
-        let best = best_of(branches, left, key);
+        let best = key.best_of(branches, left, is_first);
         left &= !(1 << best);
         let branch = &branches[best];
         trace.step(Step::Weighed {
@@ -238,22 +248,6 @@ fn step_weighted<B>(
         is_first = false;
     }
     ControlFlow::Continue(())
-}
-
-/// The branch with the best score among those whose bit is set in `left`; the earlier of equals.
-#[inline]
-fn best_of(branches: &[Branch], left: u64, key: ClientKey) -> usize {
-    let mut best: Option<(usize, Score)> = None;
-    let mut rest = left;
-    while rest != 0 {
-        let position = rest.trailing_zeros() as usize;
-        rest &= rest - 1;
-        let score = Score::of(key, branches[position].seed, branches[position].weight);
-        if best.is_none_or(|(_, other)| score.beats(other)) {
-            best = Some((position, score));
-        }
-    }
-    best.map_or(0, |(position, _)| position)
 }
 
 /// A bit for each branch that takes overflow.
