@@ -18,10 +18,12 @@ use hickory_proto::op::Query;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType;
+use rhumb::assertion::judge;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::model::Model;
+use rhumb::model::PolicyKind;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -65,7 +67,7 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = ["failover", "nearest", "nested", "shop", "static", "weighted"];
+    let expected = ["assert", "failover", "nearest", "nested", "shop", "static", "weighted"];
     assert_eq!(apexes, expected.map(|name| format!("{name}.example.")).into());
 }
 
@@ -73,7 +75,10 @@ fn all_examples_load_together_without_any_problem() {
 fn each_example_loads_with_the_shared_tables_alone() {
     let mut shared = read_all("zones/shared");
     shared.extend(read_all("zones/parts"));
-    let is_own = |name: &str| !name.contains("/shared/") && !name.contains("/parts/");
+    shared.extend(read_all("zones").into_iter().filter(|(name, _)| name.ends_with(".csv")));
+    let is_own = |name: &str| {
+        !name.contains("/shared/") && !name.contains("/parts/") && !name.ends_with(".csv")
+    };
     for (name, text) in read_all("zones").iter().filter(|(name, _)| is_own(name)) {
         let own = [(name.clone(), text.clone())];
         let files = shared.iter().chain(&own).map(|(name, text)| SourceFile::new(name, text));
@@ -104,6 +109,31 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address(
         assert!(reply.metadata.authoritative, "{name} {rtype}");
         assert!(reply.answers.iter().any(|record| record.record_type() == rtype), "{name} {rtype}");
     }
+}
+
+#[test]
+fn what_the_examples_assert_is_so_and_would_be_refused_if_it_were_not() {
+    let failures = |model: Model| {
+        let compiled = compile(model, Arc::new(places(GEO)), Box::default());
+        let compiled = compiled.expect("classes are few");
+        let failures = judge(&compiled);
+        failures.iter().map(|failure| failure.assertion).collect::<Vec<_>>()
+    };
+    let mut model = model();
+    assert!(model.assertions.len() >= 5, "each claim is shown");
+    assert!(failures(model.clone()).is_empty());
+    for policy in &mut model.policies {
+        policy.fence = false;
+    }
+    let europe = model.policies.iter().position(|policy| &*policy.name == "assert-europe");
+    let world = model.policies.iter().position(|policy| &*policy.name == "assert-world");
+    let [europe, world] = [europe, world].map(|at| at.expect("the example has it"));
+    let kind = PolicyKind::Failover(model.policies[world].kind.targets());
+    model.policies[europe].kind = kind;
+    for endpoint in model.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
+        endpoint.capacity = endpoint.capacity.map(|capacity| capacity / 2.0);
+    }
+    assert_eq!(failures(model), [0, 4], "accounts leave Europe, and a loss fills another site");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::assertion;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::print;
@@ -125,7 +126,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
     if let Some(encrypted) = &settings.node.encrypted {
         others.extend(examine_certificate(encrypted));
     }
-    let (model, zone_problems) = config::load(&zone_files);
+    let (model, mut zone_problems) = config::load(&zone_files);
     let held = model.as_ref().map(contents);
     if let (Some(model), true) = (model, faults.is_empty()) {
         let zones = settings.sources.zones.display().to_string();
@@ -143,9 +144,15 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
             others.extend(no_geo_data(&zones, &model));
         }
         let identity = settings.sources.identity.clone();
-        if let Err(why) = compile(model, Arc::new(places), identity) {
-            let rule = &rules::POLICY_TREE;
-            others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
+        match compile(model, Arc::new(places), identity) {
+            Ok(compiled) => {
+                assertion::report(&compiled, &assertion::judge(&compiled), &mut zone_problems);
+                zone_problems.sort();
+            }
+            Err(why) => {
+                let rule = &rules::POLICY_TREE;
+                others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
+            }
         }
     }
     let (node, zones) = ((files, problems), (zone_files, zone_problems));

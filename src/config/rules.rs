@@ -38,6 +38,7 @@ rules! {
     POLICY_TREE = "policy-tree": "Policies contain themselves, or are too deep or too many.",
     ZONE_DATA = "zone-data": "Records or names of a zone contradict each other, DNS or the file's form.",
     NO_ZONE = "no-zone": "No file has a zone, so that nothing is served.",
+    ASSERTION = "assertion": "What an `[[assert]]` says is not so.",
     UNUSED = "unused": "A check, pool or policy is there and nobody uses it.",
     LIKELY_MISTAKE = "likely-mistake": "It loads, but is likely not what was meant.",
 }

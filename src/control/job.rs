@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::assertion;
 use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
@@ -141,7 +142,7 @@ impl Job {
 
     /// Does the work. Takes a second for a large geo database.
     pub fn run(&self) -> Product {
-        let (model, problems) = config::load(&self.files);
+        let (model, mut problems) = config::load(&self.files);
         let mut warnings =
             problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
         let has_text = model.is_some() && warnings > 0;
@@ -154,9 +155,14 @@ impl Job {
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
                 warnings += of_geo.len();
                 warning_text += &of_geo.text();
-                compile(model, places, self.identity.clone())
-                    .map(Arc::new)
-                    .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
+                let compiled = compile(model, places, self.identity.clone())
+                    .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))?;
+                assertion::report(&compiled, &assertion::judge(&compiled), &mut problems);
+                problems.sort();
+                match problems.has_errors() {
+                    true => Err(self.reject(&problems)),
+                    false => Ok(Arc::new(compiled)),
+                }
             }),
         };
         Product { digest: self.digest, geo: self.geo.digest, result, warnings, warning_text }

@@ -44,6 +44,8 @@ pub struct Endpoint {
     pub v6: Option<Ipv6Addr>,
     /// Share of clients against its siblings; 0 is a standby.
     pub weight: u16,
+    /// What it can carry, in a unit that is the same for all; more than 0.
+    pub capacity: Option<f64>,
 }
 
 impl Endpoint {

@@ -377,6 +377,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 v4: has_v4.then(|| Ipv4Addr::from_bits(0xc612_0000 | id)),
                 v6: has_v6.then(|| Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(id))),
                 weight: if even { 1 } else { weight },
+                capacity: None,
             }
         })
         .collect();

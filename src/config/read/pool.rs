@@ -87,10 +87,11 @@ fn read_endpoint(
 ) -> EndpointSpec {
     let addresses = section.need("addresses", problems);
     let weight = section.take("weight").and_then(|value| value.integer(problems));
+    let capacity = section.take("capacity").and_then(|value| value.number(problems));
     section.finish(problems);
     let weight = weight.map_or(WEIGHT, |at| at.value as u16);
     let addresses = addresses.map(|value| read_addresses(&value, problems)).unwrap_or_default();
-    EndpointSpec { name, addresses, weight }
+    EndpointSpec { name, addresses, weight, capacity: capacity.map(|at| at.value) }
 }
 
 /// One address a family. A refused one keeps its place, so that its family is not missed as well.

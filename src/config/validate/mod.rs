@@ -1,5 +1,6 @@
 //! Specs of all files to one model: names looked up, rules that span tables, lints.
 
+mod assertions;
 mod authority;
 mod coexistence;
 mod lint;
@@ -9,6 +10,7 @@ mod policies;
 mod pools;
 mod sets;
 mod strays;
+mod traffic;
 mod zones;
 
 use std::collections::HashMap;
@@ -159,6 +161,7 @@ pub(super) fn validate(
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
     zones::add_zones(files, &mut specs, &directory, &mut model, problems);
+    assertions::add_assertions(files, &specs, &directory, &mut model, problems);
     // What looks unused or lopsided may follow from an error.
     if problems.has_errors() {
         return None;

@@ -153,12 +153,13 @@ pub(super) fn add_pools(
 }
 
 fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
-    let EndpointSpec { name, addresses, weight } = spec;
+    let EndpointSpec { name, addresses, weight, capacity } = spec;
     let mut endpoint = Endpoint {
         key: format!("{pool}/{}", name.value).into(),
         v4: None,
         v6: None,
         weight: *weight,
+        capacity: *capacity,
     };
     for address in addresses {
         match address.value {
