@@ -23,6 +23,7 @@ use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::model::Model;
+use rhumb::model::NodeTerms;
 use rhumb::model::PolicyKind;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
@@ -97,7 +98,7 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address(
     let model = model();
     let steered: Vec<String> = model.steers.iter().map(|steer| steer.owner.to_string()).collect();
     let apexes: Vec<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let compiled = compile(model, Arc::new(places(GEO)), Box::from(*b"ns-test-1"));
+    let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1"));
     let snapshot = Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown);
     let soa = apexes.into_iter().map(|name| (name, RecordType::SOA));
     let addresses = steered.into_iter().map(|name| (name, RecordType::A));
@@ -114,7 +115,7 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address(
 #[test]
 fn what_the_examples_assert_is_so_and_would_be_refused_if_it_were_not() {
     let failures = |model: Model| {
-        let compiled = compile(model, Arc::new(places(GEO)), Box::default());
+        let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::default());
         let compiled = compiled.expect("classes are few");
         let failures = judge(&compiled);
         failures.iter().map(|failure| failure.assertion).collect::<Vec<_>>()

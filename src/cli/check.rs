@@ -143,8 +143,8 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         if geo.databases.is_empty() && geo.overlays.is_empty() {
             others.extend(no_geo_data(&zones, &model));
         }
-        let identity = settings.sources.identity.clone();
-        match compile(model, Arc::new(places), identity) {
+        let terms = settings.sources.terms.clone();
+        match compile(model, Arc::new(places), terms) {
             Ok(compiled) => {
                 assertion::report(&compiled, &assertion::judge(&compiled), &mut zone_problems);
                 zone_problems.sort();

@@ -15,6 +15,7 @@ use crate::control::geo::GeoReport;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
+use crate::model::NodeTerms;
 use crate::snapshot::Compiled;
 use crate::snapshot::compile;
 
@@ -23,9 +24,11 @@ use crate::snapshot::compile;
 pub struct Job {
     files: Files,
     geo: GeoFiles,
-    /// What NSID says; empty if nothing.
-    identity: Box<[u8]>,
+    /// What this node's own file says of answers.
+    node: NodeTerms,
     digest: [u8; 32],
+    /// Whether what does not hold of its assertions refuses it.
+    is_judged: bool,
 }
 
 /// Overlays and geo databases, and the map that was made of them before, if any.
@@ -111,12 +114,14 @@ impl Rejection {
 
 impl Job {
     /// A job for these inputs.
-    pub fn new(files: Files, geo: GeoFiles, identity: Box<[u8]>) -> Self {
+    pub fn new(files: Files, geo: GeoFiles, node: NodeTerms) -> Self {
         let mut hash = Sha256::new();
         hash.update(files.digest());
         hash.update(geo.digest);
-        hash.update(&identity);
-        Self { files, geo, identity, digest: hash.finalize().into() }
+        hash.update(&node.identity);
+        let NodeTerms { identity: _, explain } = &node;
+        hash.update(format!("{explain:?}"));
+        Self { files, geo, node, digest: hash.finalize().into(), is_judged: true }
     }
 
     /// SHA-256 of everything in the job: equal jobs give equal answers.
@@ -140,6 +145,11 @@ impl Job {
         self
     }
 
+    /// This job, whatever its files assert: for whoever asks why an assertion does not hold.
+    pub fn unjudged(self) -> Self {
+        Self { is_judged: false, ..self }
+    }
+
     /// Does the work. Takes a second for a large geo database.
     pub fn run(&self) -> Product {
         let (model, mut problems) = config::load(&self.files);
@@ -155,12 +165,17 @@ impl Job {
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
                 warnings += of_geo.len();
                 warning_text += &of_geo.text();
-                let compiled = compile(model, places, self.identity.clone())
+                let compiled = compile(model, places, self.node.clone())
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))?;
-                assertion::report(&compiled, &assertion::judge(&compiled), &mut problems);
-                problems.sort();
+                if self.is_judged {
+                    assertion::report(&compiled, &assertion::judge(&compiled), &mut problems);
+                    problems.sort();
+                }
                 match problems.has_errors() {
-                    true => Err(self.reject(&problems)),
+                    true => Err(Rejection {
+                        text: render::for_people(&self.files, &problems, false) + &of_geo.text(),
+                        problems: problems.len() + of_geo.len(),
+                    }),
                     false => Ok(Arc::new(compiled)),
                 }
             }),
@@ -192,9 +207,10 @@ mod tests {
         let files = Files::new(vec![SourceFile::new("zones/a.toml", "[pool.x]\nwieght = 1\n")]);
         let feed = OverlayFile { name: "feed.csv".into(), octets: b"192.0.2.1/24,DE\n"[..].into() };
         let geo = GeoFiles::of(GeoInput { overlays: vec![feed], ..GeoInput::default() });
-        let alone = Job::new(files.clone(), GeoFiles::default(), Box::default()).run();
+        let alone = Job::new(files.clone(), GeoFiles::default(), NodeTerms::default()).run();
         let alone = alone.result.expect_err("the pool has mistakes");
-        let both = Job::new(files, geo, Box::default()).run().result.expect_err("both are wrong");
+        let both =
+            Job::new(files, geo, NodeTerms::default()).run().result.expect_err("both are wrong");
         assert_eq!(both.problems, alone.problems + 1);
         assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
         assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);
