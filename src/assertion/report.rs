@@ -1,6 +1,6 @@
 //! Failed assertions as problems of the operator's files: at the `[[assert]]`, with the client, the way and a remedy.
 
-use crate::answer::explain::step_text;
+use crate::answer::words::step_text;
 use crate::assertion::Carried;
 use crate::assertion::CounterExample;
 use crate::assertion::Failure;
@@ -9,6 +9,8 @@ use crate::assertion::Proof;
 use crate::assertion::State;
 use crate::assertion::WAYS_MAX;
 use crate::assertion::Why;
+use crate::assertion::states::endpoints_of;
+use crate::assertion::states::home;
 use crate::config::Problems;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -20,11 +22,14 @@ use crate::model::Clients;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Period;
+use crate::model::PoolId;
 use crate::model::SiteId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Compiled;
 use crate::steering::Decision;
+use crate::steering::MemberState;
+use crate::steering::Step;
 use crate::wire::Name;
 
 /// Most sites that are shown with their loads.
@@ -72,10 +77,21 @@ fn of_client(
         what(model, example),
         state_text(model, example.state),
     );
-    let mut notes: Vec<String> = example.steps.iter().map(|step| step_text(model, step)).collect();
+    let mut steps = growth(compiled, example);
+    steps.extend(&example.steps);
+    let mut notes: Vec<String> = steps.iter().map(|step| step_text(model, step)).collect();
     notes.extend(others(model, &example.others));
     notes.extend(command(compiled, example));
     (fault, remedy(model, assertion, example), notes)
+}
+
+/// How the candidates of the client came to be.
+fn growth(compiled: &Compiled, example: &CounterExample) -> Vec<Step> {
+    let target = compiled.model.steers[example.steer.index()].target;
+    let view = compiled.views.view(&compiled.places, example.example.place);
+    let mut steps = Vec::new();
+    compiled.grower().explain(target, Some(view), &mut steps);
+    steps
 }
 
 /// What the client gets, and what is wrong with it.
@@ -163,16 +179,7 @@ fn command(compiled: &Compiled, example: &CounterExample) -> Option<String> {
     let down: String = match example.state {
         State::AllUp => String::new(),
         State::SiteLost(site) => format!(" --down {}", site_name(model, site)),
-        State::OnlyUp(only) => {
-            let route = &compiled.routes[compiled.steer(example.steer).route];
-            let others = route.pools.iter().filter(|pool| **pool != only);
-            others.map(|pool| format!(" --down {}", model.pools[pool.index()].name)).collect()
-        }
-        State::AllDown => {
-            let route = &compiled.routes[compiled.steer(example.steer).route];
-            let all = route.pools.iter();
-            all.map(|pool| format!(" --down {}", model.pools[pool.index()].name)).collect()
-        }
+        State::OnlyUp(_) | State::AllDown => down_pools(compiled, example),
     };
     let (client, network) = (example.example.client, example.example.network);
     // A resolver would not send so long a prefix.
@@ -180,6 +187,24 @@ fn command(compiled: &Compiled, example: &CounterExample) -> Option<String> {
     let direct = if is_long { " --direct" } else { "" };
     let owner = owner(model, example.steer);
     Some(format!("rhumb explain {owner} {rtype} --offline --client {client}{direct}{down}"))
+}
+
+/// Pools that are down in a state, of those that the name can reach.
+fn down_pools(compiled: &Compiled, example: &CounterExample) -> String {
+    let model = &compiled.model;
+    let route = &compiled.routes[compiled.steer(example.steer).route];
+    let endpoints = route
+        .pools
+        .iter()
+        .flat_map(|&pool| endpoints_of(model, pool).map(move |endpoint| (pool, endpoint)));
+    let down = endpoints.filter(|&(pool, endpoint)| {
+        example.state.of(model, pool, endpoint) != MemberState::default()
+    });
+    let mut pools: Vec<PoolId> =
+        down.map(|(pool, endpoint)| home(model, pool, endpoint).0).collect();
+    pools.sort_unstable();
+    pools.dedup();
+    pools.iter().map(|pool| format!(" --down {}", model.pools[pool.index()].name)).collect()
 }
 
 fn of_load(model: &Model, overload: &Overload) -> (String, String, Vec<String>) {

@@ -10,6 +10,8 @@ use crate::assertion::Proof;
 use crate::assertion::State;
 use crate::assertion::States;
 use crate::assertion::TooManyWays;
+use crate::assertion::states::endpoints_of;
+use crate::assertion::states::home;
 use crate::assertion::states::site_of;
 use crate::geo::Place;
 use crate::geo::PlaceId;
@@ -191,12 +193,13 @@ impl<'a> Judge<'a> {
                 endpoints.find_map(|endpoint| match site_of(model, selection.pool, endpoint) {
                     Some(site) if is_in(model, site, areas) => None,
                     Some(site) => Some(Why::Outside(site)),
-                    None => Some(Why::Nowhere(selection.pool)),
+                    None => Some(Why::Nowhere(home(model, selection.pool, endpoint).0)),
                 })
             }
             Claim::Within(_) => endpoints.next().map(|endpoint| {
                 let site = site_of(model, selection.pool, endpoint);
-                site.map_or(Why::Nowhere(selection.pool), |site| Why::TooFar(site, 0))
+                let nowhere = Why::Nowhere(home(model, selection.pool, endpoint).0);
+                site.map_or(nowhere, |site| Why::TooFar(site, 0))
             }),
             Claim::MaxLoad { .. } => None,
         }
@@ -257,7 +260,7 @@ impl<'a> Judge<'a> {
         let here = Location { latitude: point.latitude(), longitude: point.longitude() };
         let members = selection.members(self.states.plans(state), family);
         members.iter().find_map(|member| match site_of(model, selection.pool, member.endpoint) {
-            None => Some(Why::Nowhere(selection.pool)),
+            None => Some(Why::Nowhere(home(model, selection.pool, member.endpoint).0)),
             Some(site) => {
                 let metres = distance::metres(here, model.sites[site.index()].location);
                 (metres > limit).then_some(Why::TooFar(site, metres))
@@ -281,7 +284,7 @@ fn find_sickness(
     for endpoint in endpoints {
         let is_up = state.of(model, pool, endpoint) == MemberState::default();
         if is_up && state.is_lost(model, pool, endpoint) {
-            return Some(Why::Unseen(pool));
+            return Some(Why::Unseen(home(model, pool, endpoint).0));
         }
         is_healthy |= is_up;
     }
@@ -300,8 +303,7 @@ fn is_in(model: &Model, site: SiteId, areas: &[Area]) -> bool {
 
 /// Sites where endpoints of a pool stand.
 fn sites_of_pool(model: &Model, pool: PoolId) -> impl Iterator<Item = SiteId> {
-    let endpoints = 0..model.pools[pool.index()].endpoints.len();
-    endpoints.filter_map(move |at| site_of(model, pool, EndpointId::at(at)))
+    endpoints_of(model, pool).filter_map(move |endpoint| site_of(model, pool, endpoint))
 }
 
 /// Every pool that a class can get, each once.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::Admin;
 use crate::model::EndpointId;
 use crate::model::Model;
+use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::SiteId;
 use crate::model::Verdict;
@@ -19,7 +20,7 @@ pub enum State {
     AllUp,
     /// A whole site is lost. What has no check is not seen to be.
     SiteLost(SiteId),
-    /// One pool is left.
+    /// One pool is left, with every pool that it is made of.
     OnlyUp(PoolId),
     /// Everything is down.
     AllDown,
@@ -57,65 +58,83 @@ impl<'a> States<'a> {
         match state {
             State::AllUp => &self.all_up,
             State::AllDown => &self.all_down,
-            State::SiteLost(site) => self.site_lost[site.index()].get_or_init(|| {
-                let plans = self.all_up.iter().enumerate();
-                let lost = |(at, up): (usize, &Arc<PoolPlan>)| {
-                    let pool = PoolId::at(at);
-                    match has_part_at(self.model, pool, site) {
-                        true => plan(self.model, pool, state),
-                        false => Arc::clone(up),
-                    }
-                };
-                plans.map(lost).collect()
-            }),
-            State::OnlyUp(pool) => self.only_up[pool.index()].get_or_init(|| {
-                let mut plans = self.all_down.clone();
-                plans[pool.index()] = Arc::clone(&self.all_up[pool.index()]);
-                plans
-            }),
+            State::SiteLost(site) => {
+                self.site_lost[site.index()].get_or_init(|| self.changed(&self.all_up, state))
+            }
+            State::OnlyUp(pool) => {
+                self.only_up[pool.index()].get_or_init(|| self.changed(&self.all_down, state))
+            }
         }
+    }
+
+    /// The pools of another state, with those weighed anew that the state speaks of.
+    fn changed(&self, others: &[Arc<PoolPlan>], state: State) -> Plans {
+        let plans = others.iter().enumerate().map(|(at, other)| {
+            let pool = PoolId::at(at);
+            match endpoints_of(self.model, pool).any(|one| state.speaks_of(self.model, pool, one)) {
+                true => plan(self.model, pool, state),
+                false => Arc::clone(other),
+            }
+        });
+        plans.collect()
     }
 }
 
 fn plan(model: &Model, pool: PoolId, state: State) -> Arc<PoolPlan> {
-    let id = pool;
-    let pool = &model.pools[id.index()];
-    let states = (0..pool.endpoints.len()).map(EndpointId::at);
-    let states: Vec<_> = states.map(|endpoint| state.of(model, id, endpoint)).collect();
-    Arc::new(PoolPlan::new(pool, &states, &[None, None]))
+    let states: Vec<MemberState> =
+        endpoints_of(model, pool).map(|endpoint| state.of(model, pool, endpoint)).collect();
+    Arc::new(PoolPlan::new(&model.pools[pool.index()], &states, &[None, None]))
 }
 
 impl State {
     /// What is known of an endpoint.
     pub fn of(self, model: &Model, pool: PoolId, endpoint: EndpointId) -> MemberState {
-        let down = MemberState { admin: Admin::Enabled, verdicts: [Verdict::Down; 2] };
         let is_down = match self {
             Self::AllUp => false,
             Self::AllDown => true,
-            Self::OnlyUp(only) => only != pool,
+            Self::OnlyUp(_) => !self.speaks_of(model, pool, endpoint),
             Self::SiteLost(_) => {
-                self.is_lost(model, pool, endpoint) && model.pools[pool.index()].check.is_some()
+                let is_probed = home(model, pool, endpoint).1.check.is_some();
+                is_probed && self.speaks_of(model, pool, endpoint)
             }
         };
-        if is_down { down } else { MemberState::default() }
+        match is_down {
+            true => MemberState { admin: Admin::Enabled, verdicts: [Verdict::Down; 2] },
+            false => MemberState::default(),
+        }
     }
 
     /// Whether an endpoint is at a site that is lost, seen or not.
     pub fn is_lost(self, model: &Model, pool: PoolId, endpoint: EndpointId) -> bool {
+        matches!(self, Self::SiteLost(_)) && self.speaks_of(model, pool, endpoint)
+    }
+
+    /// Whether an endpoint is at the lost site, or in the pool that is left.
+    fn speaks_of(self, model: &Model, pool: PoolId, endpoint: EndpointId) -> bool {
         match self {
             Self::SiteLost(site) => site_of(model, pool, endpoint) == Some(site),
-            Self::AllUp | Self::OnlyUp(_) | Self::AllDown => false,
+            Self::OnlyUp(only) => {
+                let home = home(model, pool, endpoint).0;
+                home == only || model.pools[only.index()].part_pools().contains(&home)
+            }
+            Self::AllUp | Self::AllDown => false,
         }
     }
 }
 
-/// Where an endpoint stands.
-pub fn site_of(model: &Model, pool: PoolId, _: EndpointId) -> Option<SiteId> {
-    model.pools[pool.index()].site
+/// The pool of a file that an endpoint is of: its own, unless `all` made that.
+pub fn home(model: &Model, pool: PoolId, endpoint: EndpointId) -> (PoolId, &Pool) {
+    let parts = &model.pools[pool.index()].parts;
+    let home = parts.get(endpoint.index()).map_or(pool, |&(part, _)| part);
+    (home, &model.pools[home.index()])
 }
 
-/// Whether any endpoint of a pool stands at a site.
-fn has_part_at(model: &Model, pool: PoolId, site: SiteId) -> bool {
-    let endpoints = (0..model.pools[pool.index()].endpoints.len()).map(EndpointId::at);
-    endpoints.into_iter().any(|endpoint| site_of(model, pool, endpoint) == Some(site))
+/// Where an endpoint stands.
+pub fn site_of(model: &Model, pool: PoolId, endpoint: EndpointId) -> Option<SiteId> {
+    home(model, pool, endpoint).1.site
+}
+
+/// The endpoints of a pool.
+pub fn endpoints_of(model: &Model, pool: PoolId) -> impl Iterator<Item = EndpointId> + use<> {
+    (0..model.pools[pool.index()].endpoints.len()).map(EndpointId::at)
 }

@@ -108,7 +108,7 @@ pub(super) const COUNTRY: Form =
 /// Code of a continent.
 macro_rules! continent {
     () => {
-        "continent:(?:[Aa][FfNnSs]|[Ee][Uu]|[Nn][Aa]|[Oo][Cc]|[Ss][Aa])"
+        "continent:(?:AF|AN|AS|EU|NA|OC|SA)"
     };
 }
 
@@ -118,7 +118,7 @@ pub(super) const CLIENTS: Form = Form {
     pattern: concat!(
         "^(?:any|",
         continent!(),
-        "|country:[A-Za-z]{2}|subdivision:[A-Za-z]{2}-[A-Za-z0-9]{1,3}|asn:[0-9]{1,10}|",
+        "|country:[A-Z]{2}|subdivision:[A-Z]{2}-[A-Z0-9]{1,3}|asn:[0-9]{1,10}|",
         "[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$"
     ),
     length: (3, usize::MAX),
@@ -130,7 +130,7 @@ pub(super) const AREA: Form = Form {
     pattern: concat!(
         "^(?:",
         continent!(),
-        "|country:[A-Za-z]{2}|site:[A-Za-z0-9][A-Za-z0-9_-]{0,62})$"
+        "|country:[A-Z]{2}|site:[A-Za-z0-9][A-Za-z0-9_-]{0,62})$"
     ),
     length: (6, usize::MAX),
 };
@@ -140,6 +140,44 @@ pub(super) const KILOMETRES: Form = Form {
     what: "`\"1500km\"`, up to 20040",
     pattern: "^ *0*(?:[1-9][0-9]{0,3}|1[0-9]{4}|200[0-3][0-9]|20040) *km *$",
     length: (3, usize::MAX),
+};
+
+/// Half the way around the earth and less, in kilometres.
+macro_rules! kilometres {
+    () => {
+        "(?:[0-9]{1,4}|1[0-9]{4}|20000) ?km"
+    };
+}
+
+/// How much nearer or, with a minus, farther.
+pub(super) const SIGNED_KILOMETRES: Form = Form {
+    what: "`\"-20000km\"` to `\"20000km\"`",
+    pattern: concat!("^-?", kilometres!(), "$"),
+    length: (3, 9),
+};
+
+/// How much worse than the best.
+pub(super) const BUDGET: Form = Form {
+    what: "`\"0km\"` to `\"20000km\"`, or `\"0ms\"` to `\"999ms\"`",
+    pattern: concat!("^(?:", kilometres!(), "|[0-9]{1,3} ?ms)$"),
+    length: (3, 8),
+};
+
+/// Whom a rule fits.
+pub(super) const CONDITION: Form = Form {
+    what: "condition",
+    pattern: concat!(
+        "^(?:continent:(?:AF|AN|AS|EU|NA|OC|SA)|country:[A-Z]{2}|subdivision:[A-Z]{2}-[A-Z0-9]{1,3}",
+        "|asn:[0-9]{1,10}|list:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$"
+    ),
+    length: (1, 68),
+};
+
+/// One entry of a list of networks.
+pub(super) const LIST_ENTRY: Form = Form {
+    what: "network, address or `AS64500`",
+    pattern: "^(?:AS[0-9]{1,10}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$",
+    length: (2, 43),
 };
 
 /// How many members of a pool.

@@ -3,6 +3,8 @@
 mod assertion;
 mod check;
 mod clients;
+pub mod condition;
+mod list;
 mod name;
 mod newer;
 mod policy;
@@ -14,6 +16,7 @@ use toml::de::DeTable;
 
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::keys::COST;
 use crate::config::keys::ZONE_FILE;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
@@ -27,8 +30,6 @@ use crate::config::spec::FileSpec;
 use crate::config::spec::SiteSpec;
 
 pub(super) use clients::parse_clients;
-pub(super) use clients::parse_network;
-pub(super) use clients::parse_system;
 pub(super) use newer::warn_of_newer_toml;
 pub(super) use syntax::syntax_errors;
 pub use zone::read_zone_file;
@@ -71,6 +72,12 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
         match policy::read_policy(name.clone(), section, problems) {
             Some(policy) => spec.policies.push(policy),
             None => spec.broken.policies.push(name),
+        }
+    });
+    each(&mut root, "list", problems, |name, section, problems| {
+        match list::read_list(name.clone(), section, problems) {
+            Some(list) => spec.lists.push(list),
+            None => spec.broken.lists.push(name),
         }
     });
     each(&mut root, "name", problems, |name, section, problems| {
@@ -136,11 +143,13 @@ fn read_site(
         };
         value.parsed(parse, problems)
     });
+    let cost = section.take("cost").and_then(|value| value.number(problems));
     section.finish(problems);
     Some(SiteSpec {
         name,
         latitude: latitude?.value,
         longitude: longitude?.value,
         country: country.map(|at| at.value),
+        cost: cost.map_or(COST, |at| at.value),
     })
 }

@@ -15,8 +15,6 @@ use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::config::read::parse_clients;
-use crate::config::read::parse_network;
-use crate::config::read::parse_system;
 use crate::config::reader::Refusal;
 use crate::config::reader::closest;
 use crate::config::rules;
@@ -228,13 +226,15 @@ impl Row<'_> {
 
 fn read_clients(column: Column, text: &str) -> Result<Option<Clients>, Refusal> {
     match column {
-        Column::Prefix => parse_network(text).map(|network| Some(Clients::Network(network))),
+        Column::Prefix => parse_clients(text).and_then(|clients| match clients {
+            Some(Clients::Network(_)) => Ok(clients),
+            _ => Err((format!("\"{text}\" is no network"), "write one as 192.0.2.0/24".to_owned())),
+        }),
         Column::Continent => parse_clients(&format!("continent:{text}")),
         Column::Country => parse_clients(&format!("country:{text}")),
         Column::Subdivision => parse_clients(&format!("subdivision:{text}")),
         Column::System => {
-            let number = text.strip_prefix("AS").unwrap_or(text);
-            parse_system(number).map(|number| Some(Clients::System(number)))
+            parse_clients(&format!("asn:{}", text.strip_prefix("AS").unwrap_or(text)))
         }
         Column::Name | Column::Load => Ok(None),
     }
