@@ -35,6 +35,10 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a policy that contains itself",
             "three policies in a circle, and one that leads to them",
             "policies nested ten deep",
+            "an assertion of an unknown site",
+            "an assertion about an unknown name",
+            "an assertion where nothing is steered",
+            "a load of endpoints without capacity",
         ],
     ),
     (
@@ -60,6 +64,8 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a status range that runs backwards",
             "a bias for what is no target",
             "a spill for what is no target",
+            "an assertion that is false",
+            "an assertion that cannot hold whatever is down",
         ],
     ),
     (
@@ -74,6 +80,9 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a file of records that is not there",
             "a mistake in a file of records",
             "a fault in a file of records is not followed by another",
+            "a file of traffic that is not there",
+            "mistakes in a file of traffic",
+            "traffic of unknown columns",
         ],
     ),
     (

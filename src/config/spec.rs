@@ -355,6 +355,8 @@ pub enum AllDownSpec {
 /// `[[assert]]`
 #[derive(Clone, Debug)]
 pub struct AssertSpec {
+    /// Its key, such as `assert[0]`.
+    pub path: String,
     /// Where it begins.
     pub place: Place,
     /// Names as written; `None` for every one.

@@ -44,8 +44,9 @@ fn read_assertion(mut section: Section<'_>, problems: &mut Problems) -> Option<A
     let claim = read_claim(&mut section, problems);
     let losses = section.take("with").and_then(|value| read_losses(&value, &claim, problems));
     let (path, place) = (section.path.clone(), section.place.clone());
-    let claimed: Vec<_> =
+    let mut claimed: Vec<_> =
         CLAIMS.iter().filter_map(|key| Some((*key, section.find_key(key)?))).collect();
+    claimed.sort_by_key(|(_, place)| place.span.start);
     section.finish(problems);
     check_claims(&path, &place, &claimed, problems.len() == before, problems);
     if let (Some(ClaimSpec::MaxLoad { .. }), Some(place)) = (&claim, &clients_place) {
@@ -56,6 +57,7 @@ fn read_assertion(mut section: Section<'_>, problems: &mut Problems) -> Option<A
     let claim = claim.filter(|_| problems.len() == before)?;
     let clients = if is_everybody { Vec::new() } else { clients };
     Some(AssertSpec {
+        path,
         place,
         names,
         clients: clients.into_iter().filter_map(|clients| clients.value).collect(),

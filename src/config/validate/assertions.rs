@@ -7,6 +7,7 @@ use crate::config::Problems;
 use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::closest;
+use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::AreaSpec;
 use crate::config::spec::AssertSpec;
@@ -99,8 +100,9 @@ pub(super) fn add_assertions(
         let apex = spec.zone.as_ref().map(|zone| &zone.apex.value);
         let steered = Steered::new(model, apex);
         for assertion in &spec.assertions {
+            let before = problems.len();
             let areas = find_areas(assertion, directory, problems);
-            if !has_errors {
+            if !has_errors && problems.len() == before {
                 let made = add(files, assertion, areas, &steered, model, problems);
                 all.extend(made);
             }
@@ -117,11 +119,12 @@ fn add(
     model: &Model,
     problems: &mut Problems,
 ) -> Option<Assertion> {
-    let AssertSpec { place, names, clients, claim, losses } = spec;
+    let AssertSpec { path, place, names, clients, claim, losses } = spec;
     let steers = match names {
         None => steered.all(model),
         Some(names) => {
-            let found = names.iter().filter_map(|name| steered.find(name, "assert.name", problems));
+            let key = dotted(path, "name");
+            let found = names.iter().filter_map(|name| steered.find(name, &key, problems));
             let mut found: Vec<SteerId> = found.collect();
             found.sort_unstable();
             found.dedup();
@@ -131,7 +134,7 @@ fn add(
     if steers.is_empty() {
         if names.is_none() {
             let remedy = "steer a name, or take the assertion out";
-            problems.error(place, "assert", "there is no steered name", remedy);
+            problems.error(place, path, "there is no steered name", remedy);
         }
         return None;
     }
@@ -140,8 +143,9 @@ fn add(
         ClaimSpec::Within(metres) => Claim::Within(*metres),
         ClaimSpec::Answers => Claim::Answers,
         ClaimSpec::MaxLoad { limit, traffic } => {
-            check_capacities(model, &steers, place, problems);
-            let traffic = traffic::read(files, traffic, &steers, steered, problems)?;
+            check_capacities(model, &steers, (place, path), problems);
+            let key = dotted(path, "traffic");
+            let traffic = traffic::read(files, (traffic, &key), &steers, steered, problems)?;
             Claim::MaxLoad { limit: *limit, traffic }
         }
     };
@@ -158,7 +162,8 @@ fn find_areas(spec: &AssertSpec, directory: &Directory, problems: &mut Problems)
             AreaSpec::Country(code) => Area::Country(*code),
             AreaSpec::Site(name) => {
                 let name = At { value: name.clone(), place: area.place.clone() };
-                Area::Site(directory.sites.find("site", "assert.stays_in", &name, problems)?)
+                let key = dotted(&spec.path, "stays_in");
+                Area::Site(directory.sites.find("site", &key, &name, problems)?)
             }
         })
     };
@@ -166,7 +171,13 @@ fn find_areas(spec: &AssertSpec, directory: &Directory, problems: &mut Problems)
 }
 
 /// Every endpoint that may carry something needs a site and a capacity: said once for each pool.
-fn check_capacities(model: &Model, steers: &[SteerId], place: &Place, problems: &mut Problems) {
+fn check_capacities(
+    model: &Model,
+    steers: &[SteerId],
+    (place, path): (&Place, &str),
+    problems: &mut Problems,
+) {
+    let key = dotted(path, "max_load");
     let mut pools: Vec<PoolId> = Vec::new();
     for steer in steers {
         pools_of(model, model.steers[steer.index()].target, &mut pools);
@@ -177,13 +188,13 @@ fn check_capacities(model: &Model, steers: &[SteerId], place: &Place, problems: 
         if pool.site.is_none() {
             let fault = format!("pool \"{}\" has no site, so its load is nowhere", pool.name);
             let remedy = format!("add site = \"…\" to [pool.{}]", pool.name);
-            problems.error(place, "assert.max_load", fault, remedy);
+            problems.error(place, &key, fault, remedy);
         }
         let unknown = pool.endpoints.iter().find(|endpoint| endpoint.capacity.is_none());
         if let Some(endpoint) = unknown {
             let fault = format!("endpoint \"{}\" has no capacity", endpoint.key);
             let remedy = format!("add capacity = … to each endpoint of [pool.{}]", pool.name);
-            problems.error(place, "assert.max_load", fault, remedy);
+            problems.error(place, &key, fault, remedy);
         }
     }
 }

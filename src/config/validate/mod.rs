@@ -2,6 +2,7 @@
 
 mod assertions;
 mod authority;
+mod choices;
 mod coexistence;
 mod lint;
 mod lists;
@@ -175,6 +176,7 @@ pub(super) fn validate(
         return None;
     }
     lint::warn(&specs, &model, problems);
+    choices::warn(&specs, &model, problems);
     Some(model)
 }
 

@@ -62,7 +62,7 @@ struct Field<'t> {
 /// Reads a traffic file; `None` if it has a mistake.
 pub(super) fn read(
     files: &Files,
-    name: &At<String>,
+    (name, key): (&At<String>, &str),
     steers: &[SteerId],
     steered: &Steered<'_>,
     problems: &mut Problems,
@@ -70,14 +70,14 @@ pub(super) fn read(
     let Some((id, file)) = files.find_beside(name.place.file, &name.value) else {
         let fault = format!("there is no file \"{}\"", name.value);
         let remedy = missing_file_remedy(files, name);
-        problems.error(&name.place, "assert.traffic", fault, remedy).rule(&rules::MISSING_FILE);
+        problems.error(&name.place, key, fault, remedy).rule(&rules::MISSING_FILE);
         return None;
     };
     let before = problems.len();
     let mut lines = lines(file);
     let Some(header) = lines.next() else {
         let remedy = "begin with a line of names, as: country,load";
-        problems.error(&name.place, "assert.traffic", "the file is empty", remedy);
+        problems.error(&name.place, key, "the file is empty", remedy);
         return None;
     };
     let columns = read_header(id, &header, problems)?;
@@ -91,7 +91,7 @@ pub(super) fn read(
     }
     if rows.is_empty() && problems.len() == before {
         let remedy = "add a line for each country or network, as: DE,420";
-        problems.error(&name.place, "assert.traffic", "the file has no row", remedy);
+        problems.error(&name.place, key, "the file has no row", remedy);
     }
     (problems.len() == before).then_some(rows)
 }
