@@ -109,9 +109,8 @@ fn ask_files(
     command: Command,
     why: &str,
 ) -> Result<(String, Reply), String> {
-    let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
     // Assertions that do not hold are what is to be explained.
-    let job = job.unjudged();
+    let job = settings::find(&arguments.config)?.sources.read().unjudged();
     let product = job.run();
     if let Err(rejection) = &product.result {
         return Err(rejection.text.clone());

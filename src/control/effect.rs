@@ -81,6 +81,15 @@ pub enum Occurrence {
         /// How many problems.
         problems: usize,
     },
+    /// Geo data was refused; zones are served with the places known before.
+    GeoRefused {
+        /// Every problem, as `rhumb check` shows it.
+        text: String,
+        /// How many problems.
+        problems: usize,
+    },
+    /// Geo data is right again after it was refused.
+    GeoAccepted,
     /// An order was given.
     Ordered {
         /// For what.
@@ -150,6 +159,14 @@ impl fmt::Display for Occurrence {
                 let problems = count(*problems, "problem");
                 write!(f, "files refused, {problems}; the old ones stay in force\n{text}")
             }
+            Self::GeoRefused { text, problems } => {
+                let problems = count(*problems, "problem");
+                write!(
+                    f,
+                    "geo data refused, {problems}; the places before it stay in force\n{text}"
+                )
+            }
+            Self::GeoAccepted => f.write_str("the geo data is right again"),
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {
                 write!(f, "{scope}: no longer {}, {by}", order.admin)
