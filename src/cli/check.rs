@@ -134,7 +134,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
         others.extend(examine_certificate(encrypted));
     }
     let (model, mut zone_problems) = config::load(&zone_files);
-    let held = model.as_ref().map(|model| Held::new(model));
+    let held = model.as_ref().map(Held::new);
     if let (Some(model), true) = (model, faults.is_empty()) {
         let zones = settings.sources.zones.display().to_string();
         if model.zones.is_empty() && has_settings {
