@@ -5,6 +5,7 @@
 //! `docs/architecture.md` draws both journeys.
 
 pub mod answer;
+pub mod assertion;
 pub mod cli;
 pub mod config;
 pub mod control;

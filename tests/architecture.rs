@@ -11,14 +11,16 @@ use std::path::PathBuf;
 ///
 /// `answer` stands below `control`: the operator's command `explain` is handled by `control` and asks
 /// `answer::explain` for the reason of an answer, while `answer` knows nothing of commands. `lib` only names
-/// the modules, and `main` is allowed everything.
-const LAYERS: [&[&str]; 9] = [
+/// the modules, and `main` is allowed everything. `assertion` stands between: it runs the passes of an answer and words
+/// its steps as `explain` does, and is asked by whoever compiles.
+const LAYERS: [&[&str]; 10] = [
     &["wire", "geo"],
     &["zonefile"],
     &["model"],
     &["config", "zone", "steering", "health", "quorum"],
     &["snapshot"],
     &["answer"],
+    &["assertion"],
     &["control"],
     &["runtime"],
     &["cli"],

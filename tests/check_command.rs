@@ -207,3 +207,94 @@ fn json_has_a_short_form_and_formats_do_not_mix() {
     assert!(check(folder.path(), &[]).1.contains("error[unknown-key]: servr: "));
     assert_eq!(check(folder.path(), &["--json", "--format", "sarif"]).0, 2);
 }
+
+/// Two pools, a check each, and one assertion.
+const SHOP: &str = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
+    [site.fra]\nlatitude = 50.11\nlongitude = 8.68\ncountry = \"DE\"\n\
+    [site.iad]\nlatitude = 38.95\nlongitude = -77.45\ncountry = \"US\"\n\
+    [check.web]\nkind = \"http\"\n\
+    [pool.eu]\nsite = \"fra\"\ncheck = \"web\"\nendpoint.a.addresses = [\"192.0.2.1\"]\n\
+    [pool.us]\nsite = \"iad\"\ncheck = \"web\"\nendpoint.a.addresses = [\"192.0.2.2\"]\n\
+    [policy.p]\nkind = \"failover\"\ntargets = [\"eu\", \"us\"]\n\
+    [name.www]\nsteer = \"p\"\n";
+
+#[test]
+fn an_assertion_that_does_not_hold_is_shown_with_client_way_and_remedy() {
+    let assertion = "[[assert]]\nclients = \"192.0.2.0/24\"\nstays_in = \"continent:EU\"\n";
+    let zone = format!("{SHOP}{assertion}");
+    let folder = folder(&[("rhumb.toml", ""), ("zones/shop.toml", &zone)]);
+    let (code, output) = check(folder.path(), &[]);
+    assert_eq!(code, 1, "{output}");
+    let line = zone.lines().position(|line| line == "[[assert]]").unwrap() + 1;
+    for part in [
+        format!("zones/shop.toml:{line}:1"),
+        "error[assertion]".into(),
+        "clients in 192.0.2.0/24".into(),
+        "get pool \"us\" at site iad in US with everything down but pool \"us\"".into(),
+        "fence = true".into(),
+        "pass 1: pool us taken".into(),
+        "rhumb explain www.shop.test. A --offline --client 192.0.2.1 --down eu".into(),
+        "nothing of this would be served".into(),
+    ] {
+        assert!(output.contains(&part), "{part}: {output}");
+    }
+    let (_, json) = check(folder.path(), &["--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["rule"], "assertion");
+    assert!(json[0]["notes"].as_array().unwrap().len() >= 3, "{json:#}");
+    let (code, log) = check_sarif(folder.path());
+    assert_eq!((code, &log["runs"][0]["results"][0]["ruleId"]), (1, &"assertion".into()));
+    // The command that it shows shows the same.
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_rhumb"));
+    let arguments = ["explain", "www.shop.test.", "A", "--offline", "--client", "192.0.2.1"];
+    let output = explain.args(arguments).args(["--down", "eu"]).args(["--config", "rhumb.toml"]);
+    let output = output.current_dir(folder.path()).output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert!(output.contains("192.0.2.2"), "{output}");
+    std::fs::write(
+        folder.path().join("zones/shop.toml"),
+        zone.replace("[\"eu\", \"us\"]", "[\"eu\"]"),
+    )
+    .unwrap();
+    assert_eq!(check(folder.path(), &[]).0, 0);
+}
+
+#[test]
+fn sites_that_carry_too_much_are_shown_in_a_table() {
+    let zone = SHOP
+        .replace("endpoint.a.addresses", "endpoint.a.capacity = 100\nendpoint.a.addresses")
+        + "[[assert]]\nmax_load = \"100%\"\ntraffic = \"t.csv\"\n";
+    let traffic = "prefix,load\n192.0.2.0/24,60\n198.51.100.0/24,50\n";
+    let folder =
+        folder(&[("rhumb.toml", ""), ("zones/shop.toml", &zone), ("zones/t.csv", traffic)]);
+    let (code, output) = check(folder.path(), &[]);
+    assert_eq!(code, 1, "{output}");
+    assert!(
+        output.contains("site fra carries 110% of its capacity with everything up"),
+        "{output}"
+    );
+    let row: Vec<&str> =
+        output.lines().find(|line| line.contains("fra  ")).unwrap().split_whitespace().collect();
+    assert!(row.ends_with(&["fra", "110.0", "100.0", "110%"]), "{row:?}");
+    std::fs::write(folder.path().join("zones/t.csv"), traffic.replace("60", "40")).unwrap();
+    assert_eq!(check(folder.path(), &[]).0, 0);
+}
+
+#[test]
+fn how_long_a_failover_takes_is_printed_for_each_name() {
+    let folder = folder(&[("rhumb.toml", ""), ("zones/shop.toml", SHOP)]);
+    let (code, output) = check(folder.path(), &[]);
+    assert_eq!(code, 0, "{output}");
+    for part in [
+        "failover at worst: interval x fall + timeout + quorum + propagation + TTL",
+        "www.shop.test.  63s = 10s x 3 + 2s + 0s + 1s + 30s (check \"web\")",
+    ] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    let (_, json) = check(folder.path(), &["--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let note = json.as_array().unwrap().iter().find(|one| one["severity"] == "note").unwrap();
+    assert_eq!(note["key"], "www.shop.test.");
+    let terms = &note["failover"]["slowest"];
+    assert_eq!((&terms["total_ms"], &terms["fall"]), (&63_000.into(), &3.into()));
+}

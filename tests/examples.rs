@@ -19,6 +19,7 @@ use hickory_proto::op::Query;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType;
+use rhumb::assertion::judge;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
@@ -26,6 +27,7 @@ use rhumb::model::Family;
 use rhumb::model::LeafRecords;
 use rhumb::model::Model;
 use rhumb::model::NodeTerms;
+use rhumb::model::PolicyKind;
 use rhumb::model::Steered;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
@@ -70,7 +72,7 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = "alias all canary cdn cheap cname failback failover fastest fence geo nearest nested networks regions shop srv-https static weighted";
+    let expected = "alias all assert canary cdn cheap cname failback failover fastest fence geo nearest nested networks regions shop srv-https static weighted";
     let expected = expected.split(' ').map(|name| format!("{name}.example."));
     assert_eq!(apexes, expected.collect());
 }
@@ -121,6 +123,31 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_its_type() 
         assert!(reply.metadata.authoritative, "{name} {rtype}");
         assert!(reply.answers.iter().any(|record| record.record_type() == rtype), "{name} {rtype}");
     }
+}
+
+#[test]
+fn what_the_examples_assert_is_so_and_would_be_refused_if_it_were_not() {
+    let failures = |model: Model| {
+        let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::default());
+        let compiled = compiled.expect("classes are few");
+        let failures = judge(&compiled);
+        failures.iter().map(|failure| failure.assertion).collect::<Vec<_>>()
+    };
+    let mut model = model();
+    assert!(model.assertions.len() >= 5, "each claim is shown");
+    assert!(failures(model.clone()).is_empty());
+    for policy in &mut model.policies {
+        policy.fence = false;
+    }
+    let europe = model.policies.iter().position(|policy| &*policy.name == "assert-europe");
+    let world = model.policies.iter().position(|policy| &*policy.name == "assert-world");
+    let [europe, world] = [europe, world].map(|at| at.expect("the example has it"));
+    let kind = PolicyKind::Failover(model.policies[world].kind.targets());
+    model.policies[europe].kind = kind;
+    for endpoint in model.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
+        endpoint.capacity = endpoint.capacity.map(|capacity| capacity / 2.0);
+    }
+    assert_eq!(failures(model), [0, 4], "accounts leave Europe, and a loss fills another site");
 }
 
 #[test]

@@ -22,8 +22,8 @@ use rhumb::config::node::load_readable_node;
 const BASE: &str = r#"
 site.fra = { latitude = 50.11, longitude = 8.68 }
 check.web = { kind = "http" }
-pool.eu = { site = "fra", endpoint.a.addresses = ["192.0.2.1", "2001:db8::1"] }
-pool.us = { site = "fra", endpoint.a.addresses = ["192.0.2.2", "2001:db8::2"] }
+pool.eu = { site = "fra", endpoint.a.addresses = ["192.0.2.1", "2001:db8::1"], endpoint.a.capacity = 1 }
+pool.us = { site = "fra", endpoint.a.addresses = ["192.0.2.2", "2001:db8::2"], endpoint.a.capacity = 1 }
 pool.next = { site = "fra", endpoint.a.addresses = ["192.0.2.3", "2001:db8::3"] }
 pool.sorry = { endpoint.a.addresses = ["192.0.2.4", "2001:db8::4"] }
 policy.world = { kind = "nearest", targets = ["eu", "us"] }
@@ -89,6 +89,11 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("name.*.affinity", "''", "'any text'"),
     ("name.*.records", "{ MX = ['1 a.example.net.'] }", "{ txt = [], TYPE65280 = ['\\# 0'] }"),
     ("name.*.on_all_down.pool", "'sorry'", "'us'"),
+    ("assert.name", "'x'", "['x', 'y']"),
+    ("assert.clients", "'country:DE'", "['any', 'asn:1', '192.0.2.0/24', 'subdivision:US-CA']"),
+    ("assert.stays_in", "'continent:EU'", "['country:DE', 'site:fra']"),
+    ("assert.within", "'1500km'", "' 20040 km'"),
+    ("assert.traffic", "'traffic.csv'", "'other.csv'"),
 ];
 
 /// A rule of a `geo` policy.
@@ -106,6 +111,10 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("resolver.min_refresh", "max_refresh", "'1d'"),
     ("resolver.max_refresh", "min_refresh", "'1s'"),
     ("pool.*.panic_below", "min_healthy", "'100%'"),
+    ("assert.max_load", "traffic", "'traffic.csv'"),
+    ("assert.max_load", "name", "'x'"),
+    ("assert.traffic", "name", "'x'"),
+    ("assert.traffic", "max_load", "'100%'"),
     ("policy.*.weights", "weights", "{ world = 95, next = 5 }"),
 ];
 
@@ -129,6 +138,15 @@ fn values(entry: &Entry) -> Values {
     if pattern == "pool.*.min_healthy" {
         values.good.extend(["'1 member'".to_owned()]);
         values.bad.extend(["'0 members'", "'9 members'", "'half'"].map(String::from));
+    }
+    if pattern == "assert.answers" {
+        // It asserts nothing, and says so.
+        values.good.retain(|value| value != "false");
+        values.bad.push("false".into());
+    }
+    if pattern == "assert.with" {
+        // For claims about places only.
+        values.good.retain(|value| value != "'anything down'");
     }
     assert!(!values.good.is_empty(), "{pattern} needs samples in this test");
     values
@@ -259,7 +277,17 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             (_, Some(_)) => Some(("addresses", "['192.0.2.7']")),
         });
     }
-    lines.remove(entry.key.name);
+    if entry.table.path == "assert" {
+        let is_claim = keys::CLAIMS.contains(&entry.key.name) || entry.key.name == "traffic";
+        if value.is_none() || !is_claim {
+            // Something must be asserted.
+            lines.clear();
+            lines.insert("answers", "true");
+        }
+    }
+    if !(entry.table.path == "assert" && value.is_none()) {
+        lines.remove(entry.key.name);
+    }
     lines.extend(value.map(|value| (entry.key.name, value)));
     let path = entry.table.path.replace("NAME", "x");
     let mut text = match &*path {
@@ -268,6 +296,10 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
+        }
+        "assert" => {
+            let name = |name: &str| format!("[name.{name}]\nsteer = 'world'\n");
+            name("x") + &name("y") + "[[assert]]\n"
         }
         "name.x.on_all_down" => format!("[name.x]\nsteer = 'world'\n[{path}]\n"),
         path => format!("[{path}]\n"),
@@ -306,6 +338,8 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
         ("zones/more.records", "b A 192.0.2.1\n"),
         ("zones/case.list", "192.0.2.0/24\n"),
         ("zones/more.list", "AS64500 # one\n\n2001:db8::1\n"),
+        ("zones/traffic.csv", "country,load\nDE,1\n"),
+        ("zones/other.csv", "country,load\nDE,2\n"),
         ("zones/own.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("zones/other.pem", "-----BEGIN CERTIFICATE-----\nx"),
     ] {
@@ -325,7 +359,7 @@ fn errors(files: &Files, problems: &Problems) -> Vec<String> {
 fn entries(file: &'static Table) -> impl Iterator<Item = Entry> {
     let is_table = |kind: &Kind| match kind {
         Kind::Table(_) => true,
-        Kind::Map { of, .. } => matches!(of, Kind::Table(_)),
+        Kind::Map { of, .. } | Kind::Items { of, .. } => matches!(of, Kind::Table(_)),
         _ => false,
     };
     let all = keys::list(file).into_iter();
@@ -365,6 +399,7 @@ fn every_value_of_the_table_is_taken_and_every_other_refused() {
             let (_, files, problems) = load(file, &text);
             let pattern = entry.pattern().replace("geo.databases.", "geo.databases[0].");
             let pattern = pattern.replace("policy.*.rule.", "policy.*.rule[0].");
+            let pattern = pattern.replace("assert.", "assert[0].");
             let key = format!("{}: ", pattern.replace('*', "x"));
             let key = key.trim_end_matches(": ");
             if !errors(&files, &problems).iter().any(|error| error.contains(key)) {

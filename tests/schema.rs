@@ -44,6 +44,10 @@ const BEYOND: &[(&str, &[&str])] = &[
             "addresses and names in one pool",
             "addresses and names under one name",
             "a pool of names for when all is down",
+            "an assertion of an unknown site",
+            "an assertion about an unknown name",
+            "an assertion where nothing is steered",
+            "a load of endpoints without capacity",
         ],
     ),
     (
@@ -77,6 +81,8 @@ const BEYOND: &[(&str, &[&str])] = &[
             "one network in the lists of two rules",
             "a list of a file and of entries",
             "sticky and a period",
+            "an assertion that is false",
+            "an assertion that cannot hold whatever is down",
         ],
     ),
     (
@@ -93,6 +99,9 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a file of networks with mistakes",
             "a mistake in a file of records",
             "a fault in a file of records is not followed by another",
+            "a file of traffic that is not there",
+            "mistakes in a file of traffic",
+            "traffic of unknown columns",
         ],
     ),
     (

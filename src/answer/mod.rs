@@ -15,7 +15,7 @@ mod reason;
 mod referral;
 pub mod request;
 pub mod steered;
-mod words;
+pub mod words;
 
 pub use outcome::Happened;
 pub use outcome::Outcome;

@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::assertion;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::print;
@@ -20,6 +22,12 @@ use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
+use crate::config::failover::FORMULA;
+use crate::config::failover::Failover;
+use crate::config::failover::PROPAGATION;
+use crate::config::failover::QUORUM;
+use crate::config::failover::Terms;
+use crate::config::failover::failovers;
 use crate::config::reader::closest;
 use crate::config::render;
 use crate::config::render::FileProblem;
@@ -86,8 +94,8 @@ impl Findings {
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let (findings, held) = examine(&arguments.config);
     match if arguments.json { Format::Json } else { arguments.format } {
-        Format::Text => report(&findings, held.as_deref()),
-        Format::Json => print_as_json(&findings),
+        Format::Text => report(&findings, held.as_ref()),
+        Format::Json => print_as_json(&findings, held.as_ref()),
         Format::Sarif => print_as_sarif(&findings),
     }
     match findings.count(Severity::Error) {
@@ -97,7 +105,7 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
 }
 
 /// Reads every file once and checks it all; with what they hold, if the zones are fine.
-fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
+fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
     let Reading { settings, problems, files, unread } = settings::read(option);
     let has_settings = unread.is_none() && !problems.has_errors();
     let mut faults = Vec::new();
@@ -125,8 +133,8 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
     if let Some(encrypted) = &settings.node.encrypted {
         others.extend(examine_certificate(encrypted));
     }
-    let (model, zone_problems) = config::load(&zone_files);
-    let held = model.as_ref().map(contents);
+    let (model, mut zone_problems) = config::load(&zone_files);
+    let held = model.as_ref().map(Held::new);
     if let (Some(model), true) = (model, faults.is_empty()) {
         let zones = settings.sources.zones.display().to_string();
         if model.zones.is_empty() && has_settings {
@@ -143,9 +151,15 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
             others.extend(no_geo_data(&zones, &model));
         }
         let terms = settings.sources.terms.clone();
-        if let Err(why) = compile(model, Arc::new(places), terms) {
-            let rule = &rules::POLICY_TREE;
-            others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
+        match compile(model, Arc::new(places), terms) {
+            Ok(compiled) => {
+                assertion::report(&compiled, &assertion::judge(&compiled), &mut zone_problems);
+                zone_problems.sort();
+            }
+            Err(why) => {
+                let rule = &rules::POLICY_TREE;
+                others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
+            }
         }
     }
     let (node, zones) = ((files, problems), (zone_files, zone_problems));
@@ -218,12 +232,17 @@ fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
     }
 }
 
-fn print_as_json(findings: &Findings) {
+fn print_as_json(findings: &Findings, held: Option<&Held>) {
     let mut all = Vec::new();
     for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         all.extend(render::for_machines(files, problems));
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
+    let mut all: Vec<serde_json::Value> =
+        all.iter().filter_map(|problem| serde_json::to_value(problem).ok()).collect();
+    let is_fine = findings.count(Severity::Error) == 0;
+    let failovers = held.filter(|_| is_fine).map(|held| &held.failovers[..]).unwrap_or_default();
+    all.extend(failovers.iter().map(failover_json));
     print_json(&all);
 }
 
@@ -235,7 +254,36 @@ fn print_as_sarif(findings: &Findings) {
     ));
 }
 
-fn report(findings: &Findings, held: Option<&str>) {
+/// A note, not a problem: what a failover takes, with its terms in milliseconds.
+fn failover_json(failover: &Failover) -> serde_json::Value {
+    let ms = |duration: Duration| duration.as_millis() as u64;
+    let terms = failover.slowest.as_ref().map(|terms| {
+        let Terms { check, interval, fall, timeout, ttl } = terms;
+        serde_json::json!({
+            "check": check,
+            "interval_ms": ms(*interval),
+            "fall": fall,
+            "timeout_ms": ms(*timeout),
+            "quorum_ms": ms(QUORUM),
+            "propagation_ms": ms(PROPAGATION),
+            "ttl_ms": ms(*ttl),
+            "total_ms": ms(terms.total()),
+        })
+    });
+    serde_json::json!({
+        "severity": "note",
+        "rule": rules::FAILOVER_TIME.id,
+        "file": "",
+        "line": 0,
+        "column": 0,
+        "key": failover.owner,
+        "fault": failover.to_string(),
+        "remedy": "",
+        "failover": { "slowest": terms, "unchecked": failover.unchecked },
+    })
+}
+
+fn report(findings: &Findings, held: Option<&Held>) {
     let mut text = String::new();
     for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
         text += &render::for_people(files, problems, wants_color());
@@ -250,11 +298,39 @@ fn report(findings: &Findings, held: Option<&str>) {
     let errors = findings.count(Severity::Error);
     let warnings = count(findings.count(Severity::Warning), "warning", "warnings");
     match held.filter(|_| errors == 0) {
-        Some(held) => print(format!("fine: {held}, {warnings}")),
+        Some(held) => {
+            print_failovers(&held.failovers);
+            print(format!("fine: {}, {warnings}", held.contents));
+        }
         None => print(format!(
             "{}, {warnings}: nothing of this would be served",
             count(errors, "error", "errors")
         )),
+    }
+}
+
+/// How long a failover of each name takes at worst.
+fn print_failovers(failovers: &[Failover]) {
+    if failovers.is_empty() {
+        return;
+    }
+    print(format!("failover at worst: {FORMULA}"));
+    let width = failovers.iter().map(|failover| failover.owner.len()).max().unwrap_or(0);
+    for failover in failovers {
+        print(format!("  {:width$}  {failover}", failover.owner));
+    }
+    print("");
+}
+
+/// What the zones hold.
+struct Held {
+    contents: String,
+    failovers: Vec<Failover>,
+}
+
+impl Held {
+    fn new(model: &Model) -> Self {
+        Self { contents: contents(model), failovers: failovers(model) }
     }
 }
 

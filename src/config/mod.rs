@@ -5,6 +5,7 @@
 
 pub mod duration;
 pub mod encrypted;
+pub mod failover;
 pub mod keys;
 mod networks;
 pub mod node;

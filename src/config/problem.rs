@@ -61,6 +61,8 @@ pub struct Problem {
     pub remedy: String,
     /// Another place that has to do with it, and what stands there.
     pub also: Option<(Place, String)>,
+    /// Further lines that show why, such as the steps of a decision.
+    pub notes: Vec<String>,
 }
 
 impl Problem {
@@ -132,7 +134,8 @@ impl Problems {
         also: Option<(Place, String)>,
     ) -> &mut Problem {
         let rule = default_rule(severity, &key);
-        self.list.push(Problem { severity, rule, place: place.clone(), key, fault, remedy, also });
+        let (place, notes) = (place.clone(), Vec::new());
+        self.list.push(Problem { severity, rule, place, key, fault, remedy, also, notes });
         self.list.last_mut().expect("it has just been added")
     }
 

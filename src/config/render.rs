@@ -56,7 +56,18 @@ impl FileProblem {
     pub fn for_machines(&self) -> JsonProblem<'_> {
         let Self { severity, rule, file, fault, remedy } = self;
         let (severity, rule) = (severity_name(*severity), rule.id);
-        JsonProblem { severity, rule, file, line: 0, column: 0, key: "", fault, remedy, also: None }
+        JsonProblem {
+            severity,
+            rule,
+            file,
+            line: 0,
+            column: 0,
+            key: "",
+            fault,
+            remedy,
+            also: None,
+            notes: &[],
+        }
     }
 }
 
@@ -120,6 +131,10 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
         let other = Snippet::source(text).path(name);
         group = group.element(other.annotation(AnnotationKind::Context.span(span).label(label)));
     }
+    let notes: Vec<String> = problem.notes.iter().map(|note| visible(note)).collect();
+    if !notes.is_empty() {
+        group = group.element(Level::NOTE.message(notes.join("\n")));
+    }
     renderer.render(&[group])
 }
 
@@ -136,6 +151,8 @@ pub struct JsonProblem<'a> {
     remedy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     also: Option<JsonPlace<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
 }
 
 /// Another place that a problem has to do with.
@@ -154,13 +171,14 @@ pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonPro
         let LineColumn { line, column } = file.line_column(problem.place.span.start);
         let severity = severity_name(problem.severity);
         let rule = problem.rule.id;
-        let Problem { severity: _, rule: _, place: _, key, fault, remedy, also } = problem;
+        let Problem { severity: _, rule: _, place: _, key, fault, remedy, also, notes } = problem;
         let also = also.as_ref().map(|(place, what)| {
             let file = files.get(place.file);
             let LineColumn { line, column } = file.line_column(place.span.start);
             JsonPlace { file: &file.name, line, column, what }
         });
-        JsonProblem { severity, rule, file: &file.name, line, column, key, fault, remedy, also }
+        let file = &file.name;
+        JsonProblem { severity, rule, file, line, column, key, fault, remedy, also, notes }
     };
     problems.iter().map(json).collect()
 }

@@ -38,8 +38,15 @@ rules! {
     POLICY_TREE = "policy-tree": "Policies contain themselves, or are too deep or too many.",
     ZONE_DATA = "zone-data": "Records or names of a zone contradict each other, DNS or the file's form.",
     NO_ZONE = "no-zone": "No file has a zone, so that nothing is served.",
+    ASSERTION = "assertion": "What an `[[assert]]` says is not so.",
     UNUSED = "unused": "A check, pool or policy is there and nobody uses it.",
     UNREACHABLE = "unreachable": "A rule or a target is there that no client can get.",
+    SLOW_FAILOVER = "slow-failover": "A TTL is so long that probes hardly matter.",
+    MIXED_FAMILIES = "mixed-families": "Some pools of a name have IPv4 or IPv6 addresses and others do not.",
+    SINGLE_SITE = "single-site": "Every pool of a name stands at one site, though there are others.",
+    NEVER_CHOSEN = "never-chosen": "A target of a policy can get no clients.",
+    FAILOVER_TIME = "failover-time": "No problem: how long a failover of a name takes at worst.",
+    NO_CHOICE = "no-choice": "A policy leaves nothing to choose from.",
     LIKELY_MISTAKE = "likely-mistake": "It loads, but is likely not what was meant.",
 }
 

@@ -48,8 +48,9 @@ fn descriptor(rule: &Rule) -> Value {
 }
 
 fn result(files: &Files, problem: &Problem) -> Value {
-    let Problem { severity, rule, place, key: _, fault: _, remedy, also } = problem;
-    let message = visible(&format!("{}; {remedy}", title(problem)));
+    let Problem { severity, rule, place, key: _, fault: _, remedy, also, notes } = problem;
+    let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+    let message = visible(&format!("{}; {remedy}{notes}", title(problem)));
     let mut result = json!({
         "ruleId": rule.id,
         "ruleIndex": index(rule),

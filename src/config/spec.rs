@@ -8,10 +8,13 @@ use ipnet::IpNet;
 
 use crate::config::problem::At;
 use crate::config::problem::FileId;
+use crate::config::problem::Place;
+use crate::model::Clients;
 use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
 use crate::model::KeySource;
+use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
@@ -39,6 +42,8 @@ pub struct FileSpec {
     pub lists: Vec<ListSpec>,
     /// `[name.*]`
     pub names: Vec<NameSpec>,
+    /// `[[assert]]`
+    pub assertions: Vec<AssertSpec>,
     /// What stands in it and could not be read.
     pub broken: Broken,
 }
@@ -198,6 +203,8 @@ pub struct EndpointSpec {
     pub leaf: Option<LeafSpec>,
     /// 0 is a standby.
     pub weight: u16,
+    /// What it can carry.
+    pub capacity: Option<f64>,
 }
 
 /// What an endpoint is in an answer.
@@ -362,4 +369,50 @@ pub enum AllDownSpec {
     LastGood,
     /// `"servfail"`
     ServFail,
+}
+
+/// `[[assert]]`
+#[derive(Clone, Debug)]
+pub struct AssertSpec {
+    /// Its key, such as `assert[0]`.
+    pub path: String,
+    /// Where it begins.
+    pub place: Place,
+    /// Names as written; `None` for every one.
+    pub names: Option<Vec<At<String>>>,
+    /// Clients; empty for all.
+    pub clients: Vec<Clients>,
+    /// What must be so.
+    pub claim: ClaimSpec,
+    /// In which states of health.
+    pub losses: Losses,
+}
+
+/// What must be so.
+#[derive(Clone, Debug)]
+pub enum ClaimSpec {
+    /// `stays_in`
+    StaysIn(Vec<At<AreaSpec>>),
+    /// `within`, in metres.
+    Within(u64),
+    /// `answers`
+    Answers,
+    /// `max_load` and `traffic`
+    MaxLoad {
+        /// Share of capacity.
+        limit: Percent,
+        /// File beside this one.
+        traffic: At<String>,
+    },
+}
+
+/// Where endpoints may stand.
+#[derive(Clone, Debug)]
+pub enum AreaSpec {
+    /// `continent:EU`
+    Continent([u8; 2]),
+    /// `country:DE`
+    Country([u8; 2]),
+    /// `site:fra`
+    Site(String),
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::assertion;
 use crate::config;
 use crate::config::Files;
 use crate::config::Problem;
@@ -30,6 +31,8 @@ pub struct Job {
     /// What this node's own file says of answers.
     node: NodeTerms,
     digest: [u8; 32],
+    /// Whether what does not hold of its assertions refuses it.
+    is_judged: bool,
 }
 
 /// Overlays and geo databases, and the map that was made of them before, if any.
@@ -172,7 +175,7 @@ impl Job {
         geo: GeoFiles,
         node: NodeTerms,
     ) -> Self {
-        let mut job = Self { files, unread, geo, node, digest: [0; 32] };
+        let mut job = Self { files, unread, geo, node, digest: [0; 32], is_judged: true };
         job.digest = job.digest_with(job.geo.digest);
         job
     }
@@ -210,6 +213,11 @@ impl Job {
         self
     }
 
+    /// This job, whatever its files assert: for whoever asks why an assertion does not hold.
+    pub fn unjudged(self) -> Self {
+        Self { is_judged: false, ..self }
+    }
+
     /// Does the work. Takes a second for a large geo database.
     ///
     /// Geo data that is damaged holds back no change of zones: they are served with the places known before.
@@ -234,7 +242,7 @@ impl Job {
         };
         let compiled = compile(model, places, self.node.clone())
             .map_err(|why| Rejection::one(format!("{why}; use fewer targets\n")));
-        match compiled {
+        match compiled.and_then(|compiled| self.judge(compiled, &problems)) {
             Err(why) => Product::failed(self, why.and(geo_fault)),
             Ok(compiled) => Product {
                 digest: self.digest,
@@ -246,6 +254,18 @@ impl Job {
                 warning_text: warning_text + &of_geo.text(),
             },
         }
+    }
+
+    /// The tables, unless an assertion of theirs does not hold.
+    fn judge(&self, compiled: Compiled, problems: &Problems) -> Result<Compiled, Rejection> {
+        let failures = if self.is_judged { assertion::judge(&compiled) } else { Vec::new() };
+        if failures.is_empty() {
+            return Ok(compiled);
+        }
+        let mut problems = problems.clone();
+        assertion::report(&compiled, &failures, &mut problems);
+        problems.sort();
+        Err(self.reject(&problems))
     }
 
     /// What is wrong with the files of zones: all at once, first what could not be read, for the rest may follow from it.

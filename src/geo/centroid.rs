@@ -45,14 +45,14 @@ impl Place {
     }
 }
 
+/// The continent of a country, if the code is one of ISO 3166-1.
+pub fn continent_of(country: [u8; 2]) -> Option<[u8; 2]> {
+    find_country(country).map(|&(_, continent, ..)| continent)
+}
+
 /// Whether there is a country of this code.
 pub(in crate::geo) fn is_country(code: [u8; 2]) -> bool {
     find_country(code).is_some()
-}
-
-/// The continent of a country.
-pub(in crate::geo) fn continent_of(code: [u8; 2]) -> Option<[u8; 2]> {
-    find_country(code).map(|country| country.1)
 }
 
 fn find_country(code: [u8; 2]) -> Option<&'static Country> {

@@ -3,6 +3,7 @@
 //! Nothing here reads a file or decides an answer; a value of these types is already known good.
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod check;
 pub mod id;
 pub mod limits;
@@ -16,6 +17,13 @@ pub mod time;
 pub mod verdict;
 pub mod zone;
 
+pub use assertion::Area;
+pub use assertion::Assertion;
+pub use assertion::Claim;
+pub use assertion::Clients;
+pub use assertion::Losses;
+pub use assertion::TrafficRow;
+pub use assertion::Written;
 pub use check::Check;
 pub use check::CheckKind;
 pub use check::HttpCheck;
@@ -88,6 +96,8 @@ pub struct Model {
     pub steers: Vec<Steer>,
     /// Zones with their static records and the places of steered names in them.
     pub zones: Vec<Zone>,
+    /// What must be so before all this is served.
+    pub assertions: Vec<Assertion>,
 }
 
 impl Model {

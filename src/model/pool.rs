@@ -79,6 +79,8 @@ pub struct Endpoint {
     pub leaf: Leaf,
     /// Share of clients against its siblings; 0 is a standby.
     pub weight: u16,
+    /// What it can carry, in a unit that is the same for all; more than 0.
+    pub capacity: Option<f64>,
 }
 
 impl Endpoint {
@@ -110,7 +112,7 @@ impl Endpoint {
 }
 
 /// What an endpoint is in an answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Leaf {
     /// Addresses, at least one.
     Addresses {
@@ -139,7 +141,7 @@ impl Leaf {
 }
 
 /// Where a service is (RFC 2782); its weight is the endpoint's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// The host.
     pub target: Name,

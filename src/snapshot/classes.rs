@@ -124,6 +124,11 @@ impl Classes {
         &self.trees
     }
 
+    /// The class of clients at a place.
+    pub fn of_place(&self, place: PlaceId) -> u16 {
+        self.by_place.as_ref().map_or(0, |by_place| by_place.class[place.index()])
+    }
+
     /// The class of a client prefix of `source_len` bits around `address`, which lies in `leaf`.
     ///
     /// A prefix with several classes gets the one that covers most of it.

@@ -5,6 +5,7 @@
 
 pub mod distance;
 pub mod interpreter;
+pub mod order;
 pub mod passes;
 pub mod plan;
 pub mod rank;
@@ -14,6 +15,7 @@ pub mod select;
 pub mod trace;
 pub mod tree;
 
+pub use order::Rank;
 pub use passes::Decision;
 pub use passes::Pass;
 pub use passes::Selection;

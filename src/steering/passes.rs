@@ -7,6 +7,7 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::steering::order::Rank;
 use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
@@ -108,7 +109,7 @@ pub fn decide(
     terms: Terms,
     plans: &[Arc<PoolPlan>],
     family: Family,
-    key: ClientKey,
+    key: impl Rank,
     trace: &mut impl Trace,
 ) -> Decision {
     let passes = Passes { tree, terms, plans, family, key };
@@ -227,18 +228,19 @@ enum First {
 
 /// The arguments of [`decide`], together.
 #[derive(Clone, Copy)]
-struct Passes<'a> {
+struct Passes<'a, K> {
     tree: &'a Tree,
     terms: Terms,
     plans: &'a [Arc<PoolPlan>],
     family: Family,
-    key: ClientKey,
+    key: K,
 }
 
-impl Passes<'_> {
+impl<K: Rank> Passes<'_, K> {
     /// Pass 1. If all that qualify stand back the first of them is taken.
     #[inline]
     fn qualified(&self, reach: Reach, trace: &mut impl Trace) -> First {
+        self.key.begin(Pass::Qualified);
         let mut any_family = false;
         let mut back = None;
         let found = self.tree.walk(self.key, reach, trace, |pool, trace| {
@@ -293,6 +295,7 @@ impl Passes<'_> {
     /// Passes 2 and 3.
     #[cold]
     fn worse(&self, reach: Reach, trace: &mut impl Trace) -> Decision {
+        self.key.begin(Pass::BestShare);
         let fenced = self.tree.ends_at_a_fence(self.key, reach);
         if fenced {
             trace.step(Step::Fenced);
@@ -304,6 +307,7 @@ impl Passes<'_> {
             AllDown::ServFail => return Decision::Nothing,
             AllDown::FailOpen => None,
             AllDown::Pool(pool) => {
+                self.key.begin(Pass::NamedPool);
                 let has_members = !self.plan(pool).family(self.family).enabled.is_empty();
                 (has_members && !self.tree.fences_off(pool, self.key, reach))
                     .then_some((pool, Pass::NamedPool))
@@ -317,6 +321,7 @@ impl Passes<'_> {
 
     /// Pass 2: pools with the most hope, of these the one with the largest healthy share; the earlier of equals.
     fn best_share(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::BestShare);
         let mut best: Option<(PoolId, Hope, Share)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             let side = self.plan(pool).family(self.family);
@@ -364,6 +369,7 @@ impl Passes<'_> {
 
     /// Pass 3 by default: the first pool with an enabled member of the asked family.
     fn fail_open(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::FailOpen);
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             if !self.plan(pool).family(self.family).enabled.is_empty() {
                 return ControlFlow::Break(pool);
@@ -375,6 +381,7 @@ impl Passes<'_> {
 
     /// Pass 3 by memory: the pool that was healthy last.
     fn last_good(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
+        self.key.begin(Pass::LastGood);
         let mut best: Option<(PoolId, u64)> = None;
         self.tree.walk(self.key, reach, trace, |pool, trace| {
             let plan = self.plan(pool);

@@ -13,7 +13,7 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
-use crate::steering::rendezvous::ClientKey;
+use crate::steering::order::Rank;
 use crate::steering::rendezvous::NameSeed;
 
 /// What is known and ordered of one endpoint.
@@ -68,7 +68,7 @@ pub enum Intake {
 impl Intake {
     /// Whether a client is taken; `seed` is that of the pool.
     #[inline]
-    pub fn takes(self, key: ClientKey, seed: NameSeed) -> bool {
+    pub fn takes(self, key: impl Rank, seed: NameSeed) -> bool {
         match self {
             Self::All => true,
             Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),

@@ -6,6 +6,7 @@ use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TARGETS_MAX;
 use crate::model::Target;
+use crate::steering::order::Rank;
 use crate::steering::rendezvous::Bar;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
@@ -72,7 +73,7 @@ impl Tree {
     #[inline]
     pub fn walk<B>(
         &self,
-        key: ClientKey,
+        key: impl Rank,
         reach: Reach,
         trace: &mut impl Trace,
         mut visit: impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -97,7 +98,7 @@ impl Tree {
     }
 
     /// Whether a fence ends this client's list before `pool` comes.
-    pub fn fences_off(&self, pool: PoolId, key: ClientKey, reach: Reach) -> bool {
+    pub fn fences_off(&self, pool: PoolId, key: impl Rank, reach: Reach) -> bool {
         let end = self.step(key, reach, &mut NoTrace, &mut |candidate, _| {
             if candidate == pool { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -105,14 +106,14 @@ impl Tree {
     }
 
     /// Whether a fence ends this client's list of candidates.
-    pub fn ends_at_a_fence(&self, key: ClientKey, reach: Reach) -> bool {
+    pub fn ends_at_a_fence(&self, key: impl Rank, reach: Reach) -> bool {
         let end = self.step(key, reach, &mut NoTrace, &mut |_, _| ControlFlow::<()>::Continue(()));
         matches!(end, ControlFlow::Break(End::Fenced))
     }
 
     fn step<B>(
         &self,
-        key: ClientKey,
+        key: impl Rank,
         reach: Reach,
         trace: &mut impl Trace,
         visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -216,6 +217,17 @@ impl Tree {
         }
     }
 
+    /// Whether a fence can end the list inside this tree.
+    pub fn has_fence(&self) -> bool {
+        match self {
+            Self::Pool(_) => false,
+            Self::Ordered { children, fence } => *fence || children.iter().any(Self::has_fence),
+            Self::Weighted { policy: _, branches, fence } => {
+                *fence || branches.iter().any(|branch| branch.tree.has_fence())
+            }
+        }
+    }
+
     /// Whether the order depends on the client's key.
     pub fn is_keyed(&self) -> bool {
         match self {
@@ -270,7 +282,7 @@ fn outlook_of_shares(
 fn step_weighted<B>(
     policy: PolicyId,
     branches: &[Branch],
-    key: ClientKey,
+    key: impl Rank,
     reach: Reach,
     trace: &mut impl Trace,
     visit: &mut impl FnMut(PoolId, &mut dyn FnMut(Step)) -> ControlFlow<B>,
@@ -279,7 +291,7 @@ fn step_weighted<B>(
     let mut left = mask(branches.len());
     let mut is_first = true;
     while left != 0 {
-        let best = best_of(branches, left, key);
+        let best = key.best_of(branches, left, is_first);
         left &= !(1 << best);
         let branch = &branches[best];
         trace.step(Step::Weighed {
@@ -304,7 +316,7 @@ fn best_of_all(branches: &[Branch], key: ClientKey) -> Option<&Branch> {
     let first = branches.iter().position(|branch| branch.weight > 0).unwrap_or(0);
     let mut best = branches.get(first)?;
     let Some(mut bar) = Bar::new(Score::of(key, best.seed, best.weight)) else {
-        return branches.get(best_of(branches, mask(branches.len()), key));
+        return branches.get(key.best_of(branches, mask(branches.len()), true));
     };
     for branch in &branches[first + 1..] {
         if let Some(score) = bar.beaten_by(key, branch.seed, branch.weight) {
@@ -318,22 +330,6 @@ fn best_of_all(branches: &[Branch], key: ClientKey) -> Option<&Branch> {
 #[inline]
 fn mask(count: usize) -> u64 {
     (1u64 << (count - 1) << 1).wrapping_sub(1)
-}
-
-/// The branch with the best score among those whose bit is set in `left`; the earlier of equals.
-#[inline]
-fn best_of(branches: &[Branch], left: u64, key: ClientKey) -> usize {
-    let mut best: Option<(usize, Score)> = None;
-    let mut rest = left;
-    while rest != 0 {
-        let position = rest.trailing_zeros() as usize;
-        rest &= rest - 1;
-        let score = Score::of(key, branches[position].seed, branches[position].weight);
-        if best.is_none_or(|(_, other)| score.beats(other)) {
-            best = Some((position, score));
-        }
-    }
-    best.map_or(0, |(position, _)| position)
 }
 
 /// A bit for each branch that takes overflow.

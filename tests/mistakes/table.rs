@@ -13,6 +13,302 @@ pub struct Case {
 /// Mistakes in TOML files of the zones folder.
 pub const ZONE_FILES: &[Case] = &[
     Case {
+        title: "an assertion that asserts nothing",
+        text: r#"[[assert]]
+clients = "country:DE"
+"#,
+        expected: &[("1:1", "assert[0]", "nothing is asserted", "answers = true")],
+    },
+    Case {
+        title: "an assertion of two claims",
+        text: r#"[[assert]]
+answers = true
+stays_in = "continent:EU"
+"#,
+        expected: &[("3:1", "assert[0].stays_in", "two claims", "[[assert]] for each")],
+    },
+    Case {
+        title: "an unknown key of an assertion",
+        text: r#"[[assert]]
+stay_in = "continent:EU"
+answers = true
+"#,
+        expected: &[("2:1", "assert[0].stay_in", "not known", "did you mean \"stays_in\"?")],
+    },
+    Case {
+        title: "an assertion that is false",
+        text: r#"[[assert]]
+answers = false
+"#,
+        expected: &[("2:11", "assert[0].answers", "asserts nothing", "write true")],
+    },
+    Case {
+        title: "clients that are none",
+        text: r#"[[assert]]
+clients = ["germany", "country:XX", "list:partners", "192.0.2.1/24"]
+answers = true
+"#,
+        expected: &[
+            ("2:12", "assert[0].clients", "is no network", "country:DE"),
+            ("2:23", "assert[0].clients", "is no country", "ISO 3166-1"),
+            ("2:37", "assert[0].clients", "is a list", "asn:64500"),
+            ("2:54", "assert[0].clients", "bits beyond", "192.0.2.0/24"),
+        ],
+    },
+    Case {
+        title: "areas that are none",
+        text: r#"[[assert]]
+stays_in = ["Europe", "subdivision:US-CA"]
+"#,
+        expected: &[
+            ("2:13", "assert[0].stays_in", "no place", "continent:EU"),
+            ("2:23", "assert[0].stays_in", "only the country is known", "site:NAME"),
+        ],
+    },
+    Case {
+        title: "an assertion of an unknown site",
+        text: r#"[[assert]]
+stays_in = "site:fro"
+"#,
+        expected: &[("2:12", "assert[0].stays_in", "no site \"fro\"", "did you mean \"fra\"?")],
+    },
+    Case {
+        title: "a distance without its unit",
+        text: r#"[[assert]]
+within = "1500"
+"#,
+        expected: &[("2:10", "assert[0].within", "not a distance", "20040km")],
+    },
+    Case {
+        title: "an assertion that cannot hold whatever is down",
+        text: r#"[[assert]]
+answers = true
+with = "anything down"
+"#,
+        expected: &[("3:8", "assert[0].with", "cannot hold", "any one site down")],
+    },
+    Case {
+        title: "a load without traffic",
+        text: r#"[[assert]]
+max_load = "100%"
+"#,
+        expected: &[("1:1", "assert[0].traffic", "missing", "add it")],
+    },
+    Case {
+        title: "traffic without a load",
+        text: r#"[[assert]]
+answers = true
+traffic = "t.csv"
+"#,
+        expected: &[("3:1", "assert[0].traffic", "for max_load only", "max_load = \"100%\"")],
+    },
+    Case {
+        title: "a load of some clients",
+        text: r#"[[assert]]
+clients = "country:DE"
+max_load = "100%"
+traffic = "t.csv"
+"#,
+        expected: &[("2:1", "assert[0].clients", "about all clients", "take it out")],
+    },
+    Case {
+        title: "an assertion about an unknown name",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "world"
+[[assert]]
+name = "ww"
+answers = true
+"#,
+        expected: &[(
+            "7:8",
+            "assert[0].name",
+            "ww.case.test. is no steered name",
+            "did you mean \"www\"?",
+        )],
+    },
+    Case {
+        title: "an assertion where nothing is steered",
+        text: r#"[[assert]]
+answers = true
+"#,
+        expected: &[("1:1", "assert[0]", "no steered name", "steer a name")],
+    },
+    Case {
+        title: "a load of endpoints without capacity",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+[[assert]]
+max_load = "100%"
+traffic = "t.csv"
+-- zones/t.csv --
+country,load
+DE,1
+"#,
+        expected: &[("6:1", "assert[0].max_load", "\"eu/a\" has no capacity", "add capacity")],
+    },
+    Case {
+        title: "a file of traffic that is not there",
+        text: r#"pool.cap = { site = "fra", endpoint.a.addresses = ["192.0.2.7"], endpoint.a.capacity = 1 }
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "cap"
+[[assert]]
+max_load = "100%"
+traffic = "traffic.csv"
+"#,
+        expected: &[("9:11", "assert[0].traffic", "no file", "folder of this file")],
+    },
+    Case {
+        title: "mistakes in a file of traffic",
+        text: r#"pool.cap = { site = "fra", endpoint.a.addresses = ["192.0.2.7"], endpoint.a.capacity = 1 }
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "cap"
+[name.api]
+steer = "cap"
+[[assert]]
+max_load = "100%"
+traffic = "t.csv"
+-- zones/t.csv --
+country,asn,name,load
+DE,,www,much
+Germany,,www,1
+DE,1,2
+,,www,3
+DE,,,4
+DE,,w,5
+DE,AS3320,api,6
+"#,
+        expected: &[
+            ("zones/t.csv:2:9", "", "\"much\" is not a load", "write a number"),
+            ("zones/t.csv:3:1", "", "is no country", "\"DE\""),
+            ("zones/t.csv:4:1", "", "3 fields, not 4", "one for each name"),
+            ("zones/t.csv:5:1", "", "about nobody", "a country"),
+            ("zones/t.csv:6:1", "", "for which name", "column \"name\""),
+            ("zones/t.csv:7:5", "", "no steered name", "use one of: api, www"),
+        ],
+    },
+    Case {
+        title: "traffic of unknown columns",
+        text: r#"pool.cap = { site = "fra", endpoint.a.addresses = ["192.0.2.7"], endpoint.a.capacity = 1 }
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "cap"
+[[assert]]
+max_load = "100%"
+traffic = "t.csv"
+-- zones/t.csv --
+county,load
+DE,1
+"#,
+        expected: &[("zones/t.csv:1:1", "", "no column of traffic", "did you mean \"country\"?")],
+    },
+    Case {
+        title: "a capacity of nothing",
+        text: r#"[pool.x]
+endpoint.a.addresses = ["192.0.2.7"]
+endpoint.a.capacity = 0
+"#,
+        expected: &[("3:23", "pool.x.endpoint.a.capacity", "not allowed", "0.001")],
+    },
+    Case {
+        title: "warning: a target behind a fence",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.inner]
+kind = "failover"
+targets = ["eu", "us"]
+fence = true
+[policy.outer]
+kind = "failover"
+targets = ["inner", "world"]
+[name.www]
+steer = "outer"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[("10:21", "policy.outer.targets", "nobody gets \"world\"", "or the fence")],
+    },
+    Case {
+        title: "warning: a target behind a pool that is never down",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.p]
+kind = "failover"
+targets = ["us", "eu"]
+[name.www]
+steer = "p"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[("6:18", "policy.p.targets", "never down", "a check")],
+    },
+    Case {
+        title: "warning: a share of nothing, and shares of one",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.p]
+kind = "weighted"
+weights = { eu = 0, us = 1 }
+spill = []
+[policy.q]
+kind = "weighted"
+weights = { world = 1 }
+[name.www]
+steer = "p"
+[name.api]
+steer = "q"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[
+            ("6:13", "policy.p.weights", "nobody gets \"eu\"", "spill"),
+            ("10:13", "policy.q.weights", "one target", "\"world\""),
+        ],
+    },
+    Case {
+        title: "warning: a fence around one pool, and a name at one site",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.p]
+kind = "failover"
+targets = ["eu"]
+fence = true
+[name.www]
+steer = "p"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[
+            ("4:9", "policy.p.fence", "alone", "second pool"),
+            ("9:9", "name.www.steer", "with it the name is lost", "another site"),
+        ],
+    },
+    Case {
         title: "an unclosed quote",
         text: r#"[zone]
 name = "case.test
@@ -95,7 +391,12 @@ longitude = 3
         title: "an unknown table with nothing near it",
         text: r#"[region.x]
 "#,
-        expected: &[("1:2", "region", "not known", "zone, site, check, pool, policy, list, name")],
+        expected: &[(
+            "1:2",
+            "region",
+            "not known",
+            "zone, site, check, pool, policy, list, name, assert",
+        )],
     },
     Case {
         title: "an unknown key of a zone",

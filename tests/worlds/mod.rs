@@ -435,6 +435,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                         .then(|| Ipv6Addr::from_bits(0x2001_0db8_ffff << 80 | u128::from(id))),
                 },
                 weight: if even { 1 } else { weight },
+                capacity: None,
             }
         })
         .collect();

@@ -105,6 +105,43 @@ pub(super) const NEEDLE: Form = Form { what: "1 to 1024 octets", pattern: "", le
 pub(super) const COUNTRY: Form =
     Form { what: "two letters", pattern: "^[A-Za-z]{2}$", length: (2, 2) };
 
+/// Code of a continent.
+macro_rules! continent {
+    () => {
+        "continent:(?:AF|AN|AS|EU|NA|OC|SA)"
+    };
+}
+
+/// Some clients.
+pub(super) const CLIENTS: Form = Form {
+    what: "`\"country:DE\"` and others, see below",
+    pattern: concat!(
+        "^(?:any|",
+        continent!(),
+        "|country:[A-Z]{2}|subdivision:[A-Z]{2}-[A-Z0-9]{1,3}|asn:[0-9]{1,10}|",
+        "[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$"
+    ),
+    length: (3, usize::MAX),
+};
+
+/// Where endpoints stand.
+pub(super) const AREA: Form = Form {
+    what: "`\"continent:EU\"`, `\"country:DE\"`, `\"site:fra\"`",
+    pattern: concat!(
+        "^(?:",
+        continent!(),
+        "|country:[A-Z]{2}|site:[A-Za-z0-9][A-Za-z0-9_-]{0,62})$"
+    ),
+    length: (6, usize::MAX),
+};
+
+/// A distance.
+pub(super) const KILOMETRES: Form = Form {
+    what: "`\"1500km\"`, up to 20040",
+    pattern: "^ *0*(?:[1-9][0-9]{0,3}|1[0-9]{4}|200[0-3][0-9]|20040) *km *$",
+    length: (3, usize::MAX),
+};
+
 /// Half the way around the earth and less, in kilometres.
 macro_rules! kilometres {
     () => {

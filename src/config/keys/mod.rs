@@ -2,6 +2,7 @@
 //!
 //! The one table that the reader asks, and that schema, reference and completion are made of. Reads no file itself.
 
+mod assertion;
 mod check;
 mod form;
 mod list;
@@ -14,6 +15,10 @@ mod pool;
 mod schema;
 mod zone;
 
+pub use assertion::ANYTHING_DOWN;
+pub use assertion::CLAIMS;
+pub use assertion::NOTHING_DOWN;
+pub use assertion::ONE_SITE_DOWN;
 pub use check::DAMPING;
 pub use check::FALL;
 pub use check::HOLD_DOWN;
@@ -378,6 +383,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// Exactly one of these must be there.
     ExactlyOne(&'static [&'static str]),
+    /// Not both.
+    Apart([&'static str; 2]),
     /// None of `keys` without `other`.
     Need {
         /// These.

@@ -135,6 +135,12 @@ static ENDPOINT: Table = Table {
             Absent::Default(Literal::Integer(WEIGHT as i64)),
             "share of clients against the other endpoints",
         ),
+        Key::new(
+            "capacity",
+            Kind::Number { min: 0.001, max: 1e12 },
+            Absent::Means("unknown"),
+            "what it can carry, in any unit that is the same for all and for `traffic`",
+        ),
     ],
     rules: &[Rule::ExactlyOne(&["addresses", "alias", "cname", "srv"])],
 };

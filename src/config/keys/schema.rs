@@ -110,6 +110,7 @@ fn rule(rule: &Rule) -> Value {
             let each: Vec<_> = keys.iter().map(|key| json!({ "required": [key] })).collect();
             json!({ "oneOf": each })
         }
+        Rule::Apart(both) => json!({ "not": { "required": both } }),
         Rule::Need { keys, other } => {
             let each: Map<_, _> =
                 keys.iter().map(|key| ((*key).to_owned(), json!([other]))).collect();

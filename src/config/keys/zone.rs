@@ -10,6 +10,7 @@ use crate::config::keys::Kind;
 use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
+use crate::config::keys::assertion::ASSERT;
 use crate::config::keys::check::CHECK;
 use crate::config::keys::form;
 use crate::config::keys::name::NAME;
@@ -38,7 +39,7 @@ pub(super) const TTL: Kind = Kind::Duration {
 /// A whole file of the zones folder.
 pub static ZONE_FILE: Table = Table {
     path: "",
-    about: "sites, checks, pools, policies, and at most one zone with its names",
+    about: "sites, checks, pools, policies, assertions, and at most one zone with its names",
     applies: Applies::Live,
     keys: &[
         Key::new(
@@ -63,6 +64,13 @@ pub static ZONE_FILE: Table = Table {
             Absent::Means("none"),
             "names of the zone: steered ones and static records",
         ),
+        Key::new(
+            "assert",
+            Kind::Items { of: &Kind::Table(&ASSERT), count: Count::ANY },
+            Absent::Means("none"),
+            "what must be so, or the files are refused: `[[assert]]`",
+        )
+        .like(&["assertion", "asserts", "assertions"]),
     ],
     rules: &[Rule::Need { keys: &["name"], other: "zone" }],
 };

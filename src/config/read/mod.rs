@@ -1,6 +1,8 @@
 //! One file to its spec: every value read, every fault collected.
 
+mod assertion;
 mod check;
+mod clients;
 pub mod condition;
 mod list;
 mod name;
@@ -27,6 +29,7 @@ use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::config::spec::SiteSpec;
 
+pub(super) use clients::parse_clients;
 pub(super) use newer::warn_of_newer_toml;
 pub(super) use syntax::syntax_errors;
 pub use zone::read_zone_file;
@@ -80,6 +83,9 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
     each(&mut root, "name", problems, |name, section, problems| {
         spec.names.push(name::read_name(name, section, problems));
     });
+    if let Some(value) = root.take("assert") {
+        spec.assertions = assertion::read_assertions(&value, problems);
+    }
     root.finish(problems);
     spec
 }

@@ -112,9 +112,10 @@ fn read_endpoint(
 ) -> EndpointSpec {
     let leaf = read_leaf(&mut section, problems);
     let weight = section.take("weight").and_then(|value| value.integer(problems));
+    let capacity = section.take("capacity").and_then(|value| value.number(problems));
     section.finish(problems);
     let weight = weight.map_or(WEIGHT, |at| at.value as u16);
-    EndpointSpec { name, leaf, weight }
+    EndpointSpec { name, leaf, weight, capacity: capacity.map(|at| at.value) }
 }
 
 /// What an endpoint is in an answer: exactly one of four things.

@@ -38,7 +38,9 @@ fn slow(spec: &FileSpec, problems: &mut Problems) {
     });
     for (ttl, key) in zone.chain(names).filter(|(ttl, _)| ttl.value > TTL_SLOW) {
         let remedy = "use \"30s\" to \"60s\": resolvers keep a dead address that long";
-        problems.warning(&ttl.place, key, "the TTL makes failover slow", remedy);
+        problems
+            .warning(&ttl.place, key, "the TTL makes failover slow", remedy)
+            .rule(&rules::SLOW_FAILOVER);
     }
 }
 
@@ -163,7 +165,9 @@ fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
                 model.pools[without.index()].name
             );
             let key = format!("{}.steer", dotted("name", &name.name.value));
-            problems.warning(&steer.target.place, key, fault, "give every pool the same families");
+            problems
+                .warning(&steer.target.place, key, fault, "give every pool the same families")
+                .rule(&rules::MIXED_FAMILIES);
         }
     }
 }

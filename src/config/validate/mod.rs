@@ -1,6 +1,8 @@
 //! Specs of all files to one model: names looked up, rules that span tables, lints.
 
+mod assertions;
 mod authority;
+mod choices;
 mod coexistence;
 mod families;
 mod hints;
@@ -13,6 +15,7 @@ mod pools;
 mod reach;
 mod sets;
 mod strays;
+mod traffic;
 mod unions;
 mod zones;
 
@@ -170,12 +173,14 @@ pub(super) fn validate(
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
     zones::add_zones(files, &mut specs, &directory, &mut model, problems);
+    assertions::add_assertions(files, &specs, &directory, &mut model, problems);
     // What looks unused or lopsided may follow from an error.
     if problems.has_errors() {
         return None;
     }
     lint::warn(&specs, &model, problems);
     reach::warn(&specs, &model, problems);
+    choices::warn(&specs, &model, problems);
     Some(model)
 }
 

@@ -256,7 +256,7 @@ fn target_names(kind: &PolicyKindSpec) -> impl Iterator<Item = &At<String>> {
 }
 
 /// The names of a policy's targets, in the order of [`PolicyKind::lists`].
-fn target_lists(kind: &PolicyKindSpec) -> Vec<Vec<&At<String>>> {
+pub(super) fn target_lists(kind: &PolicyKindSpec) -> Vec<Vec<&At<String>>> {
     fn of_rules<C>(rules: &RulesSpec<C>) -> Vec<Vec<&At<String>>> {
         let lists = rules.rules.iter().map(|rule| &rule.to).chain([&rules.default]);
         lists.map(|list| list.iter().collect()).collect()
