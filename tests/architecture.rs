@@ -12,11 +12,12 @@ use std::path::PathBuf;
 /// `answer` stands below `control`: the operator's command `explain` is handled by `control` and asks
 /// `answer::explain` for the reason of an answer, while `answer` knows nothing of commands. `lib` only names
 /// the modules, and `main` is allowed everything.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["wire", "geo"],
     &["zonefile"],
     &["model"],
     &["config", "zone", "steering", "health", "quorum"],
+    &["rtt"],
     &["snapshot"],
     &["answer"],
     &["control"],
