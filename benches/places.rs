@@ -38,6 +38,7 @@ use rhumb::geo::SourceNetwork;
 use rhumb::geo::WriteInfo;
 use rhumb::geo::read_database;
 use rhumb::geo::write_database;
+use rhumb::model::NodeTerms;
 use rhumb::snapshot::compile;
 
 const NETWORKS: usize = 300_000;
@@ -113,7 +114,8 @@ fn classes() {
             layer.insert(IpNet::V4(network), place).unwrap();
         }
         let places = Arc::new(PlaceMap::compile(&[layer]));
-        let compiled = || compile(model.clone(), Arc::clone(&places), Box::default()).unwrap();
+        let compiled =
+            || compile(model.clone(), Arc::clone(&places), NodeTerms::default()).unwrap();
         println!("{what}: {} classes", compiled().classes[0].trees().len());
         report(what, || drop(black_box(compiled())));
     }

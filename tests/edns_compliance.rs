@@ -237,7 +237,7 @@ fn start() -> (Folder, Live) {
     let folder = Folder::new();
     folder.write("zones/z.test.zone", ZONE);
     let mut options = folder.options();
-    options.sources.identity = Box::from(*b"compliant");
+    options.sources.terms = rhumb::model::NodeTerms::of_identity(b"compliant");
     let live = Live::start(&options);
     (folder, live)
 }

@@ -22,6 +22,7 @@ use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::model::Model;
+use rhumb::model::NodeTerms;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -92,7 +93,7 @@ fn every_example_zone_answers_for_its_soa_and_every_steered_name_for_an_address(
     let model = model();
     let steered: Vec<String> = model.steers.iter().map(|steer| steer.owner.to_string()).collect();
     let apexes: Vec<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let compiled = compile(model, Arc::new(places(GEO)), Box::from(*b"ns-test-1"));
+    let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1"));
     let snapshot = Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown);
     let soa = apexes.into_iter().map(|name| (name, RecordType::SOA));
     let addresses = steered.into_iter().map(|name| (name, RecordType::A));

@@ -38,6 +38,8 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("server.site", "'fra'", "'iad'"),
     ("server.listen", "['127.0.0.1:1053']", "['[::1]:53', '0.0.0.0:53']"),
     ("server.identity", "'ns1'", "''"),
+    ("explain.full", "[]", "['192.0.2.0/24', '2001:db8::1']"),
+    ("explain.redacted", "['192.0.2.0/24']", "['192.0.2.1']"),
     ("config.zones", "'zones'", "'ours/'"),
     ("config.shared", "'all'", "'/etc/all'"),
     ("server.tls.certificate", "'c.pem'", "'tls/chain.pem'"),

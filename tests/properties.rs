@@ -22,6 +22,7 @@ use rhumb::model::DualStack;
 use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
+use rhumb::model::NodeTerms;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::SteerId;
@@ -115,7 +116,7 @@ fn shop(text: &str, health: &impl Health) -> Snapshot {
     let zone = "[zone]\nname = 'shop.test'\nnameservers = ['ns.example.net']\n";
     let model = common::model(&[("zones/test.toml", &format!("{zone}{text}"))]);
     let places = Arc::new(common::places(common::GEO));
-    let compiled = compile(model, places, Box::default()).unwrap();
+    let compiled = compile(model, places, NodeTerms::default()).unwrap();
     Snapshot::new(Arc::new(compiled), 1, health)
 }
 

@@ -221,7 +221,7 @@ fn server() -> (Folder, Live) {
     let folder = Folder::new();
     folder.write("zones/zone.test.zone", ZONE);
     let mut options = folder.options();
-    options.sources.identity = Box::from(*b"ns-test-1");
+    options.sources.terms = rhumb::model::NodeTerms::of_identity(b"ns-test-1");
     let live = Live::start(&options);
     (folder, live)
 }

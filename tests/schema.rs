@@ -63,6 +63,10 @@ const BEYOND: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "networks are compared, and their bits counted",
+        &["networks with bits beyond their prefix, as IPv6 that is IPv4, and twice"],
+    ),
+    (
         "the file that is named is another one",
         &[
             "a file of certificates that is not there",

@@ -1,5 +1,6 @@
 //! Class CH: what the server says of itself (RFC 4892).
 
+use crate::answer::CLASS_CH;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::data::Answering;
@@ -28,9 +29,13 @@ fn text_of<'a>(qname: &Qname, qtype: RecordType, identity: &'a [u8]) -> Option<&
 impl Answering<'_> {
     /// Answers a question of class CH; REFUSED is for all that is not said.
     pub(super) fn answer_chaos(mut self) -> Outcome {
-        let text = text_of(&self.query.qname, self.query.qtype, &self.snapshot.compiled.identity);
+        if let Some(asked) = self.asks_why() {
+            return self.answer_why(&asked, CLASS_CH);
+        }
+        let text =
+            text_of(&self.query.qname, self.query.qtype, &self.snapshot.compiled.node.identity);
         let Some(text) = text else { return self.finish(Rcode::Refused, Happened::Unanswerable) };
-        match self.writer.put_chaos_text(text) {
+        match self.writer.put_text(CLASS_CH, text) {
             Ok(()) => self.writer.set_authoritative(),
             Err(Full) => self.truncate(),
         }

@@ -1,5 +1,6 @@
 //! The answer itself: data, aliases followed, negatives.
 
+use crate::answer::CLASS_IN;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Request;
@@ -84,13 +85,18 @@ impl<'a> Answering<'a> {
         query: &'a Query,
         writer: Writer<'a>,
     ) -> Self {
-        let options = plain_options(query, &snapshot.compiled.identity);
+        let options = plain_options(query, &snapshot.compiled.node.identity);
         Self { snapshot, request, query, writer, options, truncated: false }
     }
 
     /// Answers a question of class IN.
     #[inline]
     pub(super) fn answer(mut self) -> Outcome {
+        if self.query.qtype == RecordType::TXT
+            && let Some(asked) = self.asks_why()
+        {
+            return self.answer_why(&asked, CLASS_IN);
+        }
         match self.follow_aliases() {
             Ok((rcode, happened)) => self.finish(rcode, happened),
             Err(Full) => {

@@ -149,13 +149,32 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
         transport: Transport::Tcp,
         unix_s: question.unix_s,
     };
-    let reply = ask(snapshot, &request, &name, rtype, ecs.as_ref())?;
-    let qname = Qname::from(&name);
+    explain_query(snapshot, &request, question.clone(), &Asked { name, rtype, ecs })
+}
+
+/// A question as a query asks it.
+pub(super) struct Asked {
+    pub(super) name: Name,
+    pub(super) rtype: RecordType,
+    pub(super) ecs: Option<Ecs>,
+}
+
+/// Answers what `asked` asks as the server would, and says why; `question` is only repeated.
+pub(super) fn explain_query(
+    snapshot: &Snapshot,
+    request: &Request,
+    question: Question,
+    asked: &Asked,
+) -> Result<Explanation, String> {
+    let &Asked { ref name, rtype, ecs } = asked;
+    let client = question.client.to_canonical();
+    let reply = ask(snapshot, request, name, rtype, ecs.as_ref())?;
+    let qname = Qname::from(name);
     let (zone, found) = look_up(snapshot, &qname, rtype).unzip();
     let steering = match found {
         Some(Found::Steered(steer)) => {
             let family = if rtype == RecordType::A { Family::V4 } else { Family::V6 };
-            Some(steering(snapshot, &request, steer, family, client, ecs))
+            Some(steering(snapshot, request, steer, family, client, ecs))
         }
         Some(
             Found::Records(_)
@@ -169,7 +188,7 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Result<Explanation, 
         | None => None,
     };
     Ok(Explanation {
-        question: question.clone(),
+        question,
         supposed_down: Vec::new(),
         generation: snapshot.generation,
         zone: zone.map(|zone| zone.apex().to_string()),

@@ -9,6 +9,7 @@ mod chaos;
 mod data;
 pub mod explain;
 pub mod outcome;
+mod reason;
 mod referral;
 pub mod request;
 pub mod steered;
@@ -78,7 +79,7 @@ fn writer<'a>(
     query: &Query,
 ) -> Writer<'a> {
     let limit = reply_limit(query, request.transport);
-    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.identity);
+    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.node.identity);
     Writer::new(frame, names, query.question_end, limit, reserve)
 }
 

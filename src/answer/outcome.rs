@@ -36,11 +36,13 @@ pub enum Happened {
     Panic(Pass),
     /// A steered name has nothing to serve: SERVFAIL.
     NothingToServe,
+    /// The reason of an answer.
+    Explained,
 }
 
 impl Happened {
     /// Names for counters, by [`Happened::index`].
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "malformed",
         "unanswerable",
         "not_ours",
@@ -53,6 +55,7 @@ impl Happened {
         "last_good",
         "panic",
         "nothing_to_serve",
+        "explained",
     ];
 
     /// Position in [`Happened::NAMES`].
@@ -70,6 +73,7 @@ impl Happened {
             Self::Steered(Pass::LastGood) => 9,
             Self::Panic(_) => 10,
             Self::NothingToServe => 11,
+            Self::Explained => 12,
         }
     }
 }

@@ -142,8 +142,8 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         if geo.databases.is_empty() && geo.overlays.is_empty() {
             others.extend(no_geo_data(&zones, &model));
         }
-        let identity = settings.sources.identity.clone();
-        if let Err(why) = compile(model, Arc::new(places), identity) {
+        let terms = settings.sources.terms.clone();
+        if let Err(why) = compile(model, Arc::new(places), terms) {
             let rule = &rules::POLICY_TREE;
             others.push(error(rule, zones, why.to_string(), "use fewer targets".into()));
         }

@@ -6,6 +6,7 @@
 pub mod duration;
 pub mod encrypted;
 pub mod keys;
+mod networks;
 pub mod node;
 mod parts;
 pub mod problem;

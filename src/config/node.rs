@@ -15,6 +15,7 @@ use crate::config::keys::IDENTITY_MAX;
 use crate::config::keys::NODE_FILE;
 use crate::config::keys::TCP_CONNECTIONS;
 use crate::config::keys::ZONES_FOLDER;
+use crate::config::networks::read_networks;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::read::syntax_errors;
@@ -23,6 +24,7 @@ use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::rules;
 use crate::geo::Shape;
+use crate::model::ExplainAccess;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::model::Node;
@@ -38,6 +40,7 @@ pub fn default_node() -> Node {
         listen: vec![DEFAULT_LISTEN.parse().expect("the default is an address")],
         encrypted: None,
         identity: None,
+        explain: ExplainAccess::default(),
         workers: None,
         zones: PathBuf::from(ZONES_FOLDER),
         shared: None,
@@ -119,9 +122,23 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.socket = read_path(&mut admin, "socket", problems);
         admin.finish(problems);
     }
+    read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);
     read_tcp(root, &mut node, problems);
     node
+}
+
+fn read_explain(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
+    let Some(mut explain) = root.take("explain").and_then(|value| value.section(problems)) else {
+        return;
+    };
+    if let Some(full) = explain.take("full") {
+        node.explain.full = read_networks(&full, problems);
+    }
+    if let Some(redacted) = explain.take("redacted") {
+        node.explain.redacted = read_networks(&redacted, problems);
+    }
+    explain.finish(problems);
 }
 
 fn read_log(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {

@@ -14,6 +14,7 @@ use crate::control::geo::GeoReport;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
+use crate::model::NodeTerms;
 use crate::snapshot::Compiled;
 use crate::snapshot::compile;
 
@@ -22,8 +23,8 @@ use crate::snapshot::compile;
 pub struct Job {
     files: Files,
     geo: GeoFiles,
-    /// What NSID says; empty if nothing.
-    identity: Box<[u8]>,
+    /// What this node's own file says of answers.
+    node: NodeTerms,
     digest: [u8; 32],
 }
 
@@ -110,12 +111,14 @@ impl Rejection {
 
 impl Job {
     /// A job for these inputs.
-    pub fn new(files: Files, geo: GeoFiles, identity: Box<[u8]>) -> Self {
+    pub fn new(files: Files, geo: GeoFiles, node: NodeTerms) -> Self {
         let mut hash = Sha256::new();
         hash.update(files.digest());
         hash.update(geo.digest);
-        hash.update(&identity);
-        Self { files, geo, identity, digest: hash.finalize().into() }
+        hash.update(&node.identity);
+        let NodeTerms { identity: _, explain } = &node;
+        hash.update(format!("{explain:?}"));
+        Self { files, geo, node, digest: hash.finalize().into() }
     }
 
     /// SHA-256 of everything in the job: equal jobs give equal answers.
@@ -154,7 +157,7 @@ impl Job {
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
                 warnings += of_geo.len();
                 warning_text += &of_geo.text();
-                compile(model, places, self.identity.clone())
+                compile(model, places, self.node.clone())
                     .map(Arc::new)
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),
@@ -186,9 +189,10 @@ mod tests {
         let files = Files::new(vec![SourceFile::new("zones/a.toml", "[pool.x]\nwieght = 1\n")]);
         let feed = OverlayFile { name: "feed.csv".into(), octets: b"192.0.2.1/24,DE\n"[..].into() };
         let geo = GeoFiles::of(GeoInput { overlays: vec![feed], ..GeoInput::default() });
-        let alone = Job::new(files.clone(), GeoFiles::default(), Box::default()).run();
+        let alone = Job::new(files.clone(), GeoFiles::default(), NodeTerms::default()).run();
         let alone = alone.result.expect_err("the pool has mistakes");
-        let both = Job::new(files, geo, Box::default()).run().result.expect_err("both are wrong");
+        let both =
+            Job::new(files, geo, NodeTerms::default()).run().result.expect_err("both are wrong");
         assert_eq!(both.problems, alone.problems + 1);
         assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
         assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);

@@ -311,7 +311,7 @@ mod tests {
 
     fn job(text: &str) -> Job {
         let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
-        Job::new(files, GeoFiles::default(), Box::default())
+        Job::new(files, GeoFiles::default(), crate::model::NodeTerms::default())
     }
 
     fn zone(name: &str) -> String {

@@ -1,7 +1,11 @@
 //! One node's own settings: `rhumb.toml`.
 
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 use crate::geo::Shape;
 
@@ -31,6 +35,8 @@ pub struct Node {
     pub encrypted: Option<Encrypted>,
     /// What NSID says (RFC 5001).
     pub identity: Option<Box<str>>,
+    /// Who is told by DNS why a client gets its answer.
+    pub explain: ExplainAccess,
     /// UDP worker threads; one a core when absent.
     pub workers: Option<u16>,
     /// Folder of zone files.
@@ -53,6 +59,66 @@ pub struct Node {
     pub tcp_connections: usize,
     /// TCP connections of one client at once; half of all when absent.
     pub tcp_connections_per_client: Option<usize>,
+}
+
+/// What a node's own file says of answers; the same files on another node may differ in nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeTerms {
+    /// What NSID says; empty if nothing.
+    pub identity: Box<[u8]>,
+    /// Who is told by DNS why a client gets its answer.
+    pub explain: ExplainAccess,
+}
+
+impl NodeTerms {
+    /// Those of a node that says nothing but its identity.
+    pub fn of_identity(identity: &[u8]) -> Self {
+        Self { identity: identity.into(), ..Self::default() }
+    }
+}
+
+/// Who may ask for the reason of an answer by DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainAccess {
+    /// Networks that are told everything.
+    pub full: Vec<IpNet>,
+    /// Networks that are told everything but addresses; a client in both is told everything.
+    pub redacted: Vec<IpNet>,
+}
+
+impl Default for ExplainAccess {
+    /// Only this host.
+    fn default() -> Self {
+        let full = [IpAddr::from([127, 0, 0, 0]), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        let full = full.into_iter().zip([8, 128]);
+        let net = |(address, len)| IpNet::new(address, len).expect("lengths fit their families");
+        Self { full: full.map(net).collect(), redacted: Vec::new() }
+    }
+}
+
+impl ExplainAccess {
+    /// How much a client is told.
+    pub fn of(&self, client: IpAddr) -> Disclosure {
+        let has = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&client));
+        if has(&self.full) {
+            Disclosure::Full
+        } else if has(&self.redacted) {
+            Disclosure::Redacted
+        } else {
+            Disclosure::Nothing
+        }
+    }
+}
+
+/// How much of the reason of an answer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Not even that there is one.
+    Nothing,
+    /// Everything but addresses.
+    Redacted,
+    /// Everything.
+    Full,
 }
 
 /// How log lines look.

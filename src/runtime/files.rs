@@ -19,6 +19,7 @@ use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::OverlayFile;
 use crate::model::Node;
+use crate::model::NodeTerms;
 use crate::model::node::GeoDatabase;
 use crate::zonefile::master::included;
 
@@ -44,8 +45,8 @@ pub struct Sources {
     pub overlays: Vec<PathBuf>,
     /// If no database is named: a folder whose `*.mmdb` are taken by name, whenever it is there.
     pub database_folder: Option<PathBuf>,
-    /// What NSID says.
-    pub identity: Box<[u8]>,
+    /// What this node's own file says of answers.
+    pub terms: NodeTerms,
 }
 
 /// A file that cannot be read.
@@ -82,14 +83,17 @@ impl Sources {
             .collect();
         let database_folder =
             (databases.is_empty() && find_databases).then(|| at(&PathBuf::from("geodb")));
-        let identity = node.identity.as_deref().unwrap_or("").as_bytes().into();
+        let terms = NodeTerms {
+            identity: node.identity.as_deref().unwrap_or("").as_bytes().into(),
+            explain: node.explain.clone(),
+        };
         Self {
             zones: at(&node.zones),
             shared: node.shared.as_ref().map(at),
             databases,
             overlays: node.overlays.iter().map(at).collect(),
             database_folder,
-            identity,
+            terms,
         }
     }
 
@@ -126,7 +130,7 @@ impl Sources {
         let files = self.read_files(&mut faults);
         match faults.into_iter().next() {
             Some(fault) => Err(fault),
-            None => Ok(Job::new(files, GeoFiles::of(geo), self.identity.clone())),
+            None => Ok(Job::new(files, GeoFiles::of(geo), self.terms.clone())),
         }
     }
 

@@ -74,6 +74,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         listen,
         encrypted,
         identity,
+        explain,
         workers,
         zones,
         shared,
@@ -98,6 +99,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[config]", *zones != now.zones || *shared != now.shared),
         ("[geo]", *databases != now.databases || *overlays != now.overlays),
         ("[admin]", *admin != now.admin || *socket != now.socket),
+        ("[explain]", *explain != now.explain),
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
     ];

@@ -49,6 +49,7 @@ mod tests {
     use crate::answer::Transport;
     use crate::geo::PlaceMap;
     use crate::model::Model;
+    use crate::model::NodeTerms;
     use crate::runtime::answerer::Answerer;
     use crate::runtime::metrics::Metrics;
     use crate::runtime::respond::Respond;
@@ -58,7 +59,7 @@ mod tests {
 
     fn snapshot(generation: u64) -> Arc<Snapshot> {
         let places = Arc::new(PlaceMap::empty());
-        let compiled = compile(Model::default(), places, Box::default()).unwrap();
+        let compiled = compile(Model::default(), places, NodeTerms::default()).unwrap();
         Arc::new(Snapshot::new(Arc::new(compiled), generation, &AllUnknown))
     }
 

@@ -8,6 +8,7 @@ use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::Model;
+use crate::model::NodeTerms;
 use crate::model::Period;
 use crate::model::PoolId;
 use crate::model::Steer;
@@ -38,8 +39,8 @@ pub struct Compiled {
     pub routes: Box<[Route]>,
     /// By [`SteerId`].
     pub steers: Box<[SteerPlan]>,
-    /// What NSID says; empty if nothing.
-    pub identity: Box<[u8]>,
+    /// What this node's own file says of answers.
+    pub node: NodeTerms,
 }
 
 /// An entry with the terms of its passes; names with equal ones share decisions.
@@ -76,7 +77,7 @@ pub struct SteerPlan {
 pub fn compile(
     mut model: Model,
     places: Arc<PlaceMap>,
-    identity: Box<[u8]>,
+    node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
     let distances = Distances::new(&model, &places);
     let mut entries: HashMap<Target, usize> = HashMap::new();
@@ -109,7 +110,7 @@ pub fn compile(
         classes,
         routes: routes.into(),
         steers: steers.into(),
-        identity,
+        node,
     })
 }
 

@@ -34,8 +34,8 @@ const OPT_LEN: usize = 11;
 /// Class IN.
 const CLASS_IN: [u8; 2] = [0, 1];
 
-/// Class CH, in which servers speak of themselves (RFC 4892).
-const CLASS_CH: [u8; 2] = [0, 3];
+/// Most octets of a character string (RFC 1035 section 3.3).
+const STRING_MAX: usize = 255;
 
 /// What goes into the reply's OPT record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -295,12 +295,18 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Answers the question with one TXT record of class CH whose text is of at most 255 octets.
-    pub fn put_chaos_text(&mut self, text: &[u8]) -> Result<(), Full> {
+    /// Answers the question with one TXT record of `class` and TTL 0, in strings of at most 255 octets.
+    pub fn put_text(&mut self, class: u16, text: &[u8]) -> Result<(), Full> {
+        let strings = text.len().div_ceil(STRING_MAX).max(1);
         self.put_owner(Owner::At(HEADER_LEN))?;
-        self.put(&head(RecordType::TXT, CLASS_CH, 0, 1 + text.len()))?;
-        self.put(&[text.len() as u8])?;
-        self.put(text)?;
+        self.put(&head(RecordType::TXT, class.to_be_bytes(), 0, strings + text.len()))?;
+        if text.is_empty() {
+            self.put(&[0])?;
+        }
+        for string in text.chunks(STRING_MAX) {
+            self.put(&[string.len() as u8])?;
+            self.put(string)?;
+        }
         self.counts[Section::Answer as usize] += 1;
         Ok(())
     }

@@ -16,6 +16,7 @@ use rhumb::geo::Layer;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_source;
 use rhumb::model::Model;
+use rhumb::model::NodeTerms;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -63,8 +64,8 @@ pub fn snapshot(zone: &str) -> Snapshot {
 #[track_caller]
 pub fn snapshot_of(files: &[(&str, &str)]) -> Snapshot {
     let model = model(files);
-    let compiled =
-        compile(model, Arc::new(places(GEO)), Box::from(*b"ns-test-1")).expect("classes are few");
+    let compiled = compile(model, Arc::new(places(GEO)), NodeTerms::of_identity(b"ns-test-1"))
+        .expect("classes are few");
     Snapshot::new(Arc::new(compiled), 1, &AllUnknown)
 }
 

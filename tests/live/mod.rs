@@ -21,6 +21,7 @@ use hickory_proto::rr::RecordType;
 use rhumb::control::Command;
 use rhumb::control::Reply;
 use rhumb::control::status::Status;
+use rhumb::model::NodeTerms;
 use rhumb::runtime::control_socket;
 use rhumb::runtime::files::Sources;
 use rhumb::runtime::serve::Options;
@@ -75,7 +76,7 @@ impl Folder {
             databases: Vec::new(),
             overlays: Vec::new(),
             database_folder: None,
-            identity: Box::default(),
+            terms: NodeTerms::default(),
         };
         Options {
             encrypted: None,

@@ -2126,6 +2126,39 @@ workers = 0
         expected: &[("2:12", "server.identity", "129 octets", "at most 128")],
     },
     Case {
+        title: "networks that are none",
+        text: "[explain]\nfull = [\"192.0.2.300\", \"ops.example\", \"192.0.2.0/33\"]\n",
+        expected: &[
+            ("2:9", "explain.full", "\"192.0.2.300\" is not an address or network", "192.0.2.0/24"),
+            (
+                "2:24",
+                "explain.full",
+                "\"ops.example\" is not an address or network",
+                "192.0.2.0/24",
+            ),
+            (
+                "2:39",
+                "explain.full",
+                "\"192.0.2.0/33\" is not an address or network",
+                "192.0.2.0/24",
+            ),
+        ],
+    },
+    Case {
+        title: "networks with bits beyond their prefix, as IPv6 that is IPv4, and twice",
+        text: "[explain]\nredacted = [\"192.0.2.1/24\", \"::ffff:192.0.2.1\", \"10.0.0.1\", \"10.0.0.1/32\"]\n",
+        expected: &[
+            (
+                "2:13",
+                "explain.redacted",
+                "bits beyond its prefix",
+                "did you mean \"192.0.2.0/24\"?",
+            ),
+            ("2:29", "explain.redacted", "an IPv4 address written as IPv6", "write it as IPv4"),
+            ("2:61", "explain.redacted", "named twice", "take one out"),
+        ],
+    },
+    Case {
         title: "a number for a folder",
         text: r#"[config]
 zones = 7

@@ -8,6 +8,7 @@ use rhumb::geo::Layer;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_source;
 use rhumb::model::Family;
+use rhumb::model::NodeTerms;
 use rhumb::model::Pool;
 use rhumb::model::Verdict;
 use rhumb::snapshot::Health;
@@ -182,7 +183,7 @@ pub fn snapshot(health: &impl Health) -> Snapshot {
     let (zone, records) = texts();
     let files = [("zones/rich.toml", &*zone), ("zones/rich.records", &*records)];
     let model = common::model(&files);
-    let compiled = compile(model, Arc::new(places()), Box::from(IDENTITY));
+    let compiled = compile(model, Arc::new(places()), NodeTerms::of_identity(IDENTITY));
     Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, health)
 }
 

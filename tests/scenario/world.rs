@@ -38,6 +38,7 @@ use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
 use rhumb::model::Check;
 use rhumb::model::Family;
+use rhumb::model::NodeTerms;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
 use rhumb::model::Verdict;
@@ -175,7 +176,11 @@ impl World {
         };
         let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
-        self.handle(Event::Files(Job::new(Files::new(files), geo, Box::from(*b"ns-test-1"))));
+        self.handle(Event::Files(Job::new(
+            Files::new(files),
+            geo,
+            NodeTerms::of_identity(b"ns-test-1"),
+        )));
         Ok(())
     }
 

@@ -27,6 +27,7 @@ use rhumb::model::KeySource;
 use rhumb::model::Location;
 use rhumb::model::MinHealthy;
 use rhumb::model::Model;
+use rhumb::model::NodeTerms;
 use rhumb::model::Percent;
 use rhumb::model::Period;
 use rhumb::model::Policy;
@@ -82,7 +83,7 @@ impl World {
         let mut model = random_model(random);
         change(&mut model);
         let places = Arc::new(place_map(&networks));
-        let compiled = compile(model, places, Box::default()).expect("few classes");
+        let compiled = compile(model, places, NodeTerms::default()).expect("few classes");
         Self { networks, model: Arc::clone(&compiled.model), compiled: Arc::new(compiled), bases }
     }
 

@@ -27,6 +27,7 @@ use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::config::node::DEFAULT_LISTEN;
 use crate::model::LogFormat;
+use crate::model::NodeTerms;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
 use crate::runtime::log::Logging;
@@ -97,7 +98,7 @@ impl Folder {
                 databases: vec![self.0.join("geodb/demo.mmdb").into()],
                 overlays: Vec::new(),
                 database_folder: None,
-                identity: Box::from(*b"rhumb-demo"),
+                terms: NodeTerms::of_identity(b"rhumb-demo"),
             },
             admin: Some(arguments.admin),
             socket: Some(self.0.join("rhumb.sock")),

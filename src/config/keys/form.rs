@@ -126,6 +126,21 @@ pub(super) const SOCKET_ADDRESS: Form = Form {
     length: (4, usize::MAX),
 };
 
+/// A network, or an address for itself alone.
+pub(super) const NETWORK: Form = Form {
+    what: "address or network",
+    pattern: concat!(
+        "^(?:(?:",
+        octet!(),
+        r"\.){3}",
+        octet!(),
+        "(?:/(?:3[0-2]|[12]?[0-9]))?",
+        r"|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*",
+        "(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+    ),
+    length: (2, usize::MAX),
+};
+
 /// A path of a file or folder.
 pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usize::MAX) };
 

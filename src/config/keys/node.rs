@@ -21,6 +21,9 @@ pub const DEFAULT_DOH_PATH: &str = "/dns-query";
 /// TCP connections at once when nothing is said.
 pub const TCP_CONNECTIONS: usize = 1000;
 
+/// Who is told everything by DNS when nothing is said: only this host.
+pub const EXPLAIN_FULL: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+
 /// A whole `rhumb.toml`.
 pub static NODE_FILE: Table = Table {
     path: "",
@@ -31,6 +34,7 @@ pub static NODE_FILE: Table = Table {
         Key::new("config", Kind::Table(&CONFIG), NO_TABLE, "where the files of zones are"),
         Key::new("geo", Kind::Table(&GEO), NO_TABLE, "where addresses are"),
         Key::new("admin", Kind::Table(&ADMIN), NO_TABLE, "how this node is watched and told"),
+        Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
     ],
@@ -196,6 +200,31 @@ static DATABASE: Table = Table {
             Kind::Words { what: "a shape of records", words: &Shape::NAMES },
             Absent::Means("detected"),
             "how its records are laid out",
+        ),
+    ],
+    rules: &[],
+};
+
+/// Networks, each once.
+const NETWORKS: Kind = Kind::Texts { of: &form::NETWORK, count: Count::ANY, distinct: true };
+
+static EXPLAIN: Table = Table {
+    path: "explain",
+    about: "who is told why, by DNS",
+    applies: Applies::Restart,
+    keys: &[
+        Key::new(
+            "full",
+            NETWORKS,
+            Absent::Default(Literal::Texts(&EXPLAIN_FULL)),
+            "clients that are told the reason of an answer by `_explain.NAME TXT`; with `[]` nobody is",
+        )
+        .like(&["allow", "from"]),
+        Key::new(
+            "redacted",
+            NETWORKS,
+            Absent::Means("none"),
+            "clients that are told it without addresses",
         ),
     ],
     rules: &[],
