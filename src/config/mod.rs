@@ -13,6 +13,7 @@ pub mod problem;
 pub mod read;
 pub mod reader;
 pub mod render;
+pub mod rtt;
 pub mod rules;
 pub mod sarif;
 pub mod spec;
