@@ -43,6 +43,8 @@ pub struct Sources {
     pub databases: Vec<GeoDatabase>,
     /// The operator's own networks; they win over databases.
     pub overlays: Vec<PathBuf>,
+    /// Folder of tables of round-trip times, if there is one.
+    pub rtt: Option<PathBuf>,
     /// If no database is named: a folder whose `*.mmdb` are taken by name, whenever it is there.
     pub database_folder: Option<PathBuf>,
     /// What this node's own file says of answers.
@@ -92,6 +94,7 @@ impl Sources {
             shared: node.shared.as_ref().map(at),
             databases,
             overlays: node.overlays.iter().map(at).collect(),
+            rtt: node.rtt.as_ref().map(|rtt| at(&rtt.folder)),
             database_folder,
             terms,
         }
@@ -196,6 +199,7 @@ impl Sources {
     pub fn folders(&self) -> Vec<PathBuf> {
         let shared = self.shared.clone().unwrap_or_else(|| self.default_shared());
         let mut folders = vec![self.zones.clone(), shared];
+        folders.extend(self.rtt.clone());
         folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
         let databases = self.databases.iter().map(|database| &database.path);
         let geo = databases.chain(&self.overlays);

@@ -15,6 +15,7 @@ pub mod node_file;
 pub mod probe;
 pub mod publish;
 pub mod respond;
+pub mod rtt_folder;
 pub mod serve;
 pub mod service_manager;
 pub mod supervise;

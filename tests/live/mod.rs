@@ -75,6 +75,7 @@ impl Folder {
             shared: None,
             databases: Vec::new(),
             overlays: Vec::new(),
+            rtt: None,
             database_folder: None,
             terms: NodeTerms::default(),
         };

@@ -97,6 +97,7 @@ impl Folder {
                 shared: None,
                 databases: vec![self.0.join("geodb/demo.mmdb").into()],
                 overlays: Vec::new(),
+                rtt: None,
                 database_folder: None,
                 terms: NodeTerms::of_identity(b"rhumb-demo"),
             },
