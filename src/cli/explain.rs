@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -110,6 +111,8 @@ fn ask_files(
     why: &str,
 ) -> Result<(String, Reply), String> {
     let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
+    let now = Now { unix: Duration::from_secs(unix_s()), ..Now::default() };
+    let job = job.at(now.unix.as_secs());
     let product = job.run();
     if let Err(rejection) = &product.result {
         return Err(rejection.text.clone());
@@ -117,11 +120,12 @@ fn ask_files(
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     for event in [Event::Files(job), Event::Compiled(product), Event::Command(command)] {
-        controller.handle(event, Now::default(), &mut effects);
+        controller.handle(event, now, &mut effects);
     }
     let reply = effects.into_iter().find_map(|effect| match effect {
         Effect::Reply(reply) => Some(reply),
         Effect::Publish(_) | Effect::Compile(_) | Effect::Probe(_) | Effect::Record(_) => None,
+        Effect::MakeTable(_) | Effect::WriteTable { .. } => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");
     reply.map(|reply| (source, reply)).ok_or("no reply".into())

@@ -8,9 +8,11 @@ use crate::control::command::Reply;
 use crate::control::job::Job;
 use crate::control::order::Order;
 use crate::control::order::Scope;
+use crate::control::round_trips::TableJob;
 use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::text::spell_instant;
 use crate::snapshot::Snapshot;
 
 /// Something to do.
@@ -26,6 +28,15 @@ pub enum Effect {
     Record(Occurrence),
     /// Answer the command that was just handled.
     Reply(Reply),
+    /// Run this on a worker and bring the table back.
+    MakeTable(Arc<TableJob>),
+    /// Put this table into the folder of tables, and read the folder.
+    WriteTable {
+        /// Name of the file.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
 }
 
 /// A target to probe.
@@ -80,6 +91,22 @@ pub enum Occurrence {
         text: String,
         /// How many problems.
         problems: usize,
+    },
+    /// A table of round-trip times was made.
+    TableMade {
+        /// Name of its file.
+        name: Box<str>,
+        /// Networks and groups times sites.
+        rows: usize,
+        /// How many more there would be.
+        left_out: usize,
+        /// When it counts, in seconds since 1970.
+        activates_s: u64,
+    },
+    /// Measurements were not believed, or there was no room for them.
+    Unheard {
+        /// How many since the last window.
+        measurements: u64,
     },
     /// An order was given.
     Ordered {
@@ -149,6 +176,19 @@ impl fmt::Display for Occurrence {
             Self::Refused { text, problems } => {
                 let problems = count(*problems, "problem");
                 write!(f, "files refused, {problems}; the old ones stay in force\n{text}")
+            }
+            Self::TableMade { name, rows, left_out, activates_s } => {
+                let (rows, at) = (count(*rows, "row"), spell_instant(*activates_s));
+                write!(f, "round-trip times: {name} made, {rows}, counts from {at} on")?;
+                match left_out {
+                    0 => Ok(()),
+                    more => write!(f, "; it is full, {} left out", count(*more, "row")),
+                }
+            }
+            Self::Unheard { measurements } => {
+                let those =
+                    count(usize::try_from(*measurements).unwrap_or(usize::MAX), "measurement");
+                write!(f, "round-trip times: {those} not believed, or no room for them")
             }
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {

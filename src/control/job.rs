@@ -15,6 +15,8 @@ use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
 use crate::model::NodeTerms;
+use crate::rtt::Shelf;
+use crate::rtt::Shelved;
 use crate::snapshot::Compiled;
 use crate::snapshot::compile;
 
@@ -25,6 +27,12 @@ pub struct Job {
     geo: GeoFiles,
     /// What this node's own file says of answers.
     node: NodeTerms,
+    /// Every table of round-trip times there is.
+    shelf: Arc<Shelf>,
+    /// The one that counts.
+    table: Option<Shelved>,
+    /// Of everything but the table.
+    base_digest: [u8; 32],
     digest: [u8; 32],
 }
 
@@ -118,7 +126,48 @@ impl Job {
         hash.update(&node.identity);
         let NodeTerms { identity: _, explain } = &node;
         hash.update(format!("{explain:?}"));
-        Self { files, geo, node, digest: hash.finalize().into() }
+        let digest = hash.finalize().into();
+        let (shelf, table) = (Arc::default(), None);
+        Self { files, geo, node, shelf, table, base_digest: digest, digest }
+    }
+
+    /// This job, with tables of round-trip times to choose from.
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        let mut hash = Sha256::new().chain_update(self.base_digest);
+        // What is wrong with them is told once, by a load of its own.
+        shelf.problems.iter().for_each(|(name, problem)| hash.update(format!("{name}:{problem}")));
+        let digest = match shelf.problems.is_empty() {
+            true => self.base_digest,
+            false => hash.finalize().into(),
+        };
+        Self { shelf: Arc::new(shelf), base_digest: digest, digest, ..self }
+    }
+
+    /// The tables to choose from.
+    pub fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+
+    /// This job, with the table that counts at this second since 1970.
+    pub fn at(self, now_s: u64) -> Self {
+        let table = self.shelf.in_force(now_s).cloned();
+        self.with_table(table)
+    }
+
+    /// This job, with the table that counts.
+    fn with_table(self, table: Option<Shelved>) -> Self {
+        let digest = match &table {
+            Some(Shelved { digest, .. }) => {
+                Sha256::new().chain_update(self.base_digest).chain_update(digest).finalize().into()
+            }
+            None => self.base_digest,
+        };
+        Self { table, digest, ..self }
+    }
+
+    /// The table that counts.
+    pub fn table(&self) -> Option<&Shelved> {
+        self.table.as_ref()
     }
 
     /// SHA-256 of everything in the job: equal jobs give equal answers.
@@ -145,13 +194,16 @@ impl Job {
     /// Does the work. Takes a second for a large geo database.
     pub fn run(&self) -> Product {
         let (model, problems) = config::load(&self.files);
-        let mut warnings =
-            problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
-        let has_text = model.is_some() && warnings > 0;
+        let mut warnings = self.shelf.problems.len();
+        warnings += problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
+        let has_text = model.is_some() && warnings > self.shelf.problems.len();
         let mut warning_text = match has_text {
             true => render::for_people(&self.files, &problems, false),
             false => String::new(),
         };
+        for (name, problem) in &self.shelf.problems {
+            warning_text += &format!("warning: {name}:{problem}; the table is left out\n");
+        }
         let result = match model {
             None => Err(self.reject(&problems)),
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {

@@ -10,6 +10,7 @@ pub mod geo;
 mod health;
 pub mod job;
 pub mod order;
+pub mod round_trips;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use order::Scope;
 use crate::control::effect::Change;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
+use crate::control::round_trips::RoundTrips;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -65,6 +67,7 @@ pub struct Controller {
     stamp: u64,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
+    round_trips: RoundTrips,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -99,8 +102,14 @@ impl Controller {
     /// Changes of verdicts are published by the next [`Event::Settle`], so that flips of one moment are one snapshot.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         self.expire_orders(now, effects);
+        self.mind_round_trips(now, effects);
         match event {
-            Event::Files(job) => self.take_files(job, effects),
+            Event::Files(job) => {
+                let job = self.with_table(job, now);
+                self.compile_unless_known(job, effects);
+            }
+            Event::Measured(measurements) => self.take_measurements(&measurements),
+            Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Command(command) => {
@@ -138,7 +147,7 @@ impl Controller {
 
     /// Compiles files, unless they are being compiled, in force, or refused already: equal files compile to equal
     /// results, so that one fault is told once, however often the files are read.
-    fn take_files(&mut self, job: Job, effects: &mut Vec<Effect>) {
+    fn compile_unless_known(&mut self, job: Job, effects: &mut Vec<Effect>) {
         let digest = Some(job.digest());
         if self.wanted == digest {
             effects.push(Effect::Record(Occurrence::Unchanged));
@@ -336,6 +345,7 @@ mod tests {
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
             Effect::Probe(_) | Effect::Reply(_) => String::new(),
+            Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

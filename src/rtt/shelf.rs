@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::rtt::RttProblem;
 use crate::rtt::Table;
 use crate::rtt::parse_table;
@@ -16,6 +19,8 @@ pub struct Shelved {
     pub name: Box<str>,
     /// What is in it.
     pub table: Arc<Table>,
+    /// SHA-256 of what counts in it, and of nothing else: tables that agree in it steer alike.
+    pub digest: [u8; 32],
 }
 
 /// All tables of a folder.
@@ -33,7 +38,10 @@ impl Shelf {
         let mut shelf = Self::default();
         for (name, octets) in files {
             match parse_table(&name, &octets) {
-                Ok(table) => shelf.tables.push(Shelved { name, table: Arc::new(table) }),
+                Ok(table) => {
+                    let digest = digest(&table);
+                    shelf.tables.push(Shelved { name, table: Arc::new(table), digest });
+                }
                 Err(problems) => {
                     shelf
                         .problems
@@ -80,6 +88,14 @@ impl Shelf {
         let old = come.saturating_sub(KEPT_MAX);
         self.tables[..old].iter().map(|shelved| shelved.name.clone()).collect()
     }
+}
+
+fn digest(table: &Table) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for (key, site, counts_us) in table.counts() {
+        hash.update(format!("{key} {site} {counts_us}\n"));
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]

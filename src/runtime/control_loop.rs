@@ -29,6 +29,9 @@ use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
+use crate::control::round_trips::MadeTable;
+use crate::control::round_trips::Measurement;
+use crate::control::round_trips::TableJob;
 use crate::control::status::Status;
 use crate::geo::PlaceMap;
 use crate::model::Family;
@@ -43,11 +46,15 @@ use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
 use crate::runtime::publish::Publisher;
+use crate::runtime::rtt_folder;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
+
+/// Posts and rounds of measured round-trip times that wait for the controller, at most.
+const MEASURED_MAX: usize = 256;
 
 /// How long `readyz` waits for the first round of probes, at most.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(15);
@@ -76,6 +83,12 @@ pub struct Inbox {
     /// What workers compiled.
     products: mpsc::Receiver<Product>,
     products_sender: mpsc::Sender<Product>,
+    /// Measured round-trip times.
+    measured: mpsc::Receiver<Vec<Measurement>>,
+    measured_sender: mpsc::Sender<Vec<Measurement>>,
+    /// Tables that workers made.
+    tables: mpsc::Receiver<Option<MadeTable>>,
+    tables_sender: mpsc::Sender<Option<MadeTable>>,
 }
 
 /// Files that were read, or why they could not be, and the node's settings compared.
@@ -102,6 +115,8 @@ impl Inbox {
     ) -> Self {
         let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
+        let (measured_sender, measured) = mpsc::channel(MEASURED_MAX);
+        let (tables_sender, tables) = mpsc::channel(1);
         Self {
             commands,
             reports,
@@ -112,7 +127,16 @@ impl Inbox {
             readings_sender,
             products,
             products_sender,
+            measured,
+            measured_sender,
+            tables,
+            tables_sender,
         }
+    }
+
+    /// Where measured round-trip times go.
+    pub fn measured_sender(&self) -> mpsc::Sender<Vec<Measurement>> {
+        self.measured_sender.clone()
     }
 
     /// What asks for a reading of the files.
@@ -196,6 +220,8 @@ impl Core {
             Some(product) = self.inbox.products.recv() => self.take_product(product),
             Some(()) = self.inbox.changes.recv() => self.read_files(),
             Some(reading) = self.inbox.readings.recv() => self.take_reading(reading),
+            Some(measured) = self.inbox.measured.recv() => self.handle(Event::Measured(measured)),
+            Some(made) = self.inbox.tables.recv() => self.handle(Event::TableMade(made)),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -298,6 +324,8 @@ impl Core {
             }
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
+            Effect::MakeTable(job) => self.make_table(job),
+            Effect::WriteTable { name, text } => self.write_table(name, text),
         }
     }
 
@@ -321,6 +349,35 @@ impl Core {
                     Product { digest, geo, result, warnings: 0, warning_text }
                 });
             let _ = products.send(product).await;
+        });
+    }
+
+    /// Makes a table on a worker thread.
+    fn make_table(&self, job: Arc<TableJob>) {
+        let tables = self.inbox.tables_sender.clone();
+        tokio::spawn(async move {
+            let made = tokio::task::spawn_blocking(move || job.run()).await.map_err(|why| {
+                tracing::error!(target: "rhumb::rtt", reason = %why, "making a table panicked; this is a bug of ours");
+            });
+            let _ = tables.send(made.ok()).await;
+        });
+    }
+
+    /// Writes a table on a thread, takes out what is old, and has the folder read.
+    fn write_table(&self, name: String, text: String) {
+        let Some(folder) = self.sources.rtt.clone() else { return };
+        let superfluous = self.controller.superfluous_tables(self.now());
+        let changes = self.inbox.changes_sender();
+        tokio::task::spawn_blocking(move || {
+            match rtt_folder::write_table(&folder, &name, &text) {
+                Ok(()) => rtt_folder::remove_tables(&folder, &superfluous),
+                Err(why) => {
+                    let folder = folder.display();
+                    tracing::error!(target: "rhumb::rtt", %folder, reason = %why, "a table of round-trip times cannot be written");
+                }
+            }
+            // A full channel means that a reading is due anyway.
+            let _ = changes.try_send(());
         });
     }
 
@@ -413,6 +470,8 @@ impl Core {
             Occurrence::Refused { .. } => self.metrics.count_reload(false),
             Occurrence::Unchanged
             | Occurrence::StillRefused
+            | Occurrence::TableMade { .. }
+            | Occurrence::Unheard { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
             | Occurrence::Expired { .. } => {}

@@ -21,6 +21,8 @@ use crate::geo::OverlayFile;
 use crate::model::Node;
 use crate::model::NodeTerms;
 use crate::model::node::GeoDatabase;
+use crate::rtt::Shelf;
+use crate::runtime::rtt_folder;
 use crate::zonefile::master::included;
 
 /// Largest file of zones that is read, in octets.
@@ -131,10 +133,24 @@ impl Sources {
         let mut faults = Vec::new();
         let geo = self.read_geo(&mut faults);
         let files = self.read_files(&mut faults);
+        let shelf = self.read_shelf(&mut faults);
         match faults.into_iter().next() {
             Some(fault) => Err(fault),
-            None => Ok(Job::new(files, GeoFiles::of(geo), self.terms.clone())),
+            None => {
+                let job = Job::new(files, GeoFiles::of(geo), self.terms.clone());
+                Ok(job.with_shelf(shelf))
+            }
         }
+    }
+
+    /// Reads the tables of round-trip times, if there is a folder for them.
+    pub fn read_shelf(&self, faults: &mut Vec<ReadFault>) -> Shelf {
+        let Some(folder) = &self.rtt else { return Shelf::default() };
+        let tables = rtt_folder::read_tables(folder).unwrap_or_else(|source| {
+            faults.push(ReadFault { path: folder.clone(), source });
+            Vec::new()
+        });
+        Shelf::read(tables)
     }
 
     /// Reads geo databases and overlays; leaves out what cannot be read, and says so.

@@ -84,6 +84,8 @@ impl Folder {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             workers: 2,
             sources,
+            rtt: None,
+            site: None,
             admin: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(self.path("rhumb.sock")),
             watch: false,

@@ -101,6 +101,8 @@ impl Folder {
                 database_folder: None,
                 terms: NodeTerms::of_identity(b"rhumb-demo"),
             },
+            rtt: None,
+            site: None,
             admin: Some(arguments.admin),
             socket: Some(self.0.join("rhumb.sock")),
             watch: true,

@@ -9,6 +9,7 @@ use crate::control::effect::short_digest;
 use crate::control::order::instant;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::text::spell_instant;
 
 /// Zones named one by one when they come or go; of more only the number is told.
 const ZONES_NAMED: usize = 20;
@@ -36,6 +37,17 @@ pub fn log(occurrence: &Occurrence) {
                 target: "rhumb::config", problems, %text,
                 "files refused, {counted}; the old ones stay in force"
             );
+        }
+        Occurrence::TableMade { name, rows, left_out, activates_s } => {
+            let at = spell_instant(*activates_s);
+            if *left_out > 0 {
+                tracing::warn!(target: "rhumb::rtt", table = %name, rows, left_out, %at, "{occurrence}");
+            } else {
+                tracing::info!(target: "rhumb::rtt", table = %name, rows, %at, "{occurrence}");
+            }
+        }
+        Occurrence::Unheard { measurements } => {
+            tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }
         Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
         Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
