@@ -369,13 +369,7 @@ impl Core {
         let superfluous = self.controller.superfluous_tables(self.now());
         let changes = self.inbox.changes_sender();
         tokio::task::spawn_blocking(move || {
-            match rtt_folder::write_table(&folder, &name, &text) {
-                Ok(()) => rtt_folder::remove_tables(&folder, &superfluous),
-                Err(why) => {
-                    let folder = folder.display();
-                    tracing::error!(target: "rhumb::rtt", %folder, reason = %why, "a table of round-trip times cannot be written");
-                }
-            }
+            rtt_folder::put(&folder, &name, &text, &superfluous);
             // A full channel means that a reading is due anyway.
             let _ = changes.try_send(());
         });

@@ -62,6 +62,20 @@ pub fn write_table(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     })
 }
 
+/// Adds a table and takes old ones out; a failure is logged.
+pub fn put(folder: &Path, name: &str, text: &str, superfluous: &[Box<str>]) {
+    match write_table(folder, name, text) {
+        Ok(()) => remove_tables(folder, superfluous),
+        Err(why) => {
+            let folder = folder.display();
+            tracing::error!(
+                target: "rhumb::rtt", %folder, reason = %why,
+                "a table of round-trip times cannot be written"
+            );
+        }
+    }
+}
+
 /// Takes tables out, as far as they are there.
 pub fn remove_tables(folder: &Path, names: &[Box<str>]) {
     for name in names.iter().filter(|name| is_table_name(name)) {

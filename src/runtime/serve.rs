@@ -27,6 +27,7 @@ use crate::control::Job;
 use crate::control::effect::count;
 use crate::control::job::Rejection;
 use crate::control::round_trips::Making;
+use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
 use crate::model::Now;
 use crate::model::Rtt;
@@ -55,8 +56,10 @@ use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::supervise::supervise;
+use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
+use crate::runtime::tcp::handshakes;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
@@ -181,7 +184,8 @@ impl Server {
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let (published, measured) = (core.publisher.published(), core.inbox.measured_sender());
         let desk = options.rtt.clone().filter(|rtt| rtt.build);
-        let desk = desk.map(|rtt| Arc::new(BeaconDesk::new(rtt, token, published, measured)));
+        let desk =
+            desk.map(|rtt| Arc::new(BeaconDesk::new(rtt, token, published, measured.clone())));
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let reloads = Arc::clone(&core.inbox.reloads);
@@ -201,7 +205,8 @@ impl Server {
             Some(sockets) => serve_encrypted(sockets, limits, &answerer, &supervisor, reloads)?,
             None => Vec::new(),
         };
-        let tcp = tcp.serve(answerer.clone(), options.tcp)?;
+        let handshakes = supervisor.measure_handshakes(&options, measured);
+        let tcp = tcp.serve_measured(answerer.clone(), options.tcp, handshakes)?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         let restarts = Arc::clone(&metrics);
@@ -289,6 +294,24 @@ impl Supervisor {
             let (listener, commands) = (Arc::clone(&listener), commands.clone());
             async move { control_socket::serve(&listener, commands).await }
         });
+    }
+
+    /// Has handshakes of resolvers measured, if that is wanted and it is known to which site.
+    fn measure_handshakes(
+        &self,
+        options: &Options,
+        measured: mpsc::Sender<Vec<Measurement>>,
+    ) -> Option<Handshakes> {
+        let site = options.site.clone()?;
+        options.rtt.as_ref().filter(|rtt| rtt.build && rtt.handshakes)?;
+        let (handshakes, samples) = Handshakes::new();
+        // Shared by a task and the one that follows it if it fails.
+        let samples = Arc::new(tokio::sync::Mutex::new(samples));
+        self.run("handshakes", move || {
+            let (samples, site, measured) = (Arc::clone(&samples), site.clone(), measured.clone());
+            async move { handshakes::hand_on(&mut *samples.lock().await, &site, &measured).await }
+        });
+        Some(handshakes)
     }
 
     /// Serves metrics and health pages.
