@@ -22,6 +22,7 @@ use rhumb::model::DualStack;
 use rhumb::model::EndpointId;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
+use rhumb::model::Model;
 use rhumb::model::NodeTerms;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
@@ -33,6 +34,7 @@ use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
 use rhumb::steering::MemberState;
+use rhumb::steering::interpreter::Outline;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
 use rhumb::wire::RecordType;
@@ -46,7 +48,6 @@ use worlds::query_octets;
 use worlds::random::Random;
 use worlds::random::for_each_seed;
 use worlds::shape;
-use worlds::shape::Shape;
 use worlds::subnet_option;
 use worlds::to_bits;
 use worlds::width_of;
@@ -573,17 +574,19 @@ fn one_second_has_one_answer_whenever_it_is_asked_and_whatever_was_between() {
 // -- (h) Fences -------------------------------------------------------------------------------------
 
 /// Pools that a client may be given, and whether a fence always ends the list.
-fn inside(shape: &Shape, pools: &mut BTreeSet<PoolId>) -> bool {
-    match shape {
-        Shape::Pool(pool) => {
+fn inside(model: &Model, outline: &Outline, pools: &mut BTreeSet<PoolId>) -> bool {
+    match outline {
+        Outline::Pool(pool) => {
             pools.insert(*pool);
+            pools.extend(model.pools[pool.index()].part_pools());
             false
         }
-        Shape::Ordered(fence, children) => {
-            children.iter().any(|child| inside(child, pools)) || *fence
+        Outline::Ordered(each, fence) => {
+            each.iter().any(|child| inside(model, child, pools)) || *fence
         }
-        Shape::Weighted(_, fence, children) => {
-            let ends: Vec<bool> = children.iter().map(|child| inside(child, pools)).collect();
+        Outline::Shares(_, shares, fence) => {
+            let ends = shares.iter().map(|(_, child)| inside(model, child, pools));
+            let ends: Vec<bool> = ends.collect();
             ends.into_iter().all(|end| end) || *fence
         }
     }
@@ -602,10 +605,10 @@ fn a_fenced_client_never_leaves_its_fence() {
             let family = *random.pick(&Family::BOTH);
             let address = world.address(&mut random);
             let form = subnet(address, width_of(address));
-            let position = shape::position_of(&world.networks, address);
+            let client = shape::Client::at(&world.networks, address);
             let mut pools = BTreeSet::new();
-            let tree = Shape::new(&world.model, steer.target, position);
-            if !inside(&tree, &mut pools) {
+            let outline = client.outline(&world.model, steer.target);
+            if !inside(&world.model, &outline, &mut pools) {
                 continue;
             }
             let reply = ask(&snapshot, &steer.owner, family, address, form, NOON);

@@ -178,11 +178,15 @@ fn check(
     let key_address = key_address(steer.key, address, client.resolver);
     let key = ClientKey::of(key_address, steer.period, unix_s, seed);
     let class = map.class_of(address, source_len);
+    let of_class = &map.shapes[class].1;
     let situation = Situation {
         model: &world.model,
         states: &health.states,
         remembered: &health.remembered,
-        position: map.shapes[class].1,
+        position: of_class.position(),
+        place: &of_class.place,
+        address: of_class.address,
+        round_trip: |_, prior| prior,
         key,
         family,
     };

@@ -38,7 +38,11 @@ pub fn world() -> Snapshot {
 }
 
 fn snapshot(model: Model) -> Snapshot {
-    let compiled = compile(model, Arc::new(PlaceMap::compile(&[])), Box::from(*b"fuzz"));
+    let compiled = compile(
+        model,
+        Arc::new(PlaceMap::compile(&[])),
+        rhumb::model::NodeTerms::of_identity(b"fuzz"),
+    );
     Snapshot::new(Arc::new(compiled.expect("classes are few")), 1, &AllUnknown)
 }
 

@@ -14,17 +14,21 @@ use crate::answer::Request;
 use crate::answer::Transport;
 use crate::answer::answer;
 use crate::answer::data::look_up;
+use crate::answer::steered::Located;
 use crate::answer::steered::Subject;
 use crate::answer::steered::degraded_text;
 use crate::answer::steered::key_of;
 use crate::answer::steered::locate;
 use crate::answer::steered::scope_of;
 use crate::answer::steered::ttl_of;
+use crate::answer::words::step_text;
+use crate::answer::words::target_name;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::SteerId;
-use crate::model::Target;
 use crate::model::policy::client_prefix_len;
+use crate::snapshot::Classes;
+use crate::snapshot::Compiled;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::leaf_of;
@@ -37,7 +41,6 @@ use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::seconds_left;
-use crate::steering::trace::Reason;
 use crate::wire::Ecs;
 use crate::wire::Name;
 use crate::wire::Qname;
@@ -257,13 +260,13 @@ fn steering(
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::of(ecs, request.client);
+    let subject = Subject::seen_by(plan, ecs, request.client);
     let located = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
     let key = key_of(plan, &subject, request.client, request.unix_s);
     let tree = &classes.trees()[usize::from(located.classified.class)];
-    let mut steps = Vec::new();
+    let mut steps = growth(compiled, steer, classes, located, client);
     let decision = decide(tree, route.terms, &snapshot.pools, family, key, &mut steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
@@ -298,6 +301,23 @@ fn steering(
         Decision::Nothing => report.ground = "nothing may be served: SERVFAIL".into(),
     }
     report
+}
+
+/// Why the candidates of the client's class are what they are.
+fn growth(
+    compiled: &Compiled,
+    steer: SteerId,
+    classes: &Classes,
+    located: Located,
+    client: IpAddr,
+) -> Vec<Step> {
+    let own = leaf_of(&compiled.places, client).place;
+    let place = classes.place_like(own, located.classified.class);
+    let view = compiled.views.view(&compiled.places, place);
+    let entry = compiled.model.steers[steer.index()].target;
+    let mut steps = Vec::new();
+    compiled.grower().explain(entry, Some(view), &mut steps);
+    steps
 }
 
 /// As whom the server saw the client.
@@ -346,68 +366,4 @@ fn add_selection(
     };
     report.members = all.map(member_report).collect();
     report.ttl = ttl_of(plan, is_degraded);
-}
-
-fn target_name(model: &Model, target: Target) -> String {
-    match target {
-        Target::Pool(pool) => format!("pool {}", model.pools[pool.index()].name),
-        Target::Policy(policy) => format!("policy {}", model.policies[policy.index()].name),
-    }
-}
-
-/// One step in words.
-pub fn step_text(model: &Model, step: &Step) -> String {
-    let pool_name = |pool: crate::model::PoolId| &model.pools[pool.index()].name;
-    match *step {
-        Step::Weighed { policy, target, first, spill } => {
-            let policy = &model.policies[policy.index()].name;
-            let target = target_name(model, target);
-            let why = match (first, spill) {
-                (true, _) => "this client's share",
-                (false, true) => "takes overflow",
-                (false, false) => "considered although it takes no overflow",
-            };
-            format!("policy {policy} -> {target}: {why}")
-        }
-        Step::WidenedForFamily => {
-            "no candidate has that address family: targets without spill count too".into()
-        }
-        Step::Taken { pass, pool } => {
-            format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
-        }
-        Step::PassedOver { pass, pool, reason } => {
-            format!(
-                "{}: pool {} passed over: {}",
-                pass_name(pass),
-                pool_name(pool),
-                reason_text(reason)
-            )
-        }
-    }
-}
-
-fn pass_name(pass: Pass) -> &'static str {
-    match pass {
-        Pass::Qualified => "pass 1",
-        Pass::BestShare => "pass 2",
-        Pass::FailOpen | Pass::NamedPool | Pass::LastGood => "pass 3",
-    }
-}
-
-fn reason_text(reason: Reason) -> String {
-    match reason {
-        Reason::LacksFamily => "it has no address of that family".into(),
-        Reason::BelowMinHealthy { family, enabled: 0, .. } => {
-            format!("no {family} member is enabled, all are drained")
-        }
-        Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
-            format!("{family} healthy {healthy} of {enabled}, needs {needed}")
-        }
-        Reason::NoHealthyMember => "no member is healthy".into(),
-        Reason::SmallerShare => {
-            "another pool has a larger healthy share, or an earlier one as large a share".into()
-        }
-        Reason::NoEnabledMember => "no member is enabled".into(),
-        Reason::NothingRemembered => "nothing is remembered as good".into(),
-    }
 }

@@ -13,6 +13,7 @@ mod reason;
 mod referral;
 pub mod request;
 pub mod steered;
+mod words;
 
 pub use outcome::Happened;
 pub use outcome::Outcome;

@@ -6,6 +6,7 @@ use crate::answer::Happened;
 use crate::answer::data::Answering;
 use crate::answer::data::Step;
 use crate::geo::Leaf;
+use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::SteerId;
@@ -49,6 +50,15 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// For whom a steered name is answered: a name may look at the resolver only.
+    #[inline]
+    pub fn seen_by(plan: &SteerPlan, ecs: Option<Ecs>, client: IpAddr) -> Self {
+        match plan.ecs {
+            EcsUse::Use => Self::of(ecs, client),
+            EcsUse::Ignore => Self::of(None, client),
+        }
+    }
+
     /// The client subnet if the query has one that says something, else who sent it.
     #[inline]
     pub fn of(ecs: Option<Ecs>, client: IpAddr) -> Self {
@@ -180,7 +190,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::of(ecs, self.request.client);
+        let subject = Subject::seen_by(plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -227,10 +237,10 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        if ecs.is_some() && depends_on_client(compiled, plan, family) {
+        let subject = Subject::seen_by(plan, ecs, self.request.client);
+        if ecs.is_some() && plan.ecs == EcsUse::Use && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
-        let subject = Subject::of(ecs, self.request.client);
         let class = locate(compiled, plan, &subject).classified.class;
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let Decision::Serve(selection) = snapshot.decision(plan, class, family, || key) else {

@@ -171,7 +171,7 @@ fn unknown_site(settings: &Settings, model: &Model) -> Option<FileProblem> {
 
 /// Warns of `nearest` if nobody knows where a client is.
 fn no_geo_data(zones: &str, model: &Model) -> Option<FileProblem> {
-    let is_nearest = |policy: &&Policy| matches!(policy.kind, PolicyKind::Nearest(_));
+    let is_nearest = |policy: &&Policy| matches!(policy.kind, PolicyKind::Nearest { .. });
     let policy = model.policies.iter().find(is_nearest)?;
     Some(FileProblem {
         severity: Severity::Warning,
@@ -258,12 +258,12 @@ fn report(findings: &Findings, held: Option<&str>) {
 }
 
 fn contents(model: &Model) -> String {
-    let endpoints = model.pools.iter().map(|pool| pool.endpoints.len()).sum();
+    let endpoints = model.written_pools().map(|pool| pool.endpoints.len()).sum();
     let parts = [
         count(model.zones.len(), "zone", "zones"),
         count(model.steers.len(), "steered name", "steered names"),
         count(model.policies.len(), "policy", "policies"),
-        count(model.pools.len(), "pool", "pools"),
+        count(model.written_pools().count(), "pool", "pools"),
         count(endpoints, "endpoint", "endpoints"),
     ];
     parts.join(", ")

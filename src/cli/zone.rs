@@ -27,6 +27,7 @@ use crate::config::render;
 use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::Model;
+use crate::model::PolicyKind;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Steer;
@@ -321,10 +322,13 @@ fn addresses(pool: &Pool, family: Family) -> Vec<IpAddr> {
 fn first_pool(target: Target, model: &Model, family: Family) -> Option<PoolId> {
     match target {
         Target::Pool(pool) => model.pools[pool.index()].has_family(family).then_some(pool),
-        Target::Policy(policy) => {
-            let targets = model.policies[policy.index()].kind.targets();
-            targets.into_iter().find_map(|target| first_pool(target, model, family))
-        }
+        Target::Policy(policy) => match &model.policies[policy.index()].kind {
+            PolicyKind::All { targets: _, pool } => first_pool(Target::Pool(*pool), model, family),
+            kind => {
+                let mut targets = kind.targets().into_iter();
+                targets.find_map(|target| first_pool(target, model, family))
+            }
+        },
     }
 }
 

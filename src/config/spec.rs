@@ -4,13 +4,18 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::model::DualStack;
+use crate::model::EcsUse;
 use crate::model::KeySource;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
+use crate::model::policy::Bias;
+use crate::model::policy::Region;
 use crate::wire::Name;
 use crate::wire::RecordType;
 use crate::zonefile::Parsed;
@@ -28,6 +33,8 @@ pub struct FileSpec {
     pub pools: Vec<PoolSpec>,
     /// `[policy.*]`
     pub policies: Vec<PolicySpec>,
+    /// `[list.*]`
+    pub lists: Vec<ListSpec>,
     /// `[name.*]`
     pub names: Vec<NameSpec>,
     /// What stands in it and could not be read.
@@ -47,6 +54,8 @@ pub struct Broken {
     pub checks: Vec<At<String>>,
     /// `[policy.*]`
     pub policies: Vec<At<String>>,
+    /// `[list.*]`
+    pub lists: Vec<At<String>>,
 }
 
 /// A zone, from `[zone]` or from a master file.
@@ -99,6 +108,8 @@ pub struct SiteSpec {
     pub longitude: f64,
     /// Upper-case code.
     pub country: Option<[u8; 2]>,
+    /// At least 0.
+    pub cost: f64,
 }
 
 /// `[check.NAME]`
@@ -199,10 +210,92 @@ pub struct PolicySpec {
 pub enum PolicyKindSpec {
     /// `kind = "failover"`
     Failover(Vec<At<String>>),
-    /// `kind = "nearest"`: targets, and a factor for some.
-    Nearest(Vec<At<String>>, Vec<(At<String>, u32)>),
+    /// `kind = "nearest"`
+    Nearest {
+        /// `targets`
+        targets: Vec<At<String>>,
+        /// `bias`
+        bias: Vec<(At<String>, Bias)>,
+        /// `within`, in metres, if `prefer = "cheap"`.
+        cheap_within: Option<u64>,
+    },
     /// `kind = "weighted"`: shares, and who takes overflow if that is said.
     Weighted(Vec<(At<String>, u16)>, Option<Vec<At<String>>>),
+    /// `kind = "fastest"`
+    Fastest {
+        /// `targets`
+        targets: Vec<At<String>>,
+        /// `weights`
+        weights: Vec<(At<String>, u16)>,
+        /// `within`, in microseconds, if `prefer = "cheap"`.
+        cheap_within: Option<u64>,
+    },
+    /// `kind = "geo"`
+    Geo(RulesSpec<Region>),
+    /// `kind = "networks"`
+    Networks(RulesSpec<NetworkSpec>),
+    /// `kind = "all"`
+    All(Vec<At<String>>),
+}
+
+/// `[[policy.NAME.rule]]` and `default`
+#[derive(Clone, Debug)]
+pub struct RulesSpec<C> {
+    /// As written.
+    pub rules: Vec<RuleSpec<C>>,
+    /// `default`
+    pub default: Vec<At<String>>,
+}
+
+/// `[[policy.NAME.rule]]`
+#[derive(Clone, Debug)]
+pub struct RuleSpec<C> {
+    /// `where`
+    pub conditions: Vec<At<C>>,
+    /// `to`
+    pub to: Vec<At<String>>,
+    /// `fence`
+    pub fence: bool,
+}
+
+/// What `where` of `networks` says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkSpec {
+    /// `203.0.113.0/24`
+    Prefix(IpNet),
+    /// `asn:64500`
+    System(u32),
+    /// `list:partners`
+    List(String),
+}
+
+/// As written.
+impl std::fmt::Display for NetworkSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Prefix(prefix) => write!(f, "{prefix}"),
+            Self::System(number) => write!(f, "asn:{number}"),
+            Self::List(name) => write!(f, "list:{name}"),
+        }
+    }
+}
+
+/// `[list.NAME]`
+#[derive(Clone, Debug)]
+pub struct ListSpec {
+    /// Its name.
+    pub name: At<String>,
+    /// Where its entries are.
+    pub source: ListSource,
+}
+
+/// Where the entries of a list are.
+#[derive(Clone, Debug)]
+pub enum ListSource {
+    /// In a file beside this one.
+    File(At<String>),
+    /// In place.
+    Entries(Vec<At<String>>),
 }
 
 /// `[name.NAME]`
@@ -221,8 +314,8 @@ pub struct NameSpec {
 pub struct SteerSpec {
     /// Policy or pool.
     pub target: At<String>,
-    /// Most addresses.
-    pub answers: u8,
+    /// Most addresses; the target says when absent.
+    pub answers: Option<u8>,
     /// How long a choice lasts.
     pub period: Period,
     /// Whose address is the key.
@@ -233,6 +326,8 @@ pub struct SteerSpec {
     pub on_all_down: AllDownSpec,
     /// Whether families choose together.
     pub dual_stack: DualStack,
+    /// Whether client subnets count.
+    pub ecs: EcsUse,
     /// Seconds; the zone's when absent.
     pub ttl: Option<At<u32>>,
 }

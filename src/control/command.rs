@@ -190,7 +190,7 @@ impl Controller {
     fn kept_by_others(&self, scope: &Scope) -> String {
         let Ok(model) = self.model() else { return String::new() };
         let mut kept = Vec::new();
-        for pool in &model.pools {
+        for pool in model.written_pools() {
             for endpoint in &pool.endpoints {
                 let counts = self.order_for(model, pool, &endpoint.key);
                 if let Some((other, order)) = counts.filter(|(other, _)| *other != scope)
@@ -252,7 +252,8 @@ impl Controller {
     fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
         let Ok(model) = self.model() else { return Vec::new() };
         let covered = |pool: &Pool| {
-            pool.endpoints.iter().any(|endpoint| scope.covers(model, pool, &endpoint.key))
+            let mut endpoints = pool.endpoints.iter();
+            pool.is_written() && endpoints.any(|one| scope.covers(model, pool, &one.key))
         };
         let pools = model.pools.iter().enumerate().filter(|(_, pool)| covered(pool));
         pools.map(|(position, _)| PoolId::at(position)).collect()
@@ -301,7 +302,12 @@ impl Controller {
                     && !(drained && scope.covers(model, pool, &endpoint.key))
             })
         };
-        model.pools.iter().map(can_serve).collect()
+        let mut each: Vec<bool> = model.written_pools().map(can_serve).collect();
+        // Those that `all` made stand after those they are made of.
+        for pool in &model.pools[each.len()..] {
+            each.push(pool.part_pools().iter().any(|part| each[part.index()]));
+        }
+        each
     }
 
     /// Explains an answer by the snapshot in force, with some things taken to be down.

@@ -30,7 +30,7 @@ impl Scope {
     /// Finds what a text names: `site:fra`, `pool:eu`, `eu/fra-1`, or a bare name that only one of them has.
     pub fn find(text: &str, model: &Model) -> Result<Self, String> {
         let has_site = |name: &str| model.sites.iter().any(|site| &*site.name == name);
-        let has_pool = |name: &str| model.pools.iter().any(|pool| &*pool.name == name);
+        let has_pool = |name: &str| model.written_pools().any(|pool| &*pool.name == name);
         if let Some(name) = text.strip_prefix("site:") {
             return if has_site(name) {
                 Ok(Self::Site(name.into()))
@@ -43,12 +43,12 @@ impl Scope {
             return if has_pool(name) {
                 Ok(Self::Pool(name.into()))
             } else {
-                let pools = model.pools.iter().map(|pool| format!("pool:{}", pool.name));
+                let pools = model.written_pools().map(|pool| format!("pool:{}", pool.name));
                 Err(format!("there is no pool {name}{}", meant(text, pools.collect())))
             };
         }
         if text.contains('/') {
-            let mut endpoints = model.pools.iter().flat_map(|pool| &pool.endpoints);
+            let mut endpoints = model.written_pools().flat_map(|pool| &pool.endpoints);
             return match endpoints.any(|endpoint| &*endpoint.key == text) {
                 true => Ok(Self::Endpoint(text.into())),
                 false => {
@@ -93,7 +93,7 @@ impl Scope {
 
 /// `pool/endpoint` of every endpoint.
 fn endpoint_keys(model: &Model) -> impl Iterator<Item = String> {
-    let endpoints = model.pools.iter().flat_map(|pool| &pool.endpoints);
+    let endpoints = model.written_pools().flat_map(|pool| &pool.endpoints);
     endpoints.map(|endpoint| endpoint.key.to_string())
 }
 
@@ -107,7 +107,7 @@ fn meant_bare(text: &str, model: &Model) -> String {
         return format!("; did you mean {}?", endpoints.join(" or "));
     }
     let sites = model.sites.iter().map(|site| site.name.to_string());
-    meant(text, sites.chain(model.pools.iter().map(|pool| pool.name.to_string())).collect())
+    meant(text, sites.chain(model.written_pools().map(|pool| pool.name.to_string())).collect())
 }
 
 /// The end of a refusal: the name that was likely meant, if one is near.

@@ -115,6 +115,7 @@ impl Controller {
         let Some(snapshot) = &self.snapshot else { return Status::default() };
         let model = &snapshot.compiled.model;
         let pools = model.pools.iter().zip(&snapshot.pools);
+        let pools = pools.filter(|(pool, _)| pool.is_written());
         let orders = self.orders.iter().map(|(scope, order)| OrderStatus {
             scope: scope.to_string(),
             order: order.admin.to_string(),

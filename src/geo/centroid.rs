@@ -40,6 +40,11 @@ impl Place {
     }
 }
 
+/// Whether there is a country of this code.
+pub(in crate::geo) fn is_country(code: [u8; 2]) -> bool {
+    find_country(code).is_some()
+}
+
 fn find_country(code: [u8; 2]) -> Option<&'static Country> {
     let at = COUNTRIES.binary_search_by_key(&code, |country| country.0).ok()?;
     Some(&COUNTRIES[at])

@@ -58,7 +58,8 @@ pub(in crate::geo) struct LeafColumns<A> {
     pub places: Vec<u32>,
 }
 
-fn leaves<A: Bits>(steps: &Steps<A>) -> LeafColumns<A> {
+/// Cuts steps into leaves.
+pub(in crate::geo) fn leaves<A: Bits>(steps: &Steps<A>) -> LeafColumns<A> {
     let mut columns =
         LeafColumns { starts: Vec::new(), prefix_lens: Vec::new(), places: Vec::new() };
     steps.cut(|start, prefix_len, value| {

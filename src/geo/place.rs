@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::geo::centroid;
+
 /// Micro-degrees in a degree: the resolution of a [`Point`], about 11 cm.
 const MICRO: f64 = 1e6;
 
@@ -60,6 +62,39 @@ pub struct Place {
     /// Whether the network's owner says that it has no location (RFC 8805 section 2.1.2): nothing but the autonomous
     /// system is filled in from elsewhere.
     pub is_withheld: bool,
+    /// What other tables have for the network.
+    pub rows: Rows,
+}
+
+/// A table beside geo data that knows networks, see [`PlaceMap::refined`](crate::geo::PlaceMap::refined).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Networks that rules of policies name.
+    Networks,
+    /// Measured round-trip times.
+    RoundTrips,
+}
+
+/// A row number for each [`Table`]; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Rows([u32; 2]);
+
+impl Rows {
+    /// The row of a table; 0 is none.
+    pub fn row(self, table: Table) -> u32 {
+        self.0[table as usize]
+    }
+
+    /// These rows, with another one of a table.
+    pub fn with(mut self, table: Table, row: u32) -> Self {
+        self.0[table as usize] = row;
+        self
+    }
+
+    /// Every row.
+    pub fn all(self) -> [u32; 2] {
+        self.0
+    }
 }
 
 impl Place {
@@ -145,6 +180,19 @@ pub fn find_code(text: &str) -> Option<[u8; 2]> {
     code.iter().all(u8::is_ascii_alphabetic).then(|| code.map(|byte| byte.to_ascii_uppercase()))
 }
 
+/// Codes of all continents.
+pub const CONTINENTS: [[u8; 2]; 7] = [*b"AF", *b"AN", *b"AS", *b"EU", *b"NA", *b"OC", *b"SA"];
+
+/// Whether ISO 3166-1 has a country of this code.
+pub fn is_country(code: [u8; 2]) -> bool {
+    centroid::is_country(code)
+}
+
+/// The code of the country of this English name, in any case.
+pub fn find_country_named(name: &str) -> Option<[u8; 2]> {
+    centroid::find_country_named(name)
+}
+
 /// A place in one [`PlaceMap`](crate::geo::PlaceMap).
 ///
 /// Lives inside one snapshot: never log or send it.
@@ -175,6 +223,7 @@ mod tests {
             accuracy_km: Some(20),
             asn: Some(64496),
             is_withheld: false,
+            rows: Rows::default(),
         }
     }
 

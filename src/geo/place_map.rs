@@ -12,6 +12,7 @@ use sha2::Sha256;
 use crate::geo::Place;
 use crate::geo::PlaceId;
 use crate::geo::compile::LeafColumns;
+use crate::geo::place::Rows;
 use crate::geo::steps::Bits;
 
 /// Entries of a first-level index: one for each value of an address's top 16 bits, and an end.
@@ -211,8 +212,17 @@ fn hash_leaves(hash: &mut Sha256, prefix_lens: &[u8], places: &[PlaceId]) {
 }
 
 fn hash_place(hash: &mut Sha256, place: &Place) {
-    let Place { continent, country, subdivision, city, location, accuracy_km, asn, is_withheld } =
-        place;
+    let Place {
+        continent,
+        country,
+        subdivision,
+        city,
+        location,
+        accuracy_km,
+        asn,
+        is_withheld,
+        rows,
+    } = place;
     let mut field = |bytes: Option<&[u8]>| {
         let len = bytes.map_or(0, |bytes| bytes.len() as u64 + 1);
         hash.update(len.to_le_bytes());
@@ -228,6 +238,11 @@ fn hash_place(hash: &mut Sha256, place: &Place) {
     field(accuracy_km.map(u16::to_le_bytes).as_ref().map(|b| b.as_slice()));
     field(asn.map(u32::to_le_bytes).as_ref().map(|b| b.as_slice()));
     field(is_withheld.then_some(&[]));
+    if *rows != Rows::default() {
+        // No field is so long, so that this cannot be taken for one.
+        hash.update(u64::MAX.to_le_bytes());
+        rows.all().iter().for_each(|row| hash.update(row.to_le_bytes()));
+    }
 }
 
 #[cfg(test)]

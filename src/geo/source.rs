@@ -20,6 +20,7 @@ use ipnet::IpNet;
 
 use crate::geo::Place;
 use crate::geo::Point;
+use crate::geo::Rows;
 use crate::geo::layer::NETWORKS_MAX;
 use crate::geo::place::find_code;
 use crate::geo::record::TEXT_MAX;
@@ -220,6 +221,7 @@ impl Parser {
             accuracy_km: self.radius(radius, location.is_some()),
             location,
             is_withheld: false,
+            rows: Rows::default(),
             asn: self.value(asn, find_asn, "use 1 to 4294967295"),
         };
         if let Some(network) = network {

@@ -57,6 +57,13 @@ impl<A: Bits> Steps<A> {
         Self(vec![Step { start: A::ZERO, value }])
     }
 
+    /// Steps of leaves: starts and values, by start from zero.
+    pub fn of_leaves(leaves: impl Iterator<Item = (A, u32)>) -> Self {
+        let mut steps = Self(Vec::with_capacity(leaves.size_hint().0));
+        leaves.for_each(|(start, value)| steps.set(start, value));
+        steps
+    }
+
     /// Flattens networks, nested or not: the most specific one counts, and of equal ones the last.
     /// `value` maps a network's place; addresses in no network get `gap`.
     pub fn flatten(networks: &[Network<A>], gap: u32, value: impl Fn(u32) -> u32) -> Self {

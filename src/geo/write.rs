@@ -51,8 +51,7 @@ pub fn write_database(networks: &[SourceNetwork], info: &WriteInfo) -> Result<Ve
 /// The record of a place; absent fields have no key.
 fn record(place: &Place) -> Value {
     // The format has no word for what is withheld: such a network gets an empty record.
-    let Place { continent, country, subdivision, city, location, accuracy_km, asn, is_withheld: _ } =
-        place;
+    let Place { continent, country, subdivision, city, location, accuracy_km, asn, .. } = place;
     let mut fields: Vec<(&str, Value)> = Vec::new();
     if let Some(code) = continent {
         fields.push(("continent", Value::map([("code", code_text(*code).as_str())])));

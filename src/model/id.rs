@@ -45,6 +45,10 @@ id!(
     SteerId
 );
 id!(
+    /// A named list of networks in [`Model::lists`](crate::model::Model::lists).
+    ListId
+);
+id!(
     /// An endpoint's position inside its own pool.
     EndpointId
 );

@@ -20,6 +20,7 @@ pub use check::HttpCheck;
 pub use check::TlsCheck;
 pub use id::CheckId;
 pub use id::EndpointId;
+pub use id::ListId;
 pub use id::PolicyId;
 pub use id::PoolId;
 pub use id::SiteId;
@@ -36,7 +37,9 @@ pub use node::NodeTerms;
 pub use node::Rtt;
 pub use policy::AllDown;
 pub use policy::DualStack;
+pub use policy::EcsUse;
 pub use policy::KeySource;
+pub use policy::List;
 pub use policy::Period;
 pub use policy::Policy;
 pub use policy::PolicyKind;
@@ -65,12 +68,40 @@ pub struct Model {
     pub sites: Vec<Site>,
     /// How endpoints are probed.
     pub checks: Vec<Check>,
-    /// Endpoints that serve the same thing at one site.
+    /// Endpoints that serve the same thing at one site; after those of files the ones that `all` is made of.
     pub pools: Vec<Pool>,
+    /// Named lists of networks.
+    pub lists: Vec<List>,
     /// Trees that order pools for a client.
     pub policies: Vec<Policy>,
     /// Steered names: which policy, and how its result becomes an answer.
     pub steers: Vec<Steer>,
     /// Zones with their static records and the places of steered names in them.
     pub zones: Vec<Zone>,
+}
+
+impl Model {
+    /// Pools that stand in files.
+    pub fn written_pools(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|pool| pool.is_written())
+    }
+
+    /// Whether any pool that a target can lead to has an address of a family.
+    pub fn has_family(&self, target: Target, family: Family) -> bool {
+        match target {
+            Target::Pool(pool) => self.pools[pool.index()].has_family(family),
+            Target::Policy(policy) => {
+                let targets = self.policies[policy.index()].kind.targets();
+                targets.into_iter().any(|target| self.has_family(target, family))
+            }
+        }
+    }
+
+    /// Every site that endpoints of a pool stand at.
+    pub fn sites_of(&self, pool: PoolId) -> Vec<SiteId> {
+        let pool = &self.pools[pool.index()];
+        let parts = pool.part_pools();
+        let parts = parts.iter().filter_map(|part| self.pools[part.index()].site);
+        pool.site.into_iter().chain(parts).collect()
+    }
 }

@@ -6,7 +6,9 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::model::CheckId;
+use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::PoolId;
 use crate::model::SiteId;
 
 /// Endpoints at one site that serve the same thing.
@@ -24,9 +26,23 @@ pub struct Pool {
     pub panic_below: Percent,
     /// Its members, 1 to 256.
     pub endpoints: Vec<Endpoint>,
+    /// Of a pool that `all` is made of: whose endpoints its own are, in their order. Of a pool of a file: nothing.
+    pub parts: Vec<(PoolId, EndpointId)>,
 }
 
 impl Pool {
+    /// Whether it stands in a file; else `all` made it, and its endpoints are those of other pools.
+    pub fn is_written(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The pools that its endpoints are of, each once; nothing for a pool of a file.
+    pub fn part_pools(&self) -> Vec<PoolId> {
+        let mut pools: Vec<PoolId> = self.parts.iter().map(|&(pool, _)| pool).collect();
+        pools.dedup();
+        pools
+    }
+
     /// Whether any endpoint has an address of `family`.
     pub fn has_family(&self, family: Family) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.address(family).is_some())

@@ -18,4 +18,6 @@ pub struct Site {
     pub location: Location,
     /// ISO 3166-1 alpha-2 code, upper case.
     pub country: Option<[u8; 2]>,
+    /// What serving from it costs against other sites; at least 0.
+    pub cost: f64,
 }

@@ -382,7 +382,7 @@ impl Core {
             self.compile(job);
         }
         if let Ok(compiled) = &product.result {
-            self.places = Some((product.geo, Arc::clone(&compiled.places)));
+            self.places = Some((product.geo, Arc::clone(&compiled.geo)));
         }
         self.handle(Event::Compiled(product));
     }

@@ -388,7 +388,7 @@ async fn first_core(
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
     let (folders, _) = watch_channel(options.sources.folders_with(job.files()));
-    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.places));
+    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.geo));
     let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
     let mut effects = Vec::new();

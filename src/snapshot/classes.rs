@@ -4,24 +4,22 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::geo::Leaf;
+use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
-use crate::model::Location;
-use crate::model::Model;
-use crate::model::PolicyKind;
-use crate::model::SiteId;
 use crate::model::Target;
 use crate::snapshot::cover::Cover;
-use crate::steering::distance;
-use crate::steering::distance::Radius;
-use crate::steering::interpreter::NEAREST_DEPTH;
-use crate::steering::rendezvous::NameSeed;
-use crate::steering::tree::Branch;
+use crate::snapshot::grow::Grower;
+use crate::snapshot::views::Signature;
+use crate::snapshot::views::Uses;
+use crate::snapshot::views::Views;
 use crate::steering::tree::Tree;
 
 /// What one entry (a policy or pool that names steer to) makes of every place.
 #[derive(Clone, Debug)]
 pub struct Classes {
     trees: Box<[Tree]>,
+    /// By class: a place of it.
+    examples: Box<[PlaceId]>,
     /// `None`: every place is of class 0.
     by_place: Option<ByPlace>,
 }
@@ -54,44 +52,59 @@ impl std::fmt::Display for TooManyClasses {
 }
 
 impl Classes {
-    /// Classifies every place for `entry`; `distances` is shared by all entries of one model.
+    /// Classifies every place for `entry`; `views` is shared by all entries of one model.
     pub fn new(
-        model: &Model,
+        grower: Grower<'_>,
         entry: Target,
         places: &PlaceMap,
-        distances: &Distances,
+        views: &Views,
     ) -> Result<Self, TooManyClasses> {
-        let grower = Grower { model };
-        if !grower.uses_place(entry) {
-            return Ok(Self { trees: Box::new([grower.tree(entry, None)]), by_place: None });
+        let uses = grower.uses(entry);
+        if uses == Uses::default() {
+            return Ok(Self::one(grower.tree(entry, None)));
         }
         let mut known: HashMap<Tree, u16> = HashMap::new();
-        let mut trees = Vec::new();
-        let mut by_view: HashMap<Option<(u32, Radius)>, u16> = HashMap::new();
-        let mut class = Vec::with_capacity(places.places().len());
-        for view in &distances.view_of {
-            let id = match by_view.get(view) {
+        let (mut trees, mut examples) = (Vec::new(), Vec::new());
+        let mut by_signature: HashMap<Signature, u16> = HashMap::new();
+        let mut classes = Vec::with_capacity(views.signatures().len());
+        for &(signature, place) in views.signatures() {
+            let signature = signature.masked(uses);
+            let id = match by_signature.get(&signature) {
                 Some(&id) => id,
                 None => {
-                    let tree = grower.tree(entry, view.map(|view| distances.view(view)));
+                    let tree = grower.tree(entry, Some(views.view(places, place)));
                     let next = u16::try_from(trees.len()).map_err(|_| TooManyClasses)?;
                     let id = *known.entry(tree.clone()).or_insert(next);
                     if id == next {
                         trees.push(tree);
+                        examples.push(place);
                     }
-                    by_view.insert(*view, id);
+                    by_signature.insert(signature, id);
                     id
                 }
             };
-            class.push(id);
+            classes.push(id);
         }
         if trees.len() == 1 {
-            return Ok(Self { trees: trees.into(), by_place: None });
+            return Ok(Self { trees: trees.into(), examples: examples.into(), by_place: None });
         }
+        let class: Vec<u16> = views.of_place().iter().map(|&at| classes[at as usize]).collect();
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
         let v4 = Cover::new(v4.prefix_lens, v4.places, &class, 32);
         let v6 = Cover::new(v6.prefix_lens, v6.places, &class, 128);
-        Ok(Self { trees: trees.into(), by_place: Some(ByPlace { class: class.into(), v4, v6 }) })
+        let by_place = Some(ByPlace { class: class.into(), v4, v6 });
+        Ok(Self { trees: trees.into(), examples: examples.into(), by_place })
+    }
+
+    /// One tree for everybody.
+    fn one(tree: Tree) -> Self {
+        Self { trees: [tree].into(), examples: [PlaceId::UNKNOWN].into(), by_place: None }
+    }
+
+    /// This place if it is of the class, else another one that is.
+    pub fn place_like(&self, place: PlaceId, class: u16) -> PlaceId {
+        let own = self.by_place.as_ref().map_or(0, |by_place| by_place.class[place.index()]);
+        if own == class { place } else { self.examples[usize::from(class)] }
     }
 
     /// Candidate trees by class.
@@ -140,140 +153,4 @@ fn middle(address: IpAddr, prefix_len: u8) -> IpAddr {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() | 1 << (31 - prefix_len)).into()),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() | 1 << (127 - prefix_len)).into()),
     }
-}
-
-/// Metres from every place to every site; rows are shared by places at one point.
-#[derive(Clone, Debug)]
-pub struct Distances {
-    site_count: usize,
-    metres: Vec<u64>,
-    /// By place: which row, and how exact the place is, if it has a location.
-    view_of: Vec<Option<(u32, Radius)>>,
-}
-
-/// What `nearest` knows of clients at one place.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    /// To each site.
-    metres: &'a [u64],
-    radius: Radius,
-}
-
-impl Distances {
-    /// Measures from every place of `places` to every site of `model`.
-    pub fn new(model: &Model, places: &PlaceMap) -> Self {
-        let site_count = model.sites.len();
-        let mut rows: HashMap<(i32, i32), u32> = HashMap::new();
-        let mut metres = Vec::new();
-        let view_of = places
-            .places()
-            .iter()
-            .map(|place| {
-                let point = place.location?;
-                let next = rows.len() as u32;
-                let row = *rows.entry(point.micro_degrees()).or_insert(next);
-                if row == next {
-                    let here =
-                        Location { latitude: point.latitude(), longitude: point.longitude() };
-                    metres.extend(
-                        model.sites.iter().map(|site| distance::metres(here, site.location)),
-                    );
-                }
-                Some((row, Radius::of(place.accuracy_km)))
-            })
-            .collect();
-        Self { site_count, metres, view_of }
-    }
-
-    fn view(&self, (row, radius): (u32, Radius)) -> View<'_> {
-        let metres = &self.metres[row as usize * self.site_count..][..self.site_count];
-        View { metres, radius }
-    }
-}
-
-/// Makes candidate trees from policies.
-struct Grower<'a> {
-    model: &'a Model,
-}
-
-impl Grower<'_> {
-    /// Whether `nearest` appears anywhere below.
-    fn uses_place(&self, target: Target) -> bool {
-        let Target::Policy(policy) = target else { return false };
-        let kind = &self.model.policies[policy.index()].kind;
-        matches!(kind, PolicyKind::Nearest(_))
-            || kind.targets().into_iter().any(|target| self.uses_place(target))
-    }
-
-    /// The tree of a target for clients with this view of the sites.
-    fn tree(&self, target: Target, view: Option<View<'_>>) -> Tree {
-        let policy = match target {
-            Target::Pool(pool) => return Tree::Pool(pool),
-            Target::Policy(policy) => policy,
-        };
-        let rule = &self.model.policies[policy.index()];
-        let fence = rule.fence;
-        match &rule.kind {
-            PolicyKind::Failover(targets) => Tree::Ordered {
-                children: targets.iter().map(|&t| self.tree(t, view)).collect(),
-                fence,
-            },
-            PolicyKind::Nearest(targets) => {
-                let order = match view {
-                    Some(View { metres, radius }) => {
-                        let far =
-                            |&(target, bias): &(Target, _)| match self.metres_to(target, metres) {
-                                Some(metres) => distance::biased(metres, bias),
-                                None => u64::MAX,
-                            };
-                        nearest_first(targets.iter().map(|e| (far(e), e.0)).collect(), radius)
-                    }
-                    None => rule.kind.targets(),
-                };
-                Tree::Ordered {
-                    children: order.into_iter().map(|t| self.tree(t, view)).collect(),
-                    fence,
-                }
-            }
-            PolicyKind::Weighted(targets) => {
-                let branches = targets.iter().map(|weighted| Branch {
-                    target: weighted.target,
-                    seed: NameSeed::of_target(&rule.name, self.name(weighted.target)),
-                    weight: weighted.weight,
-                    spill: weighted.spill,
-                    tree: self.tree(weighted.target, view),
-                });
-                Tree::Weighted { policy, branches: branches.collect(), fence }
-            }
-        }
-    }
-
-    /// Metres to the nearest pool below a target.
-    fn metres_to(&self, target: Target, metres: &[u64]) -> Option<u64> {
-        match target {
-            Target::Pool(pool) => {
-                self.model.pools[pool.index()].site.map(|SiteId(site)| metres[site as usize])
-            }
-            Target::Policy(policy) => {
-                let targets = self.model.policies[policy.index()].kind.targets();
-                targets.into_iter().filter_map(|target| self.metres_to(target, metres)).min()
-            }
-        }
-    }
-
-    fn name(&self, target: Target) -> &str {
-        match target {
-            Target::Pool(pool) => &self.model.pools[pool.index()].name,
-            Target::Policy(policy) => &self.model.policies[policy.index()].name,
-        }
-    }
-}
-
-/// The [`NEAREST_DEPTH`] nearest, nearest first, then the rest as written: so that classes stay few.
-fn nearest_first(ranked: Vec<(u64, Target)>, radius: Radius) -> Vec<Target> {
-    let distances: Vec<u64> = ranked.iter().map(|entry| entry.0).collect();
-    let mut places = distance::rank(&distances, radius);
-    let depth = NEAREST_DEPTH.min(places.len());
-    places[depth..].sort_unstable();
-    places.into_iter().map(|place| ranked[place].1).collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::geo::PlaceMap;
 use crate::model::AllDown;
+use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
 use crate::model::Model;
@@ -15,9 +16,14 @@ use crate::model::Steer;
 use crate::model::SteerId;
 use crate::model::Target;
 use crate::snapshot::classes::Classes;
-use crate::snapshot::classes::Distances;
 use crate::snapshot::classes::TooManyClasses;
+use crate::snapshot::grow::Grower;
 use crate::snapshot::health::Health;
+use crate::snapshot::health::remembered;
+use crate::snapshot::health::states;
+use crate::snapshot::rules::Matcher;
+use crate::snapshot::views::Unmeasured;
+use crate::snapshot::views::Views;
 use crate::steering::PoolPlan;
 use crate::steering::passes::Terms;
 use crate::steering::rendezvous::NameSeed;
@@ -31,8 +37,14 @@ pub struct Compiled {
     pub model: Arc<Model>,
     /// Zones by apex.
     pub zones: Arc<ZoneIndex>,
-    /// Addresses to places.
+    /// Addresses to places, as far as geo data knows.
+    pub geo: Arc<PlaceMap>,
+    /// Addresses to places that other tables of networks refine; the same as `geo` where there are none.
     pub places: Arc<PlaceMap>,
+    /// What rules of policies ask of a place.
+    pub matcher: Matcher,
+    /// What policies know of the clients at each place.
+    pub views: Views,
     /// Places to candidate trees, one for each entry that names steer to.
     pub classes: Vec<Arc<Classes>>,
     /// Entries with the terms of their passes, each once.
@@ -69,6 +81,8 @@ pub struct SteerPlan {
     pub key: KeySource,
     /// Hash of the owner name or its affinity.
     pub owner: NameSeed,
+    /// Whether the client subnet of a query counts.
+    pub ecs: EcsUse,
     /// Seconds.
     pub ttl: u32,
 }
@@ -76,10 +90,13 @@ pub struct SteerPlan {
 /// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
 pub fn compile(
     mut model: Model,
-    places: Arc<PlaceMap>,
+    geo: Arc<PlaceMap>,
     node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
-    let distances = Distances::new(&model, &places);
+    let round_trips = Unmeasured;
+    let matcher = Matcher::new(&model);
+    let places = geo.refined(&[matcher.networks().refinement()]);
+    let views = Views::new(&model, &places, &matcher, &round_trips);
     let mut entries: HashMap<Target, usize> = HashMap::new();
     let mut classes: Vec<Arc<Classes>> = Vec::new();
     let mut known: HashMap<(usize, Terms), usize> = HashMap::new();
@@ -89,12 +106,15 @@ pub fn compile(
         let entry = match entries.get(&steer.target) {
             Some(&entry) => entry,
             None => {
-                classes.push(Arc::new(Classes::new(&model, steer.target, &places, &distances)?));
+                let grower = Grower { model: &model, matcher: &matcher, round_trips: &round_trips };
+                classes.push(Arc::new(Classes::new(grower, steer.target, &places, &views)?));
                 entries.insert(steer.target, classes.len() - 1);
                 classes.len() - 1
             }
         };
-        let terms = Terms { on_all_down: steer.on_all_down, dual_stack: steer.dual_stack };
+        let families = Family::BOTH.map(|family| model.has_family(steer.target, family));
+        let terms =
+            Terms { on_all_down: steer.on_all_down, dual_stack: steer.dual_stack, families };
         let route = *known.entry((entry, terms)).or_insert_with(|| {
             routes.push(route(&model, entry, &classes[entry], terms));
             routes.len() - 1
@@ -106,7 +126,10 @@ pub fn compile(
     Ok(Compiled {
         zones: Arc::new(ZoneIndex::new(zones)),
         model: Arc::new(model),
+        geo,
         places,
+        matcher,
+        views,
         classes,
         routes: routes.into(),
         steers: steers.into(),
@@ -146,25 +169,43 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
         affinity: _,
         on_all_down: _,
         dual_stack: _,
+        ecs,
         answers,
         period,
         key,
         ttl,
     } = steer;
-    SteerPlan { route, answers: *answers, period: *period, key: *key, owner, ttl: *ttl }
+    SteerPlan { route, answers: *answers, period: *period, key: *key, owner, ecs: *ecs, ttl: *ttl }
 }
 
 impl Compiled {
+    /// Makes candidate trees as these were made.
+    pub fn grower(&self) -> Grower<'_> {
+        Grower { model: &self.model, matcher: &self.matcher, round_trips: &Unmeasured }
+    }
+
     /// A steered name's plan.
     #[inline]
     pub fn steer(&self, id: SteerId) -> &SteerPlan {
         &self.steers[id.index()]
     }
 
-    /// A pool at this moment.
+    /// A pool at this moment; one that `all` made is judged by the pools it is made of.
     pub fn plan(&self, pool: PoolId, health: &impl Health) -> PoolPlan {
         let pool = &self.model.pools[pool.index()];
-        let remembered = Family::BOTH.map(|family| health.remembered(pool, family));
-        PoolPlan::new(pool, &health.states(pool), &remembered)
+        let remembered = Family::BOTH.map(|family| remembered(&self.model, pool, family, health));
+        PoolPlan::new(pool, &states(&self.model, pool, health), &remembered)
+    }
+
+    /// These pools, and those that `all` made of any of them.
+    pub fn with_unions(&self, changed: &[PoolId]) -> Vec<PoolId> {
+        let unions = self
+            .model
+            .pools
+            .iter()
+            .enumerate()
+            .filter(|(_, pool)| pool.part_pools().iter().any(|part| changed.contains(part)));
+        let unions = unions.map(|(position, _)| PoolId::at(position));
+        changed.iter().copied().chain(unions).collect()
     }
 }

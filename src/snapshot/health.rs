@@ -1,7 +1,10 @@
 //! What the control plane knows of members, as snapshots ask for it.
 
+use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Model;
 use crate::model::Pool;
+use crate::model::PoolId;
 use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
@@ -12,6 +15,43 @@ pub trait Health {
 
     /// Who was healthy last in `pool`, if now nobody is.
     fn remembered(&self, pool: &Pool, family: Family) -> Option<Remembered>;
+}
+
+/// Order and verdicts of each endpoint of a pool; of one that `all` made, as its own pools have them.
+pub fn states(model: &Model, pool: &Pool, health: &impl Health) -> Vec<MemberState> {
+    if pool.is_written() {
+        return health.states(pool);
+    }
+    let parts = pool.part_pools().into_iter();
+    let parts: Vec<(PoolId, Vec<MemberState>)> =
+        parts.map(|part| (part, health.states(&model.pools[part.index()]))).collect();
+    let state = |&(pool, endpoint): &(PoolId, EndpointId)| {
+        let part = parts.iter().find(|(other, _)| *other == pool);
+        part.map_or_else(MemberState::default, |(_, states)| states[endpoint.index()])
+    };
+    pool.parts.iter().map(state).collect()
+}
+
+/// Who was healthy last in a pool; of one that `all` made, in the pool of its own that was last.
+pub fn remembered(
+    model: &Model,
+    pool: &Pool,
+    family: Family,
+    health: &impl Health,
+) -> Option<Remembered> {
+    if pool.is_written() {
+        return health.remembered(pool, family);
+    }
+    let parts = pool
+        .part_pools()
+        .into_iter()
+        .filter_map(|part| Some((part, health.remembered(&model.pools[part.index()], family)?)));
+    let (part, Remembered { stamp, endpoints }) = parts.max_by_key(|(_, last)| last.stamp)?;
+    let is_last =
+        |&(pool, endpoint): &(PoolId, EndpointId)| pool == part && endpoints.contains(&endpoint);
+    let positions = pool.parts.iter().enumerate().filter(|(_, entry)| is_last(entry));
+    let endpoints = positions.map(|(position, _)| EndpointId::at(position)).collect();
+    Some(Remembered { stamp, endpoints })
 }
 
 /// Nothing is known and nothing is ordered: every endpoint counts as up.

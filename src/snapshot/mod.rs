@@ -7,7 +7,11 @@
 pub mod classes;
 pub mod compile;
 pub mod cover;
+pub mod grow;
 pub mod health;
+pub mod networks;
+pub mod rules;
+pub mod views;
 
 use std::sync::Arc;
 
@@ -62,7 +66,8 @@ impl Snapshot {
     /// The next snapshot, after the state of some pools' members changed; everything else is shared.
     pub fn with_changed(&self, generation: u64, changed: &[PoolId], health: &impl Health) -> Self {
         let mut pools = self.pools.clone();
-        for &pool in changed {
+        let changed = self.compiled.with_unions(changed);
+        for &pool in &changed {
             pools[pool.index()] = Arc::new(self.compiled.plan(pool, health));
         }
         let routes = self.compiled.routes.iter().zip(&self.decisions);

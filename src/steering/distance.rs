@@ -43,31 +43,25 @@ impl Radius {
     pub fn ties(self, nearer: u64, farther: u64) -> bool {
         farther - nearer < self.metres.max(1)
     }
-}
 
-/// Positions of distances, nearest first. The nearest ties with all that are less than `radius` farther; ties stand
-/// as written. Then the same again with the rest.
-pub fn rank(distances: &[u64], radius: Radius) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..distances.len()).collect();
-    order.sort_by_key(|&position| distances[position]);
-    let mut first = 0;
-    while first < order.len() {
-        let nearest = distances[order[first]];
-        let tied = order[first..].partition_point(|&at| radius.ties(nearest, distances[at]));
-        order[first..first + tied].sort_unstable();
-        first += tied;
+    /// Most metres by which a distance may be longer than another that is as good.
+    pub fn slack(self) -> u64 {
+        self.metres.saturating_sub(1)
     }
-    order
 }
 
-/// A distance after bias: a target with bias 1.2 counts as 1.2 times nearer.
+/// A distance after bias: a target with a factor of 1.2 counts as 1.2 times nearer.
 pub fn biased(metres: u64, bias: Bias) -> u64 {
-    metres * 1000 / u64::from(bias.0.max(1))
+    match bias {
+        Bias::Factor(thousandths) => metres * 1000 / u64::from(thousandths.max(1)),
+        Bias::Metres(taken) => metres.saturating_add_signed(taken.saturating_neg()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steering::rank::groups;
 
     #[test]
     fn radii_are_taken_to_the_next_step_above() {
@@ -78,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_is_less_than_the_radius_farther_ties_and_ties_stand_as_written() {
-        let order = |distances: &[u64], km| rank(distances, Radius::of(Some(km)));
+        let order =
+            |distances: &[u64], km| groups(distances, Radius::of(Some(km)).slack(), None).concat();
         assert_eq!(order(&[30_000, 10_000, 20_000], 0), [1, 2, 0]);
         assert_eq!(order(&[30_000, 10_001, 20_000], 20), [0, 1, 2]);
         assert_eq!(order(&[30_000, 10_000, 20_000], 20), [1, 2, 0], "just not less");
@@ -89,8 +84,11 @@ mod tests {
     fn a_tie_is_with_the_nearest_and_not_with_a_neighbour() {
         // 0 and 8 tie, 8 and 16 would, but 16 is measured from 0; then 16 and 24 tie.
         let distances = [24_000, 16_000, 8_000, 0];
-        assert_eq!(rank(&distances, Radius::of(Some(10))), [2, 3, 0, 1]);
-        assert_eq!(rank(&[u64::MAX, 5, u64::MAX], Radius::of(Some(1000))), [1, 0, 2]);
+        assert_eq!(groups(&distances, Radius::of(Some(10)).slack(), None).concat(), [2, 3, 0, 1]);
+        assert_eq!(
+            groups(&[u64::MAX, 5, u64::MAX], Radius::of(Some(1000)).slack(), None).concat(),
+            [1, 0, 2]
+        );
     }
 
     #[test]
@@ -101,6 +99,9 @@ mod tests {
         assert_eq!(metres(frankfurt, ashburn) / 1000, 6553);
         assert_eq!(metres(frankfurt, frankfurt), 0);
         assert_eq!(metres(auckland, frankfurt), metres(frankfurt, auckland));
-        assert_eq!(biased(6_000, Bias(1200)), 5_000);
+        assert_eq!(biased(6_000, Bias::Factor(1200)), 5_000);
+        assert_eq!(biased(6_000, Bias::Metres(1000)), 5_000);
+        assert_eq!(biased(6_000, Bias::Metres(-1000)), 7_000);
+        assert_eq!(biased(6_000, Bias::Metres(7000)), 0);
     }
 }

@@ -92,6 +92,8 @@ pub struct Terms {
     pub on_all_down: AllDown,
     /// Whether both families choose one pool.
     pub dual_stack: DualStack,
+    /// By [`Family::index`]: whether any pool of the entry has it by configuration, this client's candidates or not.
+    pub families: [bool; 2],
 }
 
 /// Chooses a pool for one client and family.
@@ -110,7 +112,7 @@ pub fn decide(
         First::Qualified(pool) => return serve(pool, Pass::Qualified, trace),
         First::None => {}
         First::NoFamily => {
-            if !passes.family_exists() {
+            if !terms.families[family.index()] {
                 return Decision::NoFamily;
             }
             trace.step(Step::WidenedForFamily);
@@ -289,14 +291,6 @@ impl Passes<'_> {
             DualStack::Joint => short(Family::V4).or_else(|| short(Family::V6)),
             DualStack::Independent => short(self.family),
         }
-    }
-
-    /// Whether any pool of the policy has the asked family, this client's candidates or not.
-    fn family_exists(&self) -> bool {
-        let mut exists = false;
-        self.tree
-            .for_each_pool(&mut |pool| exists |= self.plan(pool).family(self.family).configured);
-        exists
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use crate::model::Family;
 use crate::model::PolicyId;
 use crate::model::PoolId;
+use crate::model::SiteId;
 use crate::model::Target;
 use crate::steering::passes::Pass;
 
@@ -30,6 +31,26 @@ impl Trace for Vec<Step> {
 /// One thing an evaluation considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// A rule of a `geo` or `networks` policy fitted the client, or none did.
+    Matched {
+        /// Whose rules.
+        policy: PolicyId,
+        /// Position of the rule; none for the default.
+        rule: Option<u16>,
+        /// By what it fitted.
+        ground: Ground,
+    },
+    /// A target was ranked by `nearest` or `fastest`; the steps of one policy are in their order.
+    Ranked {
+        /// Whose targets.
+        policy: PolicyId,
+        /// What was ranked.
+        target: Target,
+        /// By what.
+        estimate: Estimate,
+        /// Targets with one number are as good as each other; those beyond the last ranked one are in none.
+        group: Option<u16>,
+    },
     /// A weighted policy's turn: its first choice for this client, or one that takes overflow.
     Weighed {
         /// Whose weights decided.
@@ -58,6 +79,48 @@ pub enum Step {
         pass: Pass,
         /// Which pool.
         pool: PoolId,
+    },
+}
+
+/// By what a rule fits a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Its continent.
+    Continent,
+    /// Its country.
+    Country,
+    /// Its part of a country.
+    Subdivision,
+    /// The longest prefix of all rules that holds its address.
+    Prefix,
+    /// Its autonomous system.
+    System,
+    /// No rule fits.
+    Default,
+}
+
+/// How good a target is for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimate {
+    /// Nobody knows where the client is: targets stand as written.
+    Unknown,
+    /// By distance.
+    Distance {
+        /// To the target's nearest site.
+        site: SiteId,
+        /// On the globe.
+        metres: u64,
+        /// After bias.
+        biased: u64,
+    },
+    /// By round-trip time.
+    RoundTrip {
+        /// The target's fastest site.
+        site: SiteId,
+        /// Microseconds.
+        micros: u64,
+        /// Whether measurements are part of it.
+        is_measured: bool,
     },
 }
 

@@ -20,6 +20,7 @@ use rhumb::geo::Point;
 use rhumb::model::Admin;
 use rhumb::model::AllDown;
 use rhumb::model::DualStack;
+use rhumb::model::EcsUse;
 use rhumb::model::Endpoint;
 use rhumb::model::EndpointId;
 use rhumb::model::Family;
@@ -359,7 +360,7 @@ fn random_model(random: &mut Random) -> Model {
 fn site(random: &mut Random, n: u64) -> Site {
     let point = point(random);
     let location = Location { latitude: point.latitude(), longitude: point.longitude() };
-    Site { name: format!("s{n}").into(), location, country: None }
+    Site { name: format!("s{n}").into(), location, country: None, cost: 1.0 }
 }
 
 fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
@@ -392,6 +393,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
         },
         panic_below: Percent(random.below(60) as u8),
         endpoints,
+        parts: Vec::new(),
     }
 }
 
@@ -417,13 +419,15 @@ fn policy(random: &mut Random, n: usize, model: &Model) -> Policy {
     let kind = match random.below(3) {
         0 => PolicyKind::Failover(targets),
         1 => {
-            let biases: Vec<Bias> =
-                (0..16).map(|_| Bias(*random.pick(&[1000, 1000, 500, 1200, 3000]))).collect();
+            let biases: Vec<Bias> = (0..16)
+                .map(|_| Bias::Factor(*random.pick(&[1000, 1000, 500, 1200, 3000])))
+                .collect();
             let bias = |target: &Target| match *target {
                 Target::Pool(pool) => biases[pool.index()],
                 Target::Policy(policy) => biases[8 + policy.index()],
             };
-            PolicyKind::Nearest(targets.iter().map(|target| (*target, bias(target))).collect())
+            let targets = targets.iter().map(|target| (*target, bias(target))).collect();
+            PolicyKind::Nearest { targets, cheap_within: None }
         }
         _ => {
             let mut once: Vec<Target> = Vec::new();
@@ -473,6 +477,7 @@ fn steer(random: &mut Random, n: usize, target: Target, pools: usize) -> Steer {
             2 => AllDown::LastGood,
             _ => AllDown::ServFail,
         },
+        ecs: EcsUse::Use,
         dual_stack: if random.chance(60) { DualStack::Joint } else { DualStack::Independent },
         // From 6 up, so that half of it, at least 5, is less.
         ttl: *random.pick(&[6, 7, 10, 11, 30, 300, 3600]),

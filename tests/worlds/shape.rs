@@ -3,100 +3,89 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use rhumb::geo::Place;
+use rhumb::model::Family;
 use rhumb::model::Location;
 use rhumb::model::Model;
-use rhumb::model::PolicyId;
 use rhumb::model::PolicyKind;
-use rhumb::model::PoolId;
 use rhumb::model::Target;
-use rhumb::steering::distance;
+use rhumb::model::policy::Network;
+use rhumb::steering::ClientKey;
 use rhumb::steering::distance::Radius;
+use rhumb::steering::interpreter::Outline;
+use rhumb::steering::interpreter::Situation;
 
 use crate::worlds::Networks;
 use crate::worlds::from_bits;
 use crate::worlds::to_bits;
 use crate::worlds::width_of;
 
-/// Where a client is, and how far from there it may be.
-pub type Position = (Location, Radius);
-
-/// The position of an address: the most specific network counts, of equal ones the last.
-pub fn position_of(networks: &Networks, address: IpAddr) -> Option<Position> {
-    let holding = networks.iter().filter(|(network, _)| network.contains(&address));
-    let (_, place) = holding.max_by_key(|(network, _)| network.prefix_len())?;
-    let place = place.clone().with_centre();
-    let point = place.location?;
-    let location = Location { latitude: point.latitude(), longitude: point.longitude() };
-    Some((location, Radius::of(place.accuracy_km)))
+/// What geo data says of a client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its address, or one of its network; none if it is in no network that rules name.
+    pub address: Option<IpAddr>,
+    /// Everything that geo data says.
+    pub place: Place,
 }
 
-/// What a target comes to for clients at one location.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    Pool(PoolId),
-    Ordered(bool, Vec<Shape>),
-    Weighted(PolicyId, bool, Vec<Shape>),
-}
+impl Client {
+    /// The client at an address: the most specific network counts, of equal ones the last.
+    pub fn at(networks: &Networks, address: IpAddr) -> Self {
+        let holding = networks.iter().filter(|(network, _)| network.contains(&address));
+        let found = holding.max_by_key(|(network, _)| network.prefix_len());
+        let place = found.map_or_else(Place::default, |(_, place)| place.clone().with_centre());
+        Self { address: Some(address), place }
+    }
 
-impl Shape {
-    pub fn new(model: &Model, target: Target, position: Option<Position>) -> Self {
-        let id = match target {
-            Target::Pool(pool) => return Self::Pool(pool),
-            Target::Policy(policy) => policy,
+    /// Somebody of whom nothing is known, in no network that anybody names.
+    fn nobody() -> Self {
+        Self { address: None, place: Place::default() }
+    }
+
+    /// Where it is, and how far from there it may be.
+    pub fn position(&self) -> Option<(Location, Radius)> {
+        let point = self.place.location?;
+        let location = Location { latitude: point.latitude(), longitude: point.longitude() };
+        Some((location, Radius::of(self.place.accuracy_km)))
+    }
+
+    /// What a target comes to for it.
+    pub fn outline(&self, model: &Model, target: Target) -> Outline {
+        let situation = Situation {
+            model,
+            states: &[],
+            remembered: &[],
+            position: self.position(),
+            place: &self.place,
+            address: self.address,
+            round_trip: |_, prior| prior,
+            key: ClientKey(0),
+            family: Family::V4,
         };
-        let policy = &model.policies[id.index()];
-        let shapes = |targets: Vec<Target>| {
-            targets.into_iter().map(|target| Self::new(model, target, position)).collect()
-        };
-        match (&policy.kind, position) {
-            (PolicyKind::Weighted(_), _) => {
-                Self::Weighted(id, policy.fence, shapes(policy.kind.targets()))
-            }
-            (PolicyKind::Nearest(targets), Some((location, radius))) => {
-                let mut ranked: Vec<(u64, usize)> = targets
-                    .iter()
-                    .enumerate()
-                    .map(|(place, &(target, bias))| {
-                        let metres = metres_to(model, target, location);
-                        (metres.map_or(u64::MAX, |m| distance::biased(m, bias)), place)
-                    })
-                    .collect();
-                let mut near: Vec<usize> = Vec::new();
-                while let Some(&(nearest, _)) = ranked.iter().min() {
-                    let (tied, farther) =
-                        ranked.into_iter().partition(|&(metres, _)| radius.ties(nearest, metres));
-                    near.extend(Vec::into_iter(tied).map(|(_, place): (u64, usize)| place));
-                    ranked = farther;
-                }
-                near.truncate(4);
-                let far = (0..targets.len()).filter(|place| !near.contains(place));
-                let order = near.iter().copied().chain(far).map(|place| targets[place].0);
-                Self::Ordered(policy.fence, shapes(order.collect()))
-            }
-            (PolicyKind::Failover(_) | PolicyKind::Nearest(_), _) => {
-                Self::Ordered(policy.fence, shapes(policy.kind.targets()))
-            }
-        }
+        situation.outline(target)
     }
 }
 
-fn metres_to(model: &Model, target: Target, location: Location) -> Option<u64> {
-    match target {
-        Target::Pool(pool) => {
-            let site = &model.sites[model.pools[pool.index()].site?.index()];
-            Some(distance::metres(location, site.location))
-        }
-        Target::Policy(policy) => {
-            let targets = model.policies[policy.index()].kind.targets();
-            targets.into_iter().filter_map(|target| metres_to(model, target, location)).min()
-        }
+/// Every prefix that rules of policies name.
+fn named_prefixes(model: &Model) -> Vec<IpNet> {
+    let mut prefixes: Vec<IpNet> =
+        model.lists.iter().flat_map(|list| list.prefixes.clone()).collect();
+    for policy in &model.policies {
+        let PolicyKind::Networks(rules) = &policy.kind else { continue };
+        let conditions = rules.rules.iter().flat_map(|rule| &rule.conditions);
+        prefixes.extend(conditions.filter_map(|condition| match condition {
+            Network::Prefix(prefix) => Some(*prefix),
+            Network::System(_) | Network::List(_) => None,
+        }));
     }
+    prefixes
 }
 
 /// Shapes of one target over both address spaces.
 pub struct Map {
-    /// By class: the shape, and a position that gives it.
-    pub shapes: Vec<(Shape, Option<Position>)>,
+    /// By class: what the target comes to, and a client of it.
+    pub shapes: Vec<(Outline, Client)>,
     /// By family: stretches without an edge of a network, by first address, with their class.
     stretches: [Vec<(u128, usize)>; 2],
 }
@@ -104,13 +93,14 @@ pub struct Map {
 impl Map {
     pub fn new(model: &Model, networks: &Networks, target: Target) -> Self {
         // Classes are numbered by first appearance, and unknown places come first.
-        let mut shapes = vec![(Shape::new(model, target, None), None)];
+        let nobody = Client::nobody();
+        let mut shapes = vec![(nobody.outline(model, target), nobody)];
+        let named = named_prefixes(model);
+        let edges = || networks.iter().map(|(network, _)| network).chain(&named);
         let families: [IpAddr; 2] = ["0.0.0.0".parse().unwrap(), "::".parse().unwrap()];
         let stretches = families.map(|zero| {
             let mut starts = vec![0];
-            for (network, _) in
-                networks.iter().filter(|(n, _)| width_of(n.addr()) == width_of(zero))
-            {
+            for network in edges().filter(|n| width_of(n.addr()) == width_of(zero)) {
                 starts.push(to_bits(network.network()));
                 starts.extend(to_bits(network.broadcast()).checked_add(1));
             }
@@ -118,11 +108,11 @@ impl Map {
             starts.sort_unstable();
             starts.dedup();
             let class_at = |start: u128| {
-                let position = position_of(networks, from_bits(start, zero));
-                let shape = Shape::new(model, target, position);
+                let client = Client::at(networks, from_bits(start, zero));
+                let shape = client.outline(model, target);
                 let known = shapes.iter().position(|(other, _)| *other == shape);
                 known.unwrap_or_else(|| {
-                    shapes.push((shape, position));
+                    shapes.push((shape, client));
                     shapes.len() - 1
                 })
             };

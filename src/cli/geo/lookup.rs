@@ -120,8 +120,17 @@ fn answer(address: IpAddr, map: &PlaceMap, table: &GeoTable) -> Answer {
 
 /// Fields by name, as JSON; what is absent is null.
 fn fields(place: &Place) -> [(&'static str, Value); 9] {
-    let Place { continent, country, subdivision, city, location, accuracy_km, asn, is_withheld } =
-        place;
+    let Place {
+        continent,
+        country,
+        subdivision,
+        city,
+        location,
+        accuracy_km,
+        asn,
+        is_withheld,
+        rows: _,
+    } = place;
     [
         ("continent", json!(continent.map(code_text))),
         ("country", json!(country.map(code_text))),

@@ -105,6 +105,44 @@ pub(super) const NEEDLE: Form = Form { what: "1 to 1024 octets", pattern: "", le
 pub(super) const COUNTRY: Form =
     Form { what: "two letters", pattern: "^[A-Za-z]{2}$", length: (2, 2) };
 
+/// Half the way around the earth and less, in kilometres.
+macro_rules! kilometres {
+    () => {
+        "(?:[0-9]{1,4}|1[0-9]{4}|20000) ?km"
+    };
+}
+
+/// How much nearer or, with a minus, farther.
+pub(super) const SIGNED_KILOMETRES: Form = Form {
+    what: "`\"-20000km\"` to `\"20000km\"`",
+    pattern: concat!("^-?", kilometres!(), "$"),
+    length: (3, 9),
+};
+
+/// How much worse than the best.
+pub(super) const BUDGET: Form = Form {
+    what: "`\"0km\"` to `\"20000km\"`, or `\"0ms\"` to `\"999ms\"`",
+    pattern: concat!("^(?:", kilometres!(), "|[0-9]{1,3} ?ms)$"),
+    length: (3, 8),
+};
+
+/// Whom a rule fits.
+pub(super) const CONDITION: Form = Form {
+    what: "condition",
+    pattern: concat!(
+        "^(?:continent:(?:AF|AN|AS|EU|NA|OC|SA)|country:[A-Z]{2}|subdivision:[A-Z]{2}-[A-Z0-9]{1,3}",
+        "|asn:[0-9]{1,10}|list:[A-Za-z0-9][A-Za-z0-9_-]{0,62}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$"
+    ),
+    length: (1, 68),
+};
+
+/// One entry of a list of networks.
+pub(super) const LIST_ENTRY: Form = Form {
+    what: "network, address or `AS64500`",
+    pattern: "^(?:AS[0-9]{1,10}|[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?)$",
+    length: (2, 43),
+};
+
 /// How many members of a pool.
 pub(super) const MEMBERS: Form = Form {
     what: "`\"2 members\"`",

@@ -38,6 +38,7 @@ pub use node::NODE_FILE;
 pub use node::TCP_CONNECTIONS;
 pub use node::ZONES_FOLDER;
 pub use policy::FENCE;
+pub use policy::RULES_MAX;
 pub use pool::ENDPOINTS_MAX;
 pub use pool::MIN_HEALTHY_PERCENT;
 pub use pool::WEIGHT;
@@ -47,6 +48,7 @@ pub use rtt::POST_OCTETS;
 pub use rtt::POSTS_A_MINUTE;
 pub use rtt::WINDOW;
 pub use schema::schema;
+pub use zone::COST;
 pub use zone::NAMESERVER_TTL;
 pub use zone::NEGATIVE_TTL;
 pub use zone::RECORD_TTL;
@@ -168,6 +170,8 @@ pub enum Literal {
     Text(&'static str),
     /// A whole number.
     Integer(i64),
+    /// A number with or without a fraction.
+    Number(f64),
     /// True or false.
     Boolean(bool),
     /// A duration.
@@ -184,6 +188,7 @@ impl Literal {
         match self {
             Self::Text(text) => text.into(),
             Self::Integer(number) => number.into(),
+            Self::Number(number) => number.into(),
             Self::Boolean(value) => value.into(),
             Self::Duration(duration) => spell(duration).into(),
             Self::Percent(percent) => format!("{percent}%").into(),

@@ -41,8 +41,8 @@ pub(super) static NAME: Table = Table {
                 Kind::Integer { min: 1, max: ANSWERS_MAX as i64, least: "" },
                 Kind::Words { what: "a number of answers", words: &["all"] },
             ]),
-            Absent::Default(Literal::Integer(ANSWERS as i64)),
-            "most addresses in one answer; `\"all\"` is 8",
+            Absent::Means("`1`; `\"all\"` if `steer` is a policy of kind `all`"),
+            "most addresses in one answer; `\"all\"` is every healthy one, 8 at most",
         )
         .like(&["max_answers", "count"]),
         Key::new(
@@ -59,10 +59,22 @@ pub(super) static NAME: Table = Table {
             "how long a client keeps its choice",
         ),
         Key::new(
+            "sticky",
+            Kind::Boolean,
+            Absent::Default(Literal::Boolean(false)),
+            "`true` is `period = \"forever\"`, and stands without `period`",
+        ),
+        Key::new(
             "key",
             Kind::Words { what: "a key", words: &["client", "resolver"] },
             Absent::Default(Literal::Text("client")),
             "whose address a choice belongs to: the client's from ECS, else the resolver's; or never from ECS",
+        ),
+        Key::new(
+            "ecs",
+            Kind::Words { what: "a use of client subnets", words: &["use", "ignore"] },
+            Absent::Default(Literal::Text("use")),
+            "whether a query's client subnet (RFC 7871) says where the client is; else the resolver counts, and the scope is 0",
         ),
         Key::new(
             "affinity",
@@ -104,7 +116,17 @@ pub(super) static NAME: Table = Table {
     rules: &[
         Rule::OneOf(&["steer", "records"]),
         Rule::Need {
-            keys: &["answers", "period", "key", "affinity", "on_all_down", "dual_stack", "ttl"],
+            keys: &[
+                "answers",
+                "period",
+                "sticky",
+                "key",
+                "ecs",
+                "affinity",
+                "on_all_down",
+                "dual_stack",
+                "ttl",
+            ],
             other: "steer",
         },
         Rule::NoRecords { beside: "steer", types: &["A", "AAAA", "CNAME"] },

@@ -18,6 +18,8 @@ use crate::config::keys::pool::POOL;
 
 /// TTL of steered answers when nothing is said, in seconds.
 pub const STEERED_TTL: u32 = 30;
+/// What a site costs when nothing is said.
+pub const COST: f64 = 1.0;
 /// TTL of static records when nothing is said, in seconds.
 pub const RECORD_TTL: u32 = 3600;
 /// TTL of negative answers when nothing is said, in seconds.
@@ -49,6 +51,7 @@ pub static ZONE_FILE: Table = Table {
         tables("check", &Kind::Table(&CHECK), "how endpoints are probed"),
         tables("pool", &Kind::Table(&POOL), "endpoints that serve the same thing"),
         tables("policy", &Kind::Table(&POLICY), "how pools are ordered for a client"),
+        tables("list", &Kind::Table(&LIST), "networks under one name, for `networks` policies"),
         Key::new(
             "name",
             Kind::Map {
@@ -133,6 +136,35 @@ static SITE: Table = Table {
             Absent::Means("none"),
             "ISO 3166-1 code, as `\"DE\"`",
         ),
+        Key::new(
+            "cost",
+            Kind::Number { min: 0.0, max: 1_000_000.0 },
+            Absent::Default(Literal::Number(COST)),
+            "what serving from it costs against other sites, for `prefer = \"cheap\"`",
+        )
+        .like(&["price"]),
     ],
     rules: &[],
+};
+
+static LIST: Table = Table {
+    path: "list.NAME",
+    about: "networks under one name, for `networks` policies",
+    applies: Applies::Live,
+    keys: &[
+        Key::new(
+            "file",
+            Kind::Text(&form::FILE_NAME),
+            Absent::Means("none"),
+            "file beside this one: a network, an address or `AS64500` a line, `#` begins a comment",
+        ),
+        Key::new(
+            "entries",
+            Kind::Texts { of: &form::LIST_ENTRY, count: Count::SOME, distinct: true },
+            Absent::Means("none"),
+            "the same in place; not beside `file`",
+        )
+        .like(&["networks"]),
+    ],
+    rules: &[Rule::OneOf(&["file", "entries"])],
 };

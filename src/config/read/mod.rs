@@ -1,6 +1,8 @@
 //! One file to its spec: every value read, every fault collected.
 
 mod check;
+pub mod condition;
+mod list;
 mod name;
 mod newer;
 mod policy;
@@ -12,6 +14,7 @@ use toml::de::DeTable;
 
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::keys::COST;
 use crate::config::keys::ZONE_FILE;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
@@ -66,6 +69,12 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
         match policy::read_policy(name.clone(), section, problems) {
             Some(policy) => spec.policies.push(policy),
             None => spec.broken.policies.push(name),
+        }
+    });
+    each(&mut root, "list", problems, |name, section, problems| {
+        match list::read_list(name.clone(), section, problems) {
+            Some(list) => spec.lists.push(list),
+            None => spec.broken.lists.push(name),
         }
     });
     each(&mut root, "name", problems, |name, section, problems| {
@@ -128,11 +137,13 @@ fn read_site(
         };
         value.parsed(parse, problems)
     });
+    let cost = section.take("cost").and_then(|value| value.number(problems));
     section.finish(problems);
     Some(SiteSpec {
         name,
         latitude: latitude?.value,
         longitude: longitude?.value,
         country: country.map(|at| at.value),
+        cost: cost.map_or(COST, |at| at.value),
     })
 }

@@ -1,7 +1,6 @@
 //! `[name.NAME]`: what is steered, and static records beside it.
 
 use crate::config::Problems;
-use crate::config::keys::ANSWERS;
 use crate::config::keys::PERIOD;
 use crate::config::problem::At;
 use crate::config::reader::Section;
@@ -13,14 +12,15 @@ use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
 use crate::model::ANSWERS_MAX;
 use crate::model::DualStack;
+use crate::model::EcsUse;
 use crate::model::KeySource;
 use crate::model::Period;
 use crate::wire::RecordType;
 use crate::zonefile::TYPES_REMEDY;
 
 /// Keys that say how a steered name is answered.
-const STEERING_KEYS: [&str; 7] =
-    ["answers", "period", "key", "affinity", "on_all_down", "dual_stack", "ttl"];
+const STEERING_KEYS: [&str; 9] =
+    ["answers", "period", "sticky", "key", "ecs", "affinity", "on_all_down", "dual_stack", "ttl"];
 
 pub(super) fn read_name(
     name: At<String>,
@@ -33,8 +33,9 @@ pub(super) fn read_name(
         refuse_steering_keys(&section, problems);
     }
     let answers = section.take("answers").and_then(|value| read_answers(&value, problems));
-    let period = section.take("period").and_then(|value| read_period(&value, problems));
+    let period = read_keeping(&mut section, problems);
     let key = section.take("key").and_then(|value| read_key(&value, problems));
+    let ecs = section.take("ecs").and_then(|value| read_ecs(&value, problems));
     let affinity = section.take("affinity").and_then(|value| value.string(problems));
     let on_all_down = section.take("on_all_down").and_then(|value| read_all_down(&value, problems));
     let dual_stack = section.take("dual_stack").and_then(|value| read_dual_stack(&value, problems));
@@ -55,12 +56,13 @@ pub(super) fn read_name(
     }
     let steer = steer.map(|target| SteerSpec {
         target,
-        answers: answers.unwrap_or(ANSWERS),
+        answers,
         period: period.unwrap_or(Period::Every(PERIOD)),
         key: key.unwrap_or(KeySource::Client),
         affinity: affinity.map(|at| at.value),
         on_all_down: on_all_down.unwrap_or(AllDownSpec::FailOpen),
         dual_stack: dual_stack.unwrap_or(DualStack::Joint),
+        ecs: ecs.unwrap_or(EcsUse::Use),
         ttl,
     });
     NameSpec { name, steer, records }
@@ -96,6 +98,22 @@ fn read_answers(value: &Value<'_>, problems: &mut Problems) -> Option<u8> {
     }
 }
 
+/// `period`, or `sticky`.
+fn read_keeping(section: &mut Section<'_>, problems: &mut Problems) -> Option<Period> {
+    let period = section.take("period");
+    let Some(sticky) = section.take("sticky") else {
+        return period.and_then(|value| read_period(&value, problems));
+    };
+    if let Some(period) = period {
+        let fault = "sticky and period say the same thing twice";
+        let also = (period.key_place.clone(), "period is here");
+        problems
+            .error_with(&sticky.key_place, &sticky.path, fault, "keep one of them", also)
+            .rule(&rules::BAD_VALUE);
+    }
+    sticky.boolean(problems).filter(|sticky| sticky.value).map(|_| Period::Forever)
+}
+
 /// A duration, or `"forever"`.
 fn read_period(value: &Value<'_>, problems: &mut Problems) -> Option<Period> {
     match value.find_word() {
@@ -108,6 +126,13 @@ fn read_key(value: &Value<'_>, problems: &mut Problems) -> Option<KeySource> {
     Some(match value.word(problems)?.value {
         "client" => KeySource::Client,
         _ => KeySource::Resolver,
+    })
+}
+
+fn read_ecs(value: &Value<'_>, problems: &mut Problems) -> Option<EcsUse> {
+    Some(match value.word(problems)?.value {
+        "use" => EcsUse::Use,
+        _ => EcsUse::Ignore,
     })
 }
 

@@ -9,10 +9,13 @@ use crate::config::spec::FileSpec;
 use crate::config::validate::names::pools_of;
 use crate::model::AllDown;
 use crate::model::Family;
+use crate::model::ListId;
 use crate::model::Model;
 use crate::model::PolicyId;
+use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Target;
+use crate::model::policy::Network;
 
 /// Above this a failover is slow whatever the probes do, in seconds.
 const TTL_SLOW: u32 = 300;
@@ -95,6 +98,15 @@ fn unused(
                 .rule(&rules::UNUSED);
         }
     }
+    for list in &spec.lists {
+        let position = model.lists.iter().position(|other| *other.name == *list.name.value);
+        if position.is_some_and(|position| !uses_list(model, ListId::at(position))) {
+            let key = format!("list.{}", list.name.value);
+            problems
+                .warning(&list.name.place, key, "no policy uses this list", remedy)
+                .rule(&rules::UNUSED);
+        }
+    }
     for check in &spec.checks {
         let position = model.checks.iter().position(|other| *other.name == *check.name.value);
         let is_used = model.pools.iter().any(|pool| pool.check.map(|id| id.index()) == position);
@@ -109,6 +121,16 @@ fn unused(
                 .rule(&rules::UNUSED);
         }
     }
+}
+
+fn uses_list(model: &Model, list: ListId) -> bool {
+    model.policies.iter().any(|policy| match &policy.kind {
+        PolicyKind::Networks(policy) => {
+            let mut conditions = policy.rules.iter().flat_map(|rule| &rule.conditions);
+            conditions.any(|condition| *condition == Network::List(list))
+        }
+        _ => false,
+    })
 }
 
 /// Where some pools of a name lack a family, A and AAAA may lead to different sites.

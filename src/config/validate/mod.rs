@@ -3,12 +3,14 @@
 mod authority;
 mod coexistence;
 mod lint;
+mod lists;
 mod names;
 mod placed;
 mod policies;
 mod pools;
 mod sets;
 mod strays;
+mod unions;
 mod zones;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ use crate::config::rules;
 use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
 use crate::model::CheckId;
+use crate::model::ListId;
 use crate::model::Location;
 use crate::model::Model;
 use crate::model::Site;
@@ -123,6 +126,7 @@ pub(super) struct Directory {
     sites: Names<SiteId>,
     checks: Names<CheckId>,
     targets: Names<Target>,
+    lists: Names<ListId>,
     /// Whether policies have all their targets and no cycles, so that trees can be walked.
     is_sound: bool,
 }
@@ -138,6 +142,7 @@ pub(super) fn validate(
         sites: Names::new(is_complete),
         checks: Names::new(is_complete),
         targets: Names::new(is_complete),
+        lists: Names::new(is_complete),
         is_sound: true,
     };
     let mut model = Model::default();
@@ -147,12 +152,15 @@ pub(super) fn validate(
             name: site.name.value.as_str().into(),
             location: Location { latitude: site.latitude, longitude: site.longitude },
             country: site.country,
+            cost: site.cost,
         });
     }
     let checks: Vec<_> = specs.iter().flat_map(|spec| &spec.checks).collect();
     pools::add_checks(files, &checks, &mut directory, &mut model, problems);
     let pools: Vec<_> = specs.iter().flat_map(|spec| &spec.pools).collect();
     let policies: Vec<_> = specs.iter().flat_map(|spec| &spec.policies).collect();
+    let lists: Vec<_> = specs.iter().flat_map(|spec| &spec.lists).collect();
+    lists::add_lists(files, &lists, &mut directory, &mut model, problems);
     policies::name_targets(&pools, &policies, &mut directory, problems);
     name_broken(&specs, &mut directory, problems);
     pools::add_pools(&pools, &directory, &mut model, problems);
@@ -169,11 +177,12 @@ pub(super) fn validate(
 
 /// Names of tables that could not be read: whoever uses them makes no mistake.
 fn name_broken(specs: &[FileSpec], directory: &mut Directory, problems: &mut Problems) {
-    for Broken { syntax: _, zone: _, sites, checks, policies } in
+    for Broken { syntax: _, zone: _, sites, checks, policies, lists } in
         specs.iter().map(|spec| &spec.broken)
     {
         sites.iter().for_each(|name| directory.sites.add("site", name, None, problems));
         checks.iter().for_each(|name| directory.checks.add("check", name, None, problems));
         policies.iter().for_each(|name| directory.targets.add("policy", name, None, problems));
+        lists.iter().for_each(|name| directory.lists.add("list", name, None, problems));
     }
 }

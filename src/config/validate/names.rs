@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::config::Files;
 use crate::config::Problems;
+use crate::config::keys::ANSWERS;
 use crate::config::problem::At;
 use crate::config::problem::Place;
 use crate::config::reader::dotted;
@@ -14,11 +15,13 @@ use crate::config::spec::SteerSpec;
 use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::placed::Placed;
+use crate::model::ANSWERS_MAX;
 use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Policy;
 use crate::model::PolicyId;
+use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::Target;
@@ -142,17 +145,26 @@ pub(super) fn steer(
         affinity,
         on_all_down: _,
         dual_stack,
+        ecs,
         ttl,
     } = spec;
+    let default_answers = match target {
+        Some(Target::Policy(policy)) => match model.policies[policy.index()].kind {
+            PolicyKind::All { .. } => ANSWERS_MAX as u8,
+            _ => ANSWERS,
+        },
+        Some(Target::Pool(_)) | None => ANSWERS,
+    };
     let steer = Steer {
         owner: owner.clone(),
         target: target?,
-        answers: *answers,
+        answers: answers.unwrap_or(default_answers),
         period: *period,
         key: *by,
         affinity: affinity.as_deref().map(Into::into),
         on_all_down: on_all_down?,
         dual_stack: *dual_stack,
+        ecs: *ecs,
         ttl: ttl.as_ref().unwrap_or(&zone.steered_ttl).value,
     };
     if directory.is_sound {
@@ -186,17 +198,7 @@ fn all_down(
 
 /// Families that a target's pools have by configuration.
 fn families(model: &Model, target: Target) -> [bool; 2] {
-    Family::BOTH.map(|family| has_family(model, target, family))
-}
-
-fn has_family(model: &Model, target: Target, family: Family) -> bool {
-    match target {
-        Target::Pool(pool) => model.pools[pool.index()].has_family(family),
-        Target::Policy(policy) => {
-            let targets = model.policies[policy.index()].kind.targets();
-            targets.into_iter().any(|target| has_family(model, target, family))
-        }
-    }
+    Family::BOTH.map(|family| model.has_family(target, family))
 }
 
 /// A fence that lacks a family others have would make NODATA depend on the client (RFC 7871 section 7.4).

@@ -7,10 +7,14 @@ use crate::config::problem::At;
 use crate::config::reader::closest;
 use crate::config::reader::dotted;
 use crate::config::rules;
+use crate::config::spec::NetworkSpec;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
 use crate::config::spec::PoolSpec;
+use crate::config::spec::RulesSpec;
 use crate::config::validate::Directory;
+use crate::config::validate::lists;
+use crate::config::validate::unions;
 use crate::model::Model;
 use crate::model::Policy;
 use crate::model::PolicyId;
@@ -20,6 +24,10 @@ use crate::model::TARGETS_MAX;
 use crate::model::Target;
 use crate::model::WeightedTarget;
 use crate::model::policy::Bias;
+use crate::model::policy::Network;
+use crate::model::policy::Region;
+use crate::model::policy::Rule;
+use crate::model::policy::Rules;
 
 /// Deepest nesting of policies.
 const DEPTH_MAX: usize = 8;
@@ -57,7 +65,8 @@ pub(super) fn add_policies(
 ) -> bool {
     let mut is_sound = true;
     for spec in specs {
-        let kind = kind(spec, directory, problems);
+        let path = dotted("policy", &spec.name.value);
+        let kind = Kinds { spec, path, directory }.kind(model, problems);
         is_sound &= kind.is_some();
         let kind = kind.unwrap_or(PolicyKind::Failover(Vec::new()));
         model.policies.push(Policy {
@@ -68,6 +77,7 @@ pub(super) fn add_policies(
     }
     is_sound &= check_cycles(specs, model, problems) && check_sizes(specs, model, problems);
     if is_sound {
+        unions::add(specs, model, problems);
         specs
             .iter()
             .enumerate()
@@ -76,84 +86,192 @@ pub(super) fn add_policies(
     is_sound
 }
 
-fn kind(spec: &PolicySpec, directory: &Directory, problems: &mut Problems) -> Option<PolicyKind> {
-    let path = dotted("policy", &spec.name.value);
-    let find = |name: &At<String>, key: &str, problems: &mut Problems| {
-        directory.targets.find("pool or policy", &format!("{path}.{key}"), name, problems)
-    };
-    let count = target_names(&spec.kind).count();
-    if count > TARGETS_MAX {
-        let remedy = format!("use at most {TARGETS_MAX}, and nest policies");
-        problems
-            .error(&spec.name.place, &path, format!("a policy of {count} targets"), remedy)
-            .rule(&rules::POLICY_TREE);
-        return None;
-    }
-    match &spec.kind {
-        PolicyKindSpec::Failover(targets) => {
-            let found: Vec<_> =
-                targets.iter().map(|name| find(name, "targets", problems)).collect();
-            found.into_iter().collect::<Option<_>>().map(PolicyKind::Failover)
-        }
-        PolicyKindSpec::Nearest(targets, bias) => {
-            check_are_targets(spec, "bias", bias.iter().map(|(name, _)| name), problems);
-            let bias_of = |target: &At<String>| {
-                bias.iter()
-                    .find(|(name, _)| name.value == target.value)
-                    .map_or(Bias::NONE, |&(_, b)| Bias(b))
-            };
-            let found: Vec<_> = targets
-                .iter()
-                .map(|name| find(name, "targets", problems).map(|target| (target, bias_of(name))))
-                .collect();
-            found.into_iter().collect::<Option<_>>().map(PolicyKind::Nearest)
-        }
-        PolicyKindSpec::Weighted(weights, spill) => {
-            check_are_targets(spec, "spill", spill.iter().flatten(), problems);
-            let total: u32 = weights.iter().map(|&(_, weight)| u32::from(weight)).sum();
-            let takes_overflow = |name: &At<String>, weight: u16| match spill {
-                Some(names) => names.iter().any(|other| other.value == name.value),
-                None => u32::from(weight) * 100 >= total * SPILL_FROM_PERCENT,
-            };
-            let found: Vec<_> = weights
-                .iter()
-                .map(|(name, weight)| {
-                    let spill = takes_overflow(name, *weight);
-                    let target = find(name, "weights", problems)?;
-                    Some(WeightedTarget { target, weight: *weight, spill })
-                })
-                .collect();
-            found.into_iter().collect::<Option<_>>().map(PolicyKind::Weighted)
-        }
-    }
+/// Makes kinds of policies of their specs.
+struct Kinds<'a> {
+    spec: &'a PolicySpec,
+    path: String,
+    directory: &'a Directory,
 }
 
-/// Names under `key` must be among the policy's own targets.
-fn check_are_targets<'s>(
-    spec: &'s PolicySpec,
-    key: &str,
-    names: impl Iterator<Item = &'s At<String>>,
-    problems: &mut Problems,
-) {
-    let targets: Vec<&str> = target_names(&spec.kind).map(|at| at.value.as_str()).collect();
-    for name in names.filter(|name| !targets.contains(&name.value.as_str())) {
-        let remedy = match closest(&name.value, &targets) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("name one of: {}", targets.join(", ")),
+impl Kinds<'_> {
+    fn kind(&self, model: &Model, problems: &mut Problems) -> Option<PolicyKind> {
+        for names in target_lists(&self.spec.kind) {
+            self.check_count(names.len(), problems)?;
+        }
+        match &self.spec.kind {
+            PolicyKindSpec::Failover(targets) => {
+                self.find_all("targets", targets, problems).map(PolicyKind::Failover)
+            }
+            PolicyKindSpec::All(targets) => {
+                let targets = self.find_all("targets", targets, problems)?;
+                // Its pool follows when every policy below is known.
+                Some(PolicyKind::All { targets, pool: PoolId(0) })
+            }
+            PolicyKindSpec::Nearest { targets, bias, cheap_within } => {
+                self.check_are_targets("bias", bias.iter().map(|(name, _)| name), problems);
+                let targets = self.find_with("targets", targets, bias, Bias::NONE, problems)?;
+                Some(PolicyKind::Nearest { targets, cheap_within: *cheap_within })
+            }
+            PolicyKindSpec::Fastest { targets, weights, cheap_within } => {
+                self.check_are_targets("weights", weights.iter().map(|(name, _)| name), problems);
+                let targets = self.find_with("targets", targets, weights, 1, problems)?;
+                Some(PolicyKind::Fastest { targets, cheap_within: *cheap_within })
+            }
+            PolicyKindSpec::Weighted(weights, spill) => {
+                self.check_are_targets("spill", spill.iter().flatten(), problems);
+                self.weighted(weights, spill.as_deref(), problems).map(PolicyKind::Weighted)
+            }
+            PolicyKindSpec::Geo(rules) => {
+                let region = |at: &At<Region>, _: &mut Problems| Some(at.value.clone());
+                self.rules(rules, region, problems).map(PolicyKind::Geo)
+            }
+            PolicyKindSpec::Networks(rules) => {
+                let network = |at: &At<NetworkSpec>, problems: &mut Problems| match &at.value {
+                    NetworkSpec::Prefix(prefix) => Some(Network::Prefix(*prefix)),
+                    NetworkSpec::System(number) => Some(Network::System(*number)),
+                    NetworkSpec::List(name) => {
+                        let key = format!("{}.rule.where", self.path);
+                        let name = At { value: name.clone(), place: at.place.clone() };
+                        self.directory.lists.find("list", &key, &name, problems).map(Network::List)
+                    }
+                };
+                let rules = self.rules(rules, network, problems)?;
+                let PolicyKindSpec::Networks(written) = &self.spec.kind else { return None };
+                lists::check_overlaps(&self.path, written, &rules, model, problems);
+                Some(PolicyKind::Networks(rules))
+            }
+        }
+    }
+
+    fn check_count(&self, count: usize, problems: &mut Problems) -> Option<()> {
+        if count <= TARGETS_MAX {
+            return Some(());
+        }
+        let remedy = format!("use at most {TARGETS_MAX}, and nest policies");
+        let fault = format!("a policy of {count} targets");
+        problems.error(&self.spec.name.place, &self.path, fault, remedy).rule(&rules::POLICY_TREE);
+        None
+    }
+
+    fn find(&self, key: &str, name: &At<String>, problems: &mut Problems) -> Option<Target> {
+        let key = format!("{}.{key}", self.path);
+        self.directory.targets.find("pool or policy", &key, name, problems)
+    }
+
+    /// All targets, or none; every unknown one is reported.
+    fn find_all(
+        &self,
+        key: &str,
+        names: &[At<String>],
+        problems: &mut Problems,
+    ) -> Option<Vec<Target>> {
+        let found: Vec<_> = names.iter().map(|name| self.find(key, name, problems)).collect();
+        found.into_iter().collect()
+    }
+
+    /// All targets, each with what `table` says of it.
+    fn find_with<T: Copy>(
+        &self,
+        key: &str,
+        names: &[At<String>],
+        table: &[(At<String>, T)],
+        otherwise: T,
+        problems: &mut Problems,
+    ) -> Option<Vec<(Target, T)>> {
+        let found = self.find_all(key, names, problems)?;
+        let said = |name: &At<String>| {
+            let entry = table.iter().find(|(other, _)| other.value == name.value);
+            entry.map_or(otherwise, |&(_, said)| said)
         };
-        let path = format!("{}.{key}", dotted("policy", &spec.name.value));
-        let fault = format!("\"{}\" is not a target of this policy", name.value);
-        problems.error(&name.place, path, fault, remedy).rule(&rules::UNKNOWN_NAME);
+        Some(found.into_iter().zip(names.iter().map(said)).collect())
+    }
+
+    fn weighted(
+        &self,
+        weights: &[(At<String>, u16)],
+        spill: Option<&[At<String>]>,
+        problems: &mut Problems,
+    ) -> Option<Vec<WeightedTarget>> {
+        let total: u32 = weights.iter().map(|&(_, weight)| u32::from(weight)).sum();
+        let takes_overflow = |name: &At<String>, weight: u16| match spill {
+            Some(names) => names.iter().any(|other| other.value == name.value),
+            None => u32::from(weight) * 100 >= total * SPILL_FROM_PERCENT,
+        };
+        let found: Vec<_> = weights
+            .iter()
+            .map(|(name, weight)| {
+                let spill = takes_overflow(name, *weight);
+                let target = self.find("weights", name, problems)?;
+                Some(WeightedTarget { target, weight: *weight, spill })
+            })
+            .collect();
+        found.into_iter().collect()
+    }
+
+    fn rules<S, C>(
+        &self,
+        spec: &RulesSpec<S>,
+        condition: impl Fn(&At<S>, &mut Problems) -> Option<C>,
+        problems: &mut Problems,
+    ) -> Option<Rules<C>> {
+        let default = self.find_all("default", &spec.default, problems);
+        let rules: Vec<_> = spec
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(position, rule)| {
+                let conditions: Vec<_> =
+                    rule.conditions.iter().map(|at| condition(at, problems)).collect();
+                let to = self.find_all(&format!("rule[{position}].to"), &rule.to, problems);
+                let conditions = conditions.into_iter().collect::<Option<Vec<_>>>();
+                Some(Rule { conditions: conditions?, to: to?, fence: rule.fence })
+            })
+            .collect();
+        Some(Rules { rules: rules.into_iter().collect::<Option<_>>()?, default: default? })
+    }
+
+    /// Names under `key` must be among the policy's own targets.
+    fn check_are_targets<'s>(
+        &self,
+        key: &str,
+        names: impl Iterator<Item = &'s At<String>>,
+        problems: &mut Problems,
+    ) {
+        let targets: Vec<&str> =
+            target_names(&self.spec.kind).map(|at| at.value.as_str()).collect();
+        for name in names.filter(|name| !targets.contains(&name.value.as_str())) {
+            let remedy = match closest(&name.value, &targets) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("name one of: {}", targets.join(", ")),
+            };
+            let path = format!("{}.{key}", self.path);
+            let fault = format!("\"{}\" is not a target of this policy", name.value);
+            problems.error(&name.place, path, fault, remedy).rule(&rules::UNKNOWN_NAME);
+        }
     }
 }
 
 /// The names of a policy's targets, in the order of [`PolicyKind::targets`].
-fn target_names(kind: &PolicyKindSpec) -> Box<dyn Iterator<Item = &At<String>> + '_> {
+fn target_names(kind: &PolicyKindSpec) -> impl Iterator<Item = &At<String>> {
+    target_lists(kind).into_iter().flatten()
+}
+
+/// The names of a policy's targets, in the order of [`PolicyKind::lists`].
+fn target_lists(kind: &PolicyKindSpec) -> Vec<Vec<&At<String>>> {
+    fn of_rules<C>(rules: &RulesSpec<C>) -> Vec<Vec<&At<String>>> {
+        let lists = rules.rules.iter().map(|rule| &rule.to).chain([&rules.default]);
+        lists.map(|list| list.iter().collect()).collect()
+    }
     match kind {
-        PolicyKindSpec::Failover(targets) | PolicyKindSpec::Nearest(targets, _) => {
-            Box::new(targets.iter())
+        PolicyKindSpec::Failover(targets)
+        | PolicyKindSpec::All(targets)
+        | PolicyKindSpec::Nearest { targets, .. }
+        | PolicyKindSpec::Fastest { targets, .. } => vec![targets.iter().collect()],
+        PolicyKindSpec::Weighted(weights, _) => {
+            vec![weights.iter().map(|(name, _)| name).collect()]
         }
-        PolicyKindSpec::Weighted(weights, _) => Box::new(weights.iter().map(|(name, _)| name)),
+        PolicyKindSpec::Geo(rules) => of_rules(rules),
+        PolicyKindSpec::Networks(rules) => of_rules(rules),
     }
 }
 
@@ -250,19 +368,24 @@ fn measure(model: &Model, id: PolicyId, sizes: &mut [Option<Size>]) -> Size {
         return size;
     }
     let mut size = Size { depth: 1, candidates: 0 };
-    for target in model.policies[id.index()].kind.targets() {
-        let inner = match target {
-            Target::Pool(_) => Size { depth: 0, candidates: 1 },
-            Target::Policy(policy) => measure(model, policy, sizes),
-        };
-        size.depth = size.depth.max(inner.depth + 1);
-        size.candidates = size.candidates.saturating_add(inner.candidates);
+    // A client gets one of the lists.
+    for list in model.policies[id.index()].kind.lists() {
+        let mut candidates = 0_usize;
+        for target in list {
+            let inner = match target {
+                Target::Pool(_) => Size { depth: 0, candidates: 1 },
+                Target::Policy(policy) => measure(model, policy, sizes),
+            };
+            size.depth = size.depth.max(inner.depth + 1);
+            candidates = candidates.saturating_add(inner.candidates);
+        }
+        size.candidates = size.candidates.max(candidates);
     }
     sizes[id.index()] = Some(size);
     size
 }
 
-/// `nearest` needs to know where its pools are.
+/// `nearest` and `fastest` need to know where its pools are.
 fn check_sites(
     position: usize,
     spec: &PolicySpec,
@@ -270,8 +393,11 @@ fn check_sites(
     model: &Model,
     problems: &mut Problems,
 ) {
-    let PolicyKind::Nearest(targets) = &model.policies[position].kind else { return };
-    for (&(target, _), name) in targets.iter().zip(target_names(&spec.kind)) {
+    let kind = &model.policies[position].kind;
+    if !matches!(kind, PolicyKind::Nearest { .. } | PolicyKind::Fastest { .. }) {
+        return;
+    }
+    for (target, name) in kind.targets().into_iter().zip(target_names(&spec.kind)) {
         // A site that is named and unknown has been reported.
         let homeless = find_homeless(model, target).map(|id| pools[id.index()]);
         let Some(pool) = homeless.filter(|pool| pool.site.is_none()) else { continue };

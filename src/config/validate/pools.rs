@@ -148,6 +148,7 @@ pub(super) fn add_pools(
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
+            parts: Vec::new(),
         });
     }
 }

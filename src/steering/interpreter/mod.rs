@@ -3,6 +3,13 @@
 //! Never answers a query. Tests hold compiled classes, plans and passes against it, step by step; where
 //! the two differ, one of them has a bug and this one is easier to believe.
 
+mod order;
+
+pub use order::Outline;
+
+use std::net::IpAddr;
+
+use crate::geo::Place;
 use crate::model::Admin;
 use crate::model::AllDown;
 use crate::model::DualStack;
@@ -11,12 +18,11 @@ use crate::model::Family;
 use crate::model::Location;
 use crate::model::MinHealthy;
 use crate::model::Model;
-use crate::model::PolicyKind;
 use crate::model::PoolId;
+use crate::model::SiteId;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::model::Verdict;
-use crate::steering::distance;
 use crate::steering::distance::Radius;
 use crate::steering::passes::Pass;
 use crate::steering::plan::MemberState;
@@ -27,7 +33,7 @@ use crate::steering::rendezvous::Score;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 
-/// How many targets `nearest` ranks by distance; the rest follow as written.
+/// How many targets `nearest` ranks by distance, and `fastest` by time; the rest follow as written.
 pub const NEAREST_DEPTH: usize = 4;
 
 /// Everything an answer depends on.
@@ -41,6 +47,12 @@ pub struct Situation<'a> {
     pub remembered: &'a [[Option<Remembered>; 2]],
     /// Where the client is and how far from there it may be, if geo data says so.
     pub position: Option<(Location, Radius)>,
+    /// Everything else that geo data says of the client.
+    pub place: &'a Place,
+    /// The client's address, or one of its network; none for somebody in no network that rules name.
+    pub address: Option<IpAddr>,
+    /// Microseconds to a site, from the estimate by distance and what was measured.
+    pub round_trip: fn(SiteId, Option<u64>) -> Option<u64>,
     /// The client's key for this name and moment.
     pub key: ClientKey,
     /// Which addresses are asked for.
@@ -87,7 +99,8 @@ enum Line {
 pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     let mut steps = Vec::new();
     let mut lines = Vec::new();
-    let mut is_open = situation.expand(steer.target, false, &mut lines);
+    let outline = situation.outline(steer.target);
+    let mut is_open = situation.expand(&outline, false, &mut lines);
     let has_family = |lines: &[Line]| {
         lines
             .iter()
@@ -104,7 +117,7 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
-        is_open = situation.expand(steer.target, true, &mut lines);
+        is_open = situation.expand(&outline, true, &mut lines);
     }
     let chosen = situation
         .pass_1(steer, &lines, &mut steps)
@@ -151,88 +164,6 @@ impl Count {
 }
 
 impl Situation<'_> {
-    /// Writes a target's candidates, depth first. Returns false when a fence ended the list.
-    fn expand(&self, target: Target, all: bool, lines: &mut Vec<Line>) -> bool {
-        let policy = match target {
-            Target::Pool(pool) => {
-                lines.push(Line::Pool(pool));
-                return true;
-            }
-            Target::Policy(policy) => policy,
-        };
-        let rule = &self.model.policies[policy.index()];
-        let open = match &rule.kind {
-            PolicyKind::Failover(targets) => {
-                targets.iter().all(|&target| self.expand(target, all, lines))
-            }
-            PolicyKind::Nearest(_) => self
-                .by_distance(&rule.kind)
-                .into_iter()
-                .all(|target| self.expand(target, all, lines)),
-            PolicyKind::Weighted(targets) => {
-                let mut order: Vec<_> = targets
-                    .iter()
-                    .map(|weighted| {
-                        let seed = NameSeed::of_target(&rule.name, self.name(weighted.target));
-                        (Score::of(self.key, seed, weighted.weight), weighted)
-                    })
-                    .collect();
-                order.sort_by(|(a, _), (b, _)| match (a.beats(*b), b.beats(*a)) {
-                    (true, _) => std::cmp::Ordering::Less,
-                    (_, true) => std::cmp::Ordering::Greater,
-                    _ => std::cmp::Ordering::Equal,
-                });
-                order
-                    .iter()
-                    .enumerate()
-                    .filter(|(place, (_, w))| *place == 0 || w.spill || all)
-                    .all(|(place, (_, weighted))| {
-                        lines.push(Line::Remark(Step::Weighed {
-                            policy,
-                            target: weighted.target,
-                            first: place == 0,
-                            spill: weighted.spill,
-                        }));
-                        self.expand(weighted.target, all, lines)
-                    })
-            }
-        };
-        open && !rule.fence
-    }
-
-    /// Targets of `nearest`: the four nearest, ties as written, then the rest as written; all so for an unknown place.
-    fn by_distance(&self, kind: &PolicyKind) -> Vec<Target> {
-        let PolicyKind::Nearest(targets) = kind else { return kind.targets() };
-        let Some((location, radius)) = self.position else { return kind.targets() };
-        let mut left: Vec<(u64, usize)> = targets
-            .iter()
-            .enumerate()
-            .map(|(place, &(target, bias))| {
-                let nearest = pools_below(self.model, target)
-                    .into_iter()
-                    .filter_map(|pool| self.model.pools[pool.index()].site)
-                    .map(|site| distance::metres(location, self.model.sites[site.index()].location))
-                    .min();
-                (nearest.map_or(u64::MAX, |metres| distance::biased(metres, bias)), place)
-            })
-            .collect();
-        // Places, not targets: one that is named twice is a candidate twice.
-        let mut order: Vec<usize> = Vec::new();
-        while let Some(&(nearest, _)) = left.iter().min() {
-            // As near as the nearest, as far as geo data can tell: in the order of the file.
-            let ties = |&(metres, _): &(u64, usize)| radius.ties(nearest, metres);
-            order.extend(left.iter().filter(|target| ties(target)).map(|&(_, place)| place));
-            left.retain(|target| !ties(target));
-        }
-        order.truncate(NEAREST_DEPTH);
-        for place in 0..targets.len() {
-            if !order.contains(&place) {
-                order.push(place);
-            }
-        }
-        order.into_iter().map(|place| targets[place].0).collect()
-    }
-
     /// Families by whose health a pool is judged.
     fn families_that_count(&self, steer: &Steer) -> Vec<Family> {
         match steer.dual_stack {

@@ -1,0 +1,145 @@
+//! Steps of an evaluation in words.
+
+use crate::model::Model;
+use crate::model::Policy;
+use crate::model::PolicyId;
+use crate::model::PolicyKind;
+use crate::model::SiteId;
+use crate::model::Target;
+use crate::steering::Pass;
+use crate::steering::Step;
+use crate::steering::trace::Estimate;
+use crate::steering::trace::Ground;
+use crate::steering::trace::Reason;
+
+/// A pool or policy with its kind.
+pub(super) fn target_name(model: &Model, target: Target) -> String {
+    match target {
+        Target::Pool(pool) => format!("pool {}", model.pools[pool.index()].name),
+        Target::Policy(policy) => format!("policy {}", model.policies[policy.index()].name),
+    }
+}
+
+/// One step in words.
+pub fn step_text(model: &Model, step: &Step) -> String {
+    let pool_name = |pool: crate::model::PoolId| &model.pools[pool.index()].name;
+    match *step {
+        Step::Matched { policy, rule, ground } => matched_text(model, policy, rule, ground),
+        Step::Ranked { policy, target, estimate, group } => {
+            let name = &model.policies[policy.index()].name;
+            let rank = match group {
+                Some(group) => format!("rank {}", group + 1),
+                None => "as written".into(),
+            };
+            let estimate = estimate_text(model, policy, estimate);
+            format!("policy {name}: {rank}: {}: {estimate}", target_name(model, target))
+        }
+        Step::Weighed { policy, target, first, spill } => {
+            let policy = &model.policies[policy.index()].name;
+            let target = target_name(model, target);
+            let why = match (first, spill) {
+                (true, _) => "this client's share",
+                (false, true) => "takes overflow",
+                (false, false) => "considered although it takes no overflow",
+            };
+            format!("policy {policy} -> {target}: {why}")
+        }
+        Step::WidenedForFamily => {
+            "no candidate has that address family: targets without spill count too".into()
+        }
+        Step::Taken { pass, pool } => {
+            format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
+        }
+        Step::PassedOver { pass, pool, reason } => {
+            format!(
+                "{}: pool {} passed over: {}",
+                pass_name(pass),
+                pool_name(pool),
+                reason_text(reason)
+            )
+        }
+    }
+}
+
+fn pass_name(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Qualified => "pass 1",
+        Pass::BestShare => "pass 2",
+        Pass::FailOpen | Pass::NamedPool | Pass::LastGood => "pass 3",
+    }
+}
+
+fn reason_text(reason: Reason) -> String {
+    match reason {
+        Reason::LacksFamily => "it has no address of that family".into(),
+        Reason::BelowMinHealthy { family, enabled: 0, .. } => {
+            format!("no {family} member is enabled, all are drained")
+        }
+        Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
+            format!("{family} healthy {healthy} of {enabled}, needs {needed}")
+        }
+        Reason::NoHealthyMember => "no member is healthy".into(),
+        Reason::SmallerShare => {
+            "another pool has a larger healthy share, or an earlier one as large a share".into()
+        }
+        Reason::NoEnabledMember => "no member is enabled".into(),
+        Reason::NothingRemembered => "nothing is remembered as good".into(),
+    }
+}
+
+/// Which rule of a policy fits the client, and by what.
+fn matched_text(model: &Model, policy: PolicyId, rule: Option<u16>, ground: Ground) -> String {
+    let Policy { name, kind, fence: _ } = &model.policies[policy.index()];
+    let (to, fence) = match kind {
+        PolicyKind::Geo(rules) => rules.list(rule),
+        PolicyKind::Networks(rules) => rules.list(rule),
+        PolicyKind::Failover(_)
+        | PolicyKind::Nearest { .. }
+        | PolicyKind::Weighted(_)
+        | PolicyKind::Fastest { .. }
+        | PolicyKind::All { .. } => (&[][..], false),
+    };
+    let to: Vec<_> = to.iter().map(|&target| target_name(model, target)).collect();
+    let fence = if fence { ", fenced" } else { "" };
+    let which = match (rule, ground) {
+        (None, _) => "no rule fits, the default counts".into(),
+        (Some(rule), Ground::Continent) => format!("rule {} fits by continent", rule + 1),
+        (Some(rule), Ground::Country) => format!("rule {} fits by country", rule + 1),
+        (Some(rule), Ground::Subdivision) => format!("rule {} fits by subdivision", rule + 1),
+        (Some(rule), Ground::Prefix) => format!("rule {} fits by the longest prefix", rule + 1),
+        (Some(rule), Ground::System) => format!("rule {} fits by autonomous system", rule + 1),
+        (Some(rule), Ground::Default) => format!("rule {} fits", rule + 1),
+    };
+    format!("policy {name}: {which}: {}{fence}", to.join(", "))
+}
+
+fn estimate_text(model: &Model, policy: PolicyId, estimate: Estimate) -> String {
+    let site_text = |site: SiteId| {
+        let site = &model.sites[site.index()];
+        let is_cheap = match model.policies[policy.index()].kind {
+            PolicyKind::Nearest { cheap_within, .. } | PolicyKind::Fastest { cheap_within, .. } => {
+                cheap_within.is_some()
+            }
+            _ => false,
+        };
+        match is_cheap {
+            true => format!("{} (cost {})", site.name, site.cost),
+            false => site.name.to_string(),
+        }
+    };
+    match estimate {
+        Estimate::Unknown => "the client's place is unknown".into(),
+        Estimate::Distance { site, metres, biased } if metres == biased => {
+            format!("{} km to {}", metres / 1000, site_text(site))
+        }
+        Estimate::Distance { site, metres, biased } => {
+            let (metres, biased) = (metres / 1000, biased / 1000);
+            format!("{metres} km to {}, {biased} km with bias", site_text(site))
+        }
+        Estimate::RoundTrip { site, micros, is_measured } => {
+            let ground = if is_measured { "measured" } else { "by distance" };
+            let (whole, tenths) = (micros / 1000, micros % 1000 / 100);
+            format!("{whole}.{tenths} ms to {}, {ground}", site_text(site))
+        }
+    }
+}
