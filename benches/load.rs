@@ -35,7 +35,7 @@ fn main() {
         let read = started.elapsed();
         assert!(problems.is_empty());
         let places = Arc::new(PlaceMap::compile(&[]));
-        let compiled = compile(model.unwrap(), places, Box::default()).unwrap();
+        let compiled = compile(model.unwrap(), places, rhumb::model::NodeTerms::default()).unwrap();
         let whole = started.elapsed();
         drop(compiled);
         println!("read and checked: {read:.2?}, laid out: {whole:.2?}, peak: {} MiB", peak_mib());
