@@ -103,6 +103,13 @@ pub enum Occurrence {
         /// When it counts, in seconds since 1970.
         activates_s: u64,
     },
+    /// A table of round-trip times counts from now on.
+    TableCounts {
+        /// Name of its file.
+        name: Box<str>,
+        /// Networks and groups times sites.
+        rows: usize,
+    },
     /// Measurements were not believed, or there was no room for them.
     Unheard {
         /// How many since the last window.
@@ -184,6 +191,9 @@ impl fmt::Display for Occurrence {
                     0 => Ok(()),
                     more => write!(f, "; it is full, {} left out", count(*more, "row")),
                 }
+            }
+            Self::TableCounts { name, rows } => {
+                write!(f, "round-trip times: {name} counts, {}", count(*rows, "row"))
             }
             Self::Unheard { measurements } => {
                 let those =

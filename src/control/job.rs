@@ -18,7 +18,7 @@ use crate::model::NodeTerms;
 use crate::rtt::Shelf;
 use crate::rtt::Shelved;
 use crate::snapshot::Compiled;
-use crate::snapshot::compile;
+use crate::snapshot::compile_measured;
 
 /// Everything a snapshot's expensive half is made of.
 #[derive(Clone, Debug)]
@@ -209,7 +209,8 @@ impl Job {
             Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
                 warnings += of_geo.len();
                 warning_text += &of_geo.text();
-                compile(model, places, self.node.clone())
+                let table = self.table.as_ref().map(|shelved| &*shelved.table);
+                compile_measured(model, places, self.node.clone(), table)
                     .map(Arc::new)
                     .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
             }),

@@ -105,7 +105,7 @@ impl Controller {
         self.mind_round_trips(now, effects);
         match event {
             Event::Files(job) => {
-                let job = self.with_table(job, now);
+                let job = self.with_table(job, now, effects);
                 self.compile_unless_known(job, effects);
             }
             Event::Measured(measurements) => self.take_measurements(&measurements),

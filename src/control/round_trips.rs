@@ -16,6 +16,7 @@ use crate::model::Now;
 use crate::rtt::Ground;
 use crate::rtt::Moment;
 use crate::rtt::Shelf;
+use crate::rtt::Shelved;
 use crate::rtt::Source;
 use crate::rtt::Table;
 use crate::rtt::Window;
@@ -56,6 +57,8 @@ pub(super) struct RoundTrips {
     making: Option<Making>,
     /// The tables that were read last.
     shelf: Arc<Shelf>,
+    /// Name of the one that counts.
+    counting: Option<Box<str>>,
     /// When the next of them counts, and the job to compile then.
     coming: Option<(u64, Job)>,
     window: Window,
@@ -94,7 +97,7 @@ impl TableJob {
     /// Does the work: about a second for a million rows.
     pub fn run(&self) -> MadeTable {
         let Self { before, window, compiled, moment, written_s } = self;
-        let ground = Ground { places: &compiled.places, sites: &compiled.model.sites };
+        let ground = Ground { places: &compiled.geo, sites: &compiled.model.sites };
         let (table, left_out) = next_table(before, window, &ground, *moment);
         let is_due = written_s.is_none_or(|at| moment.built_s >= at + CHECKPOINT.as_secs());
         let is_worth = !before.counts().eq(table.counts()) || (is_due && !window.is_empty());
@@ -113,13 +116,22 @@ impl Controller {
     }
 
     /// The job with the table that counts now; remembers when the next one does.
-    pub(super) fn with_table(&mut self, job: Job, now: Now) -> Job {
+    pub(super) fn with_table(&mut self, job: Job, now: Now, effects: &mut Vec<Effect>) -> Job {
         let now_s = now.unix.as_secs();
         let shelf = Arc::clone(job.shelf());
         let next = shelf.next_instant(now_s);
         self.round_trips.coming = next.map(|at| (at, job.clone()));
         self.round_trips.shelf = shelf;
-        job.at(now_s)
+        let job = job.at(now_s);
+        let name = job.table().map(|shelved| shelved.name.clone());
+        if name != self.round_trips.counting {
+            if let Some(Shelved { name, table, .. }) = job.table() {
+                let rows = table.rows.len();
+                effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
+            }
+            self.round_trips.counting = name;
+        }
+        job
     }
 
     /// Adds measurements to the window. Those that cannot be true are not heard.
@@ -129,7 +141,7 @@ impl Controller {
             return;
         };
         let compiled = &snapshot.compiled;
-        let ground = Ground { places: &compiled.places, sites: &compiled.model.sites };
+        let ground = Ground { places: &compiled.geo, sites: &compiled.model.sites };
         for Measurement { network, site, source, rtt_us } in measurements {
             let rtt = i32::try_from(*rtt_us).unwrap_or(i32::MAX);
             let is_heard = ground.judge(*network, site, rtt).is_ok()
@@ -144,7 +156,7 @@ impl Controller {
     pub(super) fn mind_round_trips(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let now_s = now.unix.as_secs();
         if let Some((_, job)) = self.round_trips.coming.take_if(|(at, _)| *at <= now_s) {
-            let job = self.with_table(job, now);
+            let job = self.with_table(job, now, effects);
             // A table that steers as the one before needs no new snapshot.
             if self.in_force != Some(job.digest()) || self.wanted.is_some() {
                 self.compile_unless_known(job, effects);
@@ -199,6 +211,11 @@ impl Controller {
             effects.push(Effect::WriteTable { name, text });
         }
         self.round_trips.latest = Some(table);
+    }
+
+    /// Name of the table that counts.
+    pub(super) fn counting_table(&self) -> Option<String> {
+        self.round_trips.counting.as_ref().map(ToString::to_string)
     }
 
     /// Tables that can go now.

@@ -25,6 +25,9 @@ pub struct Status {
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
     pub places: usize,
+    /// Table of round-trip times that counts.
+    #[serde(default)]
+    pub round_trips: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
     /// Every order in force.
@@ -129,6 +132,7 @@ impl Controller {
             config: self.in_force.as_ref().map(short_digest).unwrap_or_default(),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
+            round_trips: self.counting_table(),
             pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),
             orders: orders.collect(),
         }

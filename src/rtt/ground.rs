@@ -153,6 +153,7 @@ pub(in crate::rtt) mod tests {
                 name: name.into(),
                 location: Location { latitude, longitude },
                 country: None,
+                cost: 1.0,
             })
             .into()
     }

@@ -220,7 +220,7 @@ impl BeaconDesk {
         let (beacons, mut faults) = {
             let snapshot = self.published.load();
             let compiled = &snapshot.compiled;
-            let ground = Ground { places: &compiled.places, sites: &compiled.model.sites };
+            let ground = Ground { places: &compiled.geo, sites: &compiled.model.sites };
             read_beacons(text, sender, &ground)
         };
         let (taken, refused) = (beacons.len(), faults.len());

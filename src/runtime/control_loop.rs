@@ -465,6 +465,7 @@ impl Core {
             Occurrence::Unchanged
             | Occurrence::StillRefused
             | Occurrence::TableMade { .. }
+            | Occurrence::TableCounts { .. }
             | Occurrence::Unheard { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }

@@ -11,18 +11,21 @@ use crate::model::KeySource;
 use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::model::Period;
+use crate::model::Policy;
+use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
 use crate::model::Target;
+use crate::rtt::Table;
 use crate::snapshot::classes::Classes;
 use crate::snapshot::classes::TooManyClasses;
 use crate::snapshot::grow::Grower;
 use crate::snapshot::health::Health;
 use crate::snapshot::health::remembered;
 use crate::snapshot::health::states;
+use crate::snapshot::round_trips::Measurements;
 use crate::snapshot::rules::Matcher;
-use crate::snapshot::views::Unmeasured;
 use crate::snapshot::views::Views;
 use crate::steering::PoolPlan;
 use crate::steering::passes::Terms;
@@ -45,6 +48,8 @@ pub struct Compiled {
     pub matcher: Matcher,
     /// What policies know of the clients at each place.
     pub views: Views,
+    /// Measured round-trip times.
+    pub round_trips: Measurements,
     /// Places to candidate trees, one for each entry that names steer to.
     pub classes: Vec<Arc<Classes>>,
     /// Entries with the terms of their passes, each once.
@@ -89,13 +94,26 @@ pub struct SteerPlan {
 
 /// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
 pub fn compile(
-    mut model: Model,
+    model: Model,
     geo: Arc<PlaceMap>,
     node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
-    let round_trips = Unmeasured;
+    compile_measured(model, geo, node, None)
+}
+
+/// As [`compile`], with measured round-trip times.
+pub fn compile_measured(
+    mut model: Model,
+    geo: Arc<PlaceMap>,
+    node: NodeTerms,
+    table: Option<&Table>,
+) -> Result<Compiled, TooManyClasses> {
+    // Networks that nobody looks at would only make leaves shorter and scopes longer.
+    let is_fastest = |policy: &Policy| matches!(policy.kind, PolicyKind::Fastest { .. });
+    let table = table.filter(|_| model.policies.iter().any(is_fastest));
+    let round_trips = Measurements::new(table, &model, &geo);
     let matcher = Matcher::new(&model);
-    let places = geo.refined(&[matcher.networks().refinement()]);
+    let places = geo.refined(&[matcher.networks().refinement(), round_trips.refinement()]);
     let views = Views::new(&model, &places, &matcher, &round_trips);
     let mut entries: HashMap<Target, usize> = HashMap::new();
     let mut classes: Vec<Arc<Classes>> = Vec::new();
@@ -130,6 +148,7 @@ pub fn compile(
         places,
         matcher,
         views,
+        round_trips,
         classes,
         routes: routes.into(),
         steers: steers.into(),
@@ -181,7 +200,7 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
 impl Compiled {
     /// Makes candidate trees as these were made.
     pub fn grower(&self) -> Grower<'_> {
-        Grower { model: &self.model, matcher: &self.matcher, round_trips: &Unmeasured }
+        Grower { model: &self.model, matcher: &self.matcher, round_trips: &self.round_trips }
     }
 
     /// A steered name's plan.

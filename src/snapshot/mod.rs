@@ -10,6 +10,7 @@ pub mod cover;
 pub mod grow;
 pub mod health;
 pub mod networks;
+pub mod round_trips;
 pub mod rules;
 pub mod views;
 
@@ -20,6 +21,7 @@ pub use compile::Compiled;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
+pub use compile::compile_measured;
 pub use health::Health;
 
 use crate::model::Family;

@@ -46,6 +46,9 @@ pub fn log(occurrence: &Occurrence) {
                 tracing::info!(target: "rhumb::rtt", table = %name, rows, %at, "{occurrence}");
             }
         }
+        Occurrence::TableCounts { name, rows } => {
+            tracing::info!(target: "rhumb::rtt", table = %name, rows, "{occurrence}");
+        }
         Occurrence::Unheard { measurements } => {
             tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }
