@@ -21,20 +21,20 @@ use rhumb::answer::Transport;
 use rhumb::answer::steered;
 use rhumb::answer::steered::Subject;
 use rhumb::model::AllDown;
+use rhumb::model::EcsUse;
 use rhumb::model::Family;
 use rhumb::model::KeySource;
 use rhumb::model::Model;
-use rhumb::model::PolicyKind;
 use rhumb::model::PoolId;
 use rhumb::model::Steer;
 use rhumb::model::SteerId;
-use rhumb::model::Target;
 use rhumb::snapshot::Snapshot;
 use rhumb::steering::ClientKey;
 use rhumb::steering::Step;
 use rhumb::steering::decide;
 use rhumb::steering::interpreter::Interpretation;
 use rhumb::steering::interpreter::Meaning;
+use rhumb::steering::interpreter::Outline;
 use rhumb::steering::interpreter::Situation;
 use rhumb::steering::interpreter::interpret;
 use rhumb::steering::rendezvous::NameSeed;
@@ -105,12 +105,8 @@ fn check_world(seed: u64, seen: &mut Seen) {
         changed = changed.with_changed(generation, &pools, &health);
     }
     let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
-    let maps: Vec<shape::Map> = world
-        .model
-        .steers
-        .iter()
-        .map(|steer| shape::Map::new(&world.model, &world.networks, steer.target))
-        .collect();
+    let maps: Vec<shape::Map> =
+        world.model.steers.iter().map(|steer| shape::Map::new(&world, steer.target)).collect();
     for _ in 0..QUERIES {
         let id = SteerId(random.below(world.model.steers.len() as u64) as u32);
         let question = Question {
@@ -168,7 +164,7 @@ fn check(
     let Question { steer, family, client, unix_s, .. } = *question;
     // Who is asked for: RFC 7871 with a prefix, else who asks.
     let (address, source_len) = match client.form {
-        Form::Subnet(address, len) if len > 0 => (address, len),
+        Form::Subnet(address, len) if len > 0 && steer.ecs == EcsUse::Use => (address, len),
         _ => (client.resolver, worlds::width_of(client.resolver)),
     };
     let seed = match &steer.affinity {
@@ -186,13 +182,13 @@ fn check(
         position: of_class.position(),
         place: &of_class.place,
         address: of_class.address,
-        round_trip: |_, prior| prior,
+        round_trip: &of_class.measured,
         key,
         family,
     };
     let meaning = interpret(&situation, steer);
     let uniform_len = map.uniform_len(address);
-    let expected = expected(&world.model, question, &meaning, uniform_len);
+    let expected = expected(&world.model, map, question, &meaning, uniform_len);
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
@@ -202,6 +198,7 @@ fn check(
 /// The reply that the interpreter's meaning comes to.
 fn expected(
     model: &Model,
+    map: &shape::Map,
     question: &Question<'_>,
     meaning: &Interpretation,
     uniform_len: u8,
@@ -211,10 +208,11 @@ fn expected(
     let scope = match client.form {
         Form::Plain | Form::Edns => None,
         Form::Subnet(_, 0) => Some(0),
+        Form::Subnet(..) if steer.ecs == EcsUse::Ignore => Some(0),
         Form::Subnet(..) if meaning.result == Meaning::NoFamily => Some(0),
         Form::Subnet(address, source_len) => {
             let mask = if address.is_ipv4() { 24 } else { 48 };
-            let key_len = if is_keyed(model, steer, family) { mask } else { 0 };
+            let key_len = if is_keyed(model, map, steer, family) { mask } else { 0 };
             Some(uniform_len.max(key_len).min(source_len))
         }
     };
@@ -240,7 +238,7 @@ fn expected(
 }
 
 /// Whether any stage that can be reached looks at the client's key.
-fn is_keyed(model: &Model, steer: &Steer, family: Family) -> bool {
+fn is_keyed(model: &Model, map: &shape::Map, steer: &Steer, family: Family) -> bool {
     if steer.key == KeySource::Resolver {
         return false;
     }
@@ -252,15 +250,16 @@ fn is_keyed(model: &Model, steer: &Steer, family: Family) -> bool {
         AllDown::Pool(pool) => offers_choice(pool),
         AllDown::FailOpen | AllDown::LastGood | AllDown::ServFail => false,
     };
-    let mut below = vec![steer.target];
+    // What no client's list has cannot be reached.
+    let mut below: Vec<&Outline> = map.shapes.iter().map(|(outline, _)| outline).collect();
     let mut found = named;
-    while let Some(target) = below.pop() {
-        match target {
-            Target::Pool(pool) => found |= offers_choice(pool),
-            Target::Policy(policy) => {
-                let kind = &model.policies[policy.index()].kind;
-                found |= matches!(kind, PolicyKind::Weighted(targets) if targets.len() > 1);
-                below.extend(kind.targets());
+    while let Some(outline) = below.pop() {
+        match outline {
+            Outline::Pool(pool) => found |= offers_choice(*pool),
+            Outline::Ordered(each, _) => below.extend(each),
+            Outline::Shares(_, shares, _) => {
+                found |= shares.len() > 1;
+                below.extend(shares.iter().map(|(_, outline)| outline));
             }
         }
     }
@@ -296,7 +295,7 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
         Form::Subnet(address, len) => Some(Ecs::new(address, len).expect("the prefix is masked")),
         Form::Plain | Form::Edns => None,
     };
-    let subject = Subject::of(ecs, client.resolver);
+    let subject = Subject::seen_by(plan, ecs, client.resolver);
     let class = steered::locate(compiled, plan, &subject).classified.class;
     let route = &compiled.routes[plan.route];
     let tree = &compiled.classes[route.classes].trees()[usize::from(class)];

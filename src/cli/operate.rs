@@ -195,6 +195,9 @@ fn show(status: &Status) {
         count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
+    if let Some(table) = &status.round_trips {
+        print(format!("round-trip times: {table}"));
+    }
     status.pools.iter().for_each(show_pool);
     for order in &status.orders {
         let until = order.until.as_deref().unwrap_or("it is taken back");

@@ -25,6 +25,7 @@ use crate::snapshot::health::Health;
 use crate::snapshot::health::remembered;
 use crate::snapshot::health::states;
 use crate::snapshot::round_trips::Measurements;
+use crate::snapshot::round_trips::TableRows;
 use crate::snapshot::rules::Matcher;
 use crate::snapshot::views::Views;
 use crate::steering::PoolPlan;
@@ -111,9 +112,10 @@ pub fn compile_measured(
     // Networks that nobody looks at would only make leaves shorter and scopes longer.
     let is_fastest = |policy: &Policy| matches!(policy.kind, PolicyKind::Fastest { .. });
     let table = table.filter(|_| model.policies.iter().any(is_fastest));
-    let round_trips = Measurements::new(table, &model, &geo);
+    let rows = TableRows::new(table, &model);
     let matcher = Matcher::new(&model);
-    let places = geo.refined(&[matcher.networks().refinement(), round_trips.refinement()]);
+    let places = geo.refined(&[matcher.networks().refinement(), rows.refinement()]);
+    let round_trips = rows.at(&places);
     let views = Views::new(&model, &places, &matcher, &round_trips);
     let mut entries: HashMap<Target, usize> = HashMap::new();
     let mut classes: Vec<Arc<Classes>> = Vec::new();

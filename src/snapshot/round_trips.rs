@@ -10,29 +10,39 @@ use crate::geo::Refinement;
 use crate::geo::Table as PlaceTable;
 use crate::model::Model;
 use crate::model::SiteId;
-use crate::rtt::Ground;
 use crate::rtt::Group;
 use crate::rtt::Table;
 use crate::snapshot::views::RoundTrips;
 use crate::steering::round_trip::Measured;
 
-/// What was measured, by row and site. Row 0: nothing.
-///
-/// A network's row counts before that of its group; what it lacks for a site is taken from its group's.
+/// The rows of a table, before it is known which of them come together at a place.
 #[derive(Clone, Debug)]
-pub struct Measurements {
+pub struct TableRows {
+    /// By row, then by site. Row 0: nothing.
     rows: Vec<Box<[Measured]>>,
     groups: HashMap<Group, u32>,
     networks: Vec<(IpNet, u32)>,
 }
 
-/// Rows that are kept once however many networks have them.
-struct Rows {
+/// What was measured, by row and site. Row 0: nothing.
+///
+/// The narrowest network counts that has a row for the site, then the group.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    rows: Vec<Box<[Measured]>>,
+    groups: HashMap<Group, u32>,
+    /// By the row of a place's network and that of its group.
+    joined: HashMap<(u32, u32), u32>,
+}
+
+/// Rows that are kept once however many have them.
+#[derive(Default)]
+struct Numbered {
     rows: Vec<Box<[Measured]>>,
     known: HashMap<Box<[Measured]>, u32>,
 }
 
-impl Rows {
+impl Numbered {
     fn number(&mut self, row: Box<[Measured]>) -> u32 {
         let next = self.rows.len() as u32;
         let number = *self.known.entry(row.clone()).or_insert(next);
@@ -43,56 +53,70 @@ impl Rows {
     }
 }
 
-impl Measurements {
+impl TableRows {
     /// The rows of a table for the sites of a model; without a table nothing is measured.
-    pub fn new(table: Option<&Table>, model: &Model, geo: &PlaceMap) -> Self {
-        let mut rows = Rows { rows: Vec::new(), known: HashMap::new() };
+    pub fn new(table: Option<&Table>, model: &Model) -> Self {
+        let mut rows = Numbered::default();
         rows.number(vec![Measured::Nothing; model.sites.len()].into());
-        let mut new = Self { rows: Vec::new(), groups: HashMap::new(), networks: Vec::new() };
+        let (mut groups, mut networks) = (HashMap::new(), Vec::new());
         if let Some(table) = table {
             // By site: its column in the table.
-            let columns: Vec<Option<usize>> = model
-                .sites
-                .iter()
-                .map(|site| table.site_index(&site.name).map(usize::from))
-                .collect();
+            let sites = model.sites.iter();
+            let columns: Vec<Option<usize>> =
+                sites.map(|site| table.site_index(&site.name).map(usize::from)).collect();
             let row = |values: &[Option<i32>], make: fn(i32) -> Measured| -> Box<[Measured]> {
                 let value = |column: &Option<usize>| {
                     column.and_then(|column| values[column]).map_or(Measured::Nothing, make)
                 };
                 columns.iter().map(value).collect()
             };
-            for (group, values) in table.groups() {
-                new.groups.insert(group, rows.number(row(&values, Measured::OnTop)));
-            }
-            let ground = Ground { places: geo, sites: &model.sites };
-            for (network, values) in table.networks() {
-                let mut own = row(&values, |micros| Measured::Total(micros.max(0).unsigned_abs()));
-                let group = ground.group_of(network).and_then(|group| new.groups.get(&group));
-                let wider = &rows.rows[group.copied().unwrap_or(0) as usize];
-                for (own, wider) in own.iter_mut().zip(wider) {
-                    if *own == Measured::Nothing {
-                        *own = *wider;
-                    }
-                }
-                new.networks.push((network, rows.number(own)));
-            }
+            let total = |micros: i32| Measured::Total(micros.max(0).unsigned_abs());
+            let each = table.groups().into_iter();
+            groups = each.map(|(key, v)| (key, rows.number(row(&v, Measured::OnTop)))).collect();
+            let each = table.networks().into_iter();
+            networks = each.map(|(key, v)| (key, rows.number(row(&v, total)))).collect();
         }
-        new.rows = rows.rows;
-        new
+        Self { rows: rows.rows, groups, networks }
     }
 
     /// The networks by which places are split.
     pub fn refinement(&self) -> Refinement {
         Refinement::new(PlaceTable::RoundTrips, self.networks.iter().copied())
     }
+
+    /// What counts at each of these places, which are split by [`TableRows::refinement`].
+    pub fn at(self, places: &PlaceMap) -> Measurements {
+        let Self { rows, groups, networks: _ } = self;
+        let mut numbered = Numbered::default();
+        for row in &rows {
+            numbered.number(row.clone());
+        }
+        let mut joined = HashMap::new();
+        for place in places.places() {
+            let (network, group) = rows_of(place, &groups);
+            if network == 0 || group == 0 || joined.contains_key(&(network, group)) {
+                continue;
+            }
+            let own = rows[network as usize].iter().zip(&rows[group as usize]);
+            let row = own.map(|(own, group)| if *own == Measured::Nothing { *group } else { *own });
+            joined.insert((network, group), numbered.number(row.collect()));
+        }
+        Measurements { rows: numbered.rows, groups, joined }
+    }
+}
+
+/// The rows of a place's network and of its group.
+fn rows_of(place: &Place, groups: &HashMap<Group, u32>) -> (u32, u32) {
+    let group = Group::of(place).and_then(|group| groups.get(&group)).copied();
+    (place.rows.row(PlaceTable::RoundTrips), group.unwrap_or(0))
 }
 
 impl RoundTrips for Measurements {
     fn row(&self, place: &Place) -> u32 {
-        match place.rows.row(PlaceTable::RoundTrips) {
-            0 => Group::of(place).and_then(|group| self.groups.get(&group)).copied().unwrap_or(0),
-            row => row,
+        match rows_of(place, &self.groups) {
+            (network, 0) => network,
+            (0, group) => group,
+            both => self.joined.get(&both).copied().unwrap_or(both.0),
         }
     }
 
@@ -157,8 +181,9 @@ mod tests {
             ("DE/AS64496", 0, 7),
             ("DE/AS64496", 2, -30),
         ]);
-        let measured = Measurements::new(Some(&table), &model, &geo);
-        let places = geo.refined(&[measured.refinement()]);
+        let rows = TableRows::new(Some(&table), &model);
+        let places = geo.refined(&[rows.refinement()]);
+        let measured = rows.at(&places);
         let estimates = |address: &str| {
             let place = places.place(places.find(address.parse().unwrap()).place);
             let row = measured.row(place);
@@ -174,8 +199,9 @@ mod tests {
     #[test]
     fn rows_of_sites_that_are_gone_say_nothing() {
         let (model, geo) = (model(), geo());
-        let measured = Measurements::new(Some(&table(&[("10.1.0.0/16", 1, 40)])), &model, &geo);
-        let places = geo.refined(&[measured.refinement()]);
+        let rows = TableRows::new(Some(&table(&[("10.1.0.0/16", 1, 40)])), &model);
+        let places = geo.refined(&[rows.refinement()]);
+        let measured = rows.at(&places);
         let place = places.place(places.find("10.1.2.3".parse().unwrap()).place);
         assert_eq!(measured.row(place), 0);
     }

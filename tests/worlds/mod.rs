@@ -1,6 +1,8 @@
 //! Random worlds from a seed: geo data, models, health, clients. And the octets of their questions.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub mod measured;
+mod policies;
 pub mod random;
 pub mod shape;
 
@@ -31,9 +33,7 @@ use rhumb::model::Model;
 use rhumb::model::NodeTerms;
 use rhumb::model::Percent;
 use rhumb::model::Period;
-use rhumb::model::Policy;
 use rhumb::model::PolicyId;
-use rhumb::model::PolicyKind;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::Site;
@@ -42,23 +42,16 @@ use rhumb::model::Steer;
 use rhumb::model::SteerId;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
-use rhumb::model::WeightedTarget;
 use rhumb::model::Zone;
-use rhumb::model::policy::Bias;
+use rhumb::rtt::Table;
 use rhumb::snapshot::Compiled;
 use rhumb::snapshot::Health;
-use rhumb::snapshot::compile;
+use rhumb::snapshot::compile_measured;
 use rhumb::steering::MemberState;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
 use rhumb::wire::RecordType;
 use rhumb::zonefile::Records;
-
-/// Most candidates of one random policy, so that a case stays fast.
-const CANDIDATES_MAX: usize = 60;
-
-/// Deepest nesting of random policies.
-const DEPTH_MAX: usize = 4;
 
 /// Networks with places, as they are inserted.
 pub type Networks = Vec<(IpNet, Place)>;
@@ -68,6 +61,8 @@ pub struct World {
     pub networks: Networks,
     pub model: Arc<Model>,
     pub compiled: Arc<Compiled>,
+    /// Measured round-trip times.
+    pub table: Table,
     /// Addresses around which networks and clients crowd.
     bases: Vec<IpAddr>,
 }
@@ -81,11 +76,14 @@ impl World {
     pub fn with(random: &mut Random, change: impl FnOnce(&mut Model)) -> Self {
         let bases = bases(random);
         let networks = networks(random, &bases);
-        let mut model = random_model(random);
+        let mut model = random_model(random, &bases);
         change(&mut model);
         let places = Arc::new(place_map(&networks));
-        let compiled = compile(model, places, NodeTerms::default()).expect("few classes");
-        Self { networks, model: Arc::clone(&compiled.model), compiled: Arc::new(compiled), bases }
+        let table = measured::table(random, &model, &bases);
+        let compiled = compile_measured(model, places, NodeTerms::default(), Some(&table));
+        let compiled = compiled.expect("few classes");
+        let model = Arc::clone(&compiled.model);
+        Self { networks, model, compiled: Arc::new(compiled), table, bases }
     }
 
     /// An address near networks and their ends.
@@ -307,6 +305,8 @@ fn networks(random: &mut Random, bases: &[IpAddr]) -> Networks {
             let len = random.below(u64::from(width_of(base)) + 1) as u8;
             let place = Place {
                 country: Some(*random.pick(&[*b"DE", *b"US"])),
+                subdivision: random.chance(30).then(|| (*random.pick(&["CA", "BY"])).into()),
+                asn: random.chance(60).then(|| 1 + random.below(4) as u32),
                 location: random.chance(80).then(|| *random.pick(&points)),
                 accuracy_km: random.chance(70).then(|| *random.pick(&[0, 5, 20, 150, 400, 3000])),
                 ..Place::default()
@@ -331,26 +331,29 @@ fn point(random: &mut Random) -> Point {
     Point::from_degrees(latitude / 1e6, longitude / 1e6).unwrap()
 }
 
-fn random_model(random: &mut Random) -> Model {
+fn random_model(random: &mut Random, bases: &[IpAddr]) -> Model {
     let sites = (0..1 + random.below(6)).map(|n| site(random, n)).collect::<Vec<_>>();
     let mut model = Model { sites, ..Model::default() };
     for n in 0..1 + random.below(7) {
         let pool = pool(random, n as usize, model.sites.len());
         model.pools.push(pool);
     }
+    let pools = model.pools.len();
+    model.lists = policies::lists(random, bases);
     for n in 0..random.below(7) {
-        let policy = policy(random, n as usize, &model);
+        let policy = policies::policy(random, n as usize, &model, bases);
         model.policies.push(policy);
     }
+    policies::add_unions(&mut model);
     for n in 0..1 + random.below(4) {
         let target = match model.policies.len() {
-            0 => Target::Pool(PoolId(random.below(model.pools.len() as u64) as u32)),
+            0 => Target::Pool(PoolId(random.below(pools as u64) as u32)),
             _ if random.chance(10) => Target::Pool(PoolId(0)),
             count => Target::Policy(PolicyId(
                 (count as u64 - 1 - random.below(2).min(count as u64 - 1)) as u32,
             )),
         };
-        let steer = steer(random, n as usize, target, model.pools.len());
+        let steer = steer(random, n as usize, target, pools);
         model.steers.push(steer);
     }
     model.zones.push(zone(&model.steers));
@@ -360,7 +363,8 @@ fn random_model(random: &mut Random) -> Model {
 fn site(random: &mut Random, n: u64) -> Site {
     let point = point(random);
     let location = Location { latitude: point.latitude(), longitude: point.longitude() };
-    Site { name: format!("s{n}").into(), location, country: None, cost: 1.0 }
+    let cost = *random.pick(&[1.0, 1.0, 0.5, 3.0]);
+    Site { name: format!("s{n}").into(), location, country: None, cost }
 }
 
 fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
@@ -397,67 +401,6 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
     }
 }
 
-fn policy(random: &mut Random, n: usize, model: &Model) -> Policy {
-    let mut targets = Vec::new();
-    let mut candidates = 0;
-    for _ in 0..1 + random.below(7) {
-        let target = match model.policies.len() as u64 {
-            count if count > 0 && random.chance(45) => {
-                Target::Policy(PolicyId(random.below(count) as u32))
-            }
-            _ => Target::Pool(PoolId(random.below(model.pools.len() as u64) as u32)),
-        };
-        let (depth, more) = measure(model, target);
-        if depth < DEPTH_MAX && candidates + more <= CANDIDATES_MAX {
-            candidates += more;
-            targets.push(target);
-        }
-    }
-    if targets.is_empty() {
-        targets.push(Target::Pool(PoolId(0)));
-    }
-    let kind = match random.below(3) {
-        0 => PolicyKind::Failover(targets),
-        1 => {
-            let biases: Vec<Bias> = (0..16)
-                .map(|_| Bias::Factor(*random.pick(&[1000, 1000, 500, 1200, 3000])))
-                .collect();
-            let bias = |target: &Target| match *target {
-                Target::Pool(pool) => biases[pool.index()],
-                Target::Policy(policy) => biases[8 + policy.index()],
-            };
-            let targets = targets.iter().map(|target| (*target, bias(target))).collect();
-            PolicyKind::Nearest { targets, cheap_within: None }
-        }
-        _ => {
-            let mut once: Vec<Target> = Vec::new();
-            targets.into_iter().for_each(|t| {
-                if !once.contains(&t) {
-                    once.push(t)
-                }
-            });
-            let weighted = once.into_iter().map(|target| WeightedTarget {
-                target,
-                weight: *random.pick(&[0, 1, 1, 5, 20, 95, 65_535]),
-                spill: random.chance(60),
-            });
-            PolicyKind::Weighted(weighted.collect())
-        }
-    };
-    Policy { name: format!("q{n}").into(), kind, fence: random.chance(20) }
-}
-
-/// Depth and number of candidates below a target.
-fn measure(model: &Model, target: Target) -> (usize, usize) {
-    let Target::Policy(policy) = target else { return (0, 1) };
-    let below = model.policies[policy.index()].kind.targets();
-    let below: Vec<_> = below.into_iter().map(|target| measure(model, target)).collect();
-    (
-        1 + below.iter().map(|&(depth, _)| depth).max().unwrap_or(0),
-        below.iter().map(|&(_, candidates)| candidates).sum(),
-    )
-}
-
 fn steer(random: &mut Random, n: usize, target: Target, pools: usize) -> Steer {
     Steer {
         owner: Name::absolute(&format!("n{n}.z.test")).unwrap(),
@@ -477,7 +420,7 @@ fn steer(random: &mut Random, n: usize, target: Target, pools: usize) -> Steer {
             2 => AllDown::LastGood,
             _ => AllDown::ServFail,
         },
-        ecs: EcsUse::Use,
+        ecs: if random.chance(85) { EcsUse::Use } else { EcsUse::Ignore },
         dual_stack: if random.chance(60) { DualStack::Joint } else { DualStack::Independent },
         // From 6 up, so that half of it, at least 5, is less.
         ttl: *random.pick(&[6, 7, 10, 11, 30, 300, 3600]),

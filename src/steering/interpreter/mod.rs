@@ -343,7 +343,7 @@ impl Situation<'_> {
     fn count(&self, pool: PoolId, family: Family) -> Count {
         let endpoints = &self.model.pools[pool.index()].endpoints;
         let verdict = |position: usize| {
-            let state = self.states[pool.index()][position];
+            let state = self.state(pool, position);
             match state.admin {
                 Admin::ForcedUp => Verdict::Up,
                 Admin::ForcedDown => Verdict::Down,
@@ -352,7 +352,7 @@ impl Situation<'_> {
         };
         let enabled: Vec<usize> = (0..endpoints.len())
             .filter(|&p| endpoints[p].address(family).is_some())
-            .filter(|&p| self.states[pool.index()][p].admin != Admin::Drained)
+            .filter(|&p| self.state(pool, p).admin != Admin::Drained)
             .collect();
         let passing = |p: usize| matches!(verdict(p), Verdict::Up | Verdict::Unknown);
         let nobody_passes = !enabled.iter().any(|&p| passing(p));
@@ -402,20 +402,50 @@ impl Situation<'_> {
 
     /// Who was healthy last and may still be served, and when that was.
     fn last_good(&self, pool: PoolId, family: Family) -> Option<(u64, Vec<(EndpointId, u16)>)> {
-        let remembered = self.remembered[pool.index()][family.index()].as_ref()?;
+        let remembered = self.memory(pool, family)?;
         let mut members = self.count(pool, family).enabled;
         members.retain(|(id, _)| remembered.endpoints.contains(id));
         if members.is_empty() {
             // A standby had taken over, and was the last.
-            let states = &self.states[pool.index()];
             let endpoints = &self.model.pools[pool.index()].endpoints;
             let kept = |id: &&EndpointId| {
-                states[id.index()].admin != Admin::Drained
+                self.state(pool, id.index()).admin != Admin::Drained
                     && endpoints[id.index()].address(family).is_some()
             };
             members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
         }
         (!members.is_empty()).then_some((remembered.stamp, members))
+    }
+
+    /// The state of an endpoint: in a pool that `all` made, that of the pool it comes from.
+    fn state(&self, pool: PoolId, position: usize) -> MemberState {
+        match self.model.pools[pool.index()].parts.get(position) {
+            Some(&(part, endpoint)) => self.states[part.index()][endpoint.index()],
+            None => self.states[pool.index()][position],
+        }
+    }
+
+    /// Who was healthy last: in a pool that `all` made, those of the pool that was healthy last, the later of equals.
+    fn memory(&self, pool: PoolId, family: Family) -> Option<Remembered> {
+        let of = |pool: PoolId| self.remembered[pool.index()][family.index()].clone();
+        let parts = &self.model.pools[pool.index()].parts;
+        if parts.is_empty() {
+            return of(pool);
+        }
+        let mut last: Option<(PoolId, Remembered)> = None;
+        for &(part, _) in parts {
+            let Some(memory) = of(part) else { continue };
+            if last.as_ref().is_none_or(|(_, other)| memory.stamp >= other.stamp) {
+                last = Some((part, memory));
+            }
+        }
+        let (last, memory) = last?;
+        let is_last = |&(part, endpoint): &(PoolId, EndpointId)| {
+            part == last && memory.endpoints.contains(&endpoint)
+        };
+        let positions = (0..parts.len()).filter(|&position| is_last(&parts[position]));
+        let endpoints = positions.map(EndpointId::at).collect();
+        Some(Remembered { stamp: memory.stamp, endpoints })
     }
 
     fn pool_has_family(&self, pool: PoolId) -> bool {
