@@ -152,7 +152,7 @@ fn snapshot() -> Snapshot {
         panic!("{}", config::render::for_people(&files, &problems, false));
     });
     let places = PlaceMap::compile(&[layer()]);
-    let compiled = compile(model, Arc::new(places), Box::default()).unwrap();
+    let compiled = compile(model, Arc::new(places), rhumb::model::NodeTerms::default()).unwrap();
     let classes = compiled.classes.iter().map(|classes| classes.trees().len()).max();
     println!("networks: {NETWORKS}, classes: {}", classes.unwrap());
     Snapshot::new(Arc::new(compiled), 1, &AllUnknown)

@@ -1,10 +1,10 @@
 //! Whom a rule of `geo` or `networks` fits, and entries of lists.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::config::Problems;
+use crate::config::networks::Misread;
+use crate::config::networks::parse_network;
 use crate::config::problem::At;
 use crate::config::reader::Refusal;
 use crate::config::reader::Value;
@@ -119,10 +119,10 @@ pub(super) fn network(text: &str) -> Result<NetworkSpec, Refusal> {
         let fault = format!("\"{text}\" is no network");
         return Err((fault, format!("{FORMS}; regions are for kind = \"geo\"")));
     }
-    prefix(text).map(NetworkSpec::Prefix).map_err(|(fault, remedy)| match remedy.is_empty() {
-        true => (fault, FORMS.into()),
-        false => (fault, remedy),
-    })
+    match text.contains(['.', ':']) {
+        true => prefix(text).map(NetworkSpec::Prefix),
+        false => Err((format!("\"{text}\" is no network"), FORMS.into())),
+    }
 }
 
 /// An entry of a list: `203.0.113.0/24`, `203.0.113.7` or `AS64500`.
@@ -131,10 +131,10 @@ pub fn entry(text: &str) -> Result<NetworkSpec, Refusal> {
     if let Some(number) = text.strip_prefix("AS") {
         return system(number).map(NetworkSpec::System);
     }
-    prefix(text).map(NetworkSpec::Prefix).map_err(|(fault, remedy)| match remedy.is_empty() {
-        true => (fault, FORMS.into()),
-        false => (fault, remedy),
-    })
+    match text.contains(['.', ':']) {
+        true => prefix(text).map(NetworkSpec::Prefix),
+        false => Err((format!("\"{text}\" is no network"), FORMS.into())),
+    }
 }
 
 fn system(number: &str) -> Result<u32, Refusal> {
@@ -146,19 +146,7 @@ fn system(number: &str) -> Result<u32, Refusal> {
     })
 }
 
-/// A prefix without bits beyond its length; an address is one of its whole length. The remedy may be left to the
-/// caller.
+/// A prefix without bits beyond its length; an address is one of its whole length.
 fn prefix(text: &str) -> Result<IpNet, Refusal> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => Ok(IpNet::from(address)),
-        Err(_) => text.parse::<IpNet>(),
-    };
-    let Ok(network) = network else {
-        return Err((format!("\"{text}\" is no network"), String::new()));
-    };
-    if network != network.trunc() {
-        let fault = format!("{network} has bits beyond its length");
-        return Err((fault, format!("write \"{}\"", network.trunc())));
-    }
-    Ok(network)
+    parse_network(text).map_err(|Misread { fault, remedy }| (fault, remedy))
 }
