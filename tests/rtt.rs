@@ -265,7 +265,7 @@ fn an_import_is_judged_whole_and_shown_as_it_counts() {
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     for part in
-        ["2 problems", "bad.csv:2:19", "impossible: 6553 km", "bad.csv:3:16", "no site `ams`"]
+        ["2 problems", "bad.csv:2:20", "impossible: 6553 km", "bad.csv:3:16", "no site `ams`"]
     {
         assert!(text.contains(part), "{part} is missing: {text}");
     }

@@ -185,12 +185,12 @@ impl Controller {
         let newest = [known.latest.take(), written].into_iter().flatten();
         let before = newest.max_by_key(|table| table.built_s).unwrap_or_default();
         let window = std::mem::take(&mut known.window);
-        if window.is_empty() && before.rows.is_empty() {
-            return;
-        }
         let unheard = std::mem::take(&mut known.unheard);
         if unheard > 0 {
             effects.push(Effect::Record(Occurrence::Unheard { measurements: unheard }));
+        }
+        if window.is_empty() && before.rows.is_empty() {
+            return;
         }
         known.is_making = true;
         let job = TableJob { before, window, compiled, moment, written_s };

@@ -38,6 +38,7 @@ use crate::rtt::beacon::Sender;
 use crate::rtt::key::network_of;
 use crate::rtt::read_beacons;
 use crate::runtime::admin::Peer;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::publish::Published;
 
 /// How long a post may take to arrive.
@@ -94,6 +95,7 @@ pub struct BeaconDesk {
     token: Option<Token>,
     published: Published,
     measured: mpsc::Sender<Vec<Measurement>>,
+    metrics: Arc<Metrics>,
     minute: Mutex<Minute>,
 }
 
@@ -155,12 +157,16 @@ async fn take(
     let origin = desk.allowed_origin(&headers);
     let response = match desk.take(peer.ip(), &headers, origin.is_some(), body).await {
         Ok(outcome) => {
+            desk.metrics.count_beacons(outcome.taken, outcome.refused);
             let nothing = outcome.taken == 0 && outcome.refused > 0;
             let status = if nothing { StatusCode::BAD_REQUEST } else { StatusCode::OK };
             let json = serde_json::to_string(&outcome).unwrap_or_default() + "\n";
             (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
         }
-        Err(refused) => refused.into_response(),
+        Err(refused) => {
+            desk.metrics.count_refused_post();
+            refused.into_response()
+        }
     };
     match origin {
         Some(origin) => allowing(&origin, response),
@@ -183,9 +189,10 @@ impl BeaconDesk {
         token: Option<Token>,
         published: Published,
         measured: mpsc::Sender<Vec<Measurement>>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let minute = Minute { began: Instant::now(), posts: HashMap::new() };
-        Self { settings, token, published, measured, minute: Mutex::new(minute) }
+        Self { settings, token, published, measured, metrics, minute: Mutex::new(minute) }
     }
 
     /// The origin of the page that posts, if it may.

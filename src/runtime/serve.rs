@@ -184,8 +184,9 @@ impl Server {
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let (published, measured) = (core.publisher.published(), core.inbox.measured_sender());
         let desk = options.rtt.clone().filter(|rtt| rtt.build);
-        let desk =
-            desk.map(|rtt| Arc::new(BeaconDesk::new(rtt, token, published, measured.clone())));
+        let desk = desk.map(|rtt| {
+            Arc::new(BeaconDesk::new(rtt, token, published, measured.clone(), Arc::clone(&metrics)))
+        });
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let reloads = Arc::clone(&core.inbox.reloads);
