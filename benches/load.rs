@@ -26,7 +26,8 @@ const RECORDS: u32 = 1_000_000;
 const RUNS: usize = 5;
 
 fn main() {
-    let file = SourceFile { name: "zones/example.test.zone".into(), text: zone().into() };
+    let file = SourceFile::from_octets("zones/example.test.zone", zone().into_bytes());
+    let file = file.expect("the zone is text");
     let files = Files::new(vec![file]);
     println!("peak before: {} MiB", peak_mib());
     for _ in 0..RUNS {

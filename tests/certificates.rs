@@ -2,13 +2,15 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 #[path = "encrypted/clients.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "these tests connect by TLS alone")]
 mod clients;
 mod live;
+mod process;
 #[path = "encrypted/world.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "these tests connect by TLS alone")]
 mod world;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -16,7 +18,11 @@ use clients::Dot;
 use clients::trusting;
 use hickory_proto::rr::RecordType;
 use live::Live;
+use live::find_metric;
+use live::get;
+use live::runtime;
 use live::wait_until;
+use process::Process;
 use rhumb::answer::Transport;
 use world::Authority;
 use world::World;
@@ -111,6 +117,62 @@ fn a_reload_reads_the_files_though_nothing_tells_of_a_change() {
     world.live.reload();
     wait_until("the reload has read them", || world.loads("refused") == Some(2.0));
     world.live.stop();
+}
+
+/// The address in a log line, between these pieces of it.
+fn logged(process: &Process, before: &str, after: &str) -> SocketAddr {
+    let lines = process.lines();
+    let mut rests = lines.iter().filter_map(|line| Some(line.split_once(before)?.1));
+    let address = rests.find_map(|rest| Some(rest.split_once(after)?.0)).expect("it is logged");
+    address.parse().unwrap()
+}
+
+#[test]
+fn a_hangup_signal_has_the_program_read_the_certificate_again() {
+    let authority = Authority::new();
+    let folder = world::folder(&authority);
+    let socket = folder.path("rhumb.sock");
+    let node = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[server.tls]\ncertificate = \"tls/fullchain.pem\"\n\
+         key = \"tls/privkey.pem\"\ndot = [\"127.0.0.1:0\"]\n\
+         [admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"{}\"\n",
+        socket.display()
+    );
+    folder.write("rhumb.toml", node);
+    let process = Process::start(&folder);
+    let dot = logged(&process, "answering on ", ", dot");
+    let pages = logged(&process, "on http://", "/metrics");
+    let shown = || {
+        let connect = Dot::connect(dot, trusting(&authority.pem(), b"dot"));
+        runtime().block_on(connect).unwrap().certificate()
+    };
+    let loads = |result: &str| {
+        let series = format!("rhumb_certificate_loads_total{{result=\"{result}\"}}");
+        find_metric(&get(pages, "/metrics").2, &series)
+    };
+    let before = shown();
+    // The second look reads the files once; refusals after that come of signals alone.
+    folder.write("tls/privkey.pem", "no key");
+    wait_until("the missing key is refused", || loads("refused") == Some(1.0));
+    process.signal("HUP");
+    wait_until("the signal has them read", || loads("refused") == Some(2.0));
+    assert_eq!(shown(), before, "the old pair stays");
+    let status = || {
+        let mut command = Command::new(process::RHUMB);
+        let output = command.arg("status").arg("--socket").arg(&socket).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = "certificate: expires 2999-12-31T00:00:00Z; REFUSED: the one on disk";
+    assert!(status().contains(refused), "{}", status());
+    let (certificate, key) = authority.issue(2998);
+    folder.write("tls/fullchain.pem", certificate);
+    folder.write("tls/privkey.pem", key);
+    process.signal("HUP");
+    wait_until("the new certificate is shown", || shown() != before);
+    let in_force = "certificate: expires 2998-12-31T00:00:00Z\n";
+    assert!(status().contains(in_force), "{}", status());
+    process.signal("TERM");
+    assert_eq!(process.wait(), Some(0));
 }
 
 /// Names and texts of files.

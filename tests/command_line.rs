@@ -154,9 +154,23 @@ fn files_are_read_again_on_hangup_and_by_command() {
     process.signal("HUP");
     wait_until("the files are in force", || ttl() == 40);
     folder.write("zones/shop.toml", "nonsense = 1");
-    assert_eq!(rhumb(&folder, &["reload"]).0, 0);
+    let (code, _, error) = rhumb(&folder, &["reload"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("files refused, 1 problem; serving 1 zone, generation "), "{error}");
+    assert!(error.contains("zones/shop.toml:1:1\n"), "{error}");
     process.wait_for_log("files refused, ");
     assert_eq!(ttl(), 40);
+    let (_, status, _) = rhumb(&folder, &["status"]);
+    assert!(status.contains("REFUSED: files on disk since "), "{status}");
+    assert!(status.contains("zones/shop.toml:1:1\n"), "{status}");
+    folder.write("zones/shop.toml", zone(50, port));
+    let (code, output, _) = rhumb(&folder, &["reload"]);
+    assert_eq!((code, ttl()), (0, 50), "it is in force when the command ends");
+    assert!(output.starts_with("serving 1 zone, generation "), "{output}");
+    let (code, output, _) = rhumb(&folder, &["reload", "--json"]);
+    assert!(code == 0 && output.contains("\"reply\": \"done\""), "{output}");
+    assert!(!rhumb(&folder, &["status"]).1.contains("REFUSED"));
+    assert_eq!(rhumb(&folder, &["reload", "--wait", "soon"]).0, 2);
     process.signal("INT");
     assert_eq!(process.wait(), Some(0));
 }

@@ -2,14 +2,15 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 #[path = "encrypted/clients.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "these tests use no programs and no zone")]
 mod clients;
 mod live;
 mod responder;
 #[path = "encrypted/world.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "these tests use no programs and no zone")]
 mod world;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,15 @@ use clients::Dot;
 use clients::PATIENCE;
 use clients::framed;
 use clients::trusting;
+use http_body_util::BodyExt;
+use http_body_util::StreamBody;
+use hyper::Request;
+use hyper::body::Body;
+use hyper::body::Bytes;
+use hyper::body::Frame;
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use live::wait_until;
 use responder::OneRecord;
 use rhumb::answer::Transport;
@@ -29,6 +39,9 @@ use rhumb::runtime::tcp::TcpLimits;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use world::Authority;
@@ -221,6 +234,57 @@ fn a_stop_answers_what_is_under_way_and_frees_the_ports() {
             _ => drop(std::net::TcpListener::bind(address).unwrap()),
         }
     }
+}
+
+/// A body whose octets come when the test says so.
+type SlowBody = UnboundedReceiver<Vec<u8>>;
+
+/// A query by POST; its body is what the sender sends until it is dropped.
+fn post() -> (UnboundedSender<Vec<u8>>, Request<impl Body<Data = Bytes, Error = Infallible>>) {
+    let (sender, receiver) = unbounded_channel();
+    let frames = futures_util::stream::unfold(receiver, |mut receiver: SlowBody| async {
+        let octets = receiver.recv().await?;
+        Some((Ok(Frame::data(Bytes::from(octets))), receiver))
+    });
+    let request = Request::post(format!("https://{}/dns-query", clients::NAME))
+        .header("content-type", "application/dns-message");
+    (sender, request.body(StreamBody::new(Box::pin(frames))).unwrap())
+}
+
+#[test]
+fn a_stop_answers_requests_of_https_under_way_and_takes_no_further_one() {
+    let served = serve(TcpLimits::default());
+    let asked = responder::query(0, "www");
+    let Dot(tls) = served.https();
+    let reply = served.run(async {
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(tls));
+        let (mut client, connection) = handshake.await.unwrap();
+        let connection = tokio::spawn(connection);
+        // Half a query is under way when the stop comes; its end comes after it.
+        let (half, request) = post();
+        let response = client.send_request(request);
+        half.send(asked[..10].to_vec()).unwrap();
+        let whole = |client: &mut http2::SendRequest<_>| {
+            let (sender, request) = post();
+            sender.send(asked.clone()).unwrap();
+            client.send_request(request)
+        };
+        assert_eq!(whole(&mut client).await.unwrap().status(), 200, "so the half one has come");
+        served.stop.cancel();
+        // The goodbye (GOAWAY) comes soon: then a further request is not taken.
+        while client.ready().await.is_ok() && whole(&mut client).await.is_ok() {}
+        half.send(asked[10..].to_vec()).unwrap();
+        drop(half);
+        let response = response.await.expect("what is under way is answered");
+        assert_eq!(response.status(), 200);
+        let reply = response.into_body().collect().await.unwrap().to_bytes();
+        connection.await.unwrap().expect("the connection is closed, not broken");
+        reply
+    });
+    assert_eq!(world::read(&reply).answers.len(), 1);
+    let Served { runtime, counters, task, .. } = served;
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, task).await.unwrap() }).unwrap();
+    assert!(counters.iter().all(|(_, counters)| counters.totals().open == 0));
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
-use std::net::TcpStream;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use md5::Digest;
 use md5::Md5;
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::CertifiedIssuer;
+use rcgen::IsCa;
+use rcgen::KeyPair;
 use rhumb::geo::WriteInfo;
 use rhumb::geo::parse_source;
 use rhumb::geo::read_database;
@@ -35,6 +39,10 @@ use rhumb::runtime::fetch::unpack::UnpackFault;
 use rhumb::runtime::fetch::update;
 use rustix::fs::FlockOperation;
 use rustix::fs::flock;
+use rustls::ServerConfig;
+use rustls::ServerConnection;
+use rustls::StreamOwned;
+use rustls::pki_types::PrivateKeyDer;
 use sha2::Sha256;
 use tempfile::TempDir;
 
@@ -119,7 +127,7 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, script: &Mutex<Script>) {
+fn serve(mut stream: impl Read + Write, script: &Mutex<Script>) {
     let mut request = Vec::new();
     let mut octet = [0];
     while !request.ends_with(b"\r\n\r\n") && stream.read(&mut octet).unwrap_or(0) == 1 {
@@ -445,4 +453,62 @@ fn a_licence_key_does_not_leave_the_machine_in_the_clear() {
     let mut conf = settings(&server, &folder);
     conf.server = "http://updates.example.net".into();
     assert!(matches!(update_with(&conf).unwrap_err(), FetchFault::Unencrypted(_)));
+}
+
+/// A server behind a certificate, and the authority to trust; answers as the plain one does.
+fn start_tls(script: &Arc<Mutex<Script>>) -> (SocketAddr, String) {
+    rhumb::runtime::probe::install_crypto();
+    let authority = CertificateParams::new(vec![]).map(|mut params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    });
+    let (authority, key) = (authority.unwrap(), KeyPair::generate().unwrap());
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let script = Arc::clone(script);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            serve(StreamOwned::new(session, stream.unwrap()), &script);
+        }
+    });
+    (address, authority.pem())
+}
+
+#[test]
+fn a_redirect_from_https_to_http_is_refused_and_nothing_is_asked_in_the_clear() {
+    let plain = Server::new();
+    let (address, authority) = start_tls(&plain.script);
+    let tls = format!("https://localhost:{}", address.port());
+    let redirect = |to: String| Answer::status(302).with("location", &to);
+    plain.answer("/down", &[redirect(plain.url("/database"))]);
+    plain.answer("/by-a-detour", &[redirect(format!("{tls}/down"))]);
+    plain.answer("/along", &[redirect(format!("{tls}/database"))]);
+    plain.answer("/database", &[Answer::ok(database("DE"))]);
+    let (folder, output) = folder_with_old();
+    let trusted = folder.path().join("authority.pem");
+    std::fs::write(&trusted, authority).unwrap();
+    let fetch = |path: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rhumb"));
+        command.args(["geo", "fetch", &format!("{tls}{path}"), "--output"]).arg(&output);
+        // The authorities of the system are taken from where OpenSSL has them.
+        let outcome = command.env("SSL_CERT_FILE", &trusted).output().unwrap();
+        (outcome.status.code(), String::from_utf8_lossy(&outcome.stderr).into_owned())
+    };
+    let old = std::fs::read(&output).unwrap();
+    for (path, requests) in [("/down", 1), ("/by-a-detour", 2)] {
+        let (code, said) = fetch(path);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("a redirect from https to http is not followed"), "{said}");
+        assert_eq!(plain.requests().len(), requests, "all by TLS");
+        assert_eq!(std::fs::read(&output).unwrap(), old, "the old file stays");
+    }
+    let (code, said) = fetch("/along");
+    assert_eq!(code, Some(0), "{said}");
+    assert_ne!(std::fs::read(&output).unwrap(), old);
 }

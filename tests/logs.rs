@@ -234,6 +234,27 @@ fn the_command_line_goes_before_the_file() {
     assert!(!process.has_logged("DEBUG"));
 }
 
+#[test]
+fn a_mistake_in_the_filter_of_the_environment_is_told_and_silences_nothing() {
+    let (folder, _backend) = node("format = \"text\"");
+    folder.write("zones/shop.toml", "nonsense = 1\n");
+    let log = |filter: &str| {
+        let output = serve(&folder).env("RUST_LOG", filter).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (filter, said) in [
+        ("bogus", "\"bogus\" is no level and no part of rhumb; write "),
+        ("rhumb=inof", "error parsing level filter"),
+    ] {
+        let log = log(filter);
+        assert!(log.contains("RUST_LOG is no filter") && log.contains(said), "{log}");
+        assert!(log.contains("used=\"warn,rhumb=info\""), "{log}");
+        assert!(log.contains(" INFO ") && log.contains("configuration: "), "{log}");
+    }
+    let log = log("rhumb=warn");
+    assert!(!log.contains("INFO") && !log.contains("RUST_LOG"), "{log}");
+}
+
 /// What a server that does not start says to the journal.
 fn last_words(folder: &Folder) -> String {
     let (mut ours, theirs) = UnixStream::pair().unwrap();

@@ -288,8 +288,20 @@ fn broken_geo_databases_are_refused_and_the_old_one_serves_on() {
         wait_until("it is refused", || refused(&live) == f64::from(count));
         assert!(serves(&live, "198.18.2.1"), "{count}");
     }
+    folder.write("zones/shop.toml", TWO_REGIONS.replace("198.18.2.1", "198.18.2.2"));
+    wait_until("a change of zones is served all the same", || serves(&live, "198.18.2.2"));
+    std::fs::remove_file(folder.path("geodb/city.mmdb")).unwrap();
+    wait_until("a missing database is refused", || refused(&live) == 4.0);
+    assert_eq!(live.metric("rhumb_geo_refused"), Some(1.0));
+    let shown = live.status().refused_geo.unwrap();
+    assert!(
+        shown.problems == 1 && shown.text.contains("geodb/city.mmdb: No such file"),
+        "{shown:?}"
+    );
     folder.write("geodb/city.mmdb", new);
     wait_until("the client is near Frankfurt", || serves(&live, "198.18.1.1"));
+    wait_until("nothing is refused", || live.metric("rhumb_geo_refused") == Some(0.0));
+    assert!(live.status().refused_geo.is_none());
     live.stop();
 }
 
@@ -305,5 +317,58 @@ fn an_overlay_wins_when_it_changes_and_a_bad_one_changes_nothing() {
     assert!(serves(&live, "198.18.1.1"));
     folder.write("geodb/feed.csv", "");
     wait_until("without a feed the database counts", || serves(&live, "198.18.2.1"));
+    live.stop();
+}
+
+#[test]
+fn all_files_that_cannot_be_read_are_told_at_once_with_all_other_problems() {
+    let folder = Folder::new();
+    folder.write("zones/shop.toml", zone(1));
+    let live = Live::start(&folder.options());
+    for (name, octets) in [
+        ("zones/a.toml", &b"# caf\xe9\n"[..]),
+        ("zones/b.test.zone", b"\xff\xfe@\0"),
+        ("zones/c.toml", b"nonsense = 1\n"),
+    ] {
+        folder.write(name, octets);
+    }
+    live.reload();
+    wait_until("they are refused", || refused(&live) == 1.0);
+    assert_eq!(live.metric("rhumb_files_refused"), Some(1.0));
+    let shown = live.status().refused.unwrap();
+    assert_eq!(shown.problems, 3, "{}", shown.text);
+    for text in ["a.toml: not UTF-8 in line 1, column 6; ", "b.test.zone: UTF-16", "c.toml:1:1"] {
+        assert!(shown.text.contains(text), "{}", shown.text);
+    }
+    assert_eq!(generation(&ask(live.address(), "www.shop.test.")), 1, "what was there stays");
+    for name in ["a.toml", "b.test.zone", "c.toml"] {
+        std::fs::remove_file(folder.path("zones").join(name)).unwrap();
+    }
+    live.reload();
+    wait_until("nothing is refused", || live.metric("rhumb_files_refused") == Some(0.0));
+    assert!(live.status().refused.is_none());
+    live.stop();
+}
+
+#[test]
+fn octets_of_texts_go_to_the_wire_as_they_are_in_the_file() {
+    let folder = Folder::new();
+    folder.write(
+        "zones/old.test.zone",
+        b"; caf\xe9\n@ 60 SOA ns1.example.net. h 1 1 1 1 1\n@ 60 NS ns1.example.net.\n\
+          t 60 TXT \"caf\xe9 caf\xc3\xa9\" \xff\n",
+    );
+    let live = Live::start(&folder.options());
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(live::PATIENCE)).unwrap();
+    let query = live::query(7, "t.old.test.", hickory_proto::rr::RecordType::TXT);
+    socket.send_to(&query, live.address()).unwrap();
+    let mut reply = [0; 512];
+    let len = socket.recv(&mut reply).unwrap();
+    assert!(
+        reply[..len].ends_with(b"\0\x0d\x0acaf\xe9 caf\xc3\xa9\x01\xff"),
+        "{:?}",
+        &reply[..len]
+    );
     live.stop();
 }

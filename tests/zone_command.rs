@@ -201,6 +201,28 @@ fn a_zone_that_is_not_there_and_zones_with_problems_are_refused() {
 }
 
 #[test]
+fn octets_that_are_no_utf8_are_exported_and_a_mistake_beside_them_is_shown_at_its_column() {
+    let zone_file = b"@ SOA ns1.example.net. host 1 1 1 1 1\n@ NS ns1.example.net.\n\
+                      ; caf\xe9\n$INCLUDE texts\nt TXT \"caf\xe9\" \\\xe9\n";
+    let folder = folder(&[]);
+    let write = |name: &str, octets: &[u8]| {
+        std::fs::write(folder.path().join("zones").join(name), octets).unwrap();
+    };
+    write("l.test.zone", zone_file);
+    write("texts", b"i TXT \xfc ; \xfc\n");
+    let (code, exported, errors) = zone(folder.path(), &["export", "l.test"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(exported.contains("i.l.test. 3600 IN TXT \"\\252\"\n"), "{exported}");
+    assert!(exported.contains("t.l.test. 3600 IN TXT \"caf\\233\" \"\\233\"\n"), "{exported}");
+    write("texts", b"i TXT \xfc\xfc \xe9 ; \xfc\n\xe9 A \xfc\n");
+    let (code, _, errors) = zone(folder.path(), &["export", "l.test"]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("zones/texts:2:5\n"), "{errors}");
+    assert!(errors.contains("\u{fffd} A \u{fffd}\n"), "{errors}");
+    assert!(errors.contains("\"\\252\" is not an IPv4 address"), "{errors}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let folder = folder(&[("example.zone", &rich())]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_rhumb"));

@@ -85,15 +85,16 @@ fn corpus() -> Vec<Case> {
 
 /// What we say of a file: its records as text, or our problems.
 fn ours(apex: &str, path: &Path) -> Result<Vec<String>, String> {
-    let octets = fs::read(path).unwrap();
-    let text = String::from_utf8(octets).map_err(|error| error.to_string())?;
-    let mut files = vec![SourceFile::new(&format!("zones/{apex}.zone"), &text)];
+    let read = |name: &str, path: &Path| {
+        let file = SourceFile::from_octets(&format!("zones/{name}"), fs::read(path).unwrap());
+        file.map_err(|why| format!("{name}: {why}; {}", why.remedy()))
+    };
+    let mut files = vec![read(&format!("{apex}.zone"), path)?];
     // What a file may include stands beside it.
     for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
         let beside = entry.unwrap().path();
         if beside.extension().is_some_and(|end| end == "inc") {
-            let name = format!("zones/{}", beside.file_name().unwrap().to_str().unwrap());
-            files.push(SourceFile::new(&name, &fs::read_to_string(&beside).unwrap()));
+            files.push(read(beside.file_name().unwrap().to_str().unwrap(), &beside)?);
         }
     }
     let files = Files::new(files);

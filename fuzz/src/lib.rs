@@ -73,7 +73,8 @@ pub fn query(world: &Snapshot, data: &[u8]) {
 
 /// Faults of a master file lie in its text; names and data it holds can be written and read back.
 pub fn master(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(file) = SourceFile::from_octets("fuzz.zone", data.to_vec()) else { return };
+    let text = &**file.text;
     let origin = Name::absolute("fuzz.test").expect("a name");
     let source = Source { file: 0, text };
     let parsed = zonefile::parse(source, &origin, 3600, &NoIncludes);
@@ -97,9 +98,9 @@ pub fn master(data: &[u8]) {
 
 /// Problems can be shown; what is accepted, as TOML or as a master file, can be compiled and asked.
 pub fn config(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
     for name in ["zones/fuzz.test.toml", "zones/fuzz.test.zone"] {
-        let files = Files::new(vec![SourceFile::new(name, text)]);
+        let Ok(file) = SourceFile::from_octets(name, data.to_vec()) else { continue };
+        let files = Files::new(vec![file]);
         let (model, problems) = config::load(&files);
         config::render::for_people(&files, &problems, false);
         if let Some(model) = model {

@@ -4,6 +4,9 @@
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::cli::output::block_on;
 use crate::cli::settings;
@@ -22,11 +25,21 @@ pub(super) enum Unanswered {
     Failed(String),
 }
 
-/// Sends a command to the server behind the first socket that exists.
+/// Sends a command to the server behind the first socket that exists, and waits for its reply.
 pub(super) fn ask(
     named: Option<&PathBuf>,
     option: &ConfigOption,
     command: &Command,
+) -> Result<Reply, Unanswered> {
+    ask_within(named, option, command, None)
+}
+
+/// As [`ask`], but waits no longer than `patience`.
+pub(super) fn ask_within(
+    named: Option<&PathBuf>,
+    option: &ConfigOption,
+    command: &Command,
+    patience: Option<Duration>,
 ) -> Result<Reply, Unanswered> {
     let places = settings::socket_places(named, option).map_err(Unanswered::Failed)?;
     let Some(path) = places.iter().find(|path| may_exist(path)) else {
@@ -34,10 +47,16 @@ pub(super) fn ask(
         let text = format!("no server at {}: nothing is there", tried.join(", "));
         return Err(Unanswered::NoServer(text));
     };
-    match block_on(control_socket::send(path, command)) {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(SocketFault::Io { path, source })) => Err(unanswered(&path, &source)),
-        Ok(Err(fault)) => Err(Unanswered::Failed(format!("{}: {fault}", path.display()))),
+    let patience = patience.unwrap_or(Duration::MAX);
+    let reply = block_on(async { timeout(patience, control_socket::send(path, command)).await });
+    match reply {
+        Ok(Ok(Ok(reply))) => Ok(reply),
+        Ok(Ok(Err(SocketFault::Io { path, source }))) => Err(unanswered(&path, &source)),
+        Ok(Ok(Err(fault))) => Err(Unanswered::Failed(format!("{}: {fault}", path.display()))),
+        Ok(Err(_)) => Err(Unanswered::Failed(format!(
+            "no reply within {}; it goes on, and rhumb status shows what is in force",
+            humantime::format_duration(patience)
+        ))),
         Err(why) => Err(Unanswered::Failed(why.to_string())),
     }
 }

@@ -107,7 +107,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<String>) {
         faults.retain(|fault| fault.source.kind() != ErrorKind::NotFound);
     }
     let geo = settings.sources.read_geo(&mut faults);
-    let mut others: Vec<_> = unread.iter().chain(&faults).map(unreadable).collect();
+    let mut others: Vec<_> = unread.iter().chain(&faults).map(ReadFault::problem).collect();
     let mut overlays = (Files::default(), Problems::default());
     let places = match geo.read() {
         Ok(table) => {
@@ -187,11 +187,6 @@ fn no_geo_data(zones: &str, model: &Model) -> Option<FileProblem> {
 
 fn error(rule: &'static Rule, file: String, fault: String, remedy: String) -> FileProblem {
     FileProblem { severity: Severity::Error, rule, file, fault, remedy }
-}
-
-fn unreadable(fault: &ReadFault) -> FileProblem {
-    let (path, why) = (fault.path.display().to_string(), fault.source.to_string());
-    error(&rules::UNREADABLE_FILE, path, why, fault.remedy().into())
 }
 
 /// What is wrong with certificate and key, or will be soon.

@@ -110,9 +110,8 @@ fn ask_files(
     command: Command,
     why: &str,
 ) -> Result<(String, Reply), String> {
-    let job = settings::find(&arguments.config)?.sources.read().map_err(|why| why.to_string())?;
     let now = Now { unix: Duration::from_secs(unix_s()), ..Now::default() };
-    let job = job.at(now.unix.as_secs());
+    let job = settings::find(&arguments.config)?.sources.read().at(now.unix.as_secs());
     let product = job.run();
     if let Err(rejection) = &product.result {
         return Err(rejection.text.clone());

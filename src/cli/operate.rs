@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use crate::cli::ask::Unanswered;
 use crate::cli::ask::ask;
+use crate::cli::ask::ask_within;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::USAGE;
 use crate::cli::output::count;
@@ -21,7 +22,9 @@ use crate::cli::settings::ConfigOption;
 use crate::control::Command;
 use crate::control::Reply;
 use crate::control::command::Action;
+use crate::control::status::CertificateStatus;
 use crate::control::status::PoolStatus;
+use crate::control::status::RefusedStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
@@ -94,6 +97,9 @@ pub(super) struct WithdrawArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ReloadArguments {
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    wait: Duration,
     #[command(flatten)]
     server: ServerOption,
 }
@@ -120,7 +126,9 @@ pub(super) fn withdraw(arguments: &WithdrawArguments) -> ExitCode {
 }
 
 pub(super) fn reload(arguments: &ReloadArguments) -> ExitCode {
-    send(&arguments.server, &Command::Reload)
+    let ReloadArguments { wait, server } = arguments;
+    let reply = ask_within(server.socket.as_ref(), &server.config, &Command::Reload, Some(*wait));
+    show_reply(server, reply)
 }
 
 fn order(arguments: &OrderArguments, action: Action, force: bool) -> ExitCode {
@@ -164,7 +172,11 @@ fn author() -> String {
 }
 
 fn send(server: &ServerOption, command: &Command) -> ExitCode {
-    let reply = match ask(server.socket.as_ref(), &server.config, command) {
+    show_reply(server, ask(server.socket.as_ref(), &server.config, command))
+}
+
+fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCode {
+    let reply = match reply {
         Ok(reply) => reply,
         Err(Unanswered::NoServer(why)) => {
             return fail(
@@ -197,6 +209,17 @@ fn show(status: &Status) {
     ));
     if let Some(table) = &status.round_trips {
         print(format!("round-trip times: {table}"));
+    }
+    let refused = [("files", &status.refused), ("geo data", &status.refused_geo)];
+    for (what, refused) in refused {
+        let Some(RefusedStatus { problems, since, text }) = refused else { continue };
+        let counted = count(*problems, "problem", "problems");
+        print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
+        print(text.trim_end());
+    }
+    if let Some(CertificateStatus { expires, is_stale }) = &status.certificate {
+        let stale = if *is_stale { "; REFUSED: the one on disk, see rhumb check" } else { "" };
+        print(format!("certificate: expires {expires}{stale}"));
     }
     status.pools.iter().for_each(show_pool);
     for order in &status.orders {

@@ -110,12 +110,11 @@ fn load(option: &ConfigOption) -> Result<Model, String> {
     let settings = settings::find(option)?;
     let mut faults = Vec::new();
     let files = settings.sources.read_files(&mut faults);
-    if let Some(fault) = faults.first() {
-        return Err(fault.to_string());
-    }
     let (model, problems) = config::load(&files);
-    model.ok_or_else(|| {
-        let text = render::for_people(&files, &problems, wants_color());
+    model.filter(|_| faults.is_empty()).ok_or_else(|| {
+        let unread = faults.iter().map(|fault| fault.problem().for_people() + "\n\n");
+        let text =
+            unread.collect::<String>() + &render::for_people(&files, &problems, wants_color());
         format!("the zones have problems\n{}", text.trim_end())
     })
 }

@@ -16,6 +16,7 @@ pub mod render;
 pub mod rtt;
 pub mod rules;
 pub mod sarif;
+pub mod source;
 pub mod spec;
 pub mod validate;
 pub mod value;
@@ -23,56 +24,21 @@ pub mod value;
 pub use problem::Problem;
 pub use problem::Problems;
 pub use problem::Severity;
+pub use source::SourceFile;
 
 use std::collections::HashMap;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use sha2::Digest;
 use sha2::Sha256;
 
 use crate::config::problem::FileId;
+use crate::config::source::Role;
 use crate::model::Model;
 use crate::zonefile::FindIncluded;
 use crate::zonefile::Source;
-
-/// One file of the operator's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceFile {
-    /// Path as the operator would write it.
-    pub name: Arc<str>,
-    /// Its text; not `Arc<str>`, which would copy what was read.
-    pub text: Arc<String>,
-}
-
-impl SourceFile {
-    /// A file of this name and text.
-    pub fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: Arc::new(text.to_owned()) }
-    }
-
-    /// What the file is, by the end of its name.
-    fn role(&self) -> Role {
-        match Path::new(&*self.name).extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => Role::Toml,
-            Some("zone") => Role::Zone,
-            _ => Role::Attachment,
-        }
-    }
-}
-
-/// What a file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Sites, checks, pools, policies, and at most one zone.
-    Toml,
-    /// A whole zone as a master file.
-    Zone,
-    /// Something another file names: certificates, records.
-    Attachment,
-}
 
 /// All files of one load, in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use crate::config::Files;
-use crate::config::Role;
 use crate::config::problem::FileId;
+use crate::config::source::Role;
 use crate::zonefile::master;
 
 /// The `.zone` files that no other file names. `named` are those that TOML files name by `records`.

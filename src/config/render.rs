@@ -70,7 +70,7 @@ pub(super) fn severity_name(severity: Severity) -> &'static str {
 /// One line: `file:line:col: key: fault; remedy`.
 pub fn one_line(files: &Files, problem: &Problem) -> String {
     let file = files.get(problem.place.file);
-    let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
+    let LineColumn { line, column } = file.line_column(problem.place.span.start);
     let line = format!("{}:{line}:{column}: {}; {}", file.name, title(problem), problem.remedy);
     visible(&line)
 }
@@ -107,16 +107,17 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
     let at = |place: &Place| {
         let file = files.get(place.file);
         let end = place.span.end.min(file.text.len());
-        (file, place.span.start.min(end)..end)
+        let (text, span) = file.shown(place.span.start.min(end)..end);
+        (&*file.name, text, span)
     };
-    let (file, span) = at(&problem.place);
-    let primary = Snippet::source(&*file.text)
-        .path(&*file.name)
+    let (name, text, span) = at(&problem.place);
+    let primary = Snippet::source(text)
+        .path(name)
         .annotation(AnnotationKind::Primary.span(span).label(&remedy));
     let mut group = level.primary_title(&title).id(problem.rule.id).element(primary);
     if let Some((place, label)) = &problem.also {
-        let (file, span) = at(place);
-        let other = Snippet::source(&*file.text).path(&*file.name);
+        let (name, text, span) = at(place);
+        let other = Snippet::source(text).path(name);
         group = group.element(other.annotation(AnnotationKind::Context.span(span).label(label)));
     }
     renderer.render(&[group])
@@ -150,13 +151,13 @@ pub struct JsonPlace<'a> {
 pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonProblem<'a>> {
     let json = |problem: &'a Problem| {
         let file = files.get(problem.place.file);
-        let LineColumn { line, column } = line_column(&file.text, problem.place.span.start);
+        let LineColumn { line, column } = file.line_column(problem.place.span.start);
         let severity = severity_name(problem.severity);
         let rule = problem.rule.id;
         let Problem { severity: _, rule: _, place: _, key, fault, remedy, also } = problem;
         let also = also.as_ref().map(|(place, what)| {
             let file = files.get(place.file);
-            let LineColumn { line, column } = line_column(&file.text, place.span.start);
+            let LineColumn { line, column } = file.line_column(place.span.start);
             JsonPlace { file: &file.name, line, column, what }
         });
         JsonProblem { severity, rule, file: &file.name, line, column, key, fault, remedy, also }

@@ -11,7 +11,6 @@ use crate::config::Problems;
 use crate::config::problem::Place;
 use crate::config::render::FileProblem;
 use crate::config::render::LineColumn;
-use crate::config::render::line_column;
 use crate::config::render::severity_name;
 use crate::config::render::title;
 use crate::config::render::visible;
@@ -87,11 +86,10 @@ fn index(rule: &Rule) -> usize {
 
 fn physical(files: &Files, place: &Place) -> Value {
     let file = files.get(place.file);
-    let LineColumn { line: start_line, column: start_column } =
-        line_column(&file.text, place.span.start);
+    let LineColumn { line: start_line, column: start_column } = file.line_column(place.span.start);
     // The end column is that of the character after the region.
     let LineColumn { line: end_line, column: end_column } =
-        line_column(&file.text, place.span.end.max(place.span.start));
+        file.line_column(place.span.end.max(place.span.start));
     json!({
         "artifactLocation": { "uri": uri(&file.name) },
         "region": {

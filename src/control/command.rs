@@ -12,7 +12,9 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::effect::count;
 use crate::control::health::Overlay;
+use crate::control::job::Rejection;
 use crate::control::status::Status;
 use crate::model::Admin;
 use crate::model::AllDown;
@@ -64,7 +66,7 @@ pub enum Command {
         /// What is taken to be down besides what is.
         down: Vec<String>,
     },
-    /// Read the files again.
+    /// Read the files again, and say what became of them.
     Reload,
 }
 
@@ -105,7 +107,7 @@ impl Controller {
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
-            Command::Reload => Ok("the files are being read".into()),
+            Command::Reload => return self.reload_reply(),
             Command::Explain { question, down } => match self.explain(&question, &down) {
                 Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
                 Err(error) => Err(error),
@@ -131,6 +133,23 @@ impl Controller {
         match result {
             Ok(text) => Reply::Done { text },
             Err(error) => Reply::Failed { error },
+        }
+    }
+
+    /// What became of the files read last, for who asked to read them.
+    pub fn reload_reply(&self) -> Reply {
+        let zones = self.snapshot().map_or(0, |now| now.compiled.model.zones.len());
+        let generation = self.snapshot().map_or(0, |now| now.generation);
+        let served = format!("{}, generation {generation}", count(zones, "zone"));
+        let refused = |what: &str, Rejection { text, problems }: &Rejection| {
+            let (counted, text) = (count(*problems, "problem"), text.trim_end());
+            let error = format!("{what} refused, {counted}; serving {served}, as before\n{text}");
+            Reply::Failed { error }
+        };
+        match (self.refused(), self.refused_geo()) {
+            (Some(why), _) => refused("files", why),
+            (None, Some(why)) => refused("geo data", why),
+            (None, None) => Reply::Done { text: format!("serving {served}") },
         }
     }
 

@@ -115,6 +115,15 @@ pub enum Occurrence {
         /// How many since the last window.
         measurements: u64,
     },
+    /// Geo data was refused; zones are served with the places known before.
+    GeoRefused {
+        /// Every problem, as `rhumb check` shows it.
+        text: String,
+        /// How many problems.
+        problems: usize,
+    },
+    /// Geo data is right again after it was refused.
+    GeoAccepted,
     /// An order was given.
     Ordered {
         /// For what.
@@ -200,6 +209,14 @@ impl fmt::Display for Occurrence {
                     count(usize::try_from(*measurements).unwrap_or(usize::MAX), "measurement");
                 write!(f, "round-trip times: {those} not believed, or no room for them")
             }
+            Self::GeoRefused { text, problems } => {
+                let problems = count(*problems, "problem");
+                write!(
+                    f,
+                    "geo data refused, {problems}; the places before it stay in force\n{text}"
+                )
+            }
+            Self::GeoAccepted => f.write_str("the geo data is right again"),
             Self::Ordered { scope, order } => write!(f, "{scope}: {order}"),
             Self::Withdrawn { scope, order, by } => {
                 write!(f, "{scope}: no longer {}, {by}", order.admin)

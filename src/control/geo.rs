@@ -1,7 +1,5 @@
 //! Problems of geo data, shown as those of every other file: with line, caret and remedy. Finds none itself.
 
-use std::sync::Arc;
-
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
@@ -29,9 +27,8 @@ impl GeoReport {
     pub fn new(input: &GeoInput, found: &[GeoProblem], severity: Severity) -> Self {
         let is_named = |name: &str| found.iter().any(|problem| *problem.file == *name);
         let overlays = input.overlays.iter().filter(|overlay| is_named(&overlay.name));
-        let files = overlays.map(|overlay| SourceFile {
-            name: Arc::from(&*overlay.name),
-            text: Arc::new(String::from_utf8_lossy(&overlay.octets).into_owned()),
+        let files = overlays.map(|overlay| {
+            SourceFile::new(&overlay.name, &String::from_utf8_lossy(&overlay.octets))
         });
         let mut report = Self { files: Files::new(files.collect()), ..Self::default() };
         for problem in found {

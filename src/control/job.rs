@@ -7,9 +7,11 @@ use sha2::Sha256;
 
 use crate::config;
 use crate::config::Files;
+use crate::config::Problem;
 use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
+use crate::config::render::FileProblem;
 use crate::control::geo::GeoReport;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
@@ -24,6 +26,8 @@ use crate::snapshot::compile_measured;
 #[derive(Clone, Debug)]
 pub struct Job {
     files: Files,
+    /// Files of zones that could not be read.
+    unread: Vec<FileProblem>,
     geo: GeoFiles,
     /// What this node's own file says of answers.
     node: NodeTerms,
@@ -31,8 +35,6 @@ pub struct Job {
     shelf: Arc<Shelf>,
     /// The one that counts.
     table: Option<Shelved>,
-    /// Of everything but the table.
-    base_digest: [u8; 32],
     digest: [u8; 32],
 }
 
@@ -40,6 +42,8 @@ pub struct Job {
 #[derive(Clone, Debug, Default)]
 pub struct GeoFiles {
     input: GeoInput,
+    /// What could not be read of it.
+    unread: Vec<FileProblem>,
     digest: GeoDigest,
     /// Places of geo data with that digest, so that a change of zones does not read them again.
     known: Option<(GeoDigest, Arc<PlaceMap>)>,
@@ -58,6 +62,11 @@ impl GeoFiles {
 
     /// All geo data. Hashes it: a second for a gigabyte.
     pub fn of(input: GeoInput) -> Self {
+        Self::with_unread(input, Vec::new())
+    }
+
+    /// Geo data of which some could not be read: it is refused.
+    pub fn with_unread(input: GeoInput, unread: Vec<FileProblem>) -> Self {
         let mut hash = Sha256::new();
         hash.update((input.overlays.len() as u64).to_le_bytes());
         for overlay in &input.overlays {
@@ -68,7 +77,8 @@ impl GeoFiles {
             let shape = database.shape.map_or("", |shape| shape.name());
             hash.update(Sha256::digest(shape));
         }
-        Self { input, digest: hash.finalize().into(), known: None }
+        hash.update(list(&unread));
+        Self { input, unread, digest: hash.finalize().into(), known: None }
     }
 
     /// The table with its warnings, or every problem.
@@ -78,13 +88,25 @@ impl GeoFiles {
         {
             return Ok((Arc::clone(places), GeoReport::default()));
         }
-        let table = self.input.read().map_err(|found| {
-            let report = GeoReport::new(&self.input, &found, Severity::Error);
-            Rejection { text: report.text(), problems: report.len() }
-        })?;
-        let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
-        Ok((Arc::new(table.compile()), report))
+        let (unread, problems) = (list(&self.unread), self.unread.len());
+        match self.input.read() {
+            Err(found) => {
+                let report = GeoReport::new(&self.input, &found, Severity::Error);
+                let (text, problems) = (unread + &report.text(), problems + report.len());
+                Err(Rejection { text, problems })
+            }
+            Ok(_) if problems > 0 => Err(Rejection { text: unread, problems }),
+            Ok(table) => {
+                let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
+                Ok((Arc::new(table.compile()), report))
+            }
+        }
     }
+}
+
+/// A line for each problem.
+fn list(problems: &[FileProblem]) -> String {
+    problems.iter().map(|problem| problem.for_people() + "\n").collect()
 }
 
 /// What a worker brings back.
@@ -92,10 +114,14 @@ impl GeoFiles {
 pub struct Product {
     /// Digest of the job.
     pub digest: [u8; 32],
-    /// Digest of its geo data.
+    /// Digest of the geo data in the tables.
     pub geo: GeoDigest,
+    /// Digest of what is in the tables: that of the job, unless its geo data is refused.
+    pub served: [u8; 32],
     /// Tables, or every problem.
     pub result: Result<Arc<Compiled>, Rejection>,
+    /// Why the tables have the geo data before that of the job, if they do.
+    pub geo_fault: Option<Rejection>,
     /// How many warnings there were.
     pub warnings: usize,
     /// Every warning, as `rhumb check` shows it; empty if the files were refused: the rejection has them.
@@ -112,35 +138,59 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    fn one(text: String) -> Self {
+    /// One problem.
+    pub fn one(text: String) -> Self {
         Self { text, problems: 1 }
+    }
+
+    /// This one, then another.
+    fn and(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        Self { text: self.text + &other.text, problems: self.problems + other.problems }
+    }
+}
+
+impl Product {
+    /// The product of a job that came to nothing.
+    pub fn failed(job: &Job, why: Rejection) -> Self {
+        Self {
+            digest: job.digest(),
+            geo: job.geo.digest,
+            served: job.digest(),
+            result: Err(why),
+            geo_fault: None,
+            warnings: 0,
+            warning_text: String::new(),
+        }
     }
 }
 
 impl Job {
     /// A job for these inputs.
     pub fn new(files: Files, geo: GeoFiles, node: NodeTerms) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(files.digest());
-        hash.update(geo.digest);
-        hash.update(&node.identity);
-        let NodeTerms { identity: _, explain } = &node;
-        hash.update(format!("{explain:?}"));
-        let digest = hash.finalize().into();
-        let (shelf, table) = (Arc::default(), None);
-        Self { files, geo, node, shelf, table, base_digest: digest, digest }
+        Self::with_unread(files, Vec::new(), geo, node)
+    }
+
+    /// A job of which some files of zones could not be read: they are refused.
+    pub fn with_unread(
+        files: Files,
+        unread: Vec<FileProblem>,
+        geo: GeoFiles,
+        node: NodeTerms,
+    ) -> Self {
+        let (shelf, table, digest) = (Arc::default(), None, [0; 32]);
+        Self { files, unread, geo, node, shelf, table, digest }.digested()
     }
 
     /// This job, with tables of round-trip times to choose from.
     pub fn with_shelf(self, shelf: Shelf) -> Self {
-        let mut hash = Sha256::new().chain_update(self.base_digest);
-        // What is wrong with them is told once, by a load of its own.
-        shelf.problems.iter().for_each(|(name, problem)| hash.update(format!("{name}:{problem}")));
-        let digest = match shelf.problems.is_empty() {
-            true => self.base_digest,
-            false => hash.finalize().into(),
-        };
-        Self { shelf: Arc::new(shelf), base_digest: digest, digest, ..self }
+        Self { shelf: Arc::new(shelf), ..self }.digested()
+    }
+
+    /// This job, with the table that counts at this second since 1970.
+    pub fn at(self, now_s: u64) -> Self {
+        let table = self.shelf.in_force(now_s).cloned();
+        Self { table, ..self }.digested()
     }
 
     /// The tables to choose from.
@@ -148,26 +198,33 @@ impl Job {
         &self.shelf
     }
 
-    /// This job, with the table that counts at this second since 1970.
-    pub fn at(self, now_s: u64) -> Self {
-        let table = self.shelf.in_force(now_s).cloned();
-        self.with_table(table)
-    }
-
-    /// This job, with the table that counts.
-    fn with_table(self, table: Option<Shelved>) -> Self {
-        let digest = match &table {
-            Some(Shelved { digest, .. }) => {
-                Sha256::new().chain_update(self.base_digest).chain_update(digest).finalize().into()
-            }
-            None => self.base_digest,
-        };
-        Self { table, digest, ..self }
-    }
-
     /// The table that counts.
     pub fn table(&self) -> Option<&Shelved> {
         self.table.as_ref()
+    }
+
+    fn digested(mut self) -> Self {
+        self.digest = self.digest_with(self.geo.digest);
+        self
+    }
+
+    /// SHA-256 of everything in the job, with this geo data.
+    fn digest_with(&self, geo: GeoDigest) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.files.digest());
+        hash.update(geo);
+        hash.update(list(&self.unread));
+        let NodeTerms { identity, explain } = &self.node;
+        hash.update(identity);
+        hash.update(format!("{explain:?}"));
+        // What is wrong with tables is told once, by a load of its own.
+        for (name, problem) in &self.shelf.problems {
+            hash.update(format!("{name}:{problem}"));
+        }
+        if let Some(Shelved { digest, .. }) = &self.table {
+            hash.update(digest);
+        }
+        hash.finalize().into()
     }
 
     /// SHA-256 of everything in the job: equal jobs give equal answers.
@@ -180,53 +237,66 @@ impl Job {
         &self.files
     }
 
-    /// Digest of its geo data.
-    pub fn geo_digest(&self) -> GeoDigest {
-        self.geo.digest
+    /// Every file that could not be read.
+    pub fn unread(&self) -> impl Iterator<Item = &FileProblem> {
+        self.unread.iter().chain(&self.geo.unread)
     }
 
-    /// This job, which need not read geo data with this digest again.
+    /// This job, which need not read geo data with this digest again, and keeps it if its own is refused.
     pub fn knowing(mut self, digest: GeoDigest, places: Arc<PlaceMap>) -> Self {
         self.geo.known = Some((digest, places));
         self
     }
 
     /// Does the work. Takes a second for a large geo database.
+    ///
+    /// Geo data that is damaged holds back no change of zones: they are served with the places known before.
     pub fn run(&self) -> Product {
         let (model, problems) = config::load(&self.files);
-        let mut warnings = self.shelf.problems.len();
-        warnings += problems.iter().filter(|problem| problem.severity == Severity::Warning).count();
-        let has_text = model.is_some() && warnings > self.shelf.problems.len();
-        let mut warning_text = match has_text {
-            true => render::for_people(&self.files, &problems, false),
-            false => String::new(),
+        let geo = self.geo.compile();
+        let Some(model) = model.filter(|_| self.unread.is_empty()) else {
+            return Product::failed(self, self.reject(&problems).and(geo.err()));
         };
-        for (name, problem) in &self.shelf.problems {
-            warning_text += &format!("warning: {name}:{problem}; the table is left out\n");
+        let (digest, places, of_geo, geo_fault) = match (geo, &self.geo.known) {
+            (Ok((places, of_geo)), _) => (self.geo.digest, places, of_geo, None),
+            (Err(fault), Some((known, places))) => {
+                (*known, Arc::clone(places), GeoReport::default(), Some(fault))
+            }
+            (Err(fault), None) => return Product::failed(self, fault),
+        };
+        let is_warning = |problem: &&Problem| problem.severity == Severity::Warning;
+        let warnings = problems.iter().filter(is_warning).count();
+        let warning_text = match warnings {
+            0 => String::new(),
+            _ => render::for_people(&self.files, &problems, false),
+        };
+        let tables = self.shelf.problems.len();
+        let of_tables =
+            self.shelf.problems.iter().map(|(name, problem)| {
+                format!("warning: {name}:{problem}; the table is left out\n")
+            });
+        let table = self.table.as_ref().map(|shelved| &*shelved.table);
+        let compiled = compile_measured(model, places, self.node.clone(), table)
+            .map_err(|why| Rejection::one(format!("{why}; use fewer targets\n")));
+        match compiled {
+            Err(why) => Product::failed(self, why.and(geo_fault)),
+            Ok(compiled) => Product {
+                digest: self.digest,
+                geo: digest,
+                served: self.digest_with(digest),
+                result: Ok(Arc::new(compiled)),
+                geo_fault,
+                warnings: warnings + of_geo.len() + tables,
+                warning_text: warning_text + &of_geo.text() + &of_tables.collect::<String>(),
+            },
         }
-        let result = match model {
-            None => Err(self.reject(&problems)),
-            Some(model) => self.geo.compile().and_then(|(places, of_geo)| {
-                warnings += of_geo.len();
-                warning_text += &of_geo.text();
-                let table = self.table.as_ref().map(|shelved| &*shelved.table);
-                compile_measured(model, places, self.node.clone(), table)
-                    .map(Arc::new)
-                    .map_err(|why| Rejection::one(format!("{why}; use fewer targets")))
-            }),
-        };
-        Product { digest: self.digest, geo: self.geo.digest, result, warnings, warning_text }
     }
 
-    /// What is wrong with the files, and with geo data beside them: all at once.
+    /// What is wrong with the files of zones: all at once, first what could not be read, for the rest may follow from it.
     fn reject(&self, problems: &Problems) -> Rejection {
-        let of_files = render::for_people(&self.files, problems, false);
-        match self.geo.compile() {
-            Ok(_) => Rejection { text: of_files, problems: problems.len() },
-            Err(of_geo) => Rejection {
-                text: of_files + &of_geo.text,
-                problems: problems.len() + of_geo.problems,
-            },
+        Rejection {
+            text: list(&self.unread) + &render::for_people(&self.files, problems, false),
+            problems: self.unread.len() + problems.len(),
         }
     }
 }
@@ -235,6 +305,7 @@ impl Job {
 mod tests {
     use super::*;
     use crate::config::SourceFile;
+    use crate::config::rules;
     use crate::geo::OverlayFile;
 
     #[test]
@@ -249,5 +320,32 @@ mod tests {
         assert_eq!(both.problems, alone.problems + 1);
         assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
         assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);
+    }
+
+    #[test]
+    fn every_file_that_cannot_be_read_is_named_with_every_other_problem() {
+        let unread = |file: &str| FileProblem {
+            severity: Severity::Error,
+            rule: &rules::UNREADABLE_FILE,
+            file: file.into(),
+            fault: "permission denied".into(),
+            remedy: "check it".into(),
+        };
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", "[pool.x]\nwieght = 1\n")]);
+        let alone = Job::new(files.clone(), GeoFiles::default(), NodeTerms::default());
+        let geo = GeoFiles::with_unread(GeoInput::default(), vec![unread("city.mmdb")]);
+        let of_zones = vec![unread("zones/b.toml"), unread("zones/c.zone")];
+        let job = Job::with_unread(files, of_zones, geo, NodeTerms::default());
+        assert_ne!(job.digest(), alone.digest());
+        let (alone, all) = (alone.run().result.unwrap_err(), job.run().result.unwrap_err());
+        assert_eq!(all.problems, alone.problems + 3);
+        for name in ["zones/b.toml", "zones/c.zone", "city.mmdb"] {
+            let line = format!("error[unreadable-file]: {name}: permission denied; check it\n");
+            assert!(all.text.contains(&line), "{}", all.text);
+        }
+        let good = Files::new(Vec::new());
+        let job =
+            Job::with_unread(good, vec![unread("b")], GeoFiles::default(), NodeTerms::default());
+        assert_eq!(job.run().result.unwrap_err().problems, 1, "nothing is served without it");
     }
 }

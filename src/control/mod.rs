@@ -53,10 +53,14 @@ pub struct Controller {
     wanted: Option<[u8; 32]>,
     /// Digest of the files in force.
     in_force: Option<[u8; 32]>,
+    /// Digest of what is served: that of the files in force, unless their geo data is refused.
+    served: Option<[u8; 32]>,
     /// Digest of the geo data in force.
     geo_in_force: Option<GeoDigest>,
-    /// Digest of the files that were refused, if they were the last ones tried.
-    refused: Option<[u8; 32]>,
+    /// The files that were refused, if they were the last ones tried.
+    refused: Option<Refused>,
+    /// The geo data that was refused, if it is that of the files in force.
+    refused_geo: Option<Refused>,
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
@@ -77,6 +81,15 @@ pub(crate) struct Memory {
     pub(crate) stamp: u64,
     /// `pool/endpoint` of each.
     pub(crate) endpoints: Vec<Arc<str>>,
+}
+
+/// Files that are there but not in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Digest of the job that has them.
+    pub(crate) digest: [u8; 32],
+    pub(crate) since: Now,
+    pub(crate) why: Rejection,
 }
 
 /// What makes an endpoint count as healthy.
@@ -110,7 +123,7 @@ impl Controller {
             }
             Event::Measured(measurements) => self.take_measurements(&measurements),
             Event::TableMade(made) => self.take_table(made, effects),
-            Event::Compiled(product) => self.take_product(product, effects),
+            Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
@@ -140,6 +153,21 @@ impl Controller {
         self.snapshot.as_ref()
     }
 
+    /// Whether files are being compiled.
+    pub fn is_compiling(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Why the files read last are not served, if they are not.
+    pub fn refused(&self) -> Option<&Rejection> {
+        self.refused.as_ref().map(|refused| &refused.why)
+    }
+
+    /// Why the geo data beside the files in force is not used, if it is not.
+    pub fn refused_geo(&self) -> Option<&Rejection> {
+        self.refused_geo.as_ref().map(|refused| &refused.why)
+    }
+
     /// How many orders are in force.
     pub fn order_count(&self) -> usize {
         self.orders.len()
@@ -155,7 +183,7 @@ impl Controller {
             // Whatever was tried meanwhile has been taken back.
             (self.wanted, self.refused) = (None, None);
             effects.push(Effect::Record(Occurrence::Unchanged));
-        } else if self.refused == digest {
+        } else if self.refused.as_ref().map(|refused| refused.digest) == digest {
             self.wanted = None;
             effects.push(Effect::Record(Occurrence::StillRefused));
         } else {
@@ -166,25 +194,32 @@ impl Controller {
 
     /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped, and so
     /// is one that came before.
-    fn take_product(&mut self, product: Product, effects: &mut Vec<Effect>) {
+    fn take_product(&mut self, product: Product, now: Now, effects: &mut Vec<Effect>) {
         if self.wanted != Some(product.digest) || self.in_force == Some(product.digest) {
             return;
         }
         self.wanted = None;
+        let digest = product.digest;
         let compiled = match self.refuse_emptiness(product.result) {
             Ok(compiled) => compiled,
-            Err(Rejection { text, problems }) => {
-                self.refused = Some(product.digest);
+            Err(why) => {
+                let Rejection { text, problems } = why.clone();
+                self.refused = Some(Refused { digest, since: now, why });
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
                 return;
             }
         };
+        (self.in_force, self.refused) = (Some(digest), None);
+        self.note_geo(product.geo_fault, digest, now, effects);
+        if self.served.replace(product.served) == Some(product.served) {
+            // Only geo data that is refused came or went.
+            return;
+        }
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
-        (self.in_force, self.refused) = (Some(product.digest), None);
         let change = self.change_to(&compiled.model, product.geo);
         self.geo_in_force = Some(product.geo);
         self.generation += 1;
@@ -194,13 +229,34 @@ impl Controller {
         effects.push(Effect::Probe(self.probe_orders()));
         effects.push(Effect::Record(Occurrence::Reloaded {
             generation: self.generation,
-            digest: product.digest,
+            digest: product.served,
             zones: snapshot.compiled.model.zones.len(),
             warnings: product.warnings,
             warning_text: product.warning_text,
             change,
         }));
         effects.push(Effect::Publish(snapshot));
+    }
+
+    /// Tells of geo data that is refused, once, and when it is right again.
+    fn note_geo(
+        &mut self,
+        fault: Option<Rejection>,
+        digest: [u8; 32],
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = self.refused_geo.take();
+        match (before, fault) {
+            (None, None) => {}
+            (Some(_), None) => effects.push(Effect::Record(Occurrence::GeoAccepted)),
+            (Some(before), Some(why)) if before.why == why => self.refused_geo = Some(before),
+            (_, Some(why)) => {
+                let Rejection { text, problems } = why.clone();
+                self.refused_geo = Some(Refused { digest, since: now, why });
+                effects.push(Effect::Record(Occurrence::GeoRefused { text, problems }));
+            }
+        }
     }
 
     /// What files change that are about to be put in force.
@@ -317,6 +373,8 @@ mod tests {
     use crate::config::Files;
     use crate::config::SourceFile;
     use crate::control::job::GeoFiles;
+    use crate::geo::GeoInput;
+    use crate::geo::OverlayFile;
 
     fn job(text: &str) -> Job {
         let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
@@ -329,8 +387,12 @@ mod tests {
 
     /// What comes of files, compiled if the controller asks for it: occurrences and publications.
     fn read(controller: &mut Controller, text: &str) -> Vec<String> {
+        read_job(controller, job(text))
+    }
+
+    fn read_job(controller: &mut Controller, job: Job) -> Vec<String> {
         let mut effects = Vec::new();
-        controller.handle(Event::Files(job(text)), Now::default(), &mut effects);
+        controller.handle(Event::Files(job), Now::default(), &mut effects);
         if let Some(Effect::Compile(job)) = effects.first() {
             let product = job.run();
             effects.clear();
@@ -341,6 +403,7 @@ mod tests {
                 format!("reloaded {generation}")
             }
             Effect::Record(Occurrence::Refused { .. }) => "refused".into(),
+            Effect::Record(Occurrence::GeoRefused { problems, .. }) => format!("geo {problems}"),
             Effect::Record(occurrence) => occurrence.to_string(),
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
@@ -363,6 +426,51 @@ mod tests {
         assert_eq!(read(&mut controller, &good), ["the files have not changed"]);
         assert_eq!(read(&mut controller, "[zone]"), ["refused"], "it is a new attempt");
         assert_eq!(read(&mut controller, &zone("other.test")), ["reloaded 2", "published"]);
+    }
+
+    /// A job with an overlay, which knows the places in force as the shell tells them.
+    fn job_with_geo(controller: &Controller, text: &str, overlay: &str) -> Job {
+        let overlay = OverlayFile { name: "feed.csv".into(), octets: overlay.as_bytes().into() };
+        let geo = GeoFiles::of(GeoInput { overlays: vec![overlay], ..GeoInput::default() });
+        let job = Job::new(
+            Files::new(vec![SourceFile::new("zones/a.toml", text)]),
+            geo,
+            crate::model::NodeTerms::default(),
+        );
+        match (controller.geo_in_force, controller.snapshot()) {
+            (Some(digest), Some(now)) => job.knowing(digest, Arc::clone(&now.compiled.geo)),
+            _ => job,
+        }
+    }
+
+    #[test]
+    fn damaged_geo_data_is_told_once_and_holds_back_no_zone() {
+        let (one, two) = (zone("shop.test"), zone("other.test"));
+        let (good, bad) = ("192.0.2.0/24,DE\n", "192.0.2.0/24,Germany\n192.0.2.1/24,DE\n");
+        let mut controller = Controller::default();
+        let mut read = |text: &str, overlay: &str| {
+            let job = job_with_geo(&controller, text, overlay);
+            let told = read_job(&mut controller, job);
+            let status = controller.status(Now::default());
+            (told, status.config, status.places, status.refused_geo.map(|geo| geo.problems))
+        };
+        let told = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(read(&one, bad).0, ["refused"], "there are no places before it");
+        let (first, first_digest, places, _) = read(&one, good);
+        assert_eq!(first, ["reloaded 1", "published"]);
+        let same = (first_digest.clone(), places, Some(2));
+        let (damaged, digest, seen, refused) = read(&one, bad);
+        assert_eq!((damaged, (digest, seen, refused)), (told(&["geo 2"]), same));
+        assert_eq!(read(&one, bad).0, ["the files have not changed"]);
+        let (changed, digest, seen, refused) = read(&two, bad);
+        assert_eq!(changed, ["reloaded 2", "published"], "the zone counts, the fault is known");
+        assert_eq!((seen, refused), (places, Some(2)));
+        let (right, again, _, refused) = read(&two, good);
+        assert_eq!((right, refused), (told(&["the geo data is right again"]), None));
+        assert_eq!(again, digest, "what is served has one digest, whatever was refused beside it");
+        assert_ne!(again, first_digest);
+        assert_eq!(read("[zone]", bad).0, ["refused"]);
+        assert_eq!(read(&two, good).0, ["the files have not changed"]);
     }
 
     fn short_digest_of(text: &str) -> String {

@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::control::Controller;
+use crate::control::Refused;
 use crate::control::effect::short_digest;
 use crate::control::health;
+use crate::control::job::Rejection;
 use crate::control::order::instant;
 use crate::model::Endpoint;
 use crate::model::Family;
@@ -21,6 +23,15 @@ pub struct Status {
     pub generation: u64,
     /// First octets of the digest of files and geo data.
     pub config: String,
+    /// Files that are there but not in force.
+    #[serde(default)]
+    pub refused: Option<RefusedStatus>,
+    /// Geo data that is there but not in force, while the zones beside it are.
+    #[serde(default)]
+    pub refused_geo: Option<RefusedStatus>,
+    /// The certificate of the encrypted transports; filled in by the shell, which has it.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -32,6 +43,33 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// Every order in force.
     pub orders: Vec<OrderStatus>,
+}
+
+/// Files that are there but not in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RefusedStatus {
+    /// How many problems they have.
+    pub problems: usize,
+    /// Since when.
+    pub since: String,
+    /// Every problem, as `rhumb check` shows it.
+    pub text: String,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// When the one in force expires.
+    pub expires: String,
+    /// Whether another one is on disk, which is refused.
+    pub is_stale: bool,
+}
+
+impl RefusedStatus {
+    fn new(Refused { digest: _, since, why }: &Refused) -> Self {
+        let Rejection { text, problems } = why.clone();
+        Self { problems, since: instant(since.unix), text }
+    }
 }
 
 /// A pool.
@@ -129,7 +167,10 @@ impl Controller {
         });
         Status {
             generation: snapshot.generation,
-            config: self.in_force.as_ref().map(short_digest).unwrap_or_default(),
+            config: self.served.as_ref().map(short_digest).unwrap_or_default(),
+            certificate: None,
+            refused: self.refused.as_ref().map(RefusedStatus::new),
+            refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
             round_trips: self.counting_table(),

@@ -53,6 +53,13 @@ impl Shelf {
         shelf
     }
 
+    /// A folder that cannot be read.
+    pub fn unread(folder: &str, why: &dyn std::fmt::Display, remedy: &str) -> Self {
+        let (line, column) = (1, 1);
+        let problem = RttProblem { line, column, fault: why.to_string(), remedy: remedy.into() };
+        Self { tables: Vec::new(), problems: vec![(folder.into(), problem)] }
+    }
+
     /// Of equal instants the one made last counts; of equal ones in that, too, the last by name.
     fn sort(&mut self) {
         self.tables.sort_by(|a, b| {

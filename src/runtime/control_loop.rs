@@ -29,9 +29,11 @@ use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
+use crate::control::order::instant;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
 use crate::control::round_trips::TableJob;
+use crate::control::status::CertificateStatus;
 use crate::control::status::Status;
 use crate::geo::PlaceMap;
 use crate::model::Family;
@@ -49,6 +51,7 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::rtt_folder;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
+use crate::runtime::waiters::Waiters;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
@@ -77,7 +80,7 @@ pub struct Inbox {
     pub reloads: Arc<Notify>,
     /// For asking for a reading ourselves.
     changes_sender: mpsc::Sender<()>,
-    /// Files that were read, or why they could not be.
+    /// Files that were read.
     readings: mpsc::Receiver<Readings>,
     readings_sender: mpsc::Sender<Readings>,
     /// What workers compiled.
@@ -91,7 +94,7 @@ pub struct Inbox {
     tables_sender: mpsc::Sender<Option<MadeTable>>,
 }
 
-/// Files that were read, or why they could not be, and the node's settings compared.
+/// Files that were read, or that reading them panicked, and the node's settings compared.
 type Readings = (Result<Job, String>, Option<NodeFile>);
 
 /// Whether files are being read. One reading at a time; what changes meanwhile is read after it.
@@ -169,6 +172,8 @@ pub struct Core {
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
     pub reading: Reading,
+    /// Who waits for the outcome of a reload.
+    pub waiters: Waiters,
     /// The node's settings on disk; away while they are compared.
     pub node_file: Option<NodeFile>,
     /// Whoever started us.
@@ -177,8 +182,6 @@ pub struct Core {
     pub watchdog: Watchdog,
     /// Whether the service manager was told that files are being read.
     pub told_reloading: bool,
-    /// Why the files could not be read the last time; told once.
-    pub read_fault: Option<String>,
     /// Whether a worker runs a job.
     pub is_compiling: bool,
     /// The newest job that waits for it.
@@ -235,6 +238,9 @@ impl Core {
         self.handle(Event::Settle);
         self.publisher.free_retired();
         self.note_readiness();
+        let is_refused = |refused: Option<&Rejection>| refused.is_some();
+        let (files, geo) = (self.controller.refused(), self.controller.refused_geo());
+        self.metrics.set_refused(is_refused(files), is_refused(geo));
         self.report_to_manager();
     }
 
@@ -262,6 +268,8 @@ impl Core {
             // Goes the way of a changed file; a full channel means that a reading is due anyway.
             let _ = self.inbox.changes_sender.try_send(());
             self.inbox.reloads.notify_one();
+            self.waiters.add(reply);
+            return;
         }
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now(), &mut effects);
@@ -276,6 +284,10 @@ impl Core {
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
             self.add_last_results(status);
+            status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
+                expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
+                is_stale: found.is_stale,
+            });
         }
         // Whoever asked may have gone.
         let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
@@ -339,14 +351,12 @@ impl Core {
         }
         self.is_compiling = true;
         let products = self.inbox.products_sender.clone();
-        let (digest, geo) = (job.digest(), job.geo_digest());
         tokio::spawn(async move {
+            let worker = Arc::clone(&job);
             let product =
-                tokio::task::spawn_blocking(move || job.run()).await.unwrap_or_else(|why| {
-                    let text = format!("compiling panicked: {why}; this is a bug of ours");
-                    let result = Err(Rejection { text, problems: 1 });
-                    let warning_text = String::new();
-                    Product { digest, geo, result, warnings: 0, warning_text }
+                tokio::task::spawn_blocking(move || worker.run()).await.unwrap_or_else(|why| {
+                    let text = format!("compiling panicked: {why}; this is a bug of ours\n");
+                    Product::failed(&job, Rejection::one(text))
                 });
             let _ = products.send(product).await;
         });
@@ -385,6 +395,15 @@ impl Core {
             self.places = Some((product.geo, Arc::clone(&compiled.geo)));
         }
         self.handle(Event::Compiled(product));
+        self.reply_to_waiters();
+    }
+
+    /// Tells who waits for a reload what became of it, once nothing newer is read or compiled.
+    fn reply_to_waiters(&mut self) {
+        if self.reading == Reading::Idle && !self.controller.is_compiling() {
+            let controller = &self.controller;
+            self.waiters.end(|| controller.reload_reply());
+        }
     }
 
     /// Has a thread read the files: a large database or a slow disk holds up no verdict and no command.
@@ -394,13 +413,14 @@ impl Core {
             return;
         }
         self.reading = Reading::Busy;
+        self.waiters.begin();
         let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
         let mut node_file = self.node_file.take();
         let work = move || {
             if let Some(node_file) = &mut node_file {
                 node_file.compare();
             }
-            (sources.read().map_err(|why| why.to_string()), node_file)
+            (Ok(sources.read()), node_file)
         };
         tokio::spawn(async move {
             let reading = tokio::task::spawn_blocking(work).await.unwrap_or_else(|why| {
@@ -419,20 +439,17 @@ impl Core {
         }
         match reading {
             Ok(job) => {
-                self.read_fault = None;
-                self.folders.send_replace(self.sources.folders_with(job.files()));
+                self.folders.send_replace(self.sources.folders_with(&job));
                 let job = match &self.places {
                     Some((digest, places)) => job.knowing(*digest, Arc::clone(places)),
                     None => job,
                 };
                 self.handle(Event::Files(job));
-            }
-            Err(text) if self.read_fault.as_ref() == Some(&text) => {
-                self.tell(&Occurrence::StillRefused);
+                self.reply_to_waiters();
             }
             Err(text) => {
-                self.read_fault = Some(text.clone());
-                self.tell(&Occurrence::Refused { text, problems: 1 });
+                self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
+                self.waiters.end(|| Reply::Failed { error: text.clone() });
             }
         }
     }
@@ -461,8 +478,11 @@ impl Core {
         match occurrence {
             Occurrence::Verdict { .. } => self.metrics.count_flip(),
             Occurrence::Reloaded { .. } => self.metrics.count_reload(true),
-            Occurrence::Refused { .. } => self.metrics.count_reload(false),
-            Occurrence::Unchanged
+            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
+                self.metrics.count_reload(false);
+            }
+            Occurrence::GeoAccepted
+            | Occurrence::Unchanged
             | Occurrence::StillRefused
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Files;
+use crate::config::Severity;
 use crate::config::SourceFile;
 use crate::config::path_beside;
-use crate::config::render::LineColumn;
-use crate::config::render::line_column;
+use crate::config::render::FileProblem;
+use crate::config::rules;
+use crate::config::source::NotText;
 use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
@@ -64,11 +66,26 @@ pub struct ReadFault {
 }
 
 impl ReadFault {
+    /// This fault among the problems of all files.
+    pub fn problem(&self) -> FileProblem {
+        FileProblem {
+            severity: Severity::Error,
+            rule: &rules::UNREADABLE_FILE,
+            file: self.path.display().to_string(),
+            fault: self.source.to_string(),
+            remedy: self.remedy().into(),
+        }
+    }
+
     /// What to do.
     pub fn remedy(&self) -> &'static str {
+        let not_text = self.source.get_ref().and_then(|why| why.downcast_ref::<NotText>());
+        if let Some(not_text) = not_text {
+            return not_text.remedy();
+        }
         match self.source.kind() {
-            io::ErrorKind::InvalidData => "save it as UTF-8, or write such octets as \\DDD",
             io::ErrorKind::FileTooLarge => "split it",
+            io::ErrorKind::InvalidFilename => "rename it",
             _ => "check that it exists and that this user may read it",
         }
     }
@@ -128,29 +145,26 @@ impl Sources {
         self.zones.join("shared")
     }
 
-    /// Reads everything. Blocks; a full geo database takes a second.
-    pub fn read(&self) -> Result<Job, ReadFault> {
-        let mut faults = Vec::new();
-        let geo = self.read_geo(&mut faults);
-        let files = self.read_files(&mut faults);
-        let shelf = self.read_shelf(&mut faults);
-        match faults.into_iter().next() {
-            Some(fault) => Err(fault),
-            None => {
-                let job = Job::new(files, GeoFiles::of(geo), self.terms.clone());
-                Ok(job.with_shelf(shelf))
-            }
-        }
+    /// Reads everything; what cannot be read is in the job as a problem. Blocks; a full geo database takes a second.
+    pub fn read(&self) -> Job {
+        let problems = |faults: Vec<ReadFault>| faults.iter().map(ReadFault::problem).collect();
+        let (mut of_geo, mut of_zones) = (Vec::new(), Vec::new());
+        let geo = GeoFiles::with_unread(self.read_geo(&mut of_geo), problems(of_geo));
+        let files = self.read_files(&mut of_zones);
+        let job = Job::with_unread(files, problems(of_zones), geo, self.terms.clone());
+        job.with_shelf(self.read_shelf())
     }
 
-    /// Reads the tables of round-trip times, if there is a folder for them.
-    pub fn read_shelf(&self, faults: &mut Vec<ReadFault>) -> Shelf {
+    /// Reads the tables of round-trip times, if there is a folder for them; what cannot be read is a problem of the shelf.
+    fn read_shelf(&self) -> Shelf {
         let Some(folder) = &self.rtt else { return Shelf::default() };
-        let tables = rtt_folder::read_tables(folder).unwrap_or_else(|source| {
-            faults.push(ReadFault { path: folder.clone(), source });
-            Vec::new()
-        });
-        Shelf::read(tables)
+        match rtt_folder::read_tables(folder) {
+            Ok(tables) => Shelf::read(tables),
+            Err(source) => {
+                let fault = ReadFault { path: folder.clone(), source };
+                Shelf::unread(&folder.display().to_string(), &fault.source, fault.remedy())
+            }
+        }
     }
 
     /// Reads geo databases and overlays; leaves out what cannot be read, and says so.
@@ -190,7 +204,7 @@ impl Sources {
                 Vec::new()
             });
             for path in paths {
-                match read_text(&path) {
+                match read_text(&path, Named::ByItsFolder) {
                     Ok(file) => files.extend(file),
                     Err(fault) => faults.push(fault),
                 }
@@ -200,12 +214,12 @@ impl Sources {
         Files::new(files)
     }
 
-    /// Folders to watch once `files` have been read: those of included files too.
-    pub fn folders_with(&self, files: &Files) -> Vec<PathBuf> {
+    /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
+    pub fn folders_with(&self, job: &Job) -> Vec<PathBuf> {
         let mut folders = self.folders();
-        let folder =
-            |(_, file): (_, &SourceFile)| Path::new(&*file.name).parent().map(Path::to_path_buf);
-        folders.extend(files.iter().filter_map(folder));
+        let read = job.files().iter().map(|(_, file)| &*file.name);
+        let unread = job.unread().map(|problem| &*problem.file);
+        folders.extend(read.chain(unread).filter_map(|name| folder_of(Path::new(name))));
         folders.sort();
         folders.dedup();
         folders
@@ -219,13 +233,17 @@ impl Sources {
         folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
         let databases = self.databases.iter().map(|database| &database.path);
         let geo = databases.chain(&self.overlays);
-        folders.extend(geo.filter_map(|path| path.parent()).map(|parent| {
-            if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() }
-        }));
+        folders.extend(geo.filter_map(|path| folder_of(path)));
         folders.sort();
         folders.dedup();
         folders
     }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_path_buf() })
 }
 
 /// Reads a file that is not too large.
@@ -243,7 +261,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, ReadFault> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_kept = !name.starts_with('.') && !name.ends_with('~') && !name.ends_with(".swp");
         // A link that leads nowhere is a fault to be shown, not a file that is not there.
         if is_kept && (path.is_file() || (path.is_symlink() && !path.exists())) {
@@ -277,7 +295,7 @@ fn read_included(files: &mut Vec<SourceFile>, faults: &mut Vec<ReadFault>) {
                 continue;
             }
             alike.push(path.clone());
-            match read_text(&path) {
+            match read_text(&path, Named::ByAFile) {
                 Ok(file) => files.extend(file),
                 Err(fault) => faults.push(fault),
             }
@@ -291,28 +309,31 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|identity_of_one| Some(identity_of_one) == identity(other))
 }
 
-/// Reads a text file. Other files that are not text are nobody's business; a `.toml` or `.zone` is a fault.
-fn read_text(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
+/// Why a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// It stands in a folder that is read.
+    ByItsFolder,
+    /// Another file includes it.
+    ByAFile,
+}
+
+/// Reads a text file. One that is no text is a fault if it is included or its name ends in `.toml` or `.zone`; else it is
+/// nobody's business.
+fn read_text(path: &Path, named: Named) -> Result<Option<SourceFile>, ReadFault> {
     let fault = |source| ReadFault { path: path.to_path_buf(), source };
-    let len = path.metadata().map_err(fault)?.len();
-    if len > FILE_MAX {
-        return Err(fault(too_large(len, FILE_MAX)));
-    }
     let is_ours =
         path.extension().is_some_and(|extension| extension == "toml" || extension == "zone");
-    match String::from_utf8(std::fs::read(path).map_err(fault)?) {
-        Ok(text) => {
-            let name = path.display().to_string().into();
-            Ok(Some(SourceFile { name, text: Arc::new(text) }))
-        }
-        Err(_) if !is_ours => Ok(None),
-        Err(why) => {
-            let before = &why.as_bytes()[..why.utf8_error().valid_up_to()];
-            let LineColumn { line, column } =
-                line_column(&String::from_utf8_lossy(before), before.len());
-            let message = format!("not UTF-8 in line {line}, column {column}");
-            Err(fault(io::Error::new(io::ErrorKind::InvalidData, message)))
-        }
+    if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+        let why = "the name of this file is not UTF-8";
+        let unnamed = || fault(io::Error::new(io::ErrorKind::InvalidFilename, why));
+        return if is_ours { Err(unnamed()) } else { Ok(None) };
+    }
+    let octets = read_octets(path, FILE_MAX).map_err(fault)?;
+    match SourceFile::from_octets(&path.display().to_string(), octets) {
+        Ok(file) => Ok(Some(file)),
+        Err(_) if !is_ours && named == Named::ByItsFolder => Ok(None),
+        Err(why) => Err(fault(io::Error::new(io::ErrorKind::InvalidData, why))),
     }
 }
 
@@ -323,6 +344,9 @@ fn too_large(len: u64, max: u64) -> io::Error {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "it writes what is read")]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
     use crate::config::node::default_node;
 
@@ -393,7 +417,7 @@ mod tests {
         let mut names: Vec<_> = files.iter().map(|(_, file)| &*file.name).collect();
         names.iter_mut().for_each(|name| *name = &name[folder.path().as_os_str().len() + 1..]);
         assert_eq!(names, ["zones/../away", "zones/a.test.zone", "zones/parts/hosts"]);
-        assert!(sources.folders_with(&files).contains(&folder.path().join("zones/parts")));
+        assert!(sources.folders_with(&sources.read()).contains(&folder.path().join("zones/parts")));
     }
 
     #[test]
@@ -412,15 +436,49 @@ mod tests {
     }
 
     #[test]
-    fn octets_that_are_no_text_are_shown_with_their_place() {
+    fn what_is_no_text_is_a_fault_if_somebody_means_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.test.zone");
-        std::fs::write(&path, b"@ A 192.0.2.1\nt TXT \"caf\xe9\"\n").unwrap();
-        let shown = read_text(&path).unwrap_err().to_string();
-        let path = path.display();
-        let expected =
-            "not UTF-8 in line 2, column 11; save it as UTF-8, or write such octets as \\DDD";
-        assert_eq!(shown, format!("{path}: {expected}"));
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        for (name, octets) in [
+            ("a.test.zone", &b"$INCLUDE part\n$INCLUDE latin\n"[..]),
+            ("b.test.zone", b"\xff\xfea\0"),
+            ("c.toml", b"# caf\xe9\n"),
+            ("latin", b"; caf\xe9\n"),
+            ("part", b"; caf\xe9\0\n"),
+            ("picture", b"\xff\xfe\0\0"),
+        ] {
+            std::fs::write(folder.path().join("zones").join(name), octets).unwrap();
+        }
+        let mut faults = Vec::new();
+        let files = sources.read_files(&mut faults);
+        let file_name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let names: Vec<_> =
+            files.iter().map(|(_, file)| file_name(Path::new(&*file.name))).collect();
+        assert_eq!(names, ["a.test.zone", "latin"]);
+        let faulty: Vec<_> = faults.iter().map(|fault| file_name(&fault.path)).collect();
+        assert_eq!(faulty, ["b.test.zone", "c.toml", "part"]);
+        let shown = faults[1].to_string();
+        assert!(
+            shown.ends_with("c.toml: not UTF-8 in line 1, column 6; save it as UTF-8"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_zone_whose_file_has_no_name_in_utf8_is_a_fault_and_not_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources::of(&default_node(), folder.path(), true);
+        std::fs::create_dir(folder.path().join("zones")).unwrap();
+        for name in [&b"caf\xe9.zone"[..], b"caf\xe9.txt"] {
+            let path = folder.path().join("zones").join(OsStr::from_bytes(name));
+            std::fs::write(path, "@ A 192.0.2.1\n").unwrap();
+        }
+        let mut faults = Vec::new();
+        assert_eq!(sources.read_files(&mut faults).iter().count(), 0);
+        let shown: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].ends_with(".zone: the name of this file is not UTF-8; rename it"));
     }
 
     #[test]

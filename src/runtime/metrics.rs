@@ -81,6 +81,8 @@ pub struct Metrics {
     posts_refused: AtomicU64,
     generation: AtomicU64,
     orders: AtomicU64,
+    files_refused: AtomicBool,
+    geo_refused: AtomicBool,
     is_ready: AtomicBool,
 }
 
@@ -113,6 +115,11 @@ impl Metrics {
     ) {
         *lock(&self.encrypted) = counters;
         *lock(&self.certificates) = Some(certificates);
+    }
+
+    /// What became of the certificate, if there is one.
+    pub fn certificate(&self) -> Option<CertificateState> {
+        lock(&self.certificates).as_ref().map(|certificates| certificates.state())
     }
 
     /// Counts a restart of a supervised task.
@@ -153,6 +160,12 @@ impl Metrics {
         self.generation.store(generation, Relaxed);
         self.orders.store(orders as u64, Relaxed);
         *lock(&self.verdicts) = verdicts;
+    }
+
+    /// Shows whether files, or geo data, are on disk that are not in force because they were refused.
+    pub fn set_refused(&self, files: bool, geo: bool) {
+        self.files_refused.store(files, Relaxed);
+        self.geo_refused.store(geo, Relaxed);
     }
 
     /// Says whether the first round of probes is over.
@@ -250,6 +263,7 @@ impl Collector for Scrape {
         let restarts: Vec<_> =
             lock(&metrics.restarts).iter().map(|(&t, &n)| ([("task", t)], n)).collect();
         family(&mut encoder, "task_restarts", "Restarts of supervised tasks", restarts)?;
+        self.encode_refusals(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;
         self.encode_verdicts(&mut encoder)
@@ -280,6 +294,13 @@ impl Scrape {
         family(encoder, "queries", "Queries by what was found", outcomes)?;
         counter(encoder, "truncated", "Replies with TC", sum(&|cells| &cells.truncated))?;
         counter(encoder, "unanswered", "Packets that got no reply", sum(&|cells| &cells.silent))
+    }
+
+    fn encode_refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let [files, geo] = [&self.0.files_refused, &self.0.geo_refused]
+            .map(|is_refused| u64::from(is_refused.load(Relaxed)));
+        gauge(encoder, "files_refused", "Whether files are refused and older ones served", files)?;
+        gauge(encoder, "geo_refused", "Whether geo data is refused and older data used", geo)
     }
 
     fn encode_engines(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

@@ -22,4 +22,5 @@ pub mod service_manager;
 pub mod supervise;
 pub mod tcp;
 pub mod udp;
+pub mod waiters;
 pub mod watch;

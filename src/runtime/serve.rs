@@ -46,7 +46,6 @@ use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
 use crate::runtime::encrypted::EncryptedError;
 use crate::runtime::encrypted::EncryptedSockets;
-use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
@@ -63,6 +62,7 @@ use crate::runtime::tcp::handshakes;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
+use crate::runtime::waiters::Waiters;
 use crate::runtime::watch;
 
 /// Probe results that wait for the controller, at most.
@@ -103,9 +103,6 @@ pub struct Options {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A file cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadFault),
     /// The files have problems.
     #[error("{text}the files have {}; nothing is served", count(*.problems, "problem"))]
     Refused {
@@ -165,7 +162,7 @@ impl Server {
         let sources = options.sources.clone();
         let job = tokio::task::spawn_blocking(move || sources.read())
             .await
-            .map_err(std::io::Error::other)??;
+            .map_err(std::io::Error::other)?;
         // Addresses before anything else that is seen outside: a second server must fail without a trace.
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
@@ -388,7 +385,7 @@ async fn first_core(
     if let Err(Rejection { text, problems }) = &product.result {
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
-    let (folders, _) = watch_channel(options.sources.folders_with(job.files()));
+    let (folders, _) = watch_channel(options.sources.folders_with(&job));
     let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.geo));
     let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
@@ -420,11 +417,11 @@ async fn first_core(
         last_results: BTreeMap::new(),
         places,
         reading: Reading::Idle,
+        waiters: Waiters::default(),
         node_file: options.node_file.clone(),
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,
-        read_fault: None,
         is_compiling: false,
         next_job: None,
     };

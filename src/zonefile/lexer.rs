@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::zonefile::Fault;
 
 /// What some editors put before a text.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One word of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use crate::wire::RecordType;
 use crate::zonefile::Fault;
 use crate::zonefile::TYPES_REMEDY;
 use crate::zonefile::generate::Generate;
+use crate::zonefile::lexer::BYTE_ORDER_MARK;
 use crate::zonefile::lexer::Lexer;
 use crate::zonefile::lexer::Word;
 use crate::zonefile::rdata;
@@ -363,7 +364,8 @@ fn place(words: &[Word<'_>], file: usize) -> Place {
 
 /// Names of files that `$INCLUDE` lines of a text name, before anything else of it is read.
 pub fn included(text: &str) -> impl Iterator<Item = &str> {
-    let lines = text.lines().filter(|line| line.starts_with('$'));
+    let lines = text.trim_start_matches(BYTE_ORDER_MARK).lines();
+    let lines = lines.filter(|line| line.starts_with('$'));
     lines.filter_map(|line| {
         let mut lexer = Lexer::new(line);
         let mut words = Vec::new();
@@ -486,6 +488,7 @@ mod tests {
             included("$TTL 1\n$include a.inc x ; y\n $INCLUDE no\n").collect::<Vec<_>>(),
             ["a.inc"]
         );
+        assert_eq!(included("\u{feff}$INCLUDE a.inc\n").collect::<Vec<_>>(), ["a.inc"]);
     }
 
     #[test]

@@ -124,8 +124,10 @@ impl Live {
         }
     }
 
+    /// Reads the files again; returns once they are in force, or refused.
     pub fn reload(&self) {
-        assert!(matches!(self.command(Command::Reload), Reply::Done { .. }));
+        let reply = self.command(Command::Reload);
+        assert!(matches!(reply, Reply::Done { .. } | Reply::Failed { .. }), "{reply:?}");
     }
 
     /// The value of one series of the metrics.

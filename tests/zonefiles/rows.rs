@@ -20,6 +20,17 @@ pub const ROWS: &[(&str, &[Checker], &str)] = &[
         &[Knot, Nsd],
         "RFC 1035 section 5.1: any name may be relative, that of $INCLUDE too",
     ),
+    (
+        "good/include-of-latin1",
+        &[Knot],
+        "RFC 1035 section 3.3: texts are octets; Knot wants \\DDD for those above 127",
+    ),
+    ("good/latin1-in-names", &[Knot], "RFC 2181 section 11: any octet may be in a label"),
+    (
+        "good/latin1-in-texts",
+        &[Knot],
+        "RFC 1035 section 3.3: texts are octets; Knot wants \\DDD for those above 127",
+    ),
     ("good/octets-above-127", &[Knot], "RFC 2181 section 11: any octet may be in a label"),
     (
         "good/origin-relative",
@@ -47,6 +58,7 @@ pub const ROWS: &[(&str, &[Checker], &str)] = &[
         "RFC 3597 section 5: data of a known type must have its form",
     ),
     ("bad/generic-length-wrong", &[Nsd], "RFC 3597 section 5: the length counts the octets"),
+    ("bad/latin1-with-a-nul", &[Bind, Nsd], "a NUL in a text file is damage; \\000 writes one"),
     ("bad/loc-beyond-the-pole", &[Nsd], "RFC 1876 section 3: degrees north are 0 to 90"),
     ("bad/mx-preference-too-large", &[Nsd], "RFC 1035 section 3.3.9: a preference has 16 bits"),
     ("bad/no-ns", &[Nsd], "RFC 1035 section 5.2: NS records stand at the apex"),

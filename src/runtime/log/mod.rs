@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::model::LogFormat;
 use crate::model::LogLevel;
@@ -18,6 +19,9 @@ use crate::runtime::log::journal::JournalWriter;
 
 /// Where a filter comes from that goes before every level.
 const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// What our own targets begin with.
+const OWN_TARGET: &str = "rhumb";
 
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ impl Logging {
 pub fn start(logging: &Logging) {
     let (filter, fault) = match std::env::var(FILTER_VARIABLE).as_deref() {
         Err(_) | Ok("") => (EnvFilter::new(&logging.filter), None),
-        Ok(text) => match EnvFilter::try_new(text) {
+        Ok(text) => match read_filter(text) {
             Ok(filter) => (filter, None),
             Err(why) => (EnvFilter::new(&logging.filter), Some(why)),
         },
@@ -62,6 +66,21 @@ pub fn start(logging: &Logging) {
     if let Some(why) = fault {
         tracing::warn!(%why, used = logging.filter, "{FILTER_VARIABLE} is no filter");
     }
+}
+
+/// Reads directives. A lone word that is no level would be the name of a module, and silence all others: it has to be
+/// one of ours.
+fn read_filter(text: &str) -> Result<EnvFilter, String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in words.filter(|word| !word.contains(['=', '['])) {
+        let is_level = word.parse::<LevelFilter>().is_ok();
+        if !is_level && word != OWN_TARGET && !word.starts_with("rhumb::") {
+            return Err(format!(
+                "\"{word}\" is no level and no part of rhumb; write debug, rhumb::health=debug, or {word}=debug"
+            ));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|why| why.to_string())
 }
 
 /// Whether somebody reads standard error as it is: neither a program nor the journal.
@@ -85,6 +104,24 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_would_silence_everything_is_a_mistake() {
+        for right in [
+            "warn",
+            "WARN,rhumb::health=info",
+            "rhumb",
+            "rhumb::config",
+            "off",
+            "hyper=debug,info",
+            "info,",
+        ] {
+            assert!(read_filter(right).is_ok(), "{right}");
+        }
+        for wrong in ["bogus", "inof", "info,bogus", "rhumb=inof", "rhumbx"] {
+            assert!(read_filter(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn libraries_are_heard_only_when_they_warn() {

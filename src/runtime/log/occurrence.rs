@@ -52,6 +52,14 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::Unheard { measurements } => {
             tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }
+        Occurrence::GeoRefused { text, problems } => {
+            let (text, counted) = (text.trim_end(), count(*problems, "problem"));
+            tracing::error!(
+                target: "rhumb::config", problems, %text,
+                "geo data refused, {counted}; the places before it stay in force"
+            );
+        }
+        Occurrence::GeoAccepted => tracing::info!(target: "rhumb::config", "{occurrence}"),
         Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
         Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
         Occurrence::Ordered { scope, order } => {
