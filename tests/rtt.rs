@@ -112,7 +112,7 @@ fn token() -> String {
     format!("Authorization: Bearer {TOKEN}\r\n")
 }
 
-fn rows(folder: &Folder, key: &str, site: &str) -> Option<(i32, [u32; 3])> {
+fn rows(folder: &Folder, key: &str, site: &str) -> Option<(Option<i32>, [u32; 3])> {
     let shelf = Shelf::read(read_tables(&folder.path("rtt")).unwrap());
     assert_eq!(shelf.problems, [], "every table can be read");
     let row = *shelf.newest()?.table.find(Key::find(key)?, site)?;
@@ -131,7 +131,7 @@ fn beacons_of_allowed_pages_become_a_table_after_two_windows() {
         assert!(head.contains("access-control-allow-origin: https://www.example.com"), "{head}");
         let outcome: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((&outcome["taken"], &outcome["refused"]), (&1.into(), &0.into()));
-        rows(&folder, "127.0.0.0/24", "fra").is_some_and(|(counts, _)| counts > 5_000)
+        rows(&folder, "127.0.0.0/24", "fra").is_some_and(|(counts, _)| counts.is_some())
     });
     let (_, weights) = rows(&folder, "127.0.0.0/24", "fra").unwrap();
     assert!(weights[Source::Beacon.index()] > 0 && weights[Source::Import.index()] == 0);

@@ -15,6 +15,7 @@ use crate::rtt::Source;
 use crate::rtt::Standing;
 use crate::rtt::Table;
 use crate::rtt::Window;
+use crate::rtt::prior;
 
 /// Weight below which a row is forgotten, in thousandths: one sample lasts a day, fifty last a week.
 const FORGET_BELOW_MILLI: u64 = 500;
@@ -91,16 +92,16 @@ fn assemble(
         keys.into_iter().partition(|(key, _)| matches!(key, Key::Prefix(_)));
     let mut wider: Vec<IpNet> = Vec::new();
     for at in groups.into_iter().chain(prefixes) {
-        let base = match at.0 {
-            Key::Group(_) => 0,
+        let expected = match at.0 {
+            Key::Group(_) => Some(0),
             Key::Prefix(network) => {
                 wider.retain(|other| other.contains(&network) && *other != network);
-                let base = base_us(&table, &wider, network, at.1, ground);
+                let expected = find_expected_us(&table, &wider, network, at.1, ground);
                 wider.push(network);
-                base
+                expected
             }
         };
-        let row = next_row(aged.get(&at), fresh.get(&at), base, manner);
+        let row = next_row(aged.get(&at), fresh.get(&at), expected, manner);
         match row {
             Some(_) if table.rows.len() >= ROWS_MAX => left_out += 1,
             Some(row) => drop(table.rows.insert(at, row)),
@@ -147,28 +148,33 @@ fn fresh_rows(window: &Window, ground: &Ground<'_>, table: &Table) -> Rows<Fresh
 }
 
 /// What is expected of a network without measurements of its own: what counts for the narrowest wider network that
-/// has some, else the prior with what is known of its group.
-fn base_us(table: &Table, wider: &[IpNet], network: IpNet, site: u16, ground: &Ground<'_>) -> i64 {
-    let counts = |key| table.rows.get(&(key, site)).map(|row| i64::from(row.standing.counts_us));
+/// has some, else the prior with what is known of its group. Nothing where nobody knows where it is.
+fn find_expected_us(
+    table: &Table,
+    wider: &[IpNet],
+    network: IpNet,
+    site: u16,
+    ground: &Ground<'_>,
+) -> Option<i64> {
+    let counts = |key| table.rows.get(&(key, site))?.standing.counts_us.map(i64::from);
     if let Some(wide) = wider.iter().rev().find_map(|wide| counts(Key::Prefix(*wide))) {
-        return wide;
+        return Some(wide);
     }
     let name = &table.sites[usize::from(site)];
     let place = ground.place(network.network());
-    let prior = ground.find_site(name).map_or(0, |site| ground.prior_us(place, site));
+    let prior = prior::expected_us(Some(ground.metres(place, ground.find_site(name)?)?));
     let group = ground.group_of(network).and_then(|group| counts(Key::Group(group)));
-    prior + group.unwrap_or(0)
+    Some(prior + group.unwrap_or(0))
 }
 
 /// A row after new measurements, or none if it is forgotten.
 fn next_row(
     aged: Option<&Row>,
     fresh: Option<&Fresh>,
-    base_us: i64,
+    expected_us: Option<i64>,
     manner: Manner,
 ) -> Option<Row> {
-    let mut row =
-        aged.copied().unwrap_or(Row { standing: Standing::settled(base_us), ..Row::default() });
+    let mut row = aged.copied().unwrap_or_default();
     let import = Source::Import.index();
     let mut is_import = false;
     if manner == Manner::Import {
@@ -186,12 +192,13 @@ fn next_row(
     if fresh.is_some() {
         row.level_us = level.mean_us;
     }
-    let estimate = row.estimate_us(base_us);
+    let estimate = row.estimate_us(expected_us.unwrap_or(prior::expected_us(None)));
     if is_import {
         row.standing = Standing::settled(estimate);
     } else if fresh.is_some() {
         let newest = evidence.into_iter().fold(Evidence::default(), Evidence::joined);
-        row.standing = row.standing.after(estimate, newest.mean_us.into(), row.level_us.into());
+        let (window, level) = (newest.mean_us.into(), row.level_us.into());
+        row.standing = row.standing.after(estimate, window, level, expected_us);
     }
     Some(row)
 }
@@ -234,7 +241,7 @@ mod tests {
     }
 
     fn counts(table: &Table, key: &str, site: &str) -> Option<i32> {
-        table.find(Key::find(key).unwrap(), site).map(|row| row.standing.counts_us)
+        table.find(Key::find(key).unwrap(), site)?.standing.counts_us
     }
 
     #[test]
@@ -253,7 +260,7 @@ mod tests {
     fn beacons_count_from_the_second_window_on() {
         let samples = [(NEAR, "fra", Source::Beacon, 50, 60_000)];
         let first = next(&Table::default(), &samples, 0);
-        assert_eq!(counts(&first, NEAR, "fra"), Some(5_000), "the prior still counts");
+        assert_eq!(counts(&first, NEAR, "fra"), None, "what is expected still counts");
         let second = next(&first, &samples, 900);
         let counted = counts(&second, NEAR, "fra").unwrap();
         assert!((55_000..=60_000).contains(&counted), "{counted}");
@@ -289,7 +296,7 @@ mod tests {
         let before = next_table(&Table::default(), &measured, &ground, at(0)).0;
         let table = import(&before, &[(NEAR, "fra", Source::Import, 1_000, 20_000)], 0);
         let row = table.find(Key::find(NEAR).unwrap(), "fra").unwrap();
-        assert!((20_000..21_000).contains(&row.standing.counts_us), "{row:?}");
+        assert!((20_000..21_000).contains(&row.standing.counts_us.unwrap()), "{row:?}");
         assert_eq!(row.main_source(), Some(Source::Import));
         assert!(row.evidence[Source::Beacon.index()].weight_milli > 0, "it is still known");
     }

@@ -63,8 +63,8 @@ impl Evidence {
 /// The estimate that counts, and one that may follow it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// What clients are steered by, in microseconds.
-    pub counts_us: i32,
+    /// What clients are steered by, in microseconds; nothing until two windows agree that it is not as expected.
+    pub counts_us: Option<i32>,
     /// What the last window with samples said, if that was worth a change.
     pub pending_us: Option<i32>,
 }
@@ -73,12 +73,24 @@ impl Standing {
     /// What counts after a window with samples.
     ///
     /// `estimate` is made of all samples, `window` of those of this window. A change counts only if both differ by
-    /// 5 ms and by a tenth of `level` from what counts, to the same side, in two windows after each other: one burst
-    /// of samples, however wild, moves nobody.
-    pub fn after(self, estimate_us: i64, window_us: i64, level_us: i64) -> Self {
+    /// 5 ms and by a tenth of `level` from what counts, or from what is `expected` as long as nothing does, to the same
+    /// side, in two windows after each other: one burst of samples, however wild, moves nobody. Where nothing is
+    /// expected the second window counts as it is.
+    pub fn after(
+        self,
+        estimate_us: i64,
+        window_us: i64,
+        level_us: i64,
+        expected_us: Option<i64>,
+    ) -> Self {
         let margin = MARGIN_MIN_US.max(level_us / MARGIN_PART);
-        let counts = i64::from(self.counts_us);
-        let side = |value: i64| match value - counts {
+        let Some(from) = self.counts_us.map(i64::from).or(expected_us) else {
+            return match self.pending_us {
+                Some(_) => Self::settled(estimate_us),
+                None => Self { pending_us: Some(clamp(estimate_us)), ..self },
+            };
+        };
+        let side = |value: i64| match value - from {
             above if above >= margin => 1,
             below if below <= -margin => -1,
             _ => 0,
@@ -87,7 +99,7 @@ impl Standing {
         if now == 0 || side(window_us) != now {
             return Self { pending_us: None, ..self };
         }
-        let before = self.pending_us.map_or(0, |pending| (i64::from(pending) - counts).signum());
+        let before = self.pending_us.map_or(0, |pending| (i64::from(pending) - from).signum());
         match before == now {
             true => Self::settled(estimate_us),
             false => Self { pending_us: Some(clamp(estimate_us)), ..self },
@@ -96,7 +108,7 @@ impl Standing {
 
     /// What counts at once.
     pub fn settled(estimate_us: i64) -> Self {
-        Self { counts_us: clamp(estimate_us), pending_us: None }
+        Self { counts_us: Some(clamp(estimate_us)), pending_us: None }
     }
 }
 
@@ -134,20 +146,35 @@ mod tests {
 
     #[test]
     fn a_change_counts_after_two_windows_in_a_row() {
-        let first = Standing::settled(50_000).after(40_000, 40_000, 50_000);
-        assert_eq!(first, Standing { counts_us: 50_000, pending_us: Some(40_000) });
-        assert_eq!(first.after(39_000, 38_000, 50_000), Standing::settled(39_000));
-        assert_eq!(first.after(49_000, 49_000, 50_000), Standing::settled(50_000), "taken back");
-        let other_side = first.after(60_000, 60_000, 50_000);
-        assert_eq!(other_side, Standing { counts_us: 50_000, pending_us: Some(60_000) });
-        let burst = first.after(40_500, 80_000, 50_000);
+        let first = Standing::settled(50_000).after(40_000, 40_000, 50_000, None);
+        assert_eq!(first, Standing { counts_us: Some(50_000), pending_us: Some(40_000) });
+        assert_eq!(first.after(39_000, 38_000, 50_000, None), Standing::settled(39_000));
+        assert_eq!(
+            first.after(49_000, 49_000, 50_000, None),
+            Standing::settled(50_000),
+            "taken back"
+        );
+        let other_side = first.after(60_000, 60_000, 50_000, None);
+        assert_eq!(other_side, Standing { counts_us: Some(50_000), pending_us: Some(60_000) });
+        let burst = first.after(40_500, 80_000, 50_000, None);
         assert_eq!(burst, Standing::settled(50_000), "the new samples do not confirm it");
+    }
+
+    #[test]
+    fn nothing_counts_as_long_as_it_is_as_expected_or_nothing_is_expected() {
+        let none = Standing::default();
+        assert_eq!(none.after(52_000, 52_000, 50_000, Some(50_000)), none);
+        let moved = none.after(60_000, 60_000, 50_000, Some(50_000));
+        assert_eq!(moved, Standing { counts_us: None, pending_us: Some(60_000) });
+        assert_eq!(moved.after(61_000, 61_000, 50_000, Some(50_000)), Standing::settled(61_000));
+        let first = none.after(97_000, 97_000, 97_000, None);
+        assert_eq!(first.after(98_000, 98_000, 97_000, None), Standing::settled(98_000));
     }
 
     #[test]
     fn the_margin_is_5_ms_and_a_tenth() {
         let moves = |from: i32, to: i64| {
-            Standing::settled(from.into()).after(to, to, from.into()).pending_us.is_some()
+            Standing::settled(from.into()).after(to, to, from.into(), None).pending_us.is_some()
         };
         assert!(!moves(20_000, 24_999) && moves(20_000, 25_000));
         assert!(!moves(200_000, 219_999) && moves(200_000, 180_000));
@@ -189,7 +216,7 @@ mod tests {
             let mut standing = Standing::settled(level);
             for step in walk {
                 let near = level + step * (margin - 1) / 1000;
-                standing = standing.after(near, near, level);
+                standing = standing.after(near, near, level, None);
                 prop_assert_eq!(standing, Standing::settled(level));
             }
         }

@@ -18,7 +18,9 @@ impl Table {
         // Positions in `networks` of those around the current one.
         let mut around: Vec<usize> = Vec::new();
         for ((key, site), row) in &self.rows {
-            let Key::Prefix(network) = *key else { continue };
+            let (Key::Prefix(network), Some(counts_us)) = (*key, row.standing.counts_us) else {
+                continue;
+            };
             if networks.last().is_none_or(|(last, _)| *last != network) {
                 while around.last().is_some_and(|wide| !networks[*wide].0.contains(&network)) {
                     around.pop();
@@ -29,7 +31,7 @@ impl Table {
                 networks.push((network, inherited));
             }
             if let Some((_, values)) = networks.last_mut() {
-                values[usize::from(*site)] = Some(row.standing.counts_us);
+                values[usize::from(*site)] = Some(counts_us);
             }
         }
         networks
@@ -39,9 +41,11 @@ impl Table {
     pub fn groups(&self) -> BTreeMap<Group, Box<[Option<i32>]>> {
         let mut groups: BTreeMap<Group, Box<[Option<i32>]>> = BTreeMap::new();
         for ((key, site), row) in &self.rows {
-            let Key::Group(group) = *key else { continue };
+            let (Key::Group(group), Some(counts_us)) = (*key, row.standing.counts_us) else {
+                continue;
+            };
             let values = groups.entry(group).or_insert_with(|| vec![None; self.sites.len()].into());
-            values[usize::from(*site)] = Some(row.standing.counts_us);
+            values[usize::from(*site)] = Some(counts_us);
         }
         groups
     }

@@ -63,8 +63,8 @@ impl Table {
 
     /// What counts, without how it came about: tables that are alike in it steer alike.
     pub fn counts(&self) -> impl Iterator<Item = (Key, &str, i32)> {
-        self.rows.iter().map(|((key, site), row)| {
-            (*key, &*self.sites[usize::from(*site)], row.standing.counts_us)
+        self.rows.iter().filter_map(|((key, site), row)| {
+            Some((*key, &*self.sites[usize::from(*site)], row.standing.counts_us?))
         })
     }
 }

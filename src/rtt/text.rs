@@ -10,7 +10,7 @@
 //! end 2
 //! ```
 //!
-//! A row: network or group, site, what counts, what may count after the next window, the level that a change is compared
+//! A row: network or group, site, what counts (`-`: what is expected), what may count after the next window, the level that a change is compared
 //! with, then weight and mean of handshakes, beacons and imports. Times are milliseconds; those of a group are on top
 //! of the prior.
 
@@ -59,7 +59,8 @@ pub fn render(table: &Table) -> String {
         let Row { standing, level_us, evidence } = row;
         let site = &table.sites[usize::from(*site)];
         let pending = standing.pending_us.map_or("-".into(), spell_ms);
-        let (counts, level) = (spell_ms(standing.counts_us), spell_ms(*level_us));
+        let counts = standing.counts_us.map_or("-".into(), spell_ms);
+        let level = spell_ms(*level_us);
         // Writing into a String does not fail.
         let _ = write!(text, "{key} {site} {counts} {pending} {level}");
         for Evidence { weight_milli, mean_us } in evidence {
@@ -204,7 +205,8 @@ impl Reader {
         let (key_found, site_found) = (Key::find(key), self.table.site_index(site));
         found(key_found.is_some(), key);
         found(site_found.is_some(), site);
-        let [counts_us, level_us] = [counts, level].map(find_us);
+        let counts_us = find_optional(counts, find_us);
+        let level_us = find_us(level);
         found(counts_us.is_some(), counts);
         let pending_us = find_optional(pending, find_us);
         found(pending_us.is_some(), pending);
@@ -280,7 +282,7 @@ mod tests {
         assert_eq!(table.rows.len(), 2);
         assert_eq!(render(&table), GOOD);
         let row = table.find(Key::find("DE/AS64496").unwrap(), "fra").unwrap();
-        assert_eq!(row.standing, Standing { counts_us: -3_200, pending_us: Some(9_100) });
+        assert_eq!(row.standing, Standing { counts_us: Some(-3_200), pending_us: Some(9_100) });
         assert_eq!(spell_instant(table.activates_s), "2026-11-21T17:05:00Z");
     }
 
@@ -325,7 +327,8 @@ mod tests {
         let evidence = (0..WEIGHT_MAX_MILLI, -1000..RTT_MAX_US).prop_map(|(weight_milli, mean)| {
             Evidence { weight_milli, mean_us: if weight_milli == 0 { 0 } else { mean } }
         });
-        let standing = (-RTT_MAX_US..RTT_MAX_US, prop::option::of(0..RTT_MAX_US))
+        let counts = prop::option::of(-RTT_MAX_US..RTT_MAX_US);
+        let standing = (counts, prop::option::of(0..RTT_MAX_US))
             .prop_map(|(counts_us, pending_us)| Standing { counts_us, pending_us });
         (standing, 0..RTT_MAX_US, prop::array::uniform3(evidence))
             .prop_map(|(standing, level_us, evidence)| Row { standing, level_us, evidence })

@@ -40,7 +40,10 @@ pub fn table(random: &mut Random, model: &Model, bases: &[IpAddr]) -> Table {
         let site = random.below(table.sites.len() as u64) as u16;
         let ms = random.below(400) as i64;
         let above = if matches!(key, Key::Group(_)) { ms - 150 } else { ms };
-        let standing = Standing::settled(above * 1000 + random.below(3) as i64);
+        let standing = match random.chance(90) {
+            true => Standing::settled(above * 1000 + random.below(3) as i64),
+            false => Standing { counts_us: None, pending_us: Some(1_000) },
+        };
         table.rows.insert((key, site), Row { standing, ..Row::default() });
     }
     table
@@ -59,7 +62,7 @@ pub fn slowly(
         let mut best: Option<(u8, i32)> = None;
         let mut of_group = None;
         for ((key, _), row) in rows {
-            let counts_us = row.standing.counts_us;
+            let Some(counts_us) = row.standing.counts_us else { continue };
             match key {
                 Key::Prefix(network) if address.is_some_and(|one| network.contains(&one)) => {
                     if best.is_none_or(|(len, _)| network.prefix_len() > len) {

@@ -127,15 +127,10 @@ fn client_rows(world: &World, table: &Table, client: IpAddr) -> Vec<ShownRow> {
         let own = table.rows.keys().rev().map(|(key, _)| key).filter(wide);
         let network = own.copied().find(|key| table.find(*key, &site.name).is_some());
         let group_row = group.and_then(|key| Some((key, table.find(key, &site.name)?)));
-        let (estimate_us, of) = match (by_network, network, group_row) {
-            (Some(counts), Some(key), _) => {
-                (i64::from(counts), table.find(key, &site.name).map(|row| (key, row)))
-            }
-            (_, _, Some((key, row))) => {
-                (prior_us + i64::from(row.standing.counts_us), Some((key, row)))
-            }
-            (_, _, None) => (prior_us, None),
-        };
+        let of_network = network.and_then(|key| Some((key, table.find(key, &site.name)?)));
+        let on_top = group_row.and_then(|(_, row)| row.standing.counts_us).unwrap_or(0);
+        let estimate_us = by_network.map_or(prior_us + i64::from(on_top), i64::from);
+        let of = of_network.or(group_row);
         rows.push((estimate_us, shown_row(of, &site.name, estimate_us, Some(prior_us))));
     }
     rows.sort_by_key(|(estimate_us, _)| *estimate_us);
@@ -158,7 +153,8 @@ fn all_rows(world: &World, table: &Table, site: Option<&str>) -> Vec<ShownRow> {
             // Of many places: what is shown is what comes on top.
             Key::Group(_) => None,
         };
-        let counts_us = i64::from(row.standing.counts_us);
+        // What is as expected does not count of itself.
+        let counts_us = row.standing.counts_us.map(i64::from).or(prior_us).unwrap_or(0);
         Some(shown_row(Some((*key, row)), name, counts_us, prior_us))
     });
     rows.collect()
