@@ -34,7 +34,7 @@ pub struct Job {
     /// Every table of round-trip times there is.
     shelf: Arc<Shelf>,
     /// The one that counts.
-    table: Option<Shelved>,
+    table: Option<Arc<Shelved>>,
     digest: [u8; 32],
 }
 
@@ -189,7 +189,7 @@ impl Job {
 
     /// This job, with the table that counts at this second since 1970.
     pub fn at(self, now_s: u64) -> Self {
-        let table = self.shelf.in_force(now_s).cloned();
+        let table = self.shelf.in_force(now_s).cloned().map(Arc::new);
         Self { table, ..self }.digested()
     }
 
@@ -200,7 +200,7 @@ impl Job {
 
     /// The table that counts.
     pub fn table(&self) -> Option<&Shelved> {
-        self.table.as_ref()
+        self.table.as_deref()
     }
 
     fn digested(mut self) -> Self {
@@ -221,7 +221,7 @@ impl Job {
         for (name, problem) in &self.shelf.problems {
             hash.update(format!("{name}:{problem}"));
         }
-        if let Some(Shelved { digest, .. }) = &self.table {
+        if let Some(Shelved { digest, .. }) = self.table.as_deref() {
             hash.update(digest);
         }
         hash.finalize().into()

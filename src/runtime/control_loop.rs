@@ -30,9 +30,6 @@ use crate::control::effect::count;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::order::instant;
-use crate::control::round_trips::MadeTable;
-use crate::control::round_trips::Measurement;
-use crate::control::round_trips::TableJob;
 use crate::control::status::CertificateStatus;
 use crate::control::status::Status;
 use crate::geo::PlaceMap;
@@ -42,22 +39,20 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
+use crate::runtime::measuring;
+use crate::runtime::measuring::Measuring;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
 use crate::runtime::publish::Publisher;
-use crate::runtime::rtt_folder;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
 use crate::runtime::waiters::Waiters;
 
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
-
-/// Posts and rounds of measured round-trip times that wait for the controller, at most.
-const MEASURED_MAX: usize = 256;
 
 /// How long `readyz` waits for the first round of probes, at most.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(15);
@@ -86,12 +81,8 @@ pub struct Inbox {
     /// What workers compiled.
     products: mpsc::Receiver<Product>,
     products_sender: mpsc::Sender<Product>,
-    /// Measured round-trip times.
-    measured: mpsc::Receiver<Vec<Measurement>>,
-    measured_sender: mpsc::Sender<Vec<Measurement>>,
-    /// Tables that workers made.
-    tables: mpsc::Receiver<Option<MadeTable>>,
-    tables_sender: mpsc::Sender<Option<MadeTable>>,
+    /// Measured round-trip times, and tables made of them.
+    pub measuring: Measuring,
 }
 
 /// Files that were read, or that reading them panicked, and the node's settings compared.
@@ -118,8 +109,6 @@ impl Inbox {
     ) -> Self {
         let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
-        let (measured_sender, measured) = mpsc::channel(MEASURED_MAX);
-        let (tables_sender, tables) = mpsc::channel(1);
         Self {
             commands,
             reports,
@@ -130,16 +119,8 @@ impl Inbox {
             readings_sender,
             products,
             products_sender,
-            measured,
-            measured_sender,
-            tables,
-            tables_sender,
+            measuring: Measuring::default(),
         }
-    }
-
-    /// Where measured round-trip times go.
-    pub fn measured_sender(&self) -> mpsc::Sender<Vec<Measurement>> {
-        self.measured_sender.clone()
     }
 
     /// What asks for a reading of the files.
@@ -223,8 +204,7 @@ impl Core {
             Some(product) = self.inbox.products.recv() => self.take_product(product),
             Some(()) = self.inbox.changes.recv() => self.read_files(),
             Some(reading) = self.inbox.readings.recv() => self.take_reading(reading),
-            Some(measured) = self.inbox.measured.recv() => self.handle(Event::Measured(measured)),
-            Some(made) = self.inbox.tables.recv() => self.handle(Event::TableMade(made)),
+            event = self.inbox.measuring.next() => self.handle(event),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -336,8 +316,12 @@ impl Core {
             }
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
-            Effect::MakeTable(job) => self.make_table(job),
-            Effect::WriteTable { name, text } => self.write_table(name, text),
+            Effect::MakeTable(job) => self.inbox.measuring.make(job),
+            Effect::WriteTable { name, text } => {
+                let superfluous = self.controller.superfluous_tables(self.now());
+                let (folder, changes) = (self.sources.rtt.clone(), self.inbox.changes_sender());
+                measuring::write(folder, (name, text), superfluous, changes);
+            }
         }
     }
 
@@ -359,29 +343,6 @@ impl Core {
                     Product::failed(&job, Rejection::one(text))
                 });
             let _ = products.send(product).await;
-        });
-    }
-
-    /// Makes a table on a worker thread.
-    fn make_table(&self, job: Arc<TableJob>) {
-        let tables = self.inbox.tables_sender.clone();
-        tokio::spawn(async move {
-            let made = tokio::task::spawn_blocking(move || job.run()).await.map_err(|why| {
-                tracing::error!(target: "rhumb::rtt", reason = %why, "making a table panicked; this is a bug of ours");
-            });
-            let _ = tables.send(made.ok()).await;
-        });
-    }
-
-    /// Writes a table on a thread, takes out what is old, and has the folder read.
-    fn write_table(&self, name: String, text: String) {
-        let Some(folder) = self.sources.rtt.clone() else { return };
-        let superfluous = self.controller.superfluous_tables(self.now());
-        let changes = self.inbox.changes_sender();
-        tokio::task::spawn_blocking(move || {
-            rtt_folder::put(&folder, &name, &text, &superfluous);
-            // A full channel means that a reading is due anyway.
-            let _ = changes.try_send(());
         });
     }
 

@@ -11,6 +11,7 @@ pub mod encrypted;
 pub mod fetch;
 pub mod files;
 pub mod log;
+pub mod measuring;
 pub mod metrics;
 pub mod node_file;
 pub mod probe;

@@ -179,11 +179,8 @@ impl Server {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
-        let (published, measured) = (core.publisher.published(), core.inbox.measured_sender());
-        let desk = options.rtt.clone().filter(|rtt| rtt.build);
-        let desk = desk.map(|rtt| {
-            Arc::new(BeaconDesk::new(rtt, token, published, measured.clone(), Arc::clone(&metrics)))
-        });
+        let measured = core.inbox.measuring.sender();
+        let desk = beacon_desk(&options, token, &core, &metrics);
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let reloads = Arc::clone(&core.inbox.reloads);
@@ -327,6 +324,18 @@ async fn bind_encrypted(
     let Some(settings) = settings else { return Ok(None) };
     let bound = tokio::task::spawn_blocking(move || EncryptedSockets::bind(&settings));
     Ok(Some(bound.await.map_err(std::io::Error::other)??))
+}
+
+/// What takes posts of round-trip times, if this node makes tables.
+fn beacon_desk(
+    options: &Options,
+    token: Option<Token>,
+    core: &Core,
+    metrics: &Arc<Metrics>,
+) -> Option<Arc<BeaconDesk>> {
+    let rtt = options.rtt.clone().filter(|rtt| rtt.build)?;
+    let (published, measured) = (core.publisher.published(), core.inbox.measuring.sender());
+    Some(Arc::new(BeaconDesk::new(rtt, token, published, measured, Arc::clone(metrics))))
 }
 
 /// Reads the token of those who post measurements of others, if a file is named.
