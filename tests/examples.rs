@@ -66,7 +66,10 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = ["failover", "fastest", "nearest", "nested", "shop", "static", "weighted"];
+    let expected = [
+        "all", "cdn", "cheap", "failover", "fastest", "fence", "geo", "nearest", "nested",
+        "networks", "regions", "shop", "static", "weighted",
+    ];
     assert_eq!(apexes, expected.map(|name| format!("{name}.example.")).into());
 }
 

@@ -38,6 +38,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("server.site", "'fra'", "'iad'"),
     ("server.listen", "['127.0.0.1:1053']", "['[::1]:53', '0.0.0.0:53']"),
     ("server.identity", "'ns1'", "''"),
+    ("server.ecs_from", "['any']", "['192.0.2.0/24', '2001:db8::53']"),
     ("explain.full", "[]", "['192.0.2.0/24', '2001:db8::1']"),
     ("explain.redacted", "['192.0.2.0/24']", "['192.0.2.1']"),
     ("config.zones", "'zones'", "'ours/'"),
@@ -72,14 +73,24 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("pool.*.endpoint", "{ a = { addresses = ['192.0.2.7'] } }", "{ b-1.addresses = ['::7'] }"),
     ("pool.*.endpoint.*.addresses", "['192.0.2.7']", "['2001:db8::7', '192.0.2.7']"),
     ("policy.*.targets", "['eu', 'us']", "['us']"),
-    ("policy.*.bias", "{ us = 1.2 }", "{ us = 2, eu = 0.01 }"),
-    ("policy.*.weights", "{ eu = 1, us = 0 }", "{ eu = 1, us = 65535 }"),
+    ("policy.*.bias", "{ us = 1.2 }", "{ us = '-300 km', eu = 0.01 }"),
+    ("policy.*.weights", "{ eu = 1, us = 2 }", "{ eu = 1, us = 65535 }"),
+    ("policy.*.within", "'500km'", "'0 km'"),
+    ("policy.*.default", "'us'", "['us', 'eu']"),
+    ("policy.*.rule", RULE, "[{ where = ['country:DE'], to = ['us'], fence = true }]"),
+    ("policy.*.rule.where", "['country:DE', 'subdivision:US-CA']", "['continent:AS']"),
+    ("policy.*.rule.to", "'us'", "['us', 'eu']"),
+    ("list.*.file", "'case.list'", "'more.list'"),
+    ("list.*.entries", "['192.0.2.0/24', 'AS64500']", "['2001:db8::1']"),
     ("policy.*.spill", "[]", "['next']"),
     ("name.*.steer", "'world'", "'eu'"),
     ("name.*.affinity", "''", "'any text'"),
     ("name.*.records", "{ MX = ['1 a.example.net.'] }", "{ txt = [], TYPE65280 = ['\\# 0'] }"),
     ("name.*.on_all_down.pool", "'sorry'", "'us'"),
 ];
+
+/// A rule of a `geo` policy.
+const RULE: &str = "[{ where = ['continent:EU'], to = 'eu' }]";
 
 /// What must stand beside a key so that all its values make sense.
 const BESIDE: &[(&str, &str, &str)] = &[
@@ -220,13 +231,22 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         lines.insert("kind", &quoted);
     }
     // What this value of `kind` needs besides.
-    let of_value = match (entry.key.name, value) {
-        ("kind", Some("'weighted'")) => Some(("weights", "{ eu = 1 }")),
-        ("kind", Some("'failover'" | "'nearest'")) => Some(("targets", "['eu']")),
-        ("kind", Some("'tcp'")) => Some(("port", "443")),
-        _ => None,
+    let of_value: &[_] = match (entry.key.name, value) {
+        ("kind", Some("'weighted'")) => &[("weights", "{ eu = 1 }")],
+        ("kind", Some("'geo'" | "'networks'")) => &[("default", "'eu'"), ("rule", RULE)],
+        ("kind", Some("'failover'" | "'nearest'" | "'fastest'" | "'all'")) => {
+            &[("targets", "['eu']")]
+        }
+        ("kind", Some("'tcp'")) => &[("port", "443")],
+        // Neither may stand alone.
+        ("prefer", Some(_)) => &[("within", "'500km'")],
+        ("within", Some(_)) => &[("prefer", "'cheap'")],
+        // One of both must be there.
+        ("file", None) if entry.table.path == "list.NAME" => &[("entries", "['192.0.2.9']")],
+        ("entries", None) => &[("file", "'case.list'")],
+        _ => &[],
     };
-    lines.extend(of_value);
+    lines.extend(of_value.iter().copied());
     let beside = BESIDE.iter().filter(|(key, ..)| *key == pattern);
     lines.extend(beside.map(|(_, name, value)| (*name, *value)));
     if entry.table.path == "name.NAME" {
@@ -240,11 +260,20 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
     let mut text = match &*path {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
+        "policy.x.rule" => {
+            format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
+        }
         "name.x.on_all_down" => format!("[name.x]\nsteer = 'world'\n[{path}]\n"),
         path => format!("[{path}]\n"),
     };
     lines.iter().for_each(|(name, value)| text += &format!("{name} = {value}\n"));
-    text
+    // What the same keys mean for other kinds.
+    match kind {
+        "networks" => text.replace("continent:EU", "192.0.2.0/24").replace("country:DE", "asn:1"),
+        "fastest" => text.replace("km'", "ms'"),
+        _ if text.contains("kind = 'networks'") => text.replace("continent:EU", "192.0.2.0/24"),
+        _ => text,
+    }
 }
 
 /// What a text comes to, without its places, and what is wrong with it.
@@ -269,6 +298,8 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
     for (name, text) in [
         ("zones/case.records", "a A 192.0.2.1\n"),
         ("zones/more.records", "b A 192.0.2.1\n"),
+        ("zones/case.list", "192.0.2.0/24\n"),
+        ("zones/more.list", "AS64500 # one\n\n2001:db8::1\n"),
         ("zones/own.pem", "-----BEGIN CERTIFICATE-----\n"),
         ("zones/other.pem", "-----BEGIN CERTIFICATE-----\nx"),
     ] {
@@ -327,6 +358,7 @@ fn every_value_of_the_table_is_taken_and_every_other_refused() {
             let text = document(entry, kind, Some(&value));
             let (_, files, problems) = load(file, &text);
             let pattern = entry.pattern().replace("geo.databases.", "geo.databases[0].");
+            let pattern = pattern.replace("policy.*.rule.", "policy.*.rule[0].");
             let key = format!("{}: ", pattern.replace('*', "x"));
             let key = key.trim_end_matches(": ");
             if !errors(&files, &problems).iter().any(|error| error.contains(key)) {

@@ -295,7 +295,7 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
         Form::Subnet(address, len) => Some(Ecs::new(address, len).expect("the prefix is masked")),
         Form::Plain | Form::Edns => None,
     };
-    let subject = Subject::seen_by(plan, ecs, client.resolver);
+    let subject = Subject::seen_by(compiled, plan, ecs, client.resolver);
     let class = steered::locate(compiled, plan, &subject).classified.class;
     let route = &compiled.routes[plan.route];
     let tree = &compiled.classes[route.classes].trees()[usize::from(class)];

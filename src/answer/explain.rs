@@ -260,7 +260,7 @@ fn steering(
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::seen_by(plan, ecs, request.client);
+    let subject = Subject::seen_by(compiled, plan, ecs, request.client);
     let located = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
@@ -313,11 +313,7 @@ fn growth(
 ) -> Vec<Step> {
     let own = leaf_of(&compiled.places, client).place;
     let place = classes.place_like(own, located.classified.class);
-    let view = compiled.views.view(&compiled.places, place);
-    let entry = compiled.model.steers[steer.index()].target;
-    let mut steps = Vec::new();
-    compiled.grower().explain(entry, Some(view), &mut steps);
-    steps
+    compiled.explain(compiled.model.steers[steer.index()].target, place)
 }
 
 /// As whom the server saw the client.

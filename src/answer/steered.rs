@@ -50,13 +50,16 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// For whom a steered name is answered: a name may look at the resolver only.
+    /// For whom a steered name is answered: it may look at resolvers only, and some are not believed.
     #[inline]
-    pub fn seen_by(plan: &SteerPlan, ecs: Option<Ecs>, client: IpAddr) -> Self {
-        match plan.ecs {
-            EcsUse::Use => Self::of(ecs, client),
-            EcsUse::Ignore => Self::of(None, client),
-        }
+    pub fn seen_by(
+        compiled: &Compiled,
+        plan: &SteerPlan,
+        ecs: Option<Ecs>,
+        client: IpAddr,
+    ) -> Self {
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(client);
+        Self::of(ecs.filter(|_| counts), client)
     }
 
     /// The client subnet if the query has one that says something, else who sent it.
@@ -190,7 +193,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(plan, ecs, self.request.client);
+        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
@@ -237,8 +240,9 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(plan, ecs, self.request.client);
-        if ecs.is_some() && plan.ecs == EcsUse::Use && depends_on_client(compiled, plan, family) {
+        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
+        if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
         let class = locate(compiled, plan, &subject).classified.class;

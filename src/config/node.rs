@@ -25,6 +25,7 @@ use crate::config::reader::Value;
 use crate::config::rtt;
 use crate::config::rules;
 use crate::geo::Shape;
+use crate::model::EcsTrust;
 use crate::model::ExplainAccess;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
@@ -42,6 +43,7 @@ pub fn default_node() -> Node {
         encrypted: None,
         identity: None,
         explain: ExplainAccess::default(),
+        ecs_from: EcsTrust::Any,
         workers: None,
         zones: PathBuf::from(ZONES_FOLDER),
         shared: None,
@@ -99,6 +101,9 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
         node.encrypted =
             server.take("tls").and_then(|table| encrypted::read(&table, taken, problems));
         node.identity = server.take("identity").and_then(|value| read_identity(&value, problems));
+        if let Some(value) = server.take("ecs_from") {
+            node.ecs_from = read_ecs_from(&value, problems);
+        }
         let workers = server.take("workers").and_then(|value| value.integer(problems));
         node.workers = workers.map(|at| at.value as u16);
         server.finish(problems);
@@ -130,6 +135,14 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     let has_site = node.site.is_some();
     node.rtt = root.take("rtt").and_then(|value| rtt::read(&value, has_site, problems));
     node
+}
+
+/// `["any"]`, or networks.
+fn read_ecs_from(value: &Value<'_>, problems: &mut Problems) -> EcsTrust {
+    match value.find_only_text() {
+        Some("any") => EcsTrust::Any,
+        Some(_) | None => EcsTrust::Networks(read_networks(value, problems)),
+    }
 }
 
 fn read_explain(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {

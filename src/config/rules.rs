@@ -39,6 +39,7 @@ rules! {
     ZONE_DATA = "zone-data": "Records or names of a zone contradict each other, DNS or the file's form.",
     NO_ZONE = "no-zone": "No file has a zone, so that nothing is served.",
     UNUSED = "unused": "A check, pool or policy is there and nobody uses it.",
+    UNREACHABLE = "unreachable": "A rule or a target is there that no client can get.",
     LIKELY_MISTAKE = "likely-mistake": "It loads, but is likely not what was meant.",
 }
 

@@ -288,6 +288,12 @@ impl<'t> Value<'t> {
         self.value.as_str()
     }
 
+    /// The text, if it is a list of one text.
+    pub fn find_only_text(&self) -> Option<&'t str> {
+        let [only] = &self.value.as_array()?[..] else { return None };
+        only.get_ref().as_str()
+    }
+
     /// Whether it is a text.
     pub fn is_string(&self) -> bool {
         self.value.is_str()

@@ -214,9 +214,9 @@ impl Job {
         hash.update(self.files.digest());
         hash.update(geo);
         hash.update(list(&self.unread));
-        let NodeTerms { identity, explain } = &self.node;
+        let NodeTerms { identity, explain, ecs_from } = &self.node;
         hash.update(identity);
-        hash.update(format!("{explain:?}"));
+        hash.update(format!("{explain:?}{ecs_from:?}"));
         // What is wrong with tables is told once, by a load of its own.
         for (name, problem) in &self.shelf.problems {
             hash.update(format!("{name}:{problem}"));

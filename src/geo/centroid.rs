@@ -45,6 +45,11 @@ pub(in crate::geo) fn is_country(code: [u8; 2]) -> bool {
     find_country(code).is_some()
 }
 
+/// The continent of a country.
+pub(in crate::geo) fn continent_of(code: [u8; 2]) -> Option<[u8; 2]> {
+    find_country(code).map(|country| country.1)
+}
+
 fn find_country(code: [u8; 2]) -> Option<&'static Country> {
     let at = COUNTRIES.binary_search_by_key(&code, |country| country.0).ok()?;
     Some(&COUNTRIES[at])

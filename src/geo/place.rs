@@ -188,6 +188,11 @@ pub fn is_country(code: [u8; 2]) -> bool {
     centroid::is_country(code)
 }
 
+/// The continent of a country, if there is such a country.
+pub fn continent_of(country: [u8; 2]) -> Option<[u8; 2]> {
+    centroid::continent_of(country)
+}
+
 /// The code of the country of this English name, in any case.
 pub fn find_country_named(name: &str) -> Option<[u8; 2]> {
     centroid::find_country_named(name)

@@ -28,6 +28,7 @@ pub use id::SteerId;
 pub use limits::ANSWERS_MAX;
 pub use limits::TARGETS_MAX;
 pub use node::Disclosure;
+pub use node::EcsTrust;
 pub use node::Encrypted;
 pub use node::ExplainAccess;
 pub use node::LogFormat;

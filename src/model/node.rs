@@ -38,6 +38,8 @@ pub struct Node {
     pub identity: Option<Box<str>>,
     /// Who is told by DNS why a client gets its answer.
     pub explain: ExplainAccess,
+    /// Whose client subnets are believed.
+    pub ecs_from: EcsTrust,
     /// UDP worker threads; one a core when absent.
     pub workers: Option<u16>,
     /// Folder of zone files.
@@ -96,6 +98,29 @@ pub struct NodeTerms {
     pub identity: Box<[u8]>,
     /// Who is told by DNS why a client gets its answer.
     pub explain: ExplainAccess,
+    /// Whose client subnets are believed.
+    pub ecs_from: EcsTrust,
+}
+
+/// The resolvers whose client subnets are believed; the others are answered by their own address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EcsTrust {
+    /// Every one.
+    #[default]
+    Any,
+    /// Those in these networks.
+    Networks(Vec<IpNet>),
+}
+
+impl EcsTrust {
+    /// Whether a resolver's client subnets are believed.
+    #[inline]
+    pub fn has(&self, resolver: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Networks(networks) => networks.iter().any(|network| network.contains(&resolver)),
+        }
+    }
 }
 
 impl NodeTerms {

@@ -107,6 +107,7 @@ impl Sources {
         let terms = NodeTerms {
             identity: node.identity.as_deref().unwrap_or("").as_bytes().into(),
             explain: node.explain.clone(),
+            ecs_from: node.ecs_from.clone(),
         };
         Self {
             zones: at(&node.zones),

@@ -75,6 +75,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         encrypted,
         identity,
         explain,
+        ecs_from,
         workers,
         zones,
         shared,
@@ -92,6 +93,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         || *listen != now.listen
         || *encrypted != now.encrypted
         || *identity != now.identity
+        || *ecs_from != now.ecs_from
         || *workers != now.workers;
     let tcp = *tcp_connections != now.tcp_connections
         || *tcp_connections_per_client != now.tcp_connections_per_client;

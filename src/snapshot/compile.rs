@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::AllDown;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
+use crate::model::Location;
 use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::model::Period;
@@ -27,8 +29,13 @@ use crate::snapshot::health::states;
 use crate::snapshot::round_trips::Measurements;
 use crate::snapshot::round_trips::TableRows;
 use crate::snapshot::rules::Matcher;
+use crate::snapshot::views::RoundTrips;
+use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
 use crate::steering::PoolPlan;
+use crate::steering::Step;
+use crate::steering::distance;
+use crate::steering::distance::Radius;
 use crate::steering::passes::Terms;
 use crate::steering::rendezvous::NameSeed;
 use crate::zone::Zone;
@@ -47,8 +54,6 @@ pub struct Compiled {
     pub places: Arc<PlaceMap>,
     /// What rules of policies ask of a place.
     pub matcher: Matcher,
-    /// What policies know of the clients at each place.
-    pub views: Views,
     /// Measured round-trip times.
     pub round_trips: Measurements,
     /// Places to candidate trees, one for each entry that names steer to.
@@ -149,7 +154,6 @@ pub fn compile_measured(
         geo,
         places,
         matcher,
-        views,
         round_trips,
         classes,
         routes: routes.into(),
@@ -200,9 +204,27 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
 }
 
 impl Compiled {
-    /// Makes candidate trees as these were made.
-    pub fn grower(&self) -> Grower<'_> {
-        Grower { model: &self.model, matcher: &self.matcher, round_trips: &self.round_trips }
+    /// Why the candidates of clients at a place are what they are, for one entry.
+    pub fn explain(&self, entry: Target, place: PlaceId) -> Vec<Step> {
+        let place = self.places.place(place);
+        let here = place
+            .location
+            .map(|point| Location { latitude: point.latitude(), longitude: point.longitude() });
+        let metres = here.map(|here| {
+            let sites = self.model.sites.iter();
+            sites.map(|site| distance::metres(here, site.location)).collect::<Vec<u64>>()
+        });
+        let radius = Radius::of(place.accuracy_km);
+        let view = View {
+            spot: metres.as_deref().map(|metres| (metres, radius)),
+            place,
+            round_trips: self.round_trips.row(place),
+        };
+        let grower =
+            Grower { model: &self.model, matcher: &self.matcher, round_trips: &self.round_trips };
+        let mut steps = Vec::new();
+        grower.explain(entry, Some(view), &mut steps);
+        steps
     }
 
     /// A steered name's plan.

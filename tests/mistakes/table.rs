@@ -95,7 +95,7 @@ longitude = 3
         title: "an unknown table with nothing near it",
         text: r#"[region.x]
 "#,
-        expected: &[("1:2", "region", "not known", "zone, site, check, pool, policy, name")],
+        expected: &[("1:2", "region", "not known", "zone, site, check, pool, policy, list, name")],
     },
     Case {
         title: "an unknown key of a zone",
@@ -402,6 +402,463 @@ targets = []
 kind = "weighted"
 "#,
         expected: &[("1:9", "policy.p.weights", "missing", "{ world = 95")],
+    },
+    Case {
+        title: "a geo policy without a default",
+        text: r#"[policy.p]
+kind = "geo"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = "eu"
+"#,
+        expected: &[("1:9", "policy.p.default", "missing", "default = \"world\"")],
+    },
+    Case {
+        title: "a geo policy without rules",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+"#,
+        expected: &[(
+            "1:9",
+            "policy.p.rule",
+            "missing",
+            "[[policy.p.rule]] with where = [\"continent:EU\"]",
+        )],
+    },
+    Case {
+        title: "a networks policy without rules",
+        text: r#"[policy.p]
+kind = "networks"
+default = "world"
+"#,
+        expected: &[("1:9", "policy.p.rule", "missing", "where = [\"203.0.113.0/24\"]")],
+    },
+    Case {
+        title: "a rule without targets",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE"]
+"#,
+        expected: &[("4:3", "policy.p.rule[0].to", "missing", "to = \"eu\"")],
+    },
+    Case {
+        title: "a rule for nobody",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = []
+to = "eu"
+"#,
+        expected: &[("5:9", "policy.p.rule[0].where", "fits nobody", "take the rule out")],
+    },
+    Case {
+        title: "a rule to nowhere",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = []
+"#,
+        expected: &[("6:6", "policy.p.rule[0].to", "no target", "name pools")],
+    },
+    Case {
+        title: "a rule with an unknown target",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = ["eu", "wrold"]
+"#,
+        expected: &[(
+            "6:13",
+            "policy.p.rule[0].to",
+            "no pool or policy \"wrold\"",
+            "did you mean \"world\"?",
+        )],
+    },
+    Case {
+        title: "an unknown default",
+        text: r#"[policy.p]
+kind = "geo"
+default = "wrold"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = "eu"
+"#,
+        expected: &[("3:11", "policy.p.default", "no pool or policy", "did you mean \"world\"?")],
+    },
+    Case {
+        title: "regions that are none",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["Germany", "country:UK", "country:de", "country:Germany", "continent:XX", "subdivision:CA", "state:US-CA", "subdivision:US-california", "asn:1"]
+to = "eu"
+"#,
+        expected: &[
+            ("5:10", "policy.p.rule[0].where", "\"Germany\" is no region", "continent:EU"),
+            ("5:21", "policy.p.rule[0].where", "\"UK\" is no country", "GB"),
+            ("5:35", "policy.p.rule[0].where", "\"de\" is no country", "two capitals"),
+            ("5:49", "policy.p.rule[0].where", "\"Germany\" is no country", "write \"DE\""),
+            ("5:68", "policy.p.rule[0].where", "no continent", "AF, AN, AS"),
+            ("5:84", "policy.p.rule[0].where", "no subdivision", "subdivision:US-CA"),
+            ("5:102", "policy.p.rule[0].where", "no kind of region", "continent:EU"),
+            ("5:117", "policy.p.rule[0].where", "\"california\" is no part", "ISO 3166-2"),
+            ("5:144", "policy.p.rule[0].where", "no kind of region", "networks are for kind"),
+        ],
+    },
+    Case {
+        title: "networks that are none",
+        text: r#"[policy.p]
+kind = "networks"
+default = "world"
+[[policy.p.rule]]
+where = ["10.0.0.1/8", "10.0.0.0/33", "asn:AS1", "asn:0", "list:a b", "partners", "country:DE", "::ffff:192.0.2.0/120"]
+to = "eu"
+"#,
+        expected: &[
+            ("5:10", "policy.p.rule[0].where", "bits beyond", "10.0.0.0/8"),
+            ("5:24", "policy.p.rule[0].where", "not an address or network", "192.0.2.0/24"),
+            ("5:39", "policy.p.rule[0].where", "\"AS1\" is no number", "1 to 4294967295"),
+            ("5:50", "policy.p.rule[0].where", "\"0\" is no number", "1 to 4294967295"),
+            ("5:59", "policy.p.rule[0].where", "no name of a list", "list:NAME"),
+            ("5:71", "policy.p.rule[0].where", "\"partners\" is no network", "list:NAME"),
+            ("5:83", "policy.p.rule[0].where", "no network", "regions are for kind"),
+            ("5:97", "policy.p.rule[0].where", "IPv4 address written as IPv6", "write it as IPv4"),
+        ],
+    },
+    Case {
+        title: "one condition in two rules",
+        text: r#"[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE", "country:FR"]
+to = "eu"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = "us"
+"#,
+        expected: &[("8:10", "policy.p.rule.where", "stands in two rules", "take one out")],
+    },
+    Case {
+        title: "an unknown list",
+        text: r#"[policy.p]
+kind = "networks"
+default = "world"
+[[policy.p.rule]]
+where = ["list:partner"]
+to = "eu"
+[list.partners]
+entries = ["192.0.2.0/24"]
+"#,
+        expected: &[(
+            "5:10",
+            "policy.p.rule.where",
+            "no list \"partner\"",
+            "did you mean \"partners\"?",
+        )],
+    },
+    Case {
+        title: "a list of nothing",
+        text: r#"[list.x]
+"#,
+        expected: &[("1:7", "list.x", "nothing is said", "entries =")],
+    },
+    Case {
+        title: "an empty list",
+        text: r#"[list.x]
+entries = []
+"#,
+        expected: &[("2:11", "list.x.entries", "empty", "add a network")],
+    },
+    Case {
+        title: "a list of a file and of entries",
+        text: r#"[list.x]
+file = "x.txt"
+entries = ["192.0.2.0/24"]
+"#,
+        expected: &[("2:1", "list.x.file", "not both", "make two lists")],
+    },
+    Case {
+        title: "a file of networks that is not there",
+        text: r#"[list.x]
+file = "y.txt"
+-- zones/x.txt --
+192.0.2.0/24
+"#,
+        expected: &[("2:8", "list.x.file", "no file \"y.txt\"", "did you mean \"x.txt\"?")],
+    },
+    Case {
+        title: "a file of networks with mistakes",
+        text: r#"[list.x]
+file = "x.txt"
+-- zones/x.txt --
+192.0.2.0/24   # fine
+192.0.2.1/24
+AS
+192.0.2.0/24
+DE
+"#,
+        expected: &[
+            ("zones/x.txt:2:1", "list.x", "bits beyond", "192.0.2.0/24"),
+            ("zones/x.txt:3:1", "list.x", "no number", "1 to"),
+            ("zones/x.txt:4:1", "list.x", "stands there twice", "take one out"),
+            ("zones/x.txt:5:1", "list.x", "no network", "AS64500"),
+        ],
+    },
+    Case {
+        title: "one network in the lists of two rules",
+        text: r#"[policy.p]
+kind = "networks"
+default = "world"
+[[policy.p.rule]]
+where = ["list:a"]
+to = "eu"
+[[policy.p.rule]]
+where = ["list:b"]
+to = "us"
+[list.a]
+entries = ["192.0.2.0/24"]
+[list.b]
+entries = ["198.51.100.0/24", "192.0.2.0/24"]
+"#,
+        expected: &[(
+            "8:10",
+            "policy.p.rule.where",
+            "192.0.2.0/24 is in the list of another rule",
+            "the rule that counts",
+        )],
+    },
+    Case {
+        title: "a rule that lacks a family",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "p"
+[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = "homeless"
+"#,
+        expected: &[(
+            "5:9",
+            "name.www.steer",
+            "rule 1 of policy \"p\" has no IPv6 address",
+            "an address of that family",
+        )],
+    },
+    Case {
+        title: "a rule that lacks a family, before one that has it",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "q"
+[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["country:DE"]
+to = "homeless"
+fence = true
+[policy.q]
+kind = "failover"
+targets = ["p", "us"]
+"#,
+        expected: &[(
+            "5:9",
+            "name.www.steer",
+            "rule 1 of policy \"p\" has no IPv6 address",
+            "an address of that family",
+        )],
+    },
+    Case {
+        title: "a bias that is neither",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "us"]
+bias = { eu = "30 miles", us = "20001km" }
+"#,
+        expected: &[
+            ("4:15", "policy.p.bias.eu", "neither a factor nor kilometres", "-20000 to 20000"),
+            ("4:32", "policy.p.bias.us", "neither", "300km"),
+        ],
+    },
+    Case {
+        title: "cheap without a budget",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "us"]
+prefer = "cheap"
+"#,
+        expected: &[("4:10", "policy.p.prefer", "without a budget", "within = \"500km\"")],
+    },
+    Case {
+        title: "a budget for nothing",
+        text: r#"[policy.p]
+kind = "fastest"
+targets = ["eu", "us"]
+within = "20ms"
+"#,
+        expected: &[("4:10", "policy.p.within", "means nothing", "prefer = \"cheap\"")],
+    },
+    Case {
+        title: "a budget of time for a distance",
+        text: r#"[policy.p]
+kind = "nearest"
+targets = ["eu", "us"]
+prefer = "cheap"
+within = "20ms"
+"#,
+        expected: &[("5:10", "policy.p.within", "no number of km", "\"500km\"")],
+    },
+    Case {
+        title: "a weight of nothing among equals",
+        text: r#"[policy.p]
+kind = "fastest"
+targets = ["eu", "us"]
+weights = { eu = 1, us = 0 }
+"#,
+        expected: &[(
+            "4:21",
+            "policy.p.weights.us",
+            "no meaning among equals",
+            "leave the target out",
+        )],
+    },
+    Case {
+        title: "a weight of fastest for what is no target",
+        text: r#"[policy.p]
+kind = "fastest"
+targets = ["eu", "us"]
+weights = { eus = 1 }
+"#,
+        expected: &[("4:13", "policy.p.weights", "not a target", "did you mean")],
+    },
+    Case {
+        title: "fastest over a pool without a site",
+        text: r#"[policy.p]
+kind = "fastest"
+targets = ["eu", "homeless"]
+"#,
+        expected: &[("3:18", "policy.p.targets", "has no site", "add site")],
+    },
+    Case {
+        title: "sticky and a period",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "eu"
+period = "1h"
+sticky = true
+"#,
+        expected: &[("7:1", "name.www.sticky", "the same thing twice", "keep one")],
+    },
+    Case {
+        title: "warning: a list that nobody uses",
+        text: r#"[list.x]
+entries = ["192.0.2.0/24"]
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "homeless"
+[name.others]
+steer = "world"
+"#,
+        expected: &[("1:7", "list.x", "no policy uses", "use it")],
+    },
+    Case {
+        title: "warning: a rule that others cover",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "p"
+[name.others]
+steer = "world"
+[policy.p]
+kind = "networks"
+default = "world"
+[[policy.p.rule]]
+where = ["10.0.0.0/8"]
+to = "eu"
+[[policy.p.rule]]
+where = ["10.0.0.0/9", "10.128.0.0/10"]
+to = "us"
+[[policy.p.rule]]
+where = ["10.192.0.0/10"]
+to = "world"
+"#,
+        expected: &[(
+            "12:10",
+            "policy.p.rule[0].where",
+            "no client gets here",
+            "take the rule out",
+        )],
+    },
+    Case {
+        title: "warning: a rule for clients that another rule has taken",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "p"
+[name.others]
+steer = "world"
+[policy.p]
+kind = "geo"
+default = "world"
+[[policy.p.rule]]
+where = ["continent:EU"]
+to = "q"
+[policy.q]
+kind = "geo"
+default = "us"
+[[policy.q.rule]]
+where = ["country:CA"]
+to = "eu"
+[[policy.q.rule]]
+where = ["country:DE"]
+to = "eu"
+"#,
+        expected: &[(
+            "18:10",
+            "policy.q.rule[0].where",
+            "no client gets here",
+            "take the rule out",
+        )],
+    },
+    Case {
+        title: "warning: a target behind a fence",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "p"
+[name.others]
+steer = "world"
+[policy.p]
+kind = "failover"
+targets = ["q", "us"]
+[policy.q]
+kind = "failover"
+targets = ["eu"]
+fence = true
+"#,
+        expected: &[("10:17", "policy.p.targets", "\"q\" before it is fenced", "or the fence")],
     },
     Case {
         title: "a name that says nothing",

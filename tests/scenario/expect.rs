@@ -7,6 +7,15 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use crate::scenario::world::World;
 
 impl World {
+    /// Words of a step of the last explanation; steps are used up in order.
+    pub(super) fn expect_reason(&mut self, words: &str) -> Result<(), String> {
+        let found = self.reason.iter().position(|step| step.contains(words));
+        let found =
+            found.ok_or_else(|| format!("the steps are:\n    {}", self.reason.join("\n    ")))?;
+        self.reason.drain(..=found);
+        Ok(())
+    }
+
     /// `RCODE [aa] [tc] [scope N] [ede WORDS…]`, then every record: answer, authority, additional.
     pub(super) fn expect(&self, rest: &str, block: &str) -> Result<(), String> {
         let reply = self.reply.as_ref().ok_or("nothing was asked")?;

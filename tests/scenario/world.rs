@@ -16,6 +16,8 @@ use hickory_proto::rr::rdata::opt::ClientSubnet;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
+use rhumb::answer::explain::Question;
+use rhumb::answer::explain::explain;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::control::Command;
@@ -37,6 +39,7 @@ use rhumb::health::Observation;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
 use rhumb::model::Check;
+use rhumb::model::EcsTrust;
 use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
@@ -57,6 +60,8 @@ pub struct World {
     geo: String,
     /// The folder of tables of round-trip times: names and content.
     pub(super) tables: Vec<(Box<str>, Vec<u8>)>,
+    /// What this node's own file says.
+    node: NodeTerms,
     pub(super) controller: Controller,
     pub(super) trackers: BTreeMap<TargetKey, Tracker>,
     /// Where and how each target is probed.
@@ -69,6 +74,8 @@ pub struct World {
     pub(super) reply: Option<Message>,
     pub(super) reply_before: Option<Message>,
     pub(super) told: Vec<String>,
+    /// The steps of the last explanation.
+    pub(super) reason: Vec<String>,
     command_result: Option<Result<String, String>>,
     pub(super) published: usize,
     /// First octets of the digest that was told last.
@@ -83,6 +90,7 @@ impl Default for World {
             files: BTreeMap::new(),
             geo: GEO.into(),
             tables: Vec::new(),
+            node: NodeTerms::of_identity(b"ns-test-1"),
             controller: Controller::default(),
             trackers: BTreeMap::new(),
             probed: BTreeMap::new(),
@@ -92,6 +100,7 @@ impl Default for World {
             reply: None,
             reply_before: None,
             told: Vec::new(),
+            reason: Vec::new(),
             command_result: None,
             published: 0,
             digest_loaded: String::new(),
@@ -111,6 +120,11 @@ impl World {
             "RTT" => self.import_round_trips(rest, block)?,
             "MAKE-TABLES" => self.make_tables(rest)?,
             "MEASURE" => self.measure(rest)?,
+            "ECS-FROM" => {
+                let network = |text: &str| text.parse().map_err(|_| format!("{text}: no network"));
+                let networks: Result<Vec<_>, _> = rest.split_whitespace().map(network).collect();
+                self.node.ecs_from = EcsTrust::Networks(networks?);
+            }
             "SHARED" => drop(self.files.insert("zones/shared/basics.toml".into(), SHARED.into())),
             "LOAD" | "RELOAD" => {
                 self.is_worker_slow = rest == "slowly";
@@ -134,6 +148,8 @@ impl World {
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
             "EXPECT-ALL-OF" => self.expect_all_of(rest)?,
+            "EXPLAIN" => self.reason = self.explain(rest)?,
+            "EXPECT-REASON" => self.expect_reason(rest)?,
             "EXPECT-SAME" => self.expect_same()?,
             "EXPECT-SCOPE" => self.expect_scope(rest)?,
             "EXPECT-TTL" => self.expect_ttl(rest)?,
@@ -183,7 +199,7 @@ impl World {
         };
         let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
-        let job = Job::new(Files::new(files), geo, NodeTerms::of_identity(b"ns-test-1"));
+        let job = Job::new(Files::new(files), geo, self.node.clone());
         self.handle(Event::Files(job.with_shelf(Shelf::read(self.tables.clone()))));
         Ok(())
     }
@@ -375,6 +391,25 @@ impl World {
         self.reply_before = self.reply.take();
         self.reply = Some(self.answer(rest)?);
         Ok(())
+    }
+
+    /// `NAME TYPE for ADDRESS`: the steps of an explanation.
+    fn explain(&self, rest: &str) -> Result<Vec<String>, String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [name, rtype, "for", client] = words[..] else {
+            return Err("write NAME TYPE for ADDRESS".into());
+        };
+        let question = Question {
+            name: name.into(),
+            rtype: rtype.into(),
+            client: client.parse().map_err(|_| "not an address")?,
+            resolver: None,
+            direct: false,
+            unix_s: self.now.unix.as_secs(),
+        };
+        let snapshot = self.controller.snapshot().ok_or("nothing is loaded")?;
+        let steering = explain(snapshot, &question)?.steering.ok_or("it is not steered")?;
+        Ok(steering.steps)
     }
 
     pub(super) fn answer(&self, rest: &str) -> Result<Message, String> {

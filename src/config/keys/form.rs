@@ -192,6 +192,9 @@ pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usiz
 /// The name of a file beside the one that names it.
 pub(super) const FILE_NAME: Form = Form { what: "file name", pattern: "", length: (1, usize::MAX) };
 
+/// No network, but all of them.
+pub(super) const ANYBODY: Form = Form { what: "`\"any\"`", pattern: "^any$", length: (3, 3) };
+
 /// What NSID may say.
 pub(super) const IDENTITY: Form =
     Form { what: "up to 128 octets", pattern: "", length: (0, IDENTITY_MAX) };

@@ -72,6 +72,16 @@ static SERVER: Table = Table {
         )
         .like(&["nsid", "name"]),
         Key::new(
+            "ecs_from",
+            Kind::AnyOf(&[
+                Kind::Texts { of: &form::ANYBODY, count: Count::up_to(1), distinct: true },
+                NETWORKS,
+            ]),
+            Absent::Default(Literal::Texts(&["any"])),
+            "resolvers whose client subnets (RFC 7871) are believed; others are answered by their own address, with scope 0",
+        )
+        .like(&["ecs", "edns_client_subnet"]),
+        Key::new(
             "tls",
             Kind::Table(&TLS),
             Absent::Means("no encryption"),

@@ -29,7 +29,7 @@ pub(super) static POOL: Table = Table {
         Key::new(
             "site",
             Kind::Text(&form::ID),
-            Absent::Means("none; `nearest` needs it"),
+            Absent::Means("none; `nearest` and `fastest` need it"),
             "name of the site where it stands",
         ),
         Key::new(

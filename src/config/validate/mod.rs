@@ -2,12 +2,14 @@
 
 mod authority;
 mod coexistence;
+mod families;
 mod lint;
 mod lists;
 mod names;
 mod placed;
 mod policies;
 mod pools;
+mod reach;
 mod sets;
 mod strays;
 mod unions;
@@ -172,6 +174,7 @@ pub(super) fn validate(
         return None;
     }
     lint::warn(&specs, &model, problems);
+    reach::warn(&specs, &model, problems);
     Some(model)
 }
 

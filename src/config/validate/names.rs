@@ -14,13 +14,12 @@ use crate::config::spec::NameSpec;
 use crate::config::spec::SteerSpec;
 use crate::config::spec::ZoneSpec;
 use crate::config::validate::Directory;
+use crate::config::validate::families;
 use crate::config::validate::placed::Placed;
 use crate::model::ANSWERS_MAX;
 use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::Model;
-use crate::model::Policy;
-use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
@@ -168,7 +167,8 @@ pub(super) fn steer(
         ttl: ttl.as_ref().unwrap_or(&zone.steered_ttl).value,
     };
     if directory.is_sound {
-        check_fences(model, steer.target, spec, directory, &key("steer"), problems);
+        let (target, written) = (steer.target, &spec.target);
+        families::check(model, target, written, directory, &key("steer"), problems);
         check_sorry_pool(model, &steer, spec, &key("on_all_down"), problems);
     }
     Some(steer)
@@ -199,42 +199,6 @@ fn all_down(
 /// Families that a target's pools have by configuration.
 fn families(model: &Model, target: Target) -> [bool; 2] {
     Family::BOTH.map(|family| model.has_family(target, family))
-}
-
-/// A fence that lacks a family others have would make NODATA depend on the client (RFC 7871 section 7.4).
-fn check_fences(
-    model: &Model,
-    entry: Target,
-    spec: &SteerSpec,
-    directory: &Directory,
-    key: &str,
-    problems: &mut Problems,
-) {
-    let whole = families(model, entry);
-    let mut fenced = Vec::new();
-    collect_fenced(model, entry, &mut fenced);
-    for policy in fenced {
-        let inside = families(model, Target::Policy(policy));
-        for family in Family::BOTH.into_iter().filter(|f| whole[f.index()] && !inside[f.index()]) {
-            let Policy { name, .. } = &model.policies[policy.index()];
-            let fault = format!(
-                "policy \"{name}\" is fenced and has no {family} address, though others have"
-            );
-            let remedy = "give a pool inside the fence an address of that family";
-            let policy = directory.targets.find_place(name).expect("every policy has a name");
-            let also = (policy.clone(), "this policy");
-            problems.error_with(&spec.target.place, key, fault, remedy, also);
-        }
-    }
-}
-
-fn collect_fenced(model: &Model, target: Target, fenced: &mut Vec<PolicyId>) {
-    let Target::Policy(id) = target else { return };
-    let policy = &model.policies[id.index()];
-    if policy.fence && !fenced.contains(&id) {
-        fenced.push(id);
-    }
-    policy.kind.targets().into_iter().for_each(|target| collect_fenced(model, target, fenced));
 }
 
 /// The pool of `on_all_down` must be able to answer whatever the name answers.
