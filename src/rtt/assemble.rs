@@ -274,10 +274,11 @@ mod tests {
     fn one_burst_moves_nobody() {
         let slow = [(NEAR, "fra", Source::Beacon, 50, 60_000)];
         let settled = next(&next(&Table::default(), &slow, 0), &slow, 900);
-        let before = counts(&settled, NEAR, "fra");
+        let before = counts(&settled, GROUP, "fra");
+        assert!(before.is_some());
         let burst = next(&settled, &[(NEAR, "fra", Source::Beacon, 5_000, 1_000)], 1_800);
         let after = next(&burst, &[(NEAR, "fra", Source::Beacon, 1, 60_000)], 2_700);
-        assert_eq!([&burst, &after].map(|table| counts(table, NEAR, "fra")), [before, before]);
+        assert_eq!([&burst, &after].map(|table| counts(table, GROUP, "fra")), [before, before]);
     }
 
     #[test]
