@@ -13,6 +13,7 @@ pub mod geo;
 pub mod health;
 pub mod model;
 pub mod quorum;
+pub mod rtt;
 pub mod runtime;
 pub mod snapshot;
 pub mod steering;

@@ -13,11 +13,12 @@ use std::path::PathBuf;
 /// `answer::explain` for the reason of an answer, while `answer` knows nothing of commands. `lib` only names
 /// the modules, and `main` is allowed everything. `assertion` stands between: it runs the passes of an answer and words
 /// its steps as `explain` does, and is asked by whoever compiles.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["wire", "geo"],
     &["zonefile"],
     &["model"],
     &["config", "zone", "steering", "health", "quorum"],
+    &["rtt"],
     &["snapshot"],
     &["answer"],
     &["assertion"],

@@ -37,6 +37,11 @@ fn configurations_of_the_corpus_are_loaded_or_refused() {
 }
 
 #[test]
+fn round_trip_times_of_the_corpus_are_read_or_refused() {
+    replay("rtt", targets::rtt);
+}
+
+#[test]
 fn databases_of_the_corpus_are_read_or_refused() {
     replay("geo", targets::geo);
     replay("overlay", targets::overlay);

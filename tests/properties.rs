@@ -379,7 +379,7 @@ fn all_clients_inside_a_scope_get_one_answer_and_no_scope_is_longer_than_it_must
             let route = &world.compiled.routes[world.compiled.steer(id).route];
             if scope > 0 && (by_geo || !route.keyed[family.index()]) {
                 unkeyed += 1;
-                let map = shape::Map::new(&world.model, &world.networks, steer.target);
+                let map = shape::Map::new(&world, steer.target);
                 let is_mixed = map.weigh(address, scope - 1).len() > 1;
                 assert!(
                     is_mixed,
@@ -626,7 +626,7 @@ fn a_fenced_client_never_leaves_its_fence() {
             let family = *random.pick(&Family::BOTH);
             let address = world.address(&mut random);
             let form = subnet(address, width_of(address));
-            let client = shape::Client::at(&world.networks, address);
+            let client = shape::Client::at(&world, address);
             let mut pools = BTreeSet::new();
             let outline = client.outline(&world.model, steer.target);
             if !inside(&world.model, &outline, &mut pools) {

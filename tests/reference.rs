@@ -132,12 +132,8 @@ fn check_world(seed: u64, seen: &mut Seen) {
         fresh = fresh.with_weights(1, &reweighed);
         changed = changed.with_weights(9, &reweighed);
     }
-    let maps: Vec<shape::Map> = world
-        .model
-        .steers
-        .iter()
-        .map(|steer| shape::Map::new(&world.model, &world.networks, steer.target))
-        .collect();
+    let maps: Vec<shape::Map> =
+        world.model.steers.iter().map(|steer| shape::Map::new(&world, steer.target)).collect();
     for _ in 0..QUERIES {
         let id = SteerId(random.below(world.model.steers.len() as u64) as u32);
         let question = Question {
@@ -314,7 +310,7 @@ fn check(
         position: of_class.position(),
         place: &of_class.place,
         address: of_class.address,
-        round_trip: |_, prior| prior,
+        round_trip: &of_class.measured,
         key,
         family,
     };

@@ -130,6 +130,30 @@ pub fn overlay(data: &[u8]) {
     }
 }
 
+/// A table that is read is written as it was; imports and posts have rows or problems, each with a place.
+pub fn rtt(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(table) = rhumb::rtt::parse_table(&rhumb::rtt::file_name(text), data) {
+        let written = rhumb::rtt::render(&table);
+        let again = rhumb::rtt::parse_table(&rhumb::rtt::file_name(&written), written.as_bytes());
+        assert_eq!(again, Ok(table));
+    }
+    let places = PlaceMap::empty();
+    let location = rhumb::model::Location { latitude: 50.11, longitude: 8.68 };
+    let site = rhumb::model::Site { name: "fra".into(), location, country: None, cost: 1.0 };
+    let ground = rhumb::rtt::Ground { places: &places, sites: &[site] };
+    let lines = text.lines().count().max(1);
+    if let Err(problems) = rhumb::rtt::parse_import(text, &ground) {
+        assert!(!problems.is_empty());
+        assert!(problems.iter().all(|p| (1..=lines as u32).contains(&p.line) && p.column > 0));
+    }
+    let sender = rhumb::rtt::beacon::Sender::Trusted(None);
+    let (beacons, faults) = rhumb::rtt::read_beacons(text, sender, &ground);
+    assert!(beacons.iter().all(|beacon| beacon.rtt_us > 0 && *beacon.site == *"fra"));
+    assert!(beacons.len() + faults.len() <= lines);
+    assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)));
+}
+
 /// A database is refused or read; what is read can be compiled.
 pub fn geo(data: &[u8]) {
     if let Ok((layer, _)) = read_database("fuzz.mmdb", data) {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -109,8 +110,9 @@ fn ask_files(
     command: Command,
     why: &str,
 ) -> Result<(String, Reply), String> {
+    let now = Now { unix: Duration::from_secs(unix_s()), ..Now::default() };
     // Assertions that do not hold are what is to be explained.
-    let job = settings::find(&arguments.config)?.sources.read().unjudged();
+    let job = settings::find(&arguments.config)?.sources.read().unjudged().at(now.unix.as_secs());
     let product = job.run();
     if let Err(rejection) = &product.result {
         return Err(rejection.text.clone());
@@ -118,7 +120,7 @@ fn ask_files(
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     for event in [Event::Files(job), Event::Compiled(product), Event::Command(command)] {
-        controller.handle(event, Now::default(), &mut effects);
+        controller.handle(event, now, &mut effects);
     }
     let reply = effects.into_iter().find_map(|effect| match effect {
         Effect::Reply(reply) => Some(reply),
@@ -126,6 +128,8 @@ fn ask_files(
         | Effect::Compile(_)
         | Effect::Probe(_)
         | Effect::Resolve(_)
+        | Effect::MakeTable(_)
+        | Effect::WriteTable { .. }
         | Effect::Record(_) => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");

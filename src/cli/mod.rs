@@ -12,6 +12,7 @@ pub mod geo;
 mod man;
 mod operate;
 mod output;
+pub mod rtt;
 mod schema;
 mod serve;
 mod settings;
@@ -59,6 +60,11 @@ enum Command {
         #[command(subcommand)]
         command: geo::GeoCommand,
     },
+    /// Take in measured round-trip times, or show what is made of them
+    Rtt {
+        #[command(subcommand)]
+        command: rtt::RttCommand,
+    },
     /// List zones, or write one as a master file for other servers
     Zone {
         #[command(subcommand)]
@@ -89,6 +95,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::ReleaseBrake(arguments) => operate::release(&arguments),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Geo { command } => geo::run(command),
+        Command::Rtt { command } => rtt::run(&command),
         Command::Zone { command } => zone::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),

@@ -308,6 +308,9 @@ fn show(status: &Status) {
         count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
+    if let Some(table) = &status.round_trips {
+        print(format!("round-trip times: {table}"));
+    }
     let refused = [("files", &status.refused), ("geo data", &status.refused_geo)];
     for (what, refused) in refused {
         let Some(RefusedStatus { problems, since, text }) = refused else { continue };

@@ -95,6 +95,8 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         workers: node.workers.map_or(0, usize::from),
         sources,
         admin: node.admin,
+        rtt: node.rtt,
+        site: node.site,
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
         tcp,

@@ -15,6 +15,7 @@ use crate::config::node::load_readable_node;
 use crate::config::render;
 use crate::model::Encrypted;
 use crate::model::Node;
+use crate::model::Rtt;
 use crate::runtime::control_socket;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
@@ -99,6 +100,9 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
         key: beside(base, &encrypted.key),
         ..encrypted
     });
+    node.rtt = node
+        .rtt
+        .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }

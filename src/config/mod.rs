@@ -15,6 +15,7 @@ pub mod read;
 pub mod reader;
 pub mod render;
 mod resolver;
+pub mod rtt;
 pub mod rules;
 pub mod sarif;
 pub mod source;

@@ -23,6 +23,7 @@ use crate::config::read::warn_of_newer_toml;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::resolver;
+use crate::config::rtt;
 use crate::config::rules;
 use crate::geo::Shape;
 use crate::model::EcsTrust;
@@ -56,6 +57,7 @@ pub fn default_node() -> Node {
         log_level: LogLevel::default(),
         tcp_connections: TCP_CONNECTIONS,
         tcp_connections_per_client: None,
+        rtt: None,
     }
 }
 
@@ -135,6 +137,8 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);
     read_tcp(root, &mut node, problems);
+    let has_site = node.site.is_some();
+    node.rtt = root.take("rtt").and_then(|value| rtt::read(&value, has_site, problems));
     node
 }
 

@@ -10,12 +10,14 @@ use crate::control::failback::Stage;
 use crate::control::job::Job;
 use crate::control::order::Order;
 use crate::control::order::Scope;
+use crate::control::round_trips::TableJob;
 use crate::control::shift::Shift;
 use crate::model::Check;
 use crate::model::Failback;
 use crate::model::Family;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::text::spell_instant;
 use crate::snapshot::Snapshot;
 use crate::wire::Name;
 
@@ -34,6 +36,15 @@ pub enum Effect {
     Record(Occurrence),
     /// Answer the command that was just handled.
     Reply(Reply),
+    /// Run this on a worker and bring the table back.
+    MakeTable(Arc<TableJob>),
+    /// Put this table into the folder of tables, and read the folder.
+    WriteTable {
+        /// Name of the file.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
 }
 
 /// A target to probe.
@@ -104,6 +115,29 @@ pub enum Occurrence {
         reason: Box<str>,
         /// How many addresses it keeps from before.
         kept: usize,
+    },
+    /// A table of round-trip times was made.
+    TableMade {
+        /// Name of its file.
+        name: Box<str>,
+        /// Networks and groups times sites.
+        rows: usize,
+        /// How many more there would be.
+        left_out: usize,
+        /// When it counts, in seconds since 1970.
+        activates_s: u64,
+    },
+    /// A table of round-trip times counts from now on.
+    TableCounts {
+        /// Name of its file.
+        name: Box<str>,
+        /// Networks and groups times sites.
+        rows: usize,
+    },
+    /// Measurements were not believed, or there was no room for them.
+    Unheard {
+        /// How many since the last window.
+        measurements: u64,
     },
     /// Geo data was refused; zones are served with the places known before.
     GeoRefused {
@@ -266,6 +300,22 @@ impl fmt::Display for Occurrence {
             Self::NotResolved { name, reason, kept } => {
                 let kept = if *kept == 1 { "address stays" } else { "addresses stay" };
                 write!(f, "{name} cannot be resolved, its last good {kept}: {reason}")
+            }
+            Self::TableMade { name, rows, left_out, activates_s } => {
+                let (rows, at) = (count(*rows, "row"), spell_instant(*activates_s));
+                write!(f, "round-trip times: {name} made, {rows}, counts from {at} on")?;
+                match left_out {
+                    0 => Ok(()),
+                    more => write!(f, "; it is full, {} left out", count(*more, "row")),
+                }
+            }
+            Self::TableCounts { name, rows } => {
+                write!(f, "round-trip times: {name} counts, {}", count(*rows, "row"))
+            }
+            Self::Unheard { measurements } => {
+                let those =
+                    count(usize::try_from(*measurements).unwrap_or(usize::MAX), "measurement");
+                write!(f, "round-trip times: {those} not believed, or no room for them")
             }
             Self::GeoRefused { text, problems } => {
                 let problems = count(*problems, "problem");

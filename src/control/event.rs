@@ -4,6 +4,8 @@ use crate::control::command::Command;
 use crate::control::job::Job;
 use crate::control::job::Product;
 use crate::control::resolve::Resolution;
+use crate::control::round_trips::MadeTable;
+use crate::control::round_trips::Measurement;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -20,6 +22,10 @@ pub enum Event {
     Resolved(Resolution),
     /// An operator asks for something.
     Command(Command),
+    /// Round-trip times were measured.
+    Measured(Vec<Measurement>),
+    /// A worker is done with a table; `None` if it failed.
+    TableMade(Option<MadeTable>),
     /// Nothing more is waiting: publish what changed. Also what a timer says.
     Settle,
 }

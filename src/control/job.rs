@@ -18,8 +18,10 @@ use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
 use crate::model::NodeTerms;
+use crate::rtt::Shelf;
+use crate::rtt::Shelved;
 use crate::snapshot::Compiled;
-use crate::snapshot::compile;
+use crate::snapshot::compile_measured;
 
 /// Everything a snapshot's expensive half is made of.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct Job {
     geo: GeoFiles,
     /// What this node's own file says of answers.
     node: NodeTerms,
+    /// Every table of round-trip times there is.
+    shelf: Arc<Shelf>,
+    /// The one that counts.
+    table: Option<Arc<Shelved>>,
     digest: [u8; 32],
     /// Whether what does not hold of its assertions refuses it.
     is_judged: bool,
@@ -175,9 +181,34 @@ impl Job {
         geo: GeoFiles,
         node: NodeTerms,
     ) -> Self {
-        let mut job = Self { files, unread, geo, node, digest: [0; 32], is_judged: true };
-        job.digest = job.digest_with(job.geo.digest);
-        job
+        let (shelf, table, digest) = (Arc::default(), None, [0; 32]);
+        Self { files, unread, geo, node, shelf, table, digest, is_judged: true }.digested()
+    }
+
+    /// This job, with tables of round-trip times to choose from.
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf: Arc::new(shelf), ..self }.digested()
+    }
+
+    /// This job, with the table that counts at this second since 1970.
+    pub fn at(self, now_s: u64) -> Self {
+        let table = self.shelf.in_force(now_s).cloned().map(Arc::new);
+        Self { table, ..self }.digested()
+    }
+
+    /// The tables to choose from.
+    pub fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+
+    /// The table that counts.
+    pub fn table(&self) -> Option<&Shelved> {
+        self.table.as_deref()
+    }
+
+    fn digested(mut self) -> Self {
+        self.digest = self.digest_with(self.geo.digest);
+        self
     }
 
     /// SHA-256 of everything in the job, with this geo data.
@@ -189,6 +220,13 @@ impl Job {
         let NodeTerms { identity, explain, ecs_from } = &self.node;
         hash.update(identity);
         hash.update(format!("{explain:?}{ecs_from:?}"));
+        // What is wrong with tables is told once, by a load of its own.
+        for (name, problem) in &self.shelf.problems {
+            hash.update(format!("{name}:{problem}"));
+        }
+        if let Some(Shelved { digest, .. }) = self.table.as_deref() {
+            hash.update(digest);
+        }
         hash.finalize().into()
     }
 
@@ -240,7 +278,13 @@ impl Job {
             0 => String::new(),
             _ => render::for_people(&self.files, &problems, false),
         };
-        let compiled = compile(model, places, self.node.clone())
+        let tables = self.shelf.problems.len();
+        let of_tables =
+            self.shelf.problems.iter().map(|(name, problem)| {
+                format!("warning: {name}:{problem}; the table is left out\n")
+            });
+        let table = self.table.as_ref().map(|shelved| &*shelved.table);
+        let compiled = compile_measured(model, places, self.node.clone(), table)
             .map_err(|why| Rejection::one(format!("{why}; use fewer targets\n")));
         match compiled.and_then(|compiled| self.judge(compiled, &problems)) {
             Err(why) => Product::failed(self, why.and(geo_fault)),
@@ -250,8 +294,8 @@ impl Job {
                 served: self.digest_with(digest),
                 result: Ok(Arc::new(compiled)),
                 geo_fault,
-                warnings: warnings + of_geo.len(),
-                warning_text: warning_text + &of_geo.text(),
+                warnings: warnings + of_geo.len() + tables,
+                warning_text: warning_text + &of_geo.text() + &of_tables.collect::<String>(),
             },
         }
     }

@@ -14,6 +14,7 @@ pub mod job;
 pub mod order;
 pub mod record;
 pub mod resolve;
+pub mod round_trips;
 pub mod shift;
 pub mod status;
 pub mod weights;
@@ -45,6 +46,7 @@ use crate::control::failback::WayBack;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::resolve::Resolutions;
+use crate::control::round_trips::RoundTrips;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -97,6 +99,7 @@ pub struct Controller {
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
+    round_trips: RoundTrips,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -166,8 +169,14 @@ impl Controller {
         self.expire_orders(now, effects);
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
+        self.mind_round_trips(now, effects);
         match event {
-            Event::Files(job) => self.take_files(job, effects),
+            Event::Files(job) => {
+                let job = self.with_table(job, now, effects);
+                self.compile_unless_known(job, effects);
+            }
+            Event::Measured(measurements) => self.take_measurements(&measurements),
+            Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
@@ -225,7 +234,7 @@ impl Controller {
 
     /// Compiles files, unless they are being compiled, in force, or refused already: equal files compile to equal
     /// results, so that one fault is told once, however often the files are read.
-    fn take_files(&mut self, job: Job, effects: &mut Vec<Effect>) {
+    fn compile_unless_known(&mut self, job: Job, effects: &mut Vec<Effect>) {
         let digest = Some(job.digest());
         if self.wanted == digest {
             effects.push(Effect::Record(Occurrence::Unchanged));
@@ -500,6 +509,7 @@ mod tests {
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
             Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
+            Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

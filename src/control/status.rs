@@ -47,6 +47,9 @@ pub struct Status {
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
     pub places: usize,
+    /// Table of round-trip times that counts.
+    #[serde(default)]
+    pub round_trips: Option<String>,
     /// Every pool.
     pub pools: Vec<PoolStatus>,
     /// Every order in force.
@@ -219,6 +222,7 @@ impl Controller {
             refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
+            round_trips: self.counting_table(),
             pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),
             orders: orders.collect(),
             brake: self.brake_texts(now),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -64,6 +65,33 @@ pub struct Node {
     pub tcp_connections: usize,
     /// TCP connections of one client at once; half of all when absent.
     pub tcp_connections_per_client: Option<usize>,
+    /// Measured round-trip times; none when absent.
+    pub rtt: Option<Rtt>,
+}
+
+/// Measured round-trip times: where tables are, and what this node measures itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rtt {
+    /// Folder of tables.
+    pub folder: PathBuf,
+    /// Whether this node makes tables.
+    pub build: bool,
+    /// How long measurements are gathered before a table is made.
+    pub window: Duration,
+    /// How long after it is made a table counts.
+    pub delay: Duration,
+    /// Whether TCP handshakes are measured.
+    pub handshakes: bool,
+    /// Web pages that browsers may post from; `*` for all.
+    pub origins: Vec<Box<str>>,
+    /// File with the token of those who may name clients.
+    pub token_file: Option<PathBuf>,
+    /// Longest post in octets.
+    pub post_octets: usize,
+    /// Most lines of a post.
+    pub post_lines: usize,
+    /// Most posts a minute of one client network.
+    pub posts_a_minute: u32,
 }
 
 /// What a node's own file says of answers; the same files on another node may differ in nothing else.

@@ -1,4 +1,4 @@
-//! HTTP pages for machines: `/metrics`, `/healthz`, `/readyz`.
+//! HTTP pages for machines: `/metrics`, `/healthz`, `/readyz`, and `/rtt` where round-trip times are gathered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::extract::connect_info::Connected;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
+use crate::runtime::beacons;
+use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::metrics::Metrics;
 
 /// What OpenMetrics text is served as.
@@ -42,19 +46,38 @@ impl axum::serve::Listener for Shared {
 }
 
 /// Serves the pages until dropped.
-pub async fn serve(listener: Arc<TcpListener>, metrics: Arc<Metrics>) {
-    if let Err(why) = axum::serve(Shared(listener), router(metrics)).await {
+pub async fn serve(
+    listener: Arc<TcpListener>,
+    metrics: Arc<Metrics>,
+    desk: Option<Arc<BeaconDesk>>,
+) {
+    let pages = router(metrics, desk).into_make_service_with_connect_info::<Peer>();
+    if let Err(why) = axum::serve(Shared(listener), pages).await {
         tracing::error!(%why, "metrics and health pages failed");
     }
 }
 
 /// The pages.
-fn router(metrics: Arc<Metrics>) -> Router {
-    Router::new()
+fn router(metrics: Arc<Metrics>, desk: Option<Arc<BeaconDesk>>) -> Router {
+    let pages = Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(show_readiness))
-        .with_state(metrics)
+        .with_state(metrics);
+    match desk {
+        Some(desk) => pages.merge(beacons::router(desk)),
+        None => pages,
+    }
+}
+
+/// Who is connected.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, Shared>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Shared>) -> Self {
+        Self(*stream.remote_addr())
+    }
 }
 
 async fn show_metrics(State(metrics): State<Arc<Metrics>>) -> Response {

@@ -41,6 +41,8 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
+use crate::runtime::measuring;
+use crate::runtime::measuring::Measuring;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::ProbeReport;
@@ -88,6 +90,8 @@ pub struct Inbox {
     /// What workers compiled.
     products: mpsc::Receiver<Product>,
     products_sender: mpsc::Sender<Product>,
+    /// Measured round-trip times, and tables made of them.
+    pub measuring: Measuring,
 }
 
 /// Files that were read, or that reading them panicked, and the node's settings compared.
@@ -127,6 +131,7 @@ impl Inbox {
             readings_sender,
             products,
             products_sender,
+            measuring: Measuring::default(),
         }
     }
 
@@ -222,6 +227,7 @@ impl Core {
                 self.handle(Event::Resolved(resolution));
                 self.metrics.set_names(self.controller.names());
             }
+            event = self.inbox.measuring.next() => self.handle(event),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -335,6 +341,12 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
+            Effect::MakeTable(job) => self.inbox.measuring.make(job),
+            Effect::WriteTable { name, text } => {
+                let superfluous = self.controller.superfluous_tables(self.now());
+                let (folder, changes) = (self.sources.rtt.clone(), self.inbox.changes_sender());
+                measuring::write(folder, (name, text), superfluous, changes);
+            }
         }
     }
 
@@ -461,6 +473,9 @@ impl Core {
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
             | Occurrence::NotResolved { .. }
+            | Occurrence::TableMade { .. }
+            | Occurrence::TableCounts { .. }
+            | Occurrence::Unheard { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
             | Occurrence::Expired { .. }

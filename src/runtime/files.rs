@@ -23,6 +23,8 @@ use crate::geo::OverlayFile;
 use crate::model::Node;
 use crate::model::NodeTerms;
 use crate::model::node::GeoDatabase;
+use crate::rtt::Shelf;
+use crate::runtime::rtt_folder;
 use crate::zonefile::master::included;
 
 /// Largest file of zones that is read, in octets.
@@ -45,6 +47,8 @@ pub struct Sources {
     pub databases: Vec<GeoDatabase>,
     /// The operator's own networks; they win over databases.
     pub overlays: Vec<PathBuf>,
+    /// Folder of tables of round-trip times, if there is one.
+    pub rtt: Option<PathBuf>,
     /// If no database is named: a folder whose `*.mmdb` are taken by name, whenever it is there.
     pub database_folder: Option<PathBuf>,
     /// What this node's own file says of answers.
@@ -110,6 +114,7 @@ impl Sources {
             shared: node.shared.as_ref().map(at),
             databases,
             overlays: node.overlays.iter().map(at).collect(),
+            rtt: node.rtt.as_ref().map(|rtt| at(&rtt.folder)),
             database_folder,
             terms,
         }
@@ -147,7 +152,20 @@ impl Sources {
         let (mut of_geo, mut of_zones) = (Vec::new(), Vec::new());
         let geo = GeoFiles::with_unread(self.read_geo(&mut of_geo), problems(of_geo));
         let files = self.read_files(&mut of_zones);
-        Job::with_unread(files, problems(of_zones), geo, self.terms.clone())
+        let job = Job::with_unread(files, problems(of_zones), geo, self.terms.clone());
+        job.with_shelf(self.read_shelf())
+    }
+
+    /// Reads the tables of round-trip times, if there is a folder for them; what cannot be read is a problem of the shelf.
+    fn read_shelf(&self) -> Shelf {
+        let Some(folder) = &self.rtt else { return Shelf::default() };
+        match rtt_folder::read_tables(folder) {
+            Ok(tables) => Shelf::read(tables),
+            Err(source) => {
+                let fault = ReadFault { path: folder.clone(), source };
+                Shelf::unread(&folder.display().to_string(), &fault.source, fault.remedy())
+            }
+        }
     }
 
     /// Reads geo databases and overlays; leaves out what cannot be read, and says so.
@@ -212,6 +230,7 @@ impl Sources {
     pub fn folders(&self) -> Vec<PathBuf> {
         let shared = self.shared.clone().unwrap_or_else(|| self.default_shared());
         let mut folders = vec![self.zones.clone(), shared];
+        folders.extend(self.rtt.clone());
         folders.extend(self.database_folder.clone().filter(|_| self.databases.is_empty()));
         let databases = self.databases.iter().map(|database| &database.path);
         let geo = databases.chain(&self.overlays);

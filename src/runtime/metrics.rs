@@ -80,6 +80,9 @@ pub struct Metrics {
     flips: AtomicU64,
     reloads: AtomicU64,
     refusals: AtomicU64,
+    beacons_taken: AtomicU64,
+    beacons_refused: AtomicU64,
+    posts_refused: AtomicU64,
     generation: AtomicU64,
     orders: AtomicU64,
     files_refused: AtomicBool,
@@ -137,6 +140,17 @@ impl Metrics {
     /// Counts a change of verdict.
     pub fn count_flip(&self) {
         self.flips.fetch_add(1, Relaxed);
+    }
+
+    /// Counts the lines of a post of round-trip times.
+    pub fn count_beacons(&self, taken: usize, refused: usize) {
+        self.beacons_taken.fetch_add(taken as u64, Relaxed);
+        self.beacons_refused.fetch_add(refused as u64, Relaxed);
+    }
+
+    /// Counts a post of round-trip times that was refused as a whole.
+    pub fn count_refused_post(&self) {
+        self.posts_refused.fetch_add(1, Relaxed);
     }
 
     /// Counts files that were put in force, or refused.
@@ -217,6 +231,17 @@ impl Collector for Scrape {
             "probes",
             "Probe results",
             probes.map(|(l, c)| ([("result", l)], c.load(Relaxed))),
+        )?;
+        let beacons = [
+            ("taken", &metrics.beacons_taken),
+            ("refused", &metrics.beacons_refused),
+            ("post_refused", &metrics.posts_refused),
+        ];
+        family(
+            &mut encoder,
+            "rtt_posted",
+            "Lines of round-trip times that were posted, and posts that were refused as a whole",
+            beacons.map(|(l, c)| ([("result", l)], c.load(Relaxed))),
         )?;
         let reloads = [("accepted", &metrics.reloads), ("refused", &metrics.refusals)];
         family(

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod answerer;
+pub mod beacons;
 pub mod control_loop;
 pub mod control_socket;
 pub mod descriptors;
@@ -10,12 +11,14 @@ pub mod encrypted;
 pub mod fetch;
 pub mod files;
 pub mod log;
+pub mod measuring;
 pub mod metrics;
 pub mod node_file;
 pub mod probe;
 pub mod publish;
 pub mod resolve;
 pub mod respond;
+pub mod rtt_folder;
 pub mod serve;
 pub mod service_manager;
 pub mod supervise;

@@ -88,6 +88,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         log_level,
         tcp_connections,
         tcp_connections_per_client,
+        rtt,
     } = before;
     let server = *site != now.site
         || *listen != now.listen
@@ -106,6 +107,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[explain]", *explain != now.explain),
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
+        ("[rtt]", *rtt != now.rtt),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

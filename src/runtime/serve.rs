@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
@@ -24,11 +26,16 @@ use crate::control::Event;
 use crate::control::Job;
 use crate::control::effect::count;
 use crate::control::job::Rejection;
+use crate::control::round_trips::Making;
+use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
 use crate::model::Now;
 use crate::model::ResolverSettings;
+use crate::model::Rtt;
 use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
+use crate::runtime::beacons::BeaconDesk;
+use crate::runtime::beacons::Token;
 use crate::runtime::control_loop;
 use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
@@ -50,8 +57,10 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::supervise::supervise;
+use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
+use crate::runtime::tcp::handshakes;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
@@ -77,6 +86,10 @@ pub struct Options {
     pub sources: Sources,
     /// Where metrics and health pages are; none if `None`.
     pub admin: Option<SocketAddr>,
+    /// What is measured and made of round-trip times; nothing if `None`.
+    pub rtt: Option<Rtt>,
+    /// Site of this node: what its clients' handshakes are measured to.
+    pub site: Option<Box<str>>,
     /// Control socket; none if `None`.
     pub socket: Option<PathBuf>,
     /// Whether to read files again when they change.
@@ -119,6 +132,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The token of [rtt] cannot be read.
+    #[error("[rtt] token_file {}: {why}", path.display())]
+    Token {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A thread or task cannot be started.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -153,6 +174,7 @@ impl Server {
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
         let pages = bind_pages(options.admin).await?;
+        let token = read_token(options.rtt.as_ref())?;
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
         // From here on whatever fails stops what has begun.
@@ -161,6 +183,8 @@ impl Server {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
+        let measured = core.inbox.measuring.sender();
+        let desk = beacon_desk(&options, token, &core, &metrics);
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let reloads = Arc::clone(&core.inbox.reloads);
@@ -173,14 +197,15 @@ impl Server {
         }
         let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = pages {
-            supervisor.run_pages(Arc::new(listener));
+            supervisor.run_pages(Arc::new(listener), desk);
         }
         let limits = encrypted_limits(&options.tcp);
         let encrypted = match encrypted {
             Some(sockets) => serve_encrypted(sockets, limits, &answerer, &supervisor, reloads)?,
             None => Vec::new(),
         };
-        let tcp = tcp.serve(answerer.clone(), options.tcp)?;
+        let handshakes = supervisor.measure_handshakes(&options, measured);
+        let tcp = tcp.serve_measured(answerer.clone(), options.tcp, handshakes)?;
         let udp = udp.start(answerer)?;
         metrics.set_engines(udp.counters(), tcp.counters());
         let restarts = Arc::clone(&metrics);
@@ -270,10 +295,29 @@ impl Supervisor {
         });
     }
 
+    /// Has handshakes of resolvers measured, if that is wanted and it is known to which site.
+    fn measure_handshakes(
+        &self,
+        options: &Options,
+        measured: mpsc::Sender<Vec<Measurement>>,
+    ) -> Option<Handshakes> {
+        let site = options.site.clone()?;
+        options.rtt.as_ref().filter(|rtt| rtt.build && rtt.handshakes)?;
+        let (handshakes, samples) = Handshakes::new();
+        // Shared by a task and the one that follows it if it fails.
+        let samples = Arc::new(tokio::sync::Mutex::new(samples));
+        self.run("handshakes", move || {
+            let (samples, site, measured) = (Arc::clone(&samples), site.clone(), measured.clone());
+            async move { handshakes::hand_on(&mut *samples.lock().await, &site, &measured).await }
+        });
+        Some(handshakes)
+    }
+
     /// Serves metrics and health pages.
-    fn run_pages(&self, listener: Arc<TcpListener>) {
+    fn run_pages(&self, listener: Arc<TcpListener>, desk: Option<Arc<BeaconDesk>>) {
         let metrics = Arc::clone(&self.metrics);
-        self.run("pages", move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics)));
+        let make = move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics), desk.clone());
+        self.run("pages", make);
     }
 }
 
@@ -284,6 +328,26 @@ async fn bind_encrypted(
     let Some(settings) = settings else { return Ok(None) };
     let bound = tokio::task::spawn_blocking(move || EncryptedSockets::bind(&settings));
     Ok(Some(bound.await.map_err(std::io::Error::other)??))
+}
+
+/// What takes posts of round-trip times, if this node makes tables.
+fn beacon_desk(
+    options: &Options,
+    token: Option<Token>,
+    core: &Core,
+    metrics: &Arc<Metrics>,
+) -> Option<Arc<BeaconDesk>> {
+    let rtt = options.rtt.clone().filter(|rtt| rtt.build)?;
+    let (published, measured) = (core.publisher.published(), core.inbox.measuring.sender());
+    Some(Arc::new(BeaconDesk::new(rtt, token, published, measured, Arc::clone(metrics))))
+}
+
+/// Reads the token of those who post measurements of others, if a file is named.
+fn read_token(rtt: Option<&Rtt>) -> Result<Option<Token>, StartError> {
+    let Some(path) = rtt.and_then(|rtt| rtt.token_file.as_ref()) else { return Ok(None) };
+    let fault = |why: String| StartError::Token { path: path.clone(), why };
+    let text = std::fs::read_to_string(path).map_err(|why| fault(why.to_string()))?;
+    Token::new(text.trim()).map(Some).map_err(fault)
 }
 
 /// Binds the address of metrics and health pages, if there is one.
@@ -326,7 +390,9 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let worker = job.clone();
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Now { monotonic: start.elapsed(), unix };
+    let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
     if let Err(Rejection { text, problems }) = &product.result {
@@ -337,9 +403,12 @@ async fn first_core(
     let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
     let mut effects = Vec::new();
-    controller.handle(Event::Files(job), Now::default(), &mut effects);
+    controller.handle(Event::Files(job), now, &mut effects);
     effects.clear(); // the job it asks for is done already
-    controller.handle(Event::Compiled(product), Now::default(), &mut effects);
+    controller.handle(Event::Compiled(product), now, &mut effects);
+    if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
+        controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
+    }
     let first = controller
         .snapshot()
         .cloned()

@@ -17,12 +17,14 @@ use crate::model::Location;
 use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::model::Period;
+use crate::model::Policy;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
 use crate::model::Target;
+use crate::rtt::Table;
 use crate::snapshot::ahead::Candidates;
 use crate::snapshot::classes::Classes;
 use crate::snapshot::classes::TooManyClasses;
@@ -31,9 +33,10 @@ use crate::snapshot::health::Health;
 use crate::snapshot::health::remembered;
 use crate::snapshot::health::resolved;
 use crate::snapshot::health::states;
+use crate::snapshot::round_trips::Measurements;
+use crate::snapshot::round_trips::TableRows;
 use crate::snapshot::rules::Matcher;
 use crate::snapshot::views::RoundTrips;
-use crate::snapshot::views::Unmeasured;
 use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
 use crate::steering::Intake;
@@ -59,6 +62,8 @@ pub struct Compiled {
     pub places: Arc<PlaceMap>,
     /// What rules of policies ask of a place.
     pub matcher: Matcher,
+    /// Measured round-trip times.
+    pub round_trips: Measurements,
     /// Places to candidate trees, one for each entry that names steer to.
     pub classes: Vec<Arc<Classes>>,
     /// Entries with the terms of their passes, each once.
@@ -120,13 +125,27 @@ pub struct SteerPlan {
 
 /// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
 pub fn compile(
-    mut model: Model,
+    model: Model,
     geo: Arc<PlaceMap>,
     node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
-    let round_trips = Unmeasured;
+    compile_measured(model, geo, node, None)
+}
+
+/// As [`compile`], with measured round-trip times.
+pub fn compile_measured(
+    mut model: Model,
+    geo: Arc<PlaceMap>,
+    node: NodeTerms,
+    table: Option<&Table>,
+) -> Result<Compiled, TooManyClasses> {
+    // Networks that nobody looks at would only make leaves shorter and scopes longer.
+    let is_fastest = |policy: &Policy| matches!(policy.kind, PolicyKind::Fastest { .. });
+    let table = table.filter(|_| model.policies.iter().any(is_fastest));
+    let rows = TableRows::new(table, &model);
     let matcher = Matcher::new(&model);
-    let places = geo.refined(&[matcher.networks().refinement()]);
+    let places = geo.refined(&[matcher.networks().refinement(), rows.refinement()]);
+    let round_trips = rows.at(&places);
     let views = Views::new(&model, &places, &matcher, &round_trips);
     let mut entries: HashMap<Target, usize> = HashMap::new();
     let mut classes: Vec<Arc<Classes>> = Vec::new();
@@ -160,6 +179,7 @@ pub fn compile(
         geo,
         places,
         matcher,
+        round_trips,
         classes,
         routes: routes.into(),
         steers: steers.into(),
@@ -252,14 +272,13 @@ impl Compiled {
             sites.map(|site| distance::metres(here, site.location)).collect::<Vec<u64>>()
         });
         let radius = Radius::of(place.accuracy_km);
-        let round_trips = Unmeasured;
         let view = View {
             spot: metres.as_deref().map(|metres| (metres, radius)),
             place,
-            round_trips: round_trips.row(place),
+            round_trips: self.round_trips.row(place),
         };
         let grower =
-            Grower { model: &self.model, matcher: &self.matcher, round_trips: &round_trips };
+            Grower { model: &self.model, matcher: &self.matcher, round_trips: &self.round_trips };
         let mut steps = Vec::new();
         grower.explain(entry, Some(view), &mut steps);
         steps

@@ -11,6 +11,7 @@ pub mod cover;
 pub mod grow;
 pub mod health;
 pub mod networks;
+pub mod round_trips;
 pub mod rules;
 pub mod sketch;
 pub mod views;
@@ -24,6 +25,7 @@ pub use compile::Reweighed;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
+pub use compile::compile_measured;
 pub use health::Health;
 
 use crate::model::Family;

@@ -24,20 +24,6 @@ pub trait RoundTrips {
     fn estimate(&self, row: u32, site: SiteId, prior: Option<u64>) -> Option<(u64, bool)>;
 }
 
-/// Nobody has measured: the estimate is the prior.
-#[derive(Clone, Copy, Debug)]
-pub struct Unmeasured;
-
-impl RoundTrips for Unmeasured {
-    fn row(&self, _: &Place) -> u32 {
-        0
-    }
-
-    fn estimate(&self, _: u32, _: SiteId, prior: Option<u64>) -> Option<(u64, bool)> {
-        Some((prior?, false))
-    }
-}
-
 /// Which parts of a view a policy looks at; places that are equal in them are of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uses {

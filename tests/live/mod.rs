@@ -75,6 +75,7 @@ impl Folder {
             shared: None,
             databases: Vec::new(),
             overlays: Vec::new(),
+            rtt: None,
             database_folder: None,
             terms: NodeTerms::default(),
         };
@@ -83,6 +84,8 @@ impl Folder {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             workers: 2,
             sources,
+            rtt: None,
+            site: None,
             admin: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(self.path("rhumb.sock")),
             watch: false,

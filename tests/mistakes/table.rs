@@ -3179,6 +3179,27 @@ overlays = "feed.csv"
         ],
     },
     Case {
+        title: "round-trip times without a folder, from pages that are no origins",
+        text: "[rtt]\nbuild = 1\nwindow = \"1s\"\norigins = [\"www.example.com\", \"https://Shop.test/\"]\n",
+        expected: &[
+            ("1:2", "rtt.folder", "this key is missing", "rtt"),
+            ("2:9", "rtt.build", "this is an integer", "true"),
+            ("3:10", "rtt.window", "", "1m"),
+            ("4:12", "rtt.origins", "is not an origin", "https://www.example.com"),
+            ("4:31", "rtt.origins", "is not an origin", "https://www.example.com"),
+        ],
+    },
+    Case {
+        title: "warning: handshakes to a site without a name",
+        text: "[rtt]\nfolder = \"rtt\"\nbuild = true\nhandshakes = true\n",
+        expected: &[("4:14", "rtt.handshakes", "nobody knows to which site", "[server] site")],
+    },
+    Case {
+        title: "warning: handshakes where no table is made",
+        text: "[server]\nsite = \"fra\"\n[rtt]\nfolder = \"rtt\"\nhandshakes = true\n",
+        expected: &[("5:14", "rtt.handshakes", "makes no table", "build = true")],
+    },
+    Case {
         title: "an admin address without a port",
         text: r#"[admin]
 listen = "localhost"

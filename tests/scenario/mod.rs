@@ -3,6 +3,7 @@
 
 mod crowd;
 mod expect;
+mod round_trips;
 mod world;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ pub fn run(path: &Path) -> Result<(), String> {
         }
         let (step, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let block = match step {
-            "FILE" | "GEO" => {
+            "FILE" | "GEO" | "RTT" => {
                 let mut block = String::new();
                 loop {
                     match lines.next() {

@@ -46,6 +46,7 @@ use rhumb::model::NodeTerms;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
 use rhumb::model::Verdict;
+use rhumb::rtt::Shelf;
 
 use crate::common::GEO;
 use crate::common::NOON;
@@ -58,6 +59,8 @@ const SHARED: &str = include_str!("shared.toml");
 pub struct World {
     files: BTreeMap<String, String>,
     geo: String,
+    /// The folder of tables of round-trip times: names and content.
+    pub(super) tables: Vec<(Box<str>, Vec<u8>)>,
     /// What this node's own file says.
     node: NodeTerms,
     pub(super) controller: Controller,
@@ -89,6 +92,7 @@ impl Default for World {
         Self {
             files: BTreeMap::new(),
             geo: GEO.into(),
+            tables: Vec::new(),
             node: NodeTerms::of_identity(b"ns-test-1"),
             controller: Controller::default(),
             trackers: BTreeMap::new(),
@@ -117,6 +121,9 @@ impl World {
             "REMOVE" => drop(self.files.remove(rest).ok_or("there is no such file")?),
             "EDIT" => self.edit(rest)?,
             "GEO" => self.geo = block.into(),
+            "RTT" => self.import_round_trips(rest, block)?,
+            "MAKE-TABLES" => self.make_tables(rest)?,
+            "MEASURE" => self.measure(rest)?,
             "ECS-FROM" => {
                 let network = |text: &str| text.parse().map_err(|_| format!("{text}: no network"));
                 let networks: Result<Vec<_>, _> = rest.split_whitespace().map(network).collect();
@@ -198,7 +205,7 @@ impl World {
         Ok(())
     }
 
-    fn load(&mut self) -> Result<(), String> {
+    pub(super) fn load(&mut self) -> Result<(), String> {
         let files = self.files.iter().map(|(name, text)| SourceFile::new(name, text)).collect();
         let networks = parse_source(&self.geo).map_err(|problems| format!("{problems:?}"))?;
         let info = WriteInfo {
@@ -208,11 +215,12 @@ impl World {
         };
         let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
-        self.handle(Event::Files(Job::new(Files::new(files), geo, self.node.clone())));
+        let job = Job::new(Files::new(files), geo, self.node.clone());
+        self.handle(Event::Files(job.with_shelf(Shelf::read(self.tables.clone()))));
         Ok(())
     }
 
-    fn handle(&mut self, event: Event) {
+    pub(super) fn handle(&mut self, event: Event) {
         let mut effects = Vec::new();
         self.controller.handle(event, self.now, &mut effects);
         for effect in effects {
@@ -225,6 +233,11 @@ impl World {
                     self.resolving = names.iter().map(ToString::to_string).collect();
                 }
                 Effect::Record(occurrence) => self.tell(&occurrence),
+                Effect::MakeTable(job) => self.handle(Event::TableMade(Some(job.run()))),
+                Effect::WriteTable { name, text } => {
+                    self.tables.push((name.into(), text.into_bytes()));
+                    self.load().expect("what was loaded is loaded again");
+                }
                 Effect::Reply(reply) => {
                     self.command_result = Some(match reply {
                         Reply::Done { text } => Ok(text),
@@ -522,7 +535,7 @@ impl World {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|why| format!("{text}: {why}"))
 }
 

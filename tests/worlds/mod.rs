@@ -1,6 +1,7 @@
 //! Random worlds from a seed: geo data, models, health, clients. And the octets of their questions.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub mod measured;
 mod policies;
 pub mod random;
 pub mod shape;
@@ -48,10 +49,11 @@ use rhumb::model::Steered;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
 use rhumb::model::Zone;
+use rhumb::rtt::Table;
 use rhumb::snapshot::Compiled;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Reweighed;
-use rhumb::snapshot::compile;
+use rhumb::snapshot::compile_measured;
 use rhumb::steering::Intake;
 use rhumb::steering::MemberState;
 use rhumb::steering::plan::Remembered;
@@ -67,6 +69,8 @@ pub struct World {
     pub networks: Networks,
     pub model: Arc<Model>,
     pub compiled: Arc<Compiled>,
+    /// Measured round-trip times.
+    pub table: Table,
     /// Addresses around which networks and clients crowd.
     bases: Vec<IpAddr>,
 }
@@ -83,8 +87,11 @@ impl World {
         let mut model = random_model(random, &bases);
         change(&mut model);
         let places = Arc::new(place_map(&networks));
-        let compiled = compile(model, places, NodeTerms::default()).expect("few classes");
-        Self { networks, model: Arc::clone(&compiled.model), compiled: Arc::new(compiled), bases }
+        let table = measured::table(random, &model, &bases);
+        let compiled = compile_measured(model, places, NodeTerms::default(), Some(&table));
+        let compiled = compiled.expect("few classes");
+        let model = Arc::clone(&compiled.model);
+        Self { networks, model, compiled: Arc::new(compiled), table, bases }
     }
 
     /// An address near networks and their ends.

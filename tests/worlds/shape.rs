@@ -10,13 +10,16 @@ use rhumb::model::Model;
 use rhumb::model::PolicyKind;
 use rhumb::model::Target;
 use rhumb::model::policy::Network;
+use rhumb::rtt::Key;
 use rhumb::steering::ClientKey;
 use rhumb::steering::distance::Radius;
 use rhumb::steering::interpreter::Outline;
 use rhumb::steering::interpreter::Situation;
+use rhumb::steering::round_trip::Measured;
 
-use crate::worlds::Networks;
+use crate::worlds::World;
 use crate::worlds::from_bits;
+use crate::worlds::measured;
 use crate::worlds::to_bits;
 use crate::worlds::width_of;
 
@@ -27,20 +30,24 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// Everything that geo data says.
     pub place: Place,
+    /// What was measured, by site.
+    pub measured: Vec<Measured>,
 }
 
 impl Client {
     /// The client at an address: the most specific network counts, of equal ones the last.
-    pub fn at(networks: &Networks, address: IpAddr) -> Self {
+    pub fn at(world: &World, address: IpAddr) -> Self {
+        let networks = &world.networks;
         let holding = networks.iter().filter(|(network, _)| network.contains(&address));
         let found = holding.max_by_key(|(network, _)| network.prefix_len());
         let place = found.map_or_else(Place::default, |(_, place)| place.clone().with_centre());
-        Self { address: Some(address), place }
+        let measured = measured::slowly(&world.table, &world.model, Some(address), &place);
+        Self { address: Some(address), place, measured }
     }
 
     /// Somebody of whom nothing is known, in no network that anybody names.
     fn nobody() -> Self {
-        Self { address: None, place: Place::default() }
+        Self { address: None, place: Place::default(), measured: Vec::new() }
     }
 
     /// Where it is, and how far from there it may be.
@@ -61,7 +68,7 @@ impl Client {
             position: self.position(),
             place: &self.place,
             address: self.address,
-            round_trip: |_, prior| prior,
+            round_trip: &self.measured,
             key: ClientKey(0),
             family: Family::V4,
         };
@@ -93,12 +100,18 @@ pub struct Map {
 }
 
 impl Map {
-    pub fn new(model: &Model, networks: &Networks, target: Target) -> Self {
+    pub fn new(world: &World, target: Target) -> Self {
+        let World { model, networks, table, .. } = world;
         // Classes are numbered by first appearance, and unknown places come first.
         let nobody = Client::nobody();
         let mut shapes = vec![(nobody.outline(model, target), nobody)];
         let named = named_prefixes(model);
-        let edges = || networks.iter().map(|(network, _)| network).chain(&named);
+        let timed = table.rows.keys().filter_map(|(key, _)| match key {
+            Key::Prefix(network) => Some(*network),
+            Key::Group(_) => None,
+        });
+        let timed: Vec<IpNet> = timed.collect();
+        let edges = || networks.iter().map(|(network, _)| network).chain(&named).chain(&timed);
         let families: [IpAddr; 2] = ["0.0.0.0".parse().unwrap(), "::".parse().unwrap()];
         let stretches = families.map(|zero| {
             let mut starts = vec![0];
@@ -110,7 +123,7 @@ impl Map {
             starts.sort_unstable();
             starts.dedup();
             let class_at = |start: u128| {
-                let client = Client::at(networks, from_bits(start, zero));
+                let client = Client::at(world, from_bits(start, zero));
                 let shape = client.outline(model, target);
                 let known = shapes.iter().position(|(other, _)| *other == shape);
                 known.unwrap_or_else(|| {

@@ -187,6 +187,13 @@ pub(super) const MEMBERS: Form = Form {
     length: (7, usize::MAX),
 };
 
+/// Where a web page comes from, as browsers say it.
+pub(super) const ORIGIN: Form = Form {
+    what: "origin, or `*`",
+    pattern: r"^(?:\*|https?://[a-z0-9._:\[\]-]+)$",
+    length: (1, usize::MAX),
+};
+
 /// An address with a port.
 pub(super) const SOCKET_ADDRESS: Form = Form {
     what: "address with port",

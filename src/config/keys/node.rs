@@ -11,6 +11,7 @@ use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
+use crate::config::keys::rtt::RTT;
 use crate::config::node::DEFAULT_LISTEN;
 use crate::geo::Shape;
 
@@ -54,6 +55,7 @@ pub static NODE_FILE: Table = Table {
         Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
+        Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
     ],
     rules: &[],
 };

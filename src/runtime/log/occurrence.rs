@@ -10,6 +10,7 @@ use crate::control::effect::way_back_text;
 use crate::control::order::instant;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::text::spell_instant;
 
 /// Zones named one by one when they come or go; of more only the number is told.
 const ZONES_NAMED: usize = 20;
@@ -37,6 +38,20 @@ pub fn log(occurrence: &Occurrence) {
                 target: "rhumb::config", problems, %text,
                 "files refused, {counted}; the old ones stay in force"
             );
+        }
+        Occurrence::TableMade { name, rows, left_out, activates_s } => {
+            let at = spell_instant(*activates_s);
+            if *left_out > 0 {
+                tracing::warn!(target: "rhumb::rtt", table = %name, rows, left_out, %at, "{occurrence}");
+            } else {
+                tracing::info!(target: "rhumb::rtt", table = %name, rows, %at, "{occurrence}");
+            }
+        }
+        Occurrence::TableCounts { name, rows } => {
+            tracing::info!(target: "rhumb::rtt", table = %name, rows, "{occurrence}");
+        }
+        Occurrence::Unheard { measurements } => {
+            tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }
         Occurrence::GeoRefused { text, problems } => {
             let (text, counted) = (text.trim_end(), count(*problems, "problem"));

@@ -9,6 +9,7 @@ mod connection;
 mod counters;
 pub(crate) mod desk;
 pub(crate) mod door;
+pub mod handshakes;
 mod limits;
 pub(crate) mod registry;
 pub(crate) mod stream;
@@ -31,6 +32,7 @@ use crate::runtime::udp::BindError;
 
 pub use self::counters::TcpCounters;
 pub use self::counters::TcpTotals;
+pub use self::handshakes::Handshakes;
 pub use self::limits::TcpLimits;
 
 use self::desk::Desks;
@@ -71,7 +73,17 @@ impl TcpSockets {
     ///
     /// Fails if the runtime cannot watch the sockets. Panics outside of a tokio runtime.
     pub fn serve<R: Respond>(self, respond: R, limits: TcpLimits) -> io::Result<TcpServer<R>> {
-        Ok(TcpServer(self.serve_upgraded(respond, Plain, limits)?))
+        self.serve_measured(respond, limits, None)
+    }
+
+    /// As [`TcpSockets::serve`]; the round-trip times of handshakes are left at `handshakes`.
+    pub fn serve_measured<R: Respond>(
+        self,
+        respond: R,
+        limits: TcpLimits,
+        handshakes: Option<Handshakes>,
+    ) -> io::Result<TcpServer<R>> {
+        Ok(TcpServer(self.serve_upgraded(respond, Plain(handshakes), limits)?))
     }
 
     /// As [`TcpSockets::serve`], over the streams that `upgrade` makes.

@@ -8,6 +8,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use crate::answer::Transport;
+use crate::runtime::tcp::handshakes::Handshakes;
 
 /// A stream that takes what fits at once.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -36,8 +37,8 @@ pub(crate) trait Upgrade: Send + Sync + 'static {
     fn upgrade(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// No encryption.
-pub(crate) struct Plain;
+/// No encryption; handshakes may be measured.
+pub(crate) struct Plain(pub(crate) Option<Handshakes>);
 
 impl Upgrade for Plain {
     type Stream = TcpStream;
@@ -47,6 +48,9 @@ impl Upgrade for Plain {
     const TRANSPORT: Transport = Transport::Tcp;
 
     async fn upgrade(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        if let Some(handshakes) = &self.0 {
+            handshakes.note(&stream);
+        }
         Ok(stream)
     }
 }

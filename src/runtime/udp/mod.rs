@@ -22,6 +22,7 @@ use crate::runtime::respond::Respond;
 pub use self::bind::BindError;
 pub use self::counters::UdpCounters;
 pub use self::counters::UdpTotals;
+pub(crate) use self::socket::round_trip_us;
 
 use self::bind::Listener;
 use self::counters::Cells;

@@ -21,7 +21,6 @@ use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::PoolId;
 use crate::model::Resolved;
-use crate::model::SiteId;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::model::Verdict;
@@ -33,6 +32,7 @@ use crate::steering::plan::Remembered;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
+use crate::steering::round_trip::Measured;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 
@@ -58,8 +58,8 @@ pub struct Situation<'a> {
     pub place: &'a Place,
     /// The client's address, or one of its network; none for somebody in no network that rules name.
     pub address: Option<IpAddr>,
-    /// Microseconds to a site, from the estimate by distance and what was measured.
-    pub round_trip: fn(SiteId, Option<u64>) -> Option<u64>,
+    /// What was measured from the client to each site; empty for nothing.
+    pub round_trip: &'a [Measured],
     /// The client's key for this name and moment.
     pub key: ClientKey,
     /// Which addresses are asked for.

@@ -182,7 +182,8 @@ impl Situation<'_> {
                 let there = self.model.sites[site.index()].location;
                 round_trip::prior(distance::metres(location, there))
             });
-            (self.round_trip)(site, prior)
+            let measured = self.round_trip.get(site.index()).copied().unwrap_or_default();
+            measured.estimate(prior)
         };
         let candidates = targets.iter().enumerate().map(|(place, &(target, _))| {
             let known = self.sites(target).into_iter().filter_map(|s| Some((micros(s)?, s)));

@@ -6,5 +6,7 @@
 mod batch;
 pub(crate) mod options;
 mod packet_info;
+mod round_trip;
 
 pub(crate) use self::batch::Batch;
+pub(crate) use self::round_trip::round_trip_us;

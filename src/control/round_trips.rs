@@ -1,0 +1,225 @@
+//! Round-trip times in the controller: which table counts, what is being gathered, when the next table is made.
+//!
+//! A table takes one way only, on the node that makes it too: into the folder, from there into a job, and at its
+//! instant into force. So all nodes that have the file do the same at the same second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Job;
+use crate::control::Occurrence;
+use crate::model::Now;
+use crate::rtt::Ground;
+use crate::rtt::Moment;
+use crate::rtt::Shelf;
+use crate::rtt::Shelved;
+use crate::rtt::Source;
+use crate::rtt::Table;
+use crate::rtt::Window;
+use crate::rtt::file_name;
+use crate::rtt::next_table;
+use crate::rtt::render;
+use crate::snapshot::Compiled;
+
+/// How often a table is written that steers as the one before, for what was learnt since: so much a restart forgets.
+const CHECKPOINT: Duration = Duration::from_secs(3600);
+
+/// How this node makes tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Making {
+    /// How long measurements are gathered.
+    pub window: Duration,
+    /// How long after it is made a table counts.
+    pub delay: Duration,
+}
+
+/// One measured round trip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measurement {
+    /// From where.
+    pub network: IpNet,
+    /// To where.
+    pub site: Box<str>,
+    /// By whom.
+    pub source: Source,
+    /// In microseconds.
+    pub rtt_us: u32,
+}
+
+/// What the controller knows of round-trip times.
+#[derive(Debug, Default)]
+pub(super) struct RoundTrips {
+    /// How this node makes tables; it makes none if absent.
+    making: Option<Making>,
+    /// The tables that were read last.
+    shelf: Arc<Shelf>,
+    /// Name of the one that counts.
+    counting: Option<Box<str>>,
+    /// When the next of them counts, and the job to compile then.
+    coming: Option<(u64, Job)>,
+    window: Window,
+    /// When the window ends, in seconds since 1970.
+    ends_s: Option<u64>,
+    /// What is known with the newest window, whether it was written or not.
+    latest: Option<Arc<Table>>,
+    is_making: bool,
+    /// Measurements of this window that were not believed or had no room.
+    unheard: u64,
+}
+
+/// A table to be made, a pure function that the shell runs on a worker.
+#[derive(Clone, Debug)]
+pub struct TableJob {
+    before: Arc<Table>,
+    window: Window,
+    compiled: Arc<Compiled>,
+    moment: Moment,
+    /// When the last table was written.
+    written_s: Option<u64>,
+}
+
+/// A table that was made.
+#[derive(Debug)]
+pub struct MadeTable {
+    /// What is known now.
+    pub table: Arc<Table>,
+    /// Name and text of its file, if it is worth one.
+    pub file: Option<(String, String)>,
+    /// Rows that the table has no room for.
+    pub left_out: usize,
+}
+
+impl TableJob {
+    /// Does the work: about a second for a million rows.
+    pub fn run(&self) -> MadeTable {
+        let Self { before, window, compiled, moment, written_s } = self;
+        let ground = Ground { places: &compiled.geo, sites: &compiled.model.sites };
+        let (table, left_out) = next_table(before, window, &ground, *moment);
+        let is_due = written_s.is_none_or(|at| moment.built_s >= at + CHECKPOINT.as_secs());
+        let is_worth = !before.counts().eq(table.counts()) || (is_due && !window.is_empty());
+        let file = is_worth.then(|| {
+            let text = render(&table);
+            (file_name(&text), text)
+        });
+        MadeTable { table: Arc::new(table), file, left_out }
+    }
+}
+
+impl Controller {
+    /// Has this node make tables of what is measured.
+    pub fn make_tables(&mut self, making: Making) {
+        self.round_trips.making = Some(making);
+    }
+
+    /// The job with the table that counts now; remembers when the next one does.
+    pub(super) fn with_table(&mut self, job: Job, now: Now, effects: &mut Vec<Effect>) -> Job {
+        let now_s = now.unix.as_secs();
+        let shelf = Arc::clone(job.shelf());
+        let next = shelf.next_instant(now_s);
+        self.round_trips.coming = next.map(|at| (at, job.clone()));
+        self.round_trips.shelf = shelf;
+        let job = job.at(now_s);
+        let name = job.table().map(|shelved| shelved.name.clone());
+        if name != self.round_trips.counting {
+            if let Some(Shelved { name, table, .. }) = job.table() {
+                let rows = table.rows.len();
+                effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
+            }
+            self.round_trips.counting = name;
+        }
+        job
+    }
+
+    /// Adds measurements to the window. Those that cannot be true are not heard.
+    pub(super) fn take_measurements(&mut self, measurements: &[Measurement]) {
+        let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.round_trips.making.is_some())
+        else {
+            return;
+        };
+        let compiled = &snapshot.compiled;
+        let ground = Ground { places: &compiled.geo, sites: &compiled.model.sites };
+        for Measurement { network, site, source, rtt_us } in measurements {
+            let rtt = i32::try_from(*rtt_us).unwrap_or(i32::MAX);
+            let is_heard = ground.judge(*network, site, rtt).is_ok()
+                && self.round_trips.window.add(*network, site, *source, (1, *rtt_us)).is_ok();
+            if !is_heard {
+                self.round_trips.unheard += 1;
+            }
+        }
+    }
+
+    /// Compiles with the table whose instant has come, and has a table made of a window that is over.
+    pub(super) fn mind_round_trips(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let now_s = now.unix.as_secs();
+        if let Some((_, job)) = self.round_trips.coming.take_if(|(at, _)| *at <= now_s) {
+            let job = self.with_table(job, now, effects);
+            // A table that steers as the one before needs no new snapshot.
+            if self.in_force != Some(job.digest()) || self.wanted.is_some() {
+                self.compile_unless_known(job, effects);
+            }
+        }
+        let Some(Making { window, delay }) = self.round_trips.making else { return };
+        let length_s = window.as_secs().max(1);
+        let next_end = (now_s / length_s + 1) * length_s;
+        let ends_s = *self.round_trips.ends_s.get_or_insert(next_end);
+        // A clock that was set back must not make the window last for ever.
+        let is_over = now_s >= ends_s || ends_s > next_end;
+        if is_over && !self.round_trips.is_making {
+            self.round_trips.ends_s = Some(next_end);
+            let moment = Moment { built_s: now_s, activates_s: now_s + delay.as_secs() };
+            self.make_table(moment, effects);
+        }
+    }
+
+    fn make_table(&mut self, moment: Moment, effects: &mut Vec<Effect>) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let compiled = Arc::clone(&snapshot.compiled);
+        let known = &mut self.round_trips;
+        let written = known.shelf.newest().map(|shelved| Arc::clone(&shelved.table));
+        let written_s = written.as_ref().map(|table| table.built_s);
+        // An import may have written a newer one than we have made.
+        let newest = [known.latest.take(), written].into_iter().flatten();
+        let before = newest.max_by_key(|table| table.built_s).unwrap_or_default();
+        let window = std::mem::take(&mut known.window);
+        let unheard = std::mem::take(&mut known.unheard);
+        if unheard > 0 {
+            effects.push(Effect::Record(Occurrence::Unheard { measurements: unheard }));
+        }
+        if window.is_empty() && before.rows.is_empty() {
+            return;
+        }
+        known.is_making = true;
+        let job = TableJob { before, window, compiled, moment, written_s };
+        effects.push(Effect::MakeTable(Arc::new(job)));
+    }
+
+    /// Takes what a worker made; `None` if it failed.
+    pub(super) fn take_table(&mut self, made: Option<MadeTable>, effects: &mut Vec<Effect>) {
+        self.round_trips.is_making = false;
+        let Some(MadeTable { table, file, left_out }) = made else { return };
+        if let Some((name, text)) = file {
+            effects.push(Effect::Record(Occurrence::TableMade {
+                name: name.as_str().into(),
+                rows: table.rows.len(),
+                left_out,
+                activates_s: table.activates_s,
+            }));
+            effects.push(Effect::WriteTable { name, text });
+        }
+        self.round_trips.latest = Some(table);
+    }
+
+    /// Name of the table that counts.
+    pub(super) fn counting_table(&self) -> Option<String> {
+        self.round_trips.counting.as_ref().map(ToString::to_string)
+    }
+
+    /// Tables that can go now.
+    pub fn superfluous_tables(&self, now: Now) -> Vec<Box<str>> {
+        self.round_trips.shelf.superfluous(now.unix.as_secs())
+    }
+}
