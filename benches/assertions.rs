@@ -70,7 +70,7 @@ fn zone(assertion: &str, is_keyed: bool) -> String {
         let country = ["DE", "US", "FR", "CA"][site as usize % 4];
         write!(zone, "[site.s{site}]\nlatitude = {latitude:.1}\nlongitude = {longitude:.1}\ncountry = \"{country}\"\n").unwrap();
         write!(zone, "[pool.p{site}]\nsite = \"s{site}\"\ncheck = \"c\"\n").unwrap();
-        write!(zone, "endpoint.e = {{ addresses = [\"198.18.0.{site}\"], capacity = 1000 }}\n")
+        writeln!(zone, "endpoint.e = {{ addresses = [\"198.18.0.{site}\"], capacity = 1000 }}")
             .unwrap();
     }
     for policy in 0..5 {

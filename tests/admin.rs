@@ -183,7 +183,7 @@ fn metrics_show_what_happened() {
     assert_eq!(series["rhumb_generation"], 2.0, "the files, then a verdict");
     assert_eq!(series["rhumb_ready"], 1.0);
     assert_eq!(series["rhumb_tcp_accepted_total"], 1.0);
-    let target = "rhumb_target{endpoint=\"eu/a\",check=\"alive\",family=\"IPv4\",verdict=\"down\"}";
+    let target = "rhumb_target{endpoint=\"eu/a\",check=\"alive\",family=\"IPv4\",address=\"\",verdict=\"down\"}";
     let targets: Vec<_> = series.keys().filter(|name| name.starts_with("rhumb_target{")).collect();
     assert_eq!(targets, [target]);
     live.stop();

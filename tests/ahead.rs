@@ -45,14 +45,19 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
                 for family in Family::BOTH {
                     let cached = changed.cached(number, class as u16, family);
                     assert_eq!(cached, fresh.cached(number, class as u16, family));
-                    if tree.is_keyed() {
+                    let mut ramps = false;
+                    tree.for_each_pool(&mut |pool| {
+                        ramps |= fresh.pools[pool.index()].is_ramping();
+                    });
+                    if tree.is_keyed() || ramps {
                         assert_eq!(cached, Cached::Keyed);
                         keyed += 1;
                         continue;
                     }
                     let key = ClientKey(random.below(u64::MAX));
                     let plans = &fresh.pools;
-                    let decision = decide(tree, route.terms, plans, family, key, &mut NoTrace);
+                    let decision =
+                        decide(tree, fresh.terms(number), plans, family, key, &mut NoTrace);
                     assert_eq!(cached, Cached::Fixed(decision), "{tree:?}");
                     fixed += 1;
                 }

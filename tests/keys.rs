@@ -264,8 +264,8 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         }
         ("kind", Some("'tcp'")) => &[("port", "443")],
         // Neither may stand alone.
-        ("prefer", Some(_)) => &[("within", "'500km'")],
-        ("within", Some(_)) => &[("prefer", "'cheap'")],
+        ("prefer", Some(_)) if entry.table.path == "policy.NAME" => &[("within", "'500km'")],
+        ("within", Some(_)) if entry.table.path == "policy.NAME" => &[("prefer", "'cheap'")],
         // One of both must be there.
         ("file", None) if entry.table.path == "list.NAME" => &[("entries", "['192.0.2.9']")],
         ("entries", None) => &[("file", "'case.list'")],
@@ -294,12 +294,13 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         if value.is_none() || !is_claim {
             // Something must be asserted.
             lines.clear();
-            lines.insert("answers", "true");
+            match entry.key.name {
+                "answers" => lines.insert("within", "'9000km'"),
+                _ => lines.insert("answers", "true"),
+            };
         }
     }
-    if !(entry.table.path == "assert" && value.is_none()) {
-        lines.remove(entry.key.name);
-    }
+    lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));
     let path = entry.table.path.replace("NAME", "x");
     let mut text = match &*path {

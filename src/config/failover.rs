@@ -127,7 +127,7 @@ mod tests {
 
     fn shown(pools: &str) -> Vec<String> {
         let text = format!(
-            "[zone]\nname = \"a.test\"\nnameservers = [\"ns.example.net\"]\n{pools}\
+            "{pools}[zone]\nname = \"a.test\"\nnameservers = [\"ns.example.net\"]\n\
              [check.slow]\nkind = \"http\"\ninterval = \"20s\"\ntimeout = \"5s\"\nfall = 2\n\
              [check.fast]\nkind = \"http\"\ninterval = \"1s\"\ntimeout = \"500ms\"\n\
              [policy.p]\nkind = \"failover\"\ntargets = [\"a\", \"b\"]\n\

@@ -40,7 +40,7 @@ rules! {
     NO_ZONE = "no-zone": "No file has a zone, so that nothing is served.",
     ASSERTION = "assertion": "What an `[[assert]]` says is not so.",
     UNUSED = "unused": "A check, pool or policy is there and nobody uses it.",
-    UNREACHABLE = "unreachable": "A rule or a target is there that no client can get.",
+    UNREACHABLE = "unreachable": "A rule is there that no client can get.",
     SLOW_FAILOVER = "slow-failover": "A TTL is so long that probes hardly matter.",
     MIXED_FAMILIES = "mixed-families": "Some pools of a name have IPv4 or IPv6 addresses and others do not.",
     SINGLE_SITE = "single-site": "Every pool of a name stands at one site, though there are others.",

@@ -107,6 +107,17 @@ impl Model {
         self.pools.iter().filter(|pool| pool.is_written())
     }
 
+    /// Every pool of files that a target can lead to, as written; some several times.
+    pub fn pools_below(&self, target: Target) -> Vec<PoolId> {
+        match target {
+            Target::Pool(pool) => vec![pool],
+            Target::Policy(policy) => {
+                let targets = self.policies[policy.index()].kind.targets();
+                targets.into_iter().flat_map(|target| self.pools_below(target)).collect()
+            }
+        }
+    }
+
     /// Whether any pool that a target can lead to has an address of a family.
     pub fn has_family(&self, target: Target, family: Family) -> bool {
         match target {

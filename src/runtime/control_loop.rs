@@ -462,31 +462,7 @@ impl Core {
 
     /// Logs what happened, once, and counts it.
     fn tell(&self, occurrence: &Occurrence) {
-        match occurrence {
-            Occurrence::Verdict { .. } => self.metrics.count_flip(),
-            Occurrence::Reloaded { .. } => self.metrics.count_reload(true),
-            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
-                self.metrics.count_reload(false);
-            }
-            Occurrence::GeoAccepted
-            | Occurrence::Unchanged
-            | Occurrence::StillRefused
-            | Occurrence::Resolved { .. }
-            | Occurrence::NotResolved { .. }
-            | Occurrence::TableMade { .. }
-            | Occurrence::TableCounts { .. }
-            | Occurrence::Unheard { .. }
-            | Occurrence::Ordered { .. }
-            | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. }
-            | Occurrence::WayBack { .. }
-            | Occurrence::BroughtBack { .. }
-            | Occurrence::Shifted { .. }
-            | Occurrence::ShiftEnded { .. }
-            | Occurrence::Braked { .. }
-            | Occurrence::BrakeEased { .. }
-            | Occurrence::BrakeReleased { .. } => {}
-        }
+        self.metrics.count_occurrence(occurrence);
         log::occurrence::log(occurrence);
     }
 

@@ -13,19 +13,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeMetric;
-use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
+use crate::control::Occurrence;
 use crate::control::resolve::NameState;
 use crate::control::status::Gauges;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
+use crate::runtime::exposition::counter;
+use crate::runtime::exposition::family;
+use crate::runtime::exposition::gauge;
+use crate::runtime::exposition::names_gauge;
+use crate::runtime::exposition::ratios;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
 use crate::runtime::udp::UdpCounters;
@@ -157,6 +162,35 @@ impl Metrics {
     pub fn count_reload(&self, accepted: bool) {
         let cell = if accepted { &self.reloads } else { &self.refusals };
         cell.fetch_add(1, Relaxed);
+    }
+
+    /// Counts what the controller tells of, if it is to be counted.
+    pub fn count_occurrence(&self, occurrence: &Occurrence) {
+        match occurrence {
+            Occurrence::Verdict { .. } => self.count_flip(),
+            Occurrence::Reloaded { .. } => self.count_reload(true),
+            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
+                self.count_reload(false);
+            }
+            Occurrence::GeoAccepted
+            | Occurrence::Unchanged
+            | Occurrence::StillRefused
+            | Occurrence::Resolved { .. }
+            | Occurrence::NotResolved { .. }
+            | Occurrence::TableMade { .. }
+            | Occurrence::TableCounts { .. }
+            | Occurrence::Unheard { .. }
+            | Occurrence::Ordered { .. }
+            | Occurrence::Withdrawn { .. }
+            | Occurrence::Expired { .. }
+            | Occurrence::WayBack { .. }
+            | Occurrence::BroughtBack { .. }
+            | Occurrence::Shifted { .. }
+            | Occurrence::ShiftEnded { .. }
+            | Occurrence::Braked { .. }
+            | Occurrence::BrakeEased { .. }
+            | Occurrence::BrakeReleased { .. } => {}
+        }
     }
 
     /// Sets how names of endpoints stand.
@@ -433,70 +467,6 @@ impl Scrape {
         }
         Ok(())
     }
-}
-
-fn names_gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    values: impl Iterator<Item = (String, i64)>,
-) -> Result<(), std::fmt::Error> {
-    let kind = ConstGauge::new(0i64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (name, value) in values {
-        ConstGauge::new(value).encode(family.encode_family(&[("name", name)])?)?;
-    }
-    Ok(())
-}
-
-fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: u64,
-) -> Result<(), std::fmt::Error> {
-    let counter = ConstCounter::new(value);
-    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
-}
-
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    value: u64,
-) -> Result<(), std::fmt::Error> {
-    let gauge = ConstGauge::new(value as i64);
-    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
-}
-
-/// One gauge of 0 to 1 for each set of labels.
-fn ratios<L: prometheus_client::encoding::EncodeLabelSet>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (L, f64)>,
-) -> Result<(), std::fmt::Error> {
-    let kind = ConstGauge::new(0f64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (labels, value) in values {
-        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
-}
-
-/// One counter for each set of labels.
-fn family<L: prometheus_client::encoding::EncodeLabelSet>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    values: impl IntoIterator<Item = (L, u64)>,
-) -> Result<(), std::fmt::Error> {
-    let kind = ConstCounter::new(0u64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (labels, value) in values {
-        ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod control_loop;
 pub mod control_socket;
 pub mod descriptors;
 pub mod encrypted;
+mod exposition;
 pub mod fetch;
 pub mod files;
 pub mod log;

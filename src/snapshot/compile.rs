@@ -100,8 +100,9 @@ pub struct Route {
     pub candidates: Candidates,
     /// By [`Family::index`]: whether the client key can change the answer.
     pub keyed: [bool; 2],
-    /// Whether any of its endpoints is an alias, whose families only its resolution tells.
-    pub has_alias: bool,
+    /// Every pool below the entry, some class has it or not, if any of them has an alias: what it resolves to decides
+    /// which families there are. Else none.
+    pub below: Box<[PoolId]>,
 }
 
 /// A steered name as the query path sees it.
@@ -166,7 +167,7 @@ pub fn compile_measured(
         let terms =
             Terms { on_all_down: steer.on_all_down, dual_stack: steer.dual_stack, families };
         let route = *known.entry((entry, terms)).or_insert_with(|| {
-            routes.push(route(&model, entry, &classes[entry], terms));
+            routes.push(route(&model, steer.target, entry, &classes[entry], terms));
             routes.len() - 1
         });
         steers.push(steer_plan(steer, route));
@@ -188,7 +189,7 @@ pub fn compile_measured(
     })
 }
 
-fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route {
+fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: Terms) -> Route {
     let mut pools = Vec::new();
     for tree in classes.trees() {
         tree.for_each_pool(&mut |pool| pools.push(pool));
@@ -211,9 +212,15 @@ fn route(model: &Model, entry: usize, classes: &Classes, terms: Terms) -> Route 
         keyed_tree || can_ramp || pools.iter().any(is_choice)
     });
     let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
-    let has_alias = pools.iter().any(|p| model.pools[p.index()].endpoints.iter().any(is_alias));
+    let has_alias = |pool: &PoolId| model.pools[pool.index()].endpoints.iter().any(is_alias);
+    let mut below = model.pools_below(target);
+    below.sort_unstable();
+    below.dedup();
+    if !below.iter().any(has_alias) {
+        below.clear();
+    }
     let candidates = Candidates::new(classes.trees(), &pools);
-    Route { classes: entry, terms, pools: pools.into(), candidates, keyed, has_alias }
+    Route { classes: entry, terms, pools: pools.into(), candidates, keyed, below: below.into() }
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {

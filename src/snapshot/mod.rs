@@ -56,7 +56,7 @@ impl Snapshot {
             .map(|pool| Arc::new(compiled.plan(PoolId::at(pool), health)))
             .collect();
         let terms: Box<[_]> =
-            compiled.routes.iter().map(|route| terms_now(&compiled, route, &pools)).collect();
+            compiled.routes.iter().map(|route| terms_now(route, &pools)).collect();
         let routes = compiled.routes.iter().zip(&terms);
         let decisions =
             routes.map(|(route, terms)| decided(&compiled, route, *terms, &pools)).collect();
@@ -72,8 +72,8 @@ impl Snapshot {
         }
         let (mut decisions, mut terms) = (self.decisions.clone(), self.terms.clone());
         for (at, route) in self.compiled.routes.iter().enumerate() {
-            if changed.iter().any(|pool| route.pools.contains(pool)) {
-                terms[at] = terms_now(&self.compiled, route, &pools);
+            if changed.iter().any(|pool| route.pools.contains(pool) || route.below.contains(pool)) {
+                terms[at] = terms_now(route, &pools);
                 decisions[at] = decided(&self.compiled, route, terms[at], &pools);
             }
         }
@@ -102,18 +102,12 @@ impl Snapshot {
 /// The terms of a route, whose families are those that its aliases have resolved to.
 ///
 /// While nothing is resolved nobody can say that there is no such family.
-fn terms_now(compiled: &Compiled, route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
-    if !route.has_alias {
+fn terms_now(route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
+    if route.below.is_empty() {
         return route.terms;
     }
-    let mut families = [false; 2];
-    for tree in compiled.classes[route.classes].trees() {
-        tree.for_each_pool(&mut |pool| {
-            for family in Family::BOTH {
-                families[family.index()] |= pools[pool.index()].family(family).configured;
-            }
-        });
-    }
+    let families = Family::BOTH
+        .map(|family| route.below.iter().any(|pool| pools[pool.index()].family(family).configured));
     match families {
         [false, false] => route.terms,
         _ => Terms { families, ..route.terms },

@@ -1147,27 +1147,6 @@ to = "eu"
         )],
     },
     Case {
-        title: "warning: a target behind a fence",
-        text: r#"[zone]
-name = "case.test"
-nameservers = ["ns1.example.net"]
-[name.www]
-steer = "p"
-[name.others]
-steer = "world"
-[name.home]
-steer = "homeless"
-[policy.p]
-kind = "failover"
-targets = ["q", "us"]
-[policy.q]
-kind = "failover"
-targets = ["eu"]
-fence = true
-"#,
-        expected: &[("12:17", "policy.p.targets", "\"q\" before it is fenced", "or the fence")],
-    },
-    Case {
         title: "a name that says nothing",
         text: r#"[zone]
 name = "case.test"

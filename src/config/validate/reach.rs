@@ -1,4 +1,4 @@
-//! Warnings about rules that fit no client, and targets behind a fence that every client has before them.
+//! Warnings about rules that fit no client.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -50,9 +50,6 @@ pub(super) fn warn(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
                     }
                 }
             }
-            (PolicyKind::Failover(targets), PolicyKindSpec::Failover(names)) => {
-                warn_behind_fence(spec, targets, names, model, problems);
-            }
             _ => {}
         }
     }
@@ -63,25 +60,6 @@ fn warn_of_rule<C>(spec: &PolicySpec, at: usize, first: &At<C>, problems: &mut P
     let fault = "no client gets here: others fit better, or come here never";
     let remedy = "take the rule out, or correct its conditions";
     problems.warning(&first.place, key, fault, remedy).rule(&rules::UNREACHABLE);
-}
-
-fn warn_behind_fence(
-    spec: &PolicySpec,
-    targets: &[Target],
-    names: &[At<String>],
-    model: &Model,
-    problems: &mut Problems,
-) {
-    let is_fenced = |target: &Target| match target {
-        Target::Pool(_) => false,
-        Target::Policy(id) => model.policies[id.index()].fence,
-    };
-    let Some(fence) = targets.iter().position(is_fenced) else { return };
-    let Some(behind) = names.get(fence + 1) else { return };
-    let key = format!("{}.targets", dotted("policy", &spec.name.value));
-    let fault = format!("no client gets here: \"{}\" before it is fenced", names[fence].value);
-    let remedy = "take it out, or the fence";
-    problems.warning(&behind.place, key, fault, remedy).rule(&rules::UNREACHABLE);
 }
 
 /// Who may come to a policy, by the rules before it: everybody where nothing is said.
