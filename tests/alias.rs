@@ -1,11 +1,11 @@
 //! Names of endpoints, resolved over real sockets by a responder of our own: no internet, no fixed ports.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "tests have a server of their own"
 )]
 
-#[allow(dead_code, reason = "this test asks over UDP only")]
 mod live;
 
 use std::collections::HashMap;

@@ -46,6 +46,7 @@ use crate::steering::Step;
 use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::plan::Member;
+use crate::steering::rendezvous::key_address;
 use crate::steering::rendezvous::seconds_left;
 use crate::wire::Ecs;
 use crate::wire::Name;
@@ -278,6 +279,8 @@ fn steering(
     let model = &compiled.model;
     let plan = compiled.steer(steer);
     let subject = Subject::seen_by(compiled, plan, ecs, request.client);
+    // Where no client subnet counts, the resolver is the client.
+    let client = if subject.from_ecs { client } else { subject.address };
     let located = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
@@ -313,7 +316,8 @@ fn steering(
         Decision::Serve(selection) => {
             add_selection(&mut report, snapshot, plan, selection, family, key);
             if tree.is_keyed() || report.members.len() > 1 {
-                report.choice_lasts_s = seconds_left(subject.address, plan.period, request.unix_s);
+                let address = key_address(plan.key, subject.address, request.client);
+                report.choice_lasts_s = seconds_left(address, plan.period, request.unix_s);
             }
         }
         Decision::NoFamily => report.ground = format!("no pool has an {family} address: NODATA"),

@@ -112,12 +112,16 @@ fn capacities(compiled: &Compiled, steers: &[SteerId]) -> Loads {
     let mut sum: Loads = vec![0.0; model.sites.len()].into();
     for pool in pools {
         let endpoints = &model.pools[pool.index()].endpoints;
-        // Standbys serve only where there is nobody else.
-        let has_active = endpoints.iter().any(|endpoint| endpoint.weight > 0);
+        // Standbys beside others serve nobody; where a whole site may be lost they are all that another one has.
+        let has_active = |site: SiteId| {
+            endpoints.iter().enumerate().any(|(at, endpoint)| {
+                endpoint.weight > 0 && site_of(model, pool, EndpointId::at(at)) == Some(site)
+            })
+        };
         for (at, endpoint) in endpoints.iter().enumerate() {
             let Endpoint { key: _, leaf, weight, capacity } = endpoint;
-            let is_used = *weight > 0 || !has_active;
-            let site = site_of(model, pool, EndpointId::at(at)).filter(|_| is_used);
+            let is_used = |site: &SiteId| *weight > 0 || !has_active(*site);
+            let site = site_of(model, pool, EndpointId::at(at)).filter(is_used);
             if let Some(site) = site.filter(|_| seen.insert(leaf)) {
                 sum[site.index()] += capacity.unwrap_or(0.0);
             }

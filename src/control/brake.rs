@@ -89,6 +89,12 @@ impl Brake {
         }
     }
 
+    /// Forgets what is probed no more.
+    pub(super) fn retain(&mut self, is_known: impl Fn(&TargetKey) -> bool) {
+        self.removed.retain(|key, _| is_known(key));
+        self.held.retain(|key, _| is_known(key));
+    }
+
     /// Whether a target at `site` may go down besides what has gone.
     fn allows(&self, site: SiteId) -> bool {
         let sites = self.sizes.iter().filter(|size| **size > 0).count();
@@ -151,6 +157,16 @@ impl Controller {
         true
     }
 
+    /// Whether the name of an endpoint has another address that is not down.
+    fn has_other_address(&self, key: &TargetKey) -> bool {
+        let is_other = |other: &TargetKey| {
+            (&other.endpoint, &other.check) == (&key.endpoint, &key.check) && other != key
+        };
+        let mut known = self.verdicts.iter();
+        key.address.is_some()
+            && known.any(|(other, now)| is_other(other) && now.verdict != Verdict::Down)
+    }
+
     /// Holds the way down of a target if too much has gone already.
     pub(super) fn brakes(
         &mut self,
@@ -166,6 +182,9 @@ impl Controller {
             return false;
         }
         let Some(site) = self.site_of(key).filter(|_| before == Verdict::Up) else { return false };
+        if self.has_other_address(key) {
+            return false; // its endpoint stays, with the other addresses of its name
+        }
         self.brake.forget_old(now);
         if self.brake.allows(site) {
             self.brake.removed.insert(key.clone(), (site, now.monotonic));

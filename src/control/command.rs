@@ -27,6 +27,7 @@ use crate::model::Model;
 use crate::model::Now;
 use crate::model::Pool;
 use crate::model::PoolId;
+use crate::model::Verdict;
 use crate::snapshot::Route;
 use crate::snapshot::SteerPlan;
 use crate::steering::Tree;
@@ -149,6 +150,15 @@ pub enum Reply {
     Explanation(Box<Explanation>),
 }
 
+/// Which endpoints count as able to answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Count {
+    /// Those that an operator has not taken out.
+    Enabled,
+    /// Of these the ones that are not down.
+    Healthy,
+}
+
 impl Controller {
     /// Does what a command asks.
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
@@ -255,13 +265,18 @@ impl Controller {
         let replaced = before.map_or(String::new(), |before| format!("; replaces: {before}"));
         if order.admin == Admin::Drained
             && !force
-            && let Some(name) = self.left_without(&scope)
+            && let Some(name) = self.left_without(&scope, Count::Enabled)
         {
             return Err(format!(
                 "this drains the last endpoint that {name} can answer with; \
                      drain with --force to answer SERVFAIL from then on"
             ));
         }
+        let takes_away = matches!(order.admin, Admin::Drained | Admin::ForcedDown);
+        let sick = self.left_without(&scope, Count::Healthy).filter(|_| takes_away);
+        let sick = sick.map_or(String::new(), |name| {
+            format!("; WARNING: nothing that passes its probe is left for clients of {name}")
+        });
         let pools = self.pools_in(&scope);
         let told = Occurrence::Ordered { scope: scope.clone(), order: order.clone() };
         effects.push(Effect::Record(told));
@@ -270,7 +285,7 @@ impl Controller {
             controller.orders.insert(scope.clone(), order.clone());
         });
         let others = self.kept_by_others(&scope);
-        Ok(format!("{scope}: {order}{replaced}{others}"))
+        Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
 
     /// Endpoints in `scope` for which a more specific order counts, in words.
@@ -349,12 +364,13 @@ impl Controller {
         pools.map(|(position, _)| PoolId::at(position)).collect()
     }
 
-    /// A steered name with clients that get an answer now, and would get none if `scope` were drained.
-    fn left_without(&self, scope: &Scope) -> Option<String> {
+    /// A steered name with clients that get an answer now of those that count, and would get none if `scope` were drained.
+    fn left_without(&self, scope: &Scope, count: Count) -> Option<String> {
         let snapshot = self.snapshot.as_ref()?;
         let (compiled, model) = (&snapshot.compiled, &snapshot.compiled.model);
         let families = Family::BOTH.map(|family| {
-            [false, true].map(|drained| self.pools_that_can_serve(model, family, scope, drained))
+            [None, Some(scope)]
+                .map(|drained| self.pools_that_can_serve(model, family, drained, count))
         });
         let is_emptied = |plan: &SteerPlan| {
             let Route { classes, terms, .. } = &compiled.routes[plan.route];
@@ -373,17 +389,17 @@ impl Controller {
                 })
             })
         };
-        let mut steers = model.steers.iter().zip(&compiled.steers);
+        let mut steers = model.steers.iter().zip(compiled.steers.iter());
         steers.find(|(_, plan)| is_emptied(plan)).map(|(steer, _)| steer.owner.to_string())
     }
 
-    /// By pool: whether it has an enabled address of `family`, with or without what `scope` covers.
+    /// By pool: whether it has an address of `family` that counts, without what `drained` covers.
     fn pools_that_can_serve(
         &self,
         model: &Model,
         family: Family,
-        scope: &Scope,
-        drained: bool,
+        drained: Option<&Scope>,
+        count: Count,
     ) -> Vec<bool> {
         let can_serve = |pool: &Pool| {
             let resolved = self.resolved(pool);
@@ -391,7 +407,8 @@ impl Controller {
             endpoints.any(|(position, (endpoint, state))| {
                 can_answer(endpoint, EndpointId::at(position), &resolved, family)
                     && state.is_enabled()
-                    && !(drained && scope.covers(model, pool, &endpoint.key))
+                    && (count == Count::Enabled || state.verdict(family) != Verdict::Down)
+                    && !drained.is_some_and(|scope| scope.covers(model, pool, &endpoint.key))
             })
         };
         let mut each: Vec<bool> = model.written_pools().map(can_serve).collect();

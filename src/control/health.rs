@@ -130,6 +130,7 @@ impl Controller {
         let targets = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
         let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
         self.verdicts.retain(|key, _| keys.contains(key));
+        self.brake.retain(|key| keys.contains(key));
     }
 
     /// The pool of a target, if it is probed.

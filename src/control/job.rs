@@ -17,9 +17,11 @@ use crate::control::geo::GeoReport;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
+use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::rtt::Shelf;
 use crate::rtt::Shelved;
+use crate::rtt::Table;
 use crate::snapshot::Compiled;
 use crate::snapshot::compile_measured;
 
@@ -283,19 +285,37 @@ impl Job {
             self.shelf.problems.iter().map(|(name, problem)| {
                 format!("warning: {name}:{problem}; the table is left out\n")
             });
-        let table = self.table.as_ref().map(|shelved| &*shelved.table);
-        let compiled = compile_measured(model, places, self.node.clone(), table)
-            .map_err(|why| Rejection::one(format!("{why}; use fewer targets\n")));
-        match compiled.and_then(|compiled| self.judge(compiled, &problems)) {
+        let compile = |model: Model, table: Option<&Table>| {
+            compile_measured(model, Arc::clone(&places), self.node.clone(), table)
+                .map_err(|why| Rejection::one(format!("{why}; use fewer targets\n")))
+                .and_then(|compiled| self.judge(compiled, &problems))
+        };
+        // What was measured never decides whether files are served.
+        let measured =
+            self.table.as_ref().map(|shelved| compile(model.clone(), Some(&shelved.table)));
+        let (compiled, job) = match measured {
+            Some(Ok(compiled)) => (Ok(compiled), self.clone()),
+            Some(Err(_)) | None => (compile(model, None), Self { table: None, ..self.clone() }),
+        };
+        let left_out = match (&self.table, &job.table) {
+            (Some(_), None) => {
+                "warning: with the table of round-trip times these files would be refused; it is left out\n"
+            }
+            _ => "",
+        };
+        match compiled {
             Err(why) => Product::failed(self, why.and(geo_fault)),
             Ok(compiled) => Product {
                 digest: self.digest,
                 geo: digest,
-                served: self.digest_with(digest),
+                served: job.digest_with(digest),
                 result: Ok(Arc::new(compiled)),
                 geo_fault,
-                warnings: warnings + of_geo.len() + tables,
-                warning_text: warning_text + &of_geo.text() + &of_tables.collect::<String>(),
+                warnings: warnings + of_geo.len() + tables + usize::from(!left_out.is_empty()),
+                warning_text: warning_text
+                    + &of_geo.text()
+                    + &of_tables.collect::<String>()
+                    + left_out,
             },
         }
     }

@@ -61,15 +61,15 @@ pub struct Compiled {
     /// Addresses to places that other tables of networks refine; the same as `geo` where there are none.
     pub places: Arc<PlaceMap>,
     /// What rules of policies ask of a place.
-    pub matcher: Matcher,
+    pub matcher: Arc<Matcher>,
     /// Measured round-trip times.
-    pub round_trips: Measurements,
+    pub round_trips: Arc<Measurements>,
     /// Places to candidate trees, one for each entry that names steer to.
     pub classes: Vec<Arc<Classes>>,
     /// Entries with the terms of their passes, each once.
-    pub routes: Box<[Route]>,
+    pub routes: Arc<[Route]>,
     /// By [`SteerId`].
-    pub steers: Box<[SteerPlan]>,
+    pub steers: Arc<[SteerPlan]>,
     /// What this node's own file says of answers.
     pub node: NodeTerms,
     /// By policy: what to say of weights that are not those of the files.
@@ -179,8 +179,8 @@ pub fn compile_measured(
         model: Arc::new(model),
         geo,
         places,
-        matcher,
-        round_trips,
+        matcher: Arc::new(matcher),
+        round_trips: Arc::new(round_trips),
         classes,
         routes: routes.into(),
         steers: steers.into(),
@@ -285,7 +285,7 @@ impl Compiled {
             round_trips: self.round_trips.row(place),
         };
         let grower =
-            Grower { model: &self.model, matcher: &self.matcher, round_trips: &self.round_trips };
+            Grower { model: &self.model, matcher: &self.matcher, round_trips: &*self.round_trips };
         let mut steps = Vec::new();
         grower.explain(entry, Some(view), &mut steps);
         steps

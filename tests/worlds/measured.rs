@@ -33,7 +33,8 @@ pub fn table(random: &mut Random, model: &Model, bases: &[IpAddr]) -> Table {
                 let base = *random.pick(bases);
                 let address = if random.chance(60) { flip(random, base) } else { base };
                 let widths = if base.is_ipv4() { 25 } else { 49 };
-                let network = IpNet::new(address, random.below(widths) as u8).unwrap();
+                let network =
+                    IpNet::new(address, random.below(widths) as u8).expect("a length fits");
                 Key::Prefix(gathered(network))
             }
         };

@@ -172,7 +172,7 @@ fn prefix(random: &mut Random, bases: &[IpAddr]) -> IpNet {
     let base = *random.pick(bases);
     let address = if random.chance(60) { flip(random, base) } else { base };
     let len = random.below(u64::from(width_of(base)) + 1) as u8;
-    IpNet::new(address, len).unwrap().trunc()
+    IpNet::new(address, len).expect("a length fits").trunc()
 }
 
 /// Depth and number of candidates below a target.

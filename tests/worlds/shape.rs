@@ -112,7 +112,7 @@ impl Map {
         });
         let timed: Vec<IpNet> = timed.collect();
         let edges = || networks.iter().map(|(network, _)| network).chain(&named).chain(&timed);
-        let families: [IpAddr; 2] = ["0.0.0.0".parse().unwrap(), "::".parse().unwrap()];
+        let families: [IpAddr; 2] = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
         let stretches = families.map(|zero| {
             let mut starts = vec![0];
             for network in edges().filter(|n| width_of(n.addr()) == width_of(zero)) {
@@ -139,7 +139,7 @@ impl Map {
 
     /// Classes in a prefix, each with its number of addresses less one of each stretch.
     pub fn weigh(&self, address: IpAddr, len: u8) -> Vec<(usize, u128)> {
-        let network = IpNet::new(address, len).unwrap();
+        let network = IpNet::new(address, len).expect("a length fits");
         let (first, last) = (to_bits(network.network()), to_bits(network.broadcast()));
         let stretches = &self.stretches[usize::from(address.is_ipv6())];
         let mut weights = vec![(0usize, 0u128); self.shapes.len()];
