@@ -132,7 +132,7 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The token of [rtt] cannot be read.
+    /// The token of `[rtt]` cannot be read.
     #[error("[rtt] token_file {}: {why}", path.display())]
     Token {
         /// Which file.

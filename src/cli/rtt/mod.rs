@@ -40,7 +40,7 @@ pub enum RttCommand {
 /// Where tables are.
 #[derive(Debug, Args)]
 struct FolderOption {
-    /// Folder of tables [default: [rtt] folder of the configuration]
+    /// Folder of tables [default: the one that the configuration names]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     #[command(flatten)]
