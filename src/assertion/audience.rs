@@ -4,10 +4,11 @@ use ipnet::IpNet;
 use ipnet::Ipv4Net;
 use ipnet::Ipv6Net;
 
+use crate::geo::Leaves;
 use crate::geo::Place;
 use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
-use crate::geo::continent_of;
+use crate::geo::place::continent_of;
 use crate::model::Clients;
 
 /// Some clients.
@@ -96,28 +97,34 @@ pub fn fits(clients: &Clients, place: &Place) -> bool {
 pub fn each_leaf(places: &PlaceMap, network: IpNet, mut visit: impl FnMut(Stretch)) {
     match network {
         IpNet::V4(network) => {
-            let leaves = places.leaves_v4();
             let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
-            let begin = leaves.starts.partition_point(|start| *start <= first) - 1;
-            let end = leaves.starts.partition_point(|start| *start <= last);
-            for leaf in begin..end {
-                let len = leaves.prefix_lens[leaf].max(network.prefix_len());
-                let start = leaves.starts[leaf].max(first);
-                let net = Ipv4Net::new_assert(start.into(), len);
-                visit(Stretch { network: net.into(), place: leaves.places[leaf] });
-            }
+            each_of(places.leaves_v4(), first, last, network.prefix_len(), |start, len, place| {
+                let network = Ipv4Net::new_assert(start.into(), len).into();
+                visit(Stretch { network, place });
+            });
         }
         IpNet::V6(network) => {
-            let leaves = places.leaves_v6();
             let (first, last) = (network.network().to_bits(), network.broadcast().to_bits());
-            let begin = leaves.starts.partition_point(|start| *start <= first) - 1;
-            let end = leaves.starts.partition_point(|start| *start <= last);
-            for leaf in begin..end {
-                let len = leaves.prefix_lens[leaf].max(network.prefix_len());
-                let start = leaves.starts[leaf].max(first);
-                let net = Ipv6Net::new_assert(start.into(), len);
-                visit(Stretch { network: net.into(), place: leaves.places[leaf] });
-            }
+            each_of(places.leaves_v6(), first, last, network.prefix_len(), |start, len, place| {
+                let network = Ipv6Net::new_assert(start.into(), len).into();
+                visit(Stretch { network, place });
+            });
         }
+    }
+}
+
+/// Calls `visit` with start, length and place of each leaf from `first` to `last`, none wider than `prefix_len`.
+fn each_of<A: Copy + Ord>(
+    leaves: Leaves<'_, A>,
+    first: A,
+    last: A,
+    prefix_len: u8,
+    mut visit: impl FnMut(A, u8, PlaceId),
+) {
+    let begin = leaves.starts.partition_point(|start| *start <= first) - 1;
+    let end = leaves.starts.partition_point(|start| *start <= last);
+    for leaf in begin..end {
+        let len = leaves.prefix_lens[leaf].max(prefix_len);
+        visit(leaves.starts[leaf].max(first), len, leaves.places[leaf]);
     }
 }

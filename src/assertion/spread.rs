@@ -9,7 +9,7 @@ use crate::assertion::audience::fits;
 use crate::geo::Place;
 use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
-use crate::geo::continent_of;
+use crate::geo::place::continent_of;
 use crate::model::Clients;
 use crate::model::TrafficRow;
 

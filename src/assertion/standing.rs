@@ -15,7 +15,7 @@ use crate::assertion::states::home;
 use crate::assertion::states::site_of;
 use crate::geo::Place;
 use crate::geo::PlaceId;
-use crate::geo::continent_of;
+use crate::geo::place::continent_of;
 use crate::model::AllDown;
 use crate::model::Area;
 use crate::model::Assertion;

@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::config::duration::spell;
 use crate::model::Check;
 use crate::model::Model;
-use crate::model::PoolId;
 use crate::model::Steer;
-use crate::model::Target;
 
 /// The formula, as it is shown.
 pub const FORMULA: &str = "interval x fall + timeout + quorum + propagation + TTL";
@@ -91,8 +89,7 @@ pub fn failovers(model: &Model) -> Vec<Failover> {
 }
 
 fn failover(model: &Model, steer: &Steer) -> Failover {
-    let mut pools = Vec::new();
-    collect(model, steer.target, &mut pools);
+    let mut pools = model.pools_below(steer.target);
     pools.sort_unstable();
     pools.dedup();
     let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
@@ -104,17 +101,6 @@ fn failover(model: &Model, steer: &Steer) -> Failover {
         owner: steer.owner.to_string(),
         slowest: terms.max_by_key(Terms::total),
         unchecked: unchecked.iter().map(|pool| pool.name.to_string()).collect(),
-    }
-}
-
-/// The pools of files that a target can lead to.
-fn collect(model: &Model, target: Target, pools: &mut Vec<PoolId>) {
-    match target {
-        Target::Pool(pool) => pools.push(pool),
-        Target::Policy(policy) => {
-            let targets = model.policies[policy.index()].kind.targets();
-            targets.into_iter().for_each(|target| collect(model, target, pools));
-        }
     }
 }
 

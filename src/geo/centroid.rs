@@ -46,7 +46,7 @@ impl Place {
 }
 
 /// The continent of a country, if the code is one of ISO 3166-1.
-pub fn continent_of(country: [u8; 2]) -> Option<[u8; 2]> {
+pub(in crate::geo) fn continent_of(country: [u8; 2]) -> Option<[u8; 2]> {
     find_country(country).map(|&(_, continent, ..)| continent)
 }
 

@@ -33,7 +33,6 @@ mod steps;
 mod tree;
 pub mod write;
 
-pub use centroid::continent_of;
 pub use database::DatabaseInfo;
 pub use database::read_database;
 pub use database::read_database_as;

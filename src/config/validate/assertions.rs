@@ -14,7 +14,6 @@ use crate::config::spec::AssertSpec;
 use crate::config::spec::ClaimSpec;
 use crate::config::spec::FileSpec;
 use crate::config::validate::Directory;
-use crate::config::validate::names::pools_of;
 use crate::config::validate::traffic;
 use crate::config::validate::zones::relative;
 use crate::model::Area;
@@ -180,7 +179,7 @@ fn check_capacities(
     let key = dotted(path, "max_load");
     let mut pools: Vec<PoolId> = Vec::new();
     for steer in steers {
-        pools_of(model, model.steers[steer.index()].target, &mut pools);
+        pools.extend(model.pools_below(model.steers[steer.index()].target));
     }
     pools.sort_unstable();
     pools.dedup();

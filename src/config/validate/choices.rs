@@ -7,7 +7,6 @@ use crate::config::rules;
 use crate::config::spec::FileSpec;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
-use crate::config::validate::names::pools_of;
 use crate::config::validate::policies::target_lists;
 use crate::model::AllDown;
 use crate::model::Model;
@@ -121,8 +120,8 @@ fn warn_of_weights(spec: &PolicySpec, policy: &Policy, problems: &mut Problems) 
 
 /// Inside a fence with one pool nobody helps out.
 fn warn_of_fence(spec: &PolicySpec, policy: &Policy, model: &Model, problems: &mut Problems) {
-    let mut pools: Vec<PoolId> = Vec::new();
-    policy.kind.targets().into_iter().for_each(|target| pools_of(model, target, &mut pools));
+    let targets = policy.kind.targets().into_iter();
+    let mut pools: Vec<PoolId> = targets.flat_map(|target| model.pools_below(target)).collect();
     pools.sort_unstable();
     pools.dedup();
     if let ([only], true) = (&pools[..], policy.fence) {
@@ -138,8 +137,7 @@ fn warn_of_fence(spec: &PolicySpec, policy: &Policy, model: &Model, problems: &m
 /// A name all of whose pools stand at one site is lost with it. Nothing is said where there is only one site.
 fn warn_of_single_site(specs: &[FileSpec], id: SteerId, model: &Model, problems: &mut Problems) {
     let steer = &model.steers[id.index()];
-    let mut pools = Vec::new();
-    pools_of(model, steer.target, &mut pools);
+    let mut pools = model.pools_below(steer.target);
     if let AllDown::Pool(pool) = steer.on_all_down {
         pools.push(pool);
     }

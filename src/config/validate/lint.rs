@@ -6,7 +6,6 @@ use crate::config::Problems;
 use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::FileSpec;
-use crate::config::validate::names::pools_of;
 use crate::model::AllDown;
 use crate::model::Family;
 use crate::model::ListId;
@@ -48,9 +47,7 @@ fn slow(spec: &FileSpec, problems: &mut Problems) {
 fn used(model: &Model) -> (HashSet<PoolId>, HashSet<PolicyId>) {
     let (mut pools, mut policies) = (HashSet::new(), HashSet::new());
     for steer in &model.steers {
-        let mut reached = Vec::new();
-        pools_of(model, steer.target, &mut reached);
-        pools.extend(reached);
+        pools.extend(model.pools_below(steer.target));
         policies_of(model, steer.target, &mut policies);
         if let AllDown::Pool(pool) = steer.on_all_down {
             pools.insert(pool);
@@ -152,8 +149,7 @@ fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
             }
         };
         let Some(target) = matching(&steer.target.value) else { continue };
-        let mut pools = Vec::new();
-        pools_of(model, target, &mut pools);
+        let pools = model.pools_below(target);
         for family in Family::BOTH {
             let has = |pool: &&PoolId| model.pools[pool.index()].has_family(family);
             let with = pools.iter().filter(has).count();

@@ -25,7 +25,6 @@ use crate::model::Model;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::Pool;
-use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::Target;
 use crate::wire::Name;
@@ -208,10 +207,7 @@ fn all_down(
 
 /// What a target's pools answer with; addresses, if that cannot be told.
 pub(super) fn records_of(directory: &Directory, model: &Model, target: Target) -> LeafRecords {
-    let mut pools = Vec::new();
-    if directory.is_sound {
-        pools_of(model, target, &mut pools);
-    }
+    let pools = if directory.is_sound { model.pools_below(target) } else { Vec::new() };
     pools.first().map_or(LeafRecords::Addresses, |pool| model.pools[pool.index()].records())
 }
 
@@ -223,9 +219,7 @@ fn check_mixture(
     key: &str,
     problems: &mut Problems,
 ) {
-    let mut pools = Vec::new();
-    pools_of(model, entry, &mut pools);
-    let mut pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
+    let mut pools = model.pools_below(entry).into_iter().map(|pool| &model.pools[pool.index()]);
     let Some(first) = pools.next() else { return };
     let Some(other) = pools.find(|other| other.records() != first.records()) else { return };
     let place = |pool: &Pool| directory.targets.find_place(&pool.name).cloned();
@@ -277,19 +271,5 @@ fn check_sorry_pool(
             name.value
         );
         problems.error(&name.place, key, fault, "give the pool one");
-    }
-}
-
-/// Every pool that a target can lead to.
-pub(super) fn pools_of(model: &Model, target: Target, pools: &mut Vec<PoolId>) {
-    match target {
-        Target::Pool(pool) => pools.push(pool),
-        Target::Policy(policy) => {
-            model.policies[policy.index()]
-                .kind
-                .targets()
-                .into_iter()
-                .for_each(|t| pools_of(model, t, pools));
-        }
     }
 }

@@ -13,14 +13,17 @@ use crate::model::Percent;
 use crate::model::PolicyKind;
 use crate::model::Pool;
 use crate::model::PoolId;
-use crate::model::Target;
 
 /// Makes the pool of each policy of kind `all`, named as it; trees must end. `specs` are the policies.
 pub(super) fn add(specs: &[&PolicySpec], model: &mut Model, problems: &mut Problems) {
     for (position, spec) in specs.iter().enumerate() {
         let PolicyKind::All { targets, .. } = &model.policies[position].kind else { continue };
-        let mut below = Vec::new();
-        targets.iter().for_each(|&target| collect(model, target, &mut below));
+        let mut below: Vec<PoolId> = Vec::new();
+        for pool in targets.iter().flat_map(|&target| model.pools_below(target)) {
+            if !below.contains(&pool) {
+                below.push(pool);
+            }
+        }
         let count: usize = below.iter().map(|pool| model.pools[pool.index()].endpoints.len()).sum();
         if count > ENDPOINTS_MAX {
             let name = &spec.name;
@@ -33,18 +36,6 @@ pub(super) fn add(specs: &[&PolicySpec], model: &mut Model, problems: &mut Probl
         model.pools.push(union(model, &model.policies[position].name, &below));
         if let PolicyKind::All { pool, .. } = &mut model.policies[position].kind {
             *pool = id;
-        }
-    }
-}
-
-/// Every pool of a file below a target, each once, in the order they are written.
-fn collect(model: &Model, target: Target, pools: &mut Vec<PoolId>) {
-    match target {
-        Target::Pool(pool) if pools.contains(&pool) => {}
-        Target::Pool(pool) => pools.push(pool),
-        Target::Policy(policy) => {
-            let targets = model.policies[policy.index()].kind.targets();
-            targets.into_iter().for_each(|target| collect(model, target, pools));
         }
     }
 }
