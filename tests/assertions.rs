@@ -366,6 +366,50 @@ fn loads_follow_classes_shares_and_the_loss_of_each_site() {
 }
 
 #[test]
+fn a_standby_at_another_site_must_carry_what_the_lost_one_did() {
+    let zone = r#"
+[zone]
+name = "a.test"
+nameservers = ["ns.example.net"]
+[check.c]
+kind = "tcp"
+port = 80
+[site.fra]
+latitude = 50.11
+longitude = 8.68
+[site.iad]
+latitude = 38.95
+longitude = -77.45
+[pool.main]
+site = "fra"
+check = "c"
+endpoint.a = { addresses = ["192.0.2.1"], capacity = 100 }
+[pool.spare]
+site = "iad"
+check = "c"
+endpoint.a = { addresses = ["192.0.2.2"], capacity = 10, weight = 0 }
+[policy.p]
+kind = "all"
+targets = ["main", "spare"]
+[name.www]
+steer = "p"
+[[assert]]
+max_load = "100%"
+traffic = "t.csv"
+with = "any one site down"
+"#;
+    let judged = |zone: &str| {
+        let files = [("zones/a.toml", zone), ("zones/t.csv", "country,load\nDE,80\n")];
+        judge(&common::snapshot_of(&files).compiled)
+    };
+    let failures = judged(zone);
+    let Proof::Load(overload) = &failures[0].proof else { panic!("{failures:?}") };
+    let spare = overload.carried[0];
+    assert!((spare.load - 80.0).abs() < 1e-6 && spare.capacity == 10.0, "{overload:?}");
+    assert!(judged(&zone.replace("capacity = 10,", "capacity = 80,")).is_empty());
+}
+
+#[test]
 fn a_decision_for_nobody_is_not_among_the_ways() {
     let zone = "[zone]\nname = \"a.test\"\nnameservers = [\"ns.example.net\"]\n\
                 pool.a.endpoint.a.addresses = [\"192.0.2.1\"]\n";

@@ -49,6 +49,9 @@ kind = "nearest"
 targets = ["eu", "us"]
 [name.www]
 steer = "world"
+[name.blind]
+steer = "world"
+ecs = "ignore"
 [name.plain.records]
 A = ["192.0.2.77"]
 "#;
@@ -128,6 +131,15 @@ fn without_a_client_subnet_the_asker_itself_is_explained() {
     assert!(lines(&message).contains(&"asked as: 10.1.1.1 itself, no client subnet".into()));
     assert_eq!(message.queries[0].query_class(), DNSClass::CH);
     assert_eq!(message.answers[0].dns_class, DNSClass::CH);
+}
+
+#[test]
+fn where_no_client_subnet_counts_the_resolver_is_the_client() {
+    let (_, message) = asked("10.1.1.1", "_explain.blind.shop.test", CH, from_singapore);
+    let lines = lines(&message);
+    assert!(lines.contains(&"asked as: 10.1.1.1 itself, no client subnet".into()), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("place: unknown")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("Singapore")), "{lines:#?}");
 }
 
 #[test]

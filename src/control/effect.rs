@@ -134,6 +134,11 @@ pub enum Occurrence {
         /// Networks and groups times sites.
         rows: usize,
     },
+    /// With a table of round-trip times the files would be refused; they are served without it.
+    TableLeftOut {
+        /// Name of its file.
+        name: Box<str>,
+    },
     /// Measurements were not believed, or there was no room for them.
     Unheard {
         /// How many since the last window.
@@ -311,6 +316,12 @@ impl fmt::Display for Occurrence {
             }
             Self::TableCounts { name, rows } => {
                 write!(f, "round-trip times: {name} counts, {}", count(*rows, "row"))
+            }
+            Self::TableLeftOut { name } => {
+                write!(
+                    f,
+                    "round-trip times: {name} is left out: with it these files would be refused"
+                )
             }
             Self::Unheard { measurements } => {
                 let those =

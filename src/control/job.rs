@@ -127,6 +127,10 @@ pub struct Product {
     pub result: Result<Arc<Compiled>, Rejection>,
     /// Why the tables have the geo data before that of the job, if they do.
     pub geo_fault: Option<Rejection>,
+    /// The table of round-trip times of the job.
+    pub table: Option<Shelved>,
+    /// With that table the files would be refused, so the tables are without it.
+    pub is_table_left_out: bool,
     /// How many warnings there were.
     pub warnings: usize,
     /// Every warning, as `rhumb check` shows it; empty if the files were refused: the rejection has them.
@@ -164,6 +168,8 @@ impl Product {
             served: job.digest(),
             result: Err(why),
             geo_fault: None,
+            table: None,
+            is_table_left_out: false,
             warnings: 0,
             warning_text: String::new(),
         }
@@ -209,12 +215,12 @@ impl Job {
     }
 
     fn digested(mut self) -> Self {
-        self.digest = self.digest_with(self.geo.digest);
+        self.digest = self.digest_with(self.geo.digest, self.table.as_deref());
         self
     }
 
-    /// SHA-256 of everything in the job, with this geo data.
-    fn digest_with(&self, geo: GeoDigest) -> [u8; 32] {
+    /// SHA-256 of everything in the job, with this geo data and table.
+    fn digest_with(&self, geo: GeoDigest, table: Option<&Shelved>) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.files.digest());
         hash.update(geo);
@@ -226,7 +232,7 @@ impl Job {
         for (name, problem) in &self.shelf.problems {
             hash.update(format!("{name}:{problem}"));
         }
-        if let Some(Shelved { digest, .. }) = self.table.as_deref() {
+        if let Some(Shelved { digest, .. }) = table {
             hash.update(digest);
         }
         hash.finalize().into()
@@ -291,31 +297,25 @@ impl Job {
                 .and_then(|compiled| self.judge(compiled, &problems))
         };
         // What was measured never decides whether files are served.
-        let measured =
-            self.table.as_ref().map(|shelved| compile(model.clone(), Some(&shelved.table)));
-        let (compiled, job) = match measured {
-            Some(Ok(compiled)) => (Ok(compiled), self.clone()),
-            Some(Err(_)) | None => (compile(model, None), Self { table: None, ..self.clone() }),
-        };
-        let left_out = match (&self.table, &job.table) {
-            (Some(_), None) => {
-                "warning: with the table of round-trip times these files would be refused; it is left out\n"
-            }
-            _ => "",
-        };
+        let mut table = self.table.as_deref();
+        let mut compiled = compile(model, table.map(|shelved| &*shelved.table));
+        if compiled.is_err() && table.take().is_some() {
+            // The first try took the records out of the model; this is too rare to keep a copy for it.
+            let model = config::load(&self.files).0.expect("the same files were sound just now");
+            compiled = compile(model, None);
+        }
         match compiled {
             Err(why) => Product::failed(self, why.and(geo_fault)),
             Ok(compiled) => Product {
                 digest: self.digest,
                 geo: digest,
-                served: job.digest_with(digest),
+                served: self.digest_with(digest, table),
                 result: Ok(Arc::new(compiled)),
                 geo_fault,
-                warnings: warnings + of_geo.len() + tables + usize::from(!left_out.is_empty()),
-                warning_text: warning_text
-                    + &of_geo.text()
-                    + &of_tables.collect::<String>()
-                    + left_out,
+                table: self.table.as_deref().cloned(),
+                is_table_left_out: table.is_none() && self.table.is_some(),
+                warnings: warnings + of_geo.len() + tables,
+                warning_text: warning_text + &of_geo.text() + &of_tables.collect::<String>(),
             },
         }
     }

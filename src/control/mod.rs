@@ -172,7 +172,7 @@ impl Controller {
         self.mind_round_trips(now, effects);
         match event {
             Event::Files(job) => {
-                let job = self.with_table(job, now, effects);
+                let job = self.with_table(job, now);
                 self.compile_unless_known(job, effects);
             }
             Event::Measured(measurements) => self.take_measurements(&measurements),
@@ -241,6 +241,7 @@ impl Controller {
         } else if self.in_force == digest {
             // Whatever was tried meanwhile has been taken back.
             (self.wanted, self.refused) = (None, None);
+            self.note_table_in_force(&job, effects);
             effects.push(Effect::Record(Occurrence::Unchanged));
         } else if self.refused.as_ref().map(|refused| refused.digest) == digest {
             self.wanted = None;
@@ -270,6 +271,7 @@ impl Controller {
         };
         (self.in_force, self.refused) = (Some(digest), None);
         self.note_geo(product.geo_fault, digest, now, effects);
+        self.note_table(product.table.as_ref(), product.is_table_left_out, effects);
         if self.served.replace(product.served) == Some(product.served) {
             // Only geo data that is refused came or went.
             return;

@@ -59,6 +59,8 @@ pub(super) struct RoundTrips {
     shelf: Arc<Shelf>,
     /// Name of the one that counts.
     counting: Option<Box<str>>,
+    /// Name of the one that would count if the files were not refused with it.
+    left_out: Option<Box<str>>,
     /// When the next of them counts, and the job to compile then.
     coming: Option<(u64, Job)>,
     window: Window,
@@ -116,22 +118,44 @@ impl Controller {
     }
 
     /// The job with the table that counts now; remembers when the next one does.
-    pub(super) fn with_table(&mut self, job: Job, now: Now, effects: &mut Vec<Effect>) -> Job {
+    pub(super) fn with_table(&mut self, job: Job, now: Now) -> Job {
         let now_s = now.unix.as_secs();
         let shelf = Arc::clone(job.shelf());
         let next = shelf.next_instant(now_s);
         self.round_trips.coming = next.map(|at| (at, job.clone()));
         self.round_trips.shelf = shelf;
-        let job = job.at(now_s);
-        let name = job.table().map(|shelved| shelved.name.clone());
-        if name != self.round_trips.counting {
-            if let Some(Shelved { name, table, .. }) = job.table() {
+        job.at(now_s)
+    }
+
+    /// Tells which table is in force, or that one would have the files refused, each once.
+    pub(super) fn note_table(
+        &mut self,
+        table: Option<&Shelved>,
+        is_left_out: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let known = &mut self.round_trips;
+        let (counting, left_out) = if is_left_out { (None, table) } else { (table, None) };
+        let name_of = |shelved: Option<&Shelved>| shelved.map(|shelved| shelved.name.clone());
+        if name_of(left_out) != known.left_out {
+            known.left_out = name_of(left_out);
+            if let Some(name) = known.left_out.clone() {
+                effects.push(Effect::Record(Occurrence::TableLeftOut { name }));
+            }
+        }
+        if name_of(counting) != known.counting {
+            known.counting = name_of(counting);
+            if let Some(Shelved { name, table, .. }) = counting {
                 let rows = table.rows.len();
                 effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
             }
-            self.round_trips.counting = name;
         }
-        job
+    }
+
+    /// As [`Controller::note_table`], of a job that comes to what is in force.
+    pub(super) fn note_table_in_force(&mut self, job: &Job, effects: &mut Vec<Effect>) {
+        let is_left_out = self.round_trips.left_out.is_some();
+        self.note_table(job.table(), is_left_out, effects);
     }
 
     /// Adds measurements to the window. Those that cannot be true are not heard.
@@ -156,10 +180,12 @@ impl Controller {
     pub(super) fn mind_round_trips(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let now_s = now.unix.as_secs();
         if let Some((_, job)) = self.round_trips.coming.take_if(|(at, _)| *at <= now_s) {
-            let job = self.with_table(job, now, effects);
+            let job = self.with_table(job, now);
             // A table that steers as the one before needs no new snapshot.
             if self.in_force != Some(job.digest()) || self.wanted.is_some() {
                 self.compile_unless_known(job, effects);
+            } else {
+                self.note_table_in_force(&job, effects);
             }
         }
         let Some(Making { window, delay }) = self.round_trips.making else { return };

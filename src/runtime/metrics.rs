@@ -179,6 +179,7 @@ impl Metrics {
             | Occurrence::NotResolved { .. }
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }
+            | Occurrence::TableLeftOut { .. }
             | Occurrence::Unheard { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }

@@ -50,6 +50,9 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::TableCounts { name, rows } => {
             tracing::info!(target: "rhumb::rtt", table = %name, rows, "{occurrence}");
         }
+        Occurrence::TableLeftOut { name } => {
+            tracing::warn!(target: "rhumb::rtt", table = %name, "{occurrence}");
+        }
         Occurrence::Unheard { measurements } => {
             tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }
