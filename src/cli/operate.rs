@@ -27,6 +27,7 @@ use crate::control::status::EndpointStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::RefusedStatus;
 use crate::control::status::ShiftStatus;
+use crate::control::status::StateStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
@@ -158,6 +159,10 @@ pub(super) fn status(arguments: &StatusArguments) -> ExitCode {
 
 pub(super) fn drain(arguments: &DrainArguments) -> ExitCode {
     order(&arguments.order, Action::Drain, arguments.force)
+}
+
+pub(super) fn disable(arguments: &DrainArguments) -> ExitCode {
+    order(&arguments.order, Action::Disable, arguments.force)
 }
 
 pub(super) fn force(arguments: &ForceArguments) -> ExitCode {
@@ -295,7 +300,7 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
         Reply::Done { text } => print(text),
         Reply::Status(status) => show(&status),
         Reply::Failed { error } => return fail(PROBLEMS, error),
-        Reply::Explanation(_) => return fail(PROBLEMS, "the server answered something else"),
+        Reply::Explanation(_) | Reply::Events(_) => return fail(PROBLEMS, "the server answered something else"),
     }
     ExitCode::SUCCESS
 }
@@ -318,6 +323,7 @@ fn show(status: &Status) {
         print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
         print(text.trim_end());
     }
+    show_state(&status.state);
     if let Some(CertificateStatus { expires, is_stale }) = &status.certificate {
         let stale = if *is_stale { "; REFUSED: the one on disk, see rhumb check" } else { "" };
         print(format!("certificate: expires {expires}{stale}"));
@@ -331,6 +337,23 @@ fn show(status: &Status) {
             "order: {} {} by {} since {} until {until}: {}",
             order.scope, order.order, order.author, order.since, order.reason
         ));
+    }
+}
+
+fn show_state(state: &StateStatus) {
+    let StateStatus { folder, fault, since, note } = state;
+    match (folder, fault) {
+        (None, _) => {
+            print("state: in memory only, a restart forgets verdicts and orders; see [state] folder");
+        }
+        (Some(_), Some(why)) => {
+            let since = since.as_deref().unwrap_or_default();
+            print(format!("STATE IS NOT KEPT since {since}: {why}"));
+        }
+        (Some(_), None) => {}
+    }
+    if let Some(note) = note {
+        print(format!("state: {note}"));
     }
 }
 

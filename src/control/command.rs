@@ -14,6 +14,7 @@ use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
 use crate::control::effect::count;
+use crate::control::event_record::EventRecord;
 use crate::control::health::Overlay;
 use crate::control::job::Rejection;
 use crate::control::shift::Wanted;
@@ -113,6 +114,22 @@ pub enum Command {
         question: Question,
         /// What is taken to be down besides what is.
         down: Vec<String>,
+        /// As it was then, in milliseconds since 1970; `None`: as it is now.
+        #[serde(default)]
+        at_ms: Option<u64>,
+    },
+    /// Tell what happened.
+    Events {
+        /// From when, in milliseconds since 1970.
+        since_ms: u64,
+        /// To when.
+        until_ms: u64,
+        /// Only what can change the answers of a steered name.
+        name: Option<String>,
+        /// Only what is about an endpoint.
+        endpoint: Option<String>,
+        /// Where the page before ended.
+        from: Option<u64>,
     },
     /// Read the files again, and say what became of them.
     Reload,
@@ -124,6 +141,8 @@ pub enum Command {
 pub enum Action {
     /// Take no new clients.
     Drain,
+    /// The same, and do not probe.
+    Disable,
     /// Count as healthy.
     ForceUp,
     /// Count as down.
@@ -148,6 +167,17 @@ pub enum Reply {
     Status(Box<Status>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
+    /// What happened.
+    Events(EventPage),
+}
+
+/// Some of what happened.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct EventPage {
+    /// In the order it happened.
+    pub events: Vec<EventRecord>,
+    /// Where to go on, if there is more.
+    pub next: Option<u64>,
 }
 
 /// Which endpoints count as able to answer.
@@ -165,13 +195,17 @@ impl Controller {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
             Command::Reload => return self.reload_reply(),
-            Command::Explain { question, down } => match self.explain(&question, &down) {
+            Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
+                Err("this server keeps no history: set folder in [state] of rhumb.toml".into())
+            }
+            Command::Explain { question, down, at_ms: None } => match self.explain(&question, &down) {
                 Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
                 Err(error) => Err(error),
             },
             Command::Order { target, action, reason, author, until_s, force } => {
                 let admin = match action {
                     Action::Drain => Admin::Drained,
+                    Action::Disable => Admin::Disabled,
                     Action::ForceUp => Admin::ForcedUp,
                     Action::ForceDown => Admin::ForcedDown,
                 };
@@ -263,16 +297,17 @@ impl Controller {
             ));
         }
         let replaced = before.map_or(String::new(), |before| format!("; replaces: {before}"));
-        if order.admin == Admin::Drained
+        let is_out = matches!(order.admin, Admin::Drained | Admin::Disabled);
+        if is_out
             && !force
             && let Some(name) = self.left_without(&scope, Count::Enabled)
         {
             return Err(format!(
                 "this drains the last endpoint that {name} can answer with; \
-                     drain with --force to answer SERVFAIL from then on"
+                     repeat it with --force to answer SERVFAIL from then on"
             ));
         }
-        let takes_away = matches!(order.admin, Admin::Drained | Admin::ForcedDown);
+        let takes_away = is_out || order.admin == Admin::ForcedDown;
         let sick = self.left_without(&scope, Count::Healthy).filter(|_| takes_away);
         let sick = sick.map_or(String::new(), |name| {
             format!("; WARNING: nothing that passes its probe is left for clients of {name}")
@@ -420,7 +455,7 @@ impl Controller {
     }
 
     /// Explains an answer by the snapshot in force, with some things taken to be down.
-    fn explain(&self, question: &Question, down: &[String]) -> Result<Explanation, String> {
+    pub(super) fn explain(&self, question: &Question, down: &[String]) -> Result<Explanation, String> {
         let model = self.model()?;
         let scopes: Vec<Scope> =
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;

@@ -97,9 +97,9 @@ impl Controller {
                 address: target.address,
                 check: Arc::clone(check.expect("targets name checks of this model")),
                 verdict: self
-                    .verdicts
-                    .get(&target.key)
-                    .map_or(Verdict::Unknown, |known| known.verdict),
+                    .brake
+                    .probed_verdict(&target.key)
+                    .unwrap_or_else(|| self.verdict(&target.key)),
                 key: target.key,
             }
         };
@@ -135,15 +135,24 @@ impl Controller {
 
     /// The pool of a target, if it is probed.
     pub(super) fn pool_of(&self, key: &TargetKey) -> Option<PoolId> {
+        self.find_probed(key).map(|(pool, _)| pool)
+    }
+
+    /// A target, if it is probed.
+    pub(super) fn find_target(&self, key: &TargetKey) -> Option<Target<'_>> {
+        self.find_probed(key).map(|(_, target)| target)
+    }
+
+    fn find_probed(&self, key: &TargetKey) -> Option<(PoolId, Target<'_>)> {
         let model = &self.snapshot.as_ref()?.compiled.model;
         let (pool_name, _) = key.endpoint.split_once('/')?;
         let position = model.pools.iter().position(|pool| &*pool.name == pool_name)?;
         let pool = &model.pools[position];
         let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
-        let targets = targets_of(endpoint, check, &self.resolutions);
-        let is_target = targets.iter().any(|target| target.key == *key);
-        is_target.then(|| PoolId::at(position))
+        let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
+        let target = targets.into_iter().find(|target| target.key == *key)?;
+        Some((PoolId::at(position), target))
     }
 
     /// The most specific order for an endpoint.
@@ -266,7 +275,7 @@ impl Health for Overlay<'_> {
         for (endpoint, state) in pool.endpoints.iter().zip(&mut states) {
             let is_down =
                 self.down.iter().any(|scope| scope.covers(self.model, pool, &endpoint.key));
-            if is_down && state.admin != Admin::Drained {
+            if is_down && state.is_enabled() {
                 state.admin = Admin::ForcedDown;
             }
         }

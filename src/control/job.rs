@@ -14,6 +14,8 @@ use crate::config::Severity;
 use crate::config::render;
 use crate::config::render::FileProblem;
 use crate::control::geo::GeoReport;
+use crate::control::stored::Kept;
+use crate::control::stored::ServedForm;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
@@ -246,6 +248,19 @@ impl Job {
     /// The operator's files.
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// What this node's own file says of answers.
+    pub fn node(&self) -> &NodeTerms {
+        &self.node
+    }
+
+    /// What `served` is made of, to be kept; `geo` is the geo data that counts.
+    pub(super) fn kept(&self, served: ServedForm, geo: GeoDigest) -> Box<Kept> {
+        let geo = (geo == self.geo.digest).then(|| self.geo.input.clone());
+        let counts = served.table.is_some();
+        let table = self.table.as_ref().filter(|_| counts).map(|one| Arc::clone(&one.table));
+        Box::new(Kept { served, files: self.files.clone(), geo, table })
     }
 
     /// Every file that could not be read.

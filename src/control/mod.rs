@@ -7,21 +7,25 @@ mod brake;
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod event_record;
 pub mod failback;
 pub mod geo;
 mod health;
 pub mod job;
 pub mod order;
+pub mod past;
 pub mod record;
 pub mod resolve;
+pub mod restart;
 pub mod round_trips;
 pub mod shift;
 pub mod status;
+pub mod stored;
+pub mod tracked;
 pub mod weights;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use command::Command;
@@ -37,6 +41,7 @@ pub use order::Order;
 pub use order::Scope;
 pub use record::Written;
 pub use resolve::Resolution;
+pub use restart::Restored;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
@@ -46,7 +51,10 @@ use crate::control::failback::WayBack;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::resolve::Resolutions;
+use crate::control::restart::Keeping;
 use crate::control::round_trips::RoundTrips;
+use crate::control::tracked::Tracked;
+use crate::control::tracked::TrackedHash;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -78,15 +86,15 @@ pub struct Controller {
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
-    verdicts: HashMap<TargetKey, Known>,
-    orders: BTreeMap<Scope, Order>,
-    remembered: HashMap<(Box<str>, Family), Memory>,
+    verdicts: TrackedHash<TargetKey, Known>,
+    orders: Tracked<Scope, Order>,
+    remembered: Tracked<Side, Memory>,
     /// Stamps of `remembered`: higher is later.
     stamp: u64,
     /// Pools that lost their qualification and have not got all clients back.
-    ways_back: BTreeMap<Side, WayBack>,
+    ways_back: Tracked<Side, WayBack>,
     /// Weights that differ from those of the files, by policy.
-    shifts: BTreeMap<Box<str>, Shift>,
+    shifts: Tracked<Box<str>, Shift>,
     /// How shifts ended, by policy, for people.
     shift_notes: BTreeMap<Box<str>, Box<str>>,
     /// Policies whose weights changed since the last publication.
@@ -100,6 +108,8 @@ pub struct Controller {
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
     round_trips: RoundTrips,
+    /// What is to survive a restart.
+    keeping: Keeping,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -166,6 +176,16 @@ impl Controller {
     ///
     /// Changes of verdicts are published by the next [`Event::Settle`], so that flips of one moment are one snapshot.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        let is_settling = matches!(event, Event::Settle);
+        self.do_handle(event, now, effects);
+        self.note_events(&effects[before..], now);
+        if is_settling {
+            self.note_changes(now, effects);
+        }
+    }
+
+    fn do_handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         self.expire_orders(now, effects);
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
@@ -178,12 +198,14 @@ impl Controller {
             Event::Measured(measurements) => self.take_measurements(&measurements),
             Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
+            Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
             }
+            Event::KeepAll => self.touch_all(),
             Event::Settle => {
                 self.advance_brake(now, effects);
                 self.publish_changes(effects);
@@ -248,7 +270,9 @@ impl Controller {
             effects.push(Effect::Record(Occurrence::StillRefused));
         } else {
             self.wanted = digest;
-            effects.push(Effect::Compile(Arc::new(job)));
+            let job = Arc::new(job);
+            self.keeping.wanted = Some(Arc::clone(&job));
+            effects.push(Effect::Compile(job));
         }
     }
 
@@ -259,6 +283,9 @@ impl Controller {
             return;
         }
         self.wanted = None;
+        let wanted = self.keeping.wanted.take();
+        let table = product.table.as_ref().filter(|_| !product.is_table_left_out);
+        let table = table.map(|table| table.digest);
         let digest = product.digest;
         let compiled = match self.refuse_emptiness(product.result) {
             Ok(compiled) => compiled,
@@ -277,7 +304,9 @@ impl Controller {
             return;
         }
         let names = self.want_names(&compiled.model);
-        let known = self.unchanged_targets(&compiled.model);
+        self.note_served(wanted, product.geo, table, effects);
+        let known = self.restore_verdicts(&compiled.model, now, effects);
+        let known = known.unwrap_or_else(|| self.unchanged_targets(&compiled.model));
         self.verdicts.retain(|key, _| known.contains(key));
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
@@ -292,6 +321,8 @@ impl Controller {
         let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
+        self.advance_ways_back(now, &mut reviewed);
+        self.advance_shifts(now, &mut reviewed);
         // What the review changed is in this publication, not in one of its own.
         let snapshot = self.with_changes(snapshot);
         self.snapshot = Some(Arc::clone(&snapshot));
@@ -512,6 +543,7 @@ mod tests {
             Effect::Compile(_) => "compiling".into(),
             Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
+            Effect::Persist(_) | Effect::Keep(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

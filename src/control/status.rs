@@ -43,6 +43,9 @@ pub struct Status {
     /// The certificate of the encrypted transports; filled in by the shell, which has it.
     #[serde(default)]
     pub certificate: Option<CertificateStatus>,
+    /// Whether state is kept; filled in by the shell, which keeps it.
+    #[serde(default)]
+    pub state: StateStatus,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -75,6 +78,19 @@ pub struct ShiftStatus {
     pub written: Option<WrittenStatus>,
     /// How the last one ended, in words.
     pub ended: Option<String>,
+}
+
+/// Whether state is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// Where; `None`: nowhere, a restart forgets everything.
+    pub folder: Option<String>,
+    /// Why nothing is written now.
+    pub fault: Option<String>,
+    /// Since when.
+    pub since: Option<String>,
+    /// What else is to be told.
+    pub note: Option<String>,
 }
 
 /// Files that are there but not in force.
@@ -218,6 +234,7 @@ impl Controller {
             generation: snapshot.generation,
             config: self.served.as_ref().map(short_digest).unwrap_or_default(),
             certificate: None,
+            state: StateStatus::default(),
             refused: self.refused.as_ref().map(RefusedStatus::new),
             refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
@@ -233,7 +250,7 @@ impl Controller {
     /// Records in force as numbers.
     pub fn gauges(&self) -> Gauges {
         let mut shares = Vec::new();
-        for (policy, shift) in &self.shifts {
+        for (policy, shift) in self.shifts.iter() {
             let share = f64::from(shift.share().0) / f64::from(Billionths::ALL.0);
             shares.push((policy.clone(), shift.target.clone(), share));
         }

@@ -47,6 +47,7 @@ pub use node::LogLevel;
 pub use node::Node;
 pub use node::NodeTerms;
 pub use node::Rtt;
+pub use node::StateTerms;
 pub use policy::AllDown;
 pub use policy::DualStack;
 pub use policy::EcsUse;

@@ -31,6 +31,7 @@ use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
+use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
 use crate::runtime::udp::UdpCounters;
@@ -80,6 +81,7 @@ pub struct Metrics {
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
     records: Mutex<Gauges>,
+    kept: Mutex<Option<Reader>>,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -124,6 +126,11 @@ impl Metrics {
     ) {
         *lock(&self.encrypted) = counters;
         *lock(&self.certificates) = Some(certificates);
+    }
+
+    /// Shows how state on disk stands too.
+    pub fn set_kept(&self, state: Reader) {
+        *lock(&self.kept) = Some(state);
     }
 
     /// What became of the certificate, if there is one.
@@ -173,6 +180,7 @@ impl Metrics {
                 self.count_reload(false);
             }
             Occurrence::GeoAccepted
+            | Occurrence::Started { .. }
             | Occurrence::Unchanged
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
@@ -316,6 +324,7 @@ impl Collector for Scrape {
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;
         self.encode_records(&mut encoder)?;
+        lock(&metrics.kept).as_ref().map_or(Ok(()), |kept| kept.figures().encode(&mut encoder))?;
         self.encode_verdicts(&mut encoder)?;
         self.encode_names(&mut encoder)
     }

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
@@ -24,12 +22,12 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::Restored;
 use crate::control::effect::count;
 use crate::control::job::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
-use crate::model::Now;
 use crate::model::ResolverSettings;
 use crate::model::Rtt;
 use crate::runtime::admin;
@@ -42,6 +40,7 @@ use crate::runtime::control_loop::COMMANDS_MAX;
 use crate::runtime::control_loop::Core;
 use crate::runtime::control_loop::Inbox;
 use crate::runtime::control_loop::Reading;
+use crate::runtime::control_loop::clocks;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
@@ -56,6 +55,9 @@ use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::state::Fault;
+use crate::runtime::state::Settings;
+use crate::runtime::state::State;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
@@ -90,6 +92,8 @@ pub struct Options {
     pub rtt: Option<Rtt>,
     /// Site of this node: what its clients' handshakes are measured to.
     pub site: Option<Box<str>>,
+    /// Where state is kept; nowhere if `None`.
+    pub state: Option<Settings>,
     /// Control socket; none if `None`.
     pub socket: Option<PathBuf>,
     /// Whether to read files again when they change.
@@ -140,6 +144,14 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// Another process keeps its state there.
+    #[error("state folder {}: {why}", folder.display())]
+    State {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        why: Fault,
+    },
     /// A thread or task cannot be started.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -156,6 +168,7 @@ pub struct Server {
     stop: DropGuard,
     tasks: TaskTracker,
     manager: ServiceManager,
+    state: Option<Arc<State>>,
 }
 
 impl Server {
@@ -187,6 +200,8 @@ impl Server {
         let desk = beacon_desk(&options, token, &core, &metrics);
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
+        let state = core.state.clone();
+        state.iter().for_each(|state| metrics.set_kept(state.reader()));
         let reloads = Arc::clone(&core.inbox.reloads);
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
@@ -227,6 +242,7 @@ impl Server {
             stop: guard,
             tasks,
             manager,
+            state,
         })
     }
 
@@ -257,7 +273,7 @@ impl Server {
 
     /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        let Self { udp, stop, tasks, socket, manager, encrypted: _, .. } = self;
+        let Self { udp, stop, tasks, socket, manager, state, encrypted: _, .. } = self;
         manager.say_stopping();
         drop(stop);
         tasks.close();
@@ -267,6 +283,8 @@ impl Server {
             tracing::warn!(tasks = tasks.len(), "these do not end in time; stopping without them");
         }
         drop(socket);
+        // What waits is written, and joining a thread blocks.
+        let _ = tokio::task::spawn_blocking(move || drop(state)).await;
     }
 }
 
@@ -382,6 +400,18 @@ fn serve_encrypted(
     Ok(addresses)
 }
 
+/// Opens the file of state, if there is a folder for it.
+async fn open_state(
+    settings: Option<Settings>,
+) -> Result<(Option<Arc<State>>, Option<Restored>), StartError> {
+    let Some(settings) = settings else { return Ok((None, None)) };
+    let folder = settings.folder.clone();
+    let opened = tokio::task::spawn_blocking(move || State::start(settings)).await;
+    let opened = opened.map_err(std::io::Error::other)?;
+    let (state, restored) = opened.map_err(|why| StartError::State { folder, why })?;
+    Ok((Some(Arc::new(state)), Some(restored)))
+}
+
 /// Compiles the first files and makes the core around the first snapshot.
 async fn first_core(
     job: Job,
@@ -390,8 +420,8 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Now { monotonic: start.elapsed(), unix };
+    let (state, restored) = open_state(options.state.clone()).await?;
+    let now = clocks(start);
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
@@ -403,8 +433,10 @@ async fn first_core(
     let places = places.map(|places| (product.geo, places));
     let mut controller = Controller::default();
     let mut effects = Vec::new();
+    let mut first = Vec::new();
+    restored.into_iter().for_each(|kept| controller.handle(Event::Restored(kept), now, &mut first));
     controller.handle(Event::Files(job), now, &mut effects);
-    effects.clear(); // the job it asks for is done already
+    effects.retain(|effect| matches!(effect, Effect::Record(_))); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
     if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
         controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
@@ -440,6 +472,7 @@ async fn first_core(
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,
+        state,
         is_compiling: false,
         next_job: None,
     };
