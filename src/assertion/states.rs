@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::Admin;
 use crate::model::EndpointId;
 use crate::model::Model;
 use crate::model::Pool;
@@ -106,9 +105,10 @@ impl State {
                 is_probed && self.speaks_of(model, pool, endpoint)
             }
         };
+        let admin = model.pools[pool.index()].endpoints[endpoint.index()].admin();
         match is_down {
-            true => MemberState { admin: Admin::Enabled, verdicts: [Verdict::Down; 2] },
-            false => MemberState::default(),
+            true => MemberState { admin, verdicts: [Verdict::Down; 2] },
+            false => MemberState { admin, ..MemberState::default() },
         }
     }
 

@@ -168,12 +168,15 @@ fn ask_files(
 }
 
 fn show(explanation: &Explanation, source: &str) {
-    let Explanation { question, supposed_down, generation, zone, found, steering, rcode, records } =
-        explanation;
+    let Explanation { question, supposed_down, states, generation, zone, found, .. } = explanation;
+    let Explanation { steering, rcode, records, .. } = explanation;
     print(format!("{} {} for client {}", question.name, question.rtype, question.client));
     line("health", source);
     if !supposed_down.is_empty() {
         line("SUPPOSED", &format!("as if down: {}", supposed_down.join(", ")));
+    }
+    for (position, state) in states.iter().enumerate() {
+        line(if position == 0 { "states" } else { "" }, state);
     }
     line("zone", &format!("{} (generation {generation})", zone.as_deref().unwrap_or("none")));
     line("found", found);

@@ -19,6 +19,7 @@ use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
 use crate::model::Service;
+use crate::model::WrittenState;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -205,6 +206,8 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What it can carry.
     pub capacity: Option<f64>,
+    /// What the file says of it.
+    pub state: Option<WrittenState>,
 }
 
 /// What an endpoint is in an answer.

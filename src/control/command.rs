@@ -319,6 +319,7 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
+        self.probe_as_ordered(&order, effects);
         let others = self.kept_by_others(&scope);
         Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
@@ -383,9 +384,19 @@ impl Controller {
     fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
         let pools = self.pools_in(scope);
         let cause = Cause::Operator(format!("the order for {scope} has ended").into());
+        let order = self.orders.get(scope).cloned();
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.remove(scope);
         });
+        order.iter().for_each(|order| self.probe_as_ordered(order, effects));
+    }
+
+    /// What is disabled is not probed, and nothing is known of it; afterwards it is probed as if it were new.
+    fn probe_as_ordered(&mut self, order: &Order, effects: &mut Vec<Effect>) {
+        if order.admin == Admin::Disabled && self.snapshot.is_some() {
+            self.forget_gone_targets();
+            effects.push(Effect::Probe(self.probe_orders()));
+        }
     }
 
     /// Every pool with an endpoint in `scope`.
@@ -461,12 +472,15 @@ impl Controller {
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
         let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
         if scopes.is_empty() {
-            return crate::answer::explain::explain(snapshot, question);
+            let mut explanation = crate::answer::explain::explain(snapshot, question)?;
+            explanation.states = self.state_texts(&question.name);
+            return Ok(explanation);
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
         let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
         let mut explanation = crate::answer::explain::explain(&supposed, question)?;
+        explanation.states = self.state_texts(&question.name);
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }

@@ -34,17 +34,6 @@ pub(super) struct Target<'a> {
     pub(super) check: &'a Check,
 }
 
-/// Every target of a model: each address of each endpoint of each pool that has a check.
-pub(super) fn targets<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
-    let pools = model.written_pools();
-    let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
-    let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
-        let endpoints = pool.endpoints.iter();
-        endpoints.flat_map(|endpoint| targets_of(endpoint, check, names)).collect::<Vec<_>>()
-    };
-    pools.flat_map(of_pool).collect()
-}
-
 /// Every target of one endpoint: its own addresses, or those that its name resolved to.
 pub(super) fn targets_of<'m>(
     endpoint: &Endpoint,
@@ -103,7 +92,7 @@ impl Controller {
                 key: target.key,
             }
         };
-        targets(model, &self.resolutions).into_iter().map(order).collect()
+        self.targets_in(model).into_iter().map(order).collect()
     }
 
     /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
@@ -111,7 +100,7 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let before = self.targets_in(&snapshot.compiled.model).into_iter();
         let before: HashMap<TargetKey, (IpAddr, &Check)> =
             before.map(|target| (target.key, (target.address, target.check))).collect();
         let is_same = |target: &Target<'_>| {
@@ -120,14 +109,14 @@ impl Controller {
                     == (target.address, &target.check.kind, target.check.port)
             })
         };
-        let next = targets(next, &self.resolutions).into_iter();
+        let next = self.targets_in(next).into_iter();
         next.filter(is_same).map(|target| target.key).collect()
     }
 
-    /// Drops what is known of addresses that names no longer have.
+    /// Drops what is known of addresses that names no longer have, and of endpoints that are disabled.
     pub(super) fn forget_gone_targets(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
-        let targets = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let targets = self.targets_in(&snapshot.compiled.model).into_iter();
         let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
         self.verdicts.retain(|key, _| keys.contains(key));
         self.brake.retain(|key| keys.contains(key));
@@ -150,7 +139,10 @@ impl Controller {
         let pool = &model.pools[position];
         let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
-        let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
+        if self.admin_of(model, pool, endpoint) == Admin::Disabled {
+            return None;
+        }
+        let targets = targets_of(endpoint, check, &self.resolutions);
         let target = targets.into_iter().find(|target| target.key == *key)?;
         Some((PoolId::at(position), target))
     }
@@ -164,6 +156,27 @@ impl Controller {
     ) -> Option<(&Scope, &super::Order)> {
         // Scopes are ordered from wide to narrow.
         self.orders.iter().rev().find(|(scope, _)| scope.covers(model, pool, endpoint))
+    }
+
+    /// What an order says of an endpoint, else its file.
+    pub(super) fn admin_of(&self, model: &Model, pool: &Pool, endpoint: &Endpoint) -> Admin {
+        let order = self.order_for(model, pool, &endpoint.key);
+        order.map_or_else(|| endpoint.admin(), |(_, order)| order.admin)
+    }
+
+    /// Every target of a model but those of endpoints that are disabled.
+    pub(super) fn targets_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let pools = model.written_pools();
+        let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
+        let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
+            let endpoints = pool.endpoints.iter();
+            let probed = endpoints
+                .filter(|endpoint| self.admin_of(model, pool, endpoint) != Admin::Disabled);
+            probed
+                .flat_map(|endpoint| targets_of(endpoint, check, &self.resolutions))
+                .collect::<Vec<_>>()
+        };
+        pools.flat_map(of_pool).collect()
     }
 
     /// Who of a pool was healthy last, by their positions in the pool at hand.
@@ -198,9 +211,7 @@ impl Controller {
             best_of(targets.filter(counts).map(|target| self.verdict(&target.key)))
         };
         let state = |endpoint: &Endpoint| MemberState {
-            admin: self
-                .order_for(model, pool, &endpoint.key)
-                .map_or(Admin::Enabled, |(_, order)| order.admin),
+            admin: self.admin_of(model, pool, endpoint),
             verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
         };
         pool.endpoints.iter().map(state).collect()

@@ -220,7 +220,7 @@ impl Controller {
             let verdict = self.verdict(&target.key);
             (target.key, verdict)
         };
-        let targets = health::targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let targets = self.targets_in(&snapshot.compiled.model).into_iter();
         targets.map(with_verdict).collect()
     }
 

@@ -24,7 +24,6 @@ use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
-use crate::control::health::targets;
 use crate::control::job::GeoDigest;
 use crate::control::shift::STEPS;
 use crate::control::stored;
@@ -192,7 +191,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) -> Option<HashSet<TargetKey>> {
         let (verdicts, alive) = self.keeping.waiting.take()?;
-        let all = targets(model, &self.resolutions).into_iter();
+        let all = self.targets_in(model).into_iter();
         let probed: HashMap<TargetKey, u64> =
             all.map(|one| (one.key, probe_digest(one.address, one.check))).collect();
         let (mut kept, mut left_out) = (0, 0);
@@ -336,7 +335,7 @@ impl Controller {
         let listed: HashMap<TargetKey, u64> = match keys.len() {
             0..LIST_FROM => HashMap::new(),
             _ => {
-                let all = targets(model, &self.resolutions).into_iter();
+                let all = self.targets_in(model).into_iter();
                 all.map(|one| (one.key.clone(), digest(&one))).collect()
             }
         };

@@ -1,6 +1,8 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -18,14 +20,17 @@ use crate::control::order::instant;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
 use crate::control::weights::Billionths;
+use crate::model::Admin;
 use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Now;
 use crate::model::Pool;
+use crate::model::PoolId;
 use crate::model::Resolved;
 use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
+use crate::wire::Name;
 
 /// The server at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -191,6 +196,9 @@ pub struct OrderStatus {
     pub until: Option<String>,
 }
 
+/// An endpoint that is not as its probes say, its state, and whose word that is: `order` or `file`.
+pub type AdminState = (Arc<str>, Admin, &'static str);
+
 /// Records in force as numbers, for metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gauges {
@@ -307,7 +315,6 @@ impl Controller {
 
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
-        let order = self.order_for(model, pool, &endpoint.key);
         let check = pool.check.map(|id| &model.checks[id.index()]);
         let targets = match check {
             Some(check) => health::targets_of(endpoint, check, &self.resolutions)
@@ -321,9 +328,48 @@ impl Controller {
             key: endpoint.key.to_string(),
             name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
-            order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
+            order: self.state_text(pool, endpoint).unwrap_or_default(),
             targets,
         }
+    }
+
+    /// Why an endpoint is not as its probes say, in words: an order, or its file.
+    fn state_text(&self, pool: &Pool, endpoint: &Endpoint) -> Option<String> {
+        let model = self.model().ok()?;
+        let order = self.order_for(model, pool, &endpoint.key);
+        let of_order = order.map(|(scope, order)| format!("{scope}: {order}"));
+        of_order.or_else(|| endpoint.state.as_ref().map(ToString::to_string))
+    }
+
+    /// Endpoints below a steered name that are not as their probes say.
+    pub(super) fn state_texts(&self, name: &str) -> Vec<String> {
+        let (Ok(model), Ok(name)) = (self.model(), Name::absolute(name)) else { return Vec::new() };
+        let steers = model.steers.iter().filter(|steer| steer.owner == name);
+        let pools: BTreeSet<PoolId> =
+            steers.flat_map(|steer| model.pools_below(steer.target)).collect();
+        let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
+        let pools = pools.filter(|pool| pool.is_written());
+        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
+        let text = |(pool, endpoint): (&Pool, &Endpoint)| {
+            Some(format!("{}: {}", endpoint.key, self.state_text(pool, endpoint)?))
+        };
+        endpoints.filter_map(text).collect()
+    }
+
+    /// Every endpoint that is not as its probes say, with its state and whose word that is.
+    pub fn admin_states(&self) -> Vec<AdminState> {
+        let Ok(model) = self.model() else { return Vec::new() };
+        let pools = model.written_pools();
+        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
+        let state = |(pool, endpoint): (&Pool, &Endpoint)| {
+            let by = match self.order_for(model, pool, &endpoint.key) {
+                Some(_) => "order",
+                None => "file",
+            };
+            let admin = self.admin_of(model, pool, endpoint);
+            (admin != Admin::Enabled).then(|| (Arc::clone(&endpoint.key), admin, by))
+        };
+        endpoints.filter_map(state).collect()
     }
 
     fn target_status(&self, target: &health::Target<'_>, now: Now) -> TargetStatus {

@@ -67,6 +67,7 @@ pub use pool::MinHealthy;
 pub use pool::Percent;
 pub use pool::Pool;
 pub use pool::Service;
+pub use pool::WrittenState;
 pub use resolved::Resolved;
 pub use resolver::ResolverSettings;
 pub use site::Location;

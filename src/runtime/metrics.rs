@@ -21,6 +21,7 @@ use crate::answer::Outcome;
 use crate::answer::Transport;
 use crate::control::Occurrence;
 use crate::control::resolve::NameState;
+use crate::control::status::AdminState;
 use crate::control::status::Gauges;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -31,6 +32,7 @@ use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
+use crate::runtime::exposition::states_gauge;
 use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
@@ -80,6 +82,7 @@ pub struct Metrics {
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
+    admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
     kept: Mutex<Option<Reader>>,
     probes_passed: AtomicU64,
@@ -200,6 +203,11 @@ impl Metrics {
             | Occurrence::BrakeEased { .. }
             | Occurrence::BrakeReleased { .. } => {}
         }
+    }
+
+    /// Sets which endpoints are not as their probes say.
+    pub fn set_admin(&self, states: Vec<AdminState>) {
+        *lock(&self.admin) = states;
     }
 
     /// Sets how names of endpoints stand.
@@ -326,6 +334,7 @@ impl Collector for Scrape {
         self.encode_records(&mut encoder)?;
         lock(&metrics.kept).as_ref().map_or(Ok(()), |kept| kept.figures().encode(&mut encoder))?;
         self.encode_verdicts(&mut encoder)?;
+        states_gauge(&mut encoder, &lock(&metrics.admin))?;
         self.encode_names(&mut encoder)
     }
 }

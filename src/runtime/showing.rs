@@ -25,6 +25,7 @@ impl Core {
             count(verdicts.len(), "target"),
         ));
         self.metrics.set_state(snapshot.generation, orders, verdicts);
+        self.metrics.set_admin(self.controller.admin_states());
         self.metrics.set_names(self.controller.names());
     }
 

@@ -156,6 +156,7 @@ impl World {
             "RESOLVE" => self.resolve(rest)?,
             "TIME" => self.pass_time(rest)?,
             "DRAIN" => self.order(Action::Drain, rest),
+            "DISABLE" => self.order(Action::Disable, rest),
             "FORCE-UP" => self.order(Action::ForceUp, rest),
             "FORCE-DOWN" => self.order(Action::ForceDown, rest),
             "UNDRAIN" => {
@@ -528,10 +529,14 @@ impl World {
             unix_s: self.now.unix.as_secs(),
         };
         self.handle(Event::Settle);
-        let snapshot = self.controller.snapshot().ok_or("nothing is loaded")?;
-        // A type that `explain` does not know, or a reply that it cannot read, has no reason to remember.
-        if let Ok(explanation) = explain(snapshot, &question) {
-            self.ledger.note(question, explanation);
+        let command = Command::Explain { question: question.clone(), down: Vec::new(), at_ms: None };
+        let mut effects = Vec::new();
+        self.controller.handle(Event::Command(command), self.now, &mut effects);
+        for effect in effects {
+            // A type that `explain` does not know, or a reply that it cannot read, has no reason to remember.
+            if let Effect::Reply(Reply::Explanation(explanation)) = effect {
+                self.ledger.note(question.clone(), *explanation);
+            }
         }
         Ok(())
     }

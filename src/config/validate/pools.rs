@@ -170,13 +170,14 @@ pub(super) fn add_pools(
 }
 
 fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
-    let EndpointSpec { name, leaf, weight, capacity } = spec;
+    let EndpointSpec { name, leaf, weight, capacity, state } = spec;
     let leaf = leaf.as_ref().map_or(Leaf::Addresses { v4: None, v6: None }, self::leaf);
     Endpoint {
         key: format!("{pool}/{}", name.value).into(),
         leaf,
         weight: *weight,
         capacity: *capacity,
+        state: state.clone(),
     }
 }
 

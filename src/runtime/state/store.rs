@@ -133,7 +133,9 @@ impl Store {
 
     /// For reading beside the writer.
     pub fn reader(&self) -> Result<Reading, Fault> {
-        Ok(Reading { transaction: self.database.begin_read()?, content: self.content.clone() })
+        let transaction = self.database.begin_read()?;
+        let database = Opened::Shared(Arc::clone(&self.database));
+        Ok(Reading { transaction, content: self.content.clone(), _database: database })
     }
 
     /// Changes the tables in one transaction; `false`: all stays as it was.
@@ -258,10 +260,19 @@ impl<'t> Tables<'t> {
     }
 }
 
+/// What keeps the file open while it is read: a transaction alone does not.
+enum Opened {
+    /// Beside the writer.
+    Shared(#[expect(dead_code, reason = "it is only held")] Arc<Database>),
+    /// Of a server that does not run.
+    Alone(#[expect(dead_code, reason = "it is only held")] ReadOnlyDatabase),
+}
+
 /// The file of state at one moment, for reading.
 pub struct Reading {
     pub(super) transaction: ReadTransaction,
     pub(super) content: Content,
+    _database: Opened,
 }
 
 impl Reading {
@@ -271,7 +282,7 @@ impl Reading {
         let database = ReadOnlyDatabase::open(path)?;
         let transaction = database.begin_read()?;
         let content = Content::new(folder.join("content"));
-        let reading = Self { transaction, content };
+        let reading = Self { transaction, content, _database: Opened::Alone(database) };
         match reading.number(meta::FORMAT)? {
             FORMAT => Ok(reading),
             found if found > FORMAT => Err(Fault::Newer { found, known: FORMAT }),
