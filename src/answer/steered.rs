@@ -13,6 +13,7 @@ use crate::model::KeySource;
 use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
+use crate::snapshot::Cached;
 use crate::snapshot::Compiled;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
@@ -21,10 +22,12 @@ use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
+use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::choose;
-use crate::steering::decide_quickly;
+use crate::steering::decide;
+use crate::steering::only;
 use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
@@ -238,6 +241,8 @@ pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
 
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
+    ///
+    /// Most clients get their first candidate: that is told without a walk. The key comes back if it was asked for.
     #[inline]
     fn decision(
         &self,
@@ -245,15 +250,28 @@ impl Snapshot {
         class: u16,
         family: Family,
         key: impl FnOnce() -> ClientKey,
-    ) -> Decision {
-        match self.cached(plan.route, class, family) {
-            crate::snapshot::Cached::Fixed(decision) => decision,
-            crate::snapshot::Cached::Keyed => {
-                let route = &self.compiled.routes[plan.route];
-                let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide_quickly(tree, self.terms(plan.route), &self.pools, family, key())
-            }
+    ) -> (Decision, Option<ClientKey>) {
+        if let Cached::Fixed(decision) = self.cached(plan.route, class, family) {
+            return (decision, None);
         }
+        let key = key();
+        let route = &self.compiled.routes[plan.route];
+        let first = self.compiled.classes[route.classes].first_choice(class, key);
+        let decision = match first {
+            Some(pool) if self.pools[pool.index()].is_ready(route.terms.dual_stack, family) => {
+                Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
+            }
+            Some(_) | None => self.run_passes(plan, class, family, key),
+        };
+        (decision, Some(key))
+    }
+
+    /// The pool for one client, by the passes.
+    #[inline(never)]
+    fn run_passes(&self, plan: &SteerPlan, class: u16, family: Family, key: ClientKey) -> Decision {
+        let classes = &self.compiled.classes[self.compiled.routes[plan.route].classes];
+        let (tree, terms) = (&classes.trees()[usize::from(class)], self.terms(plan.route));
+        decide(tree, terms, &self.pools, family, key, &mut NoTrace)
     }
 }
 
@@ -276,7 +294,9 @@ impl<'a> Answering<'a> {
         let located = locate(compiled, plan, &subject);
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
-        let selection = match snapshot.decision(plan, located.classified.class, family, key) {
+        let (decision, known) = snapshot.decision(plan, located.classified.class, family, key);
+        let key = || known.unwrap_or_else(key);
+        let selection = match decision {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
                 self.put_negative(zone, name, owner)?;
@@ -286,15 +306,20 @@ impl<'a> Answering<'a> {
                 return Ok(self.refuse_nothing(steer, scope));
             }
         };
-        let members = selection.members(&snapshot.pools, family);
-        let key = if members.len() > 1 { key() } else { ClientKey(0) };
-        let is_degraded = selection.is_degraded(&snapshot.pools, family);
-        let ttl = ttl_of(plan, is_degraded);
-        let rtype = rtype_of(family);
         let side = snapshot.pools[selection.pool.index()].family(family);
-        for_each_address(side, &choose(members, plan.answers, key), |rdata| {
-            self.writer.put_record(owner, rtype, ttl, rdata)
-        })?;
+        let members = selection.members_of(side);
+        let is_degraded = selection.is_degraded_at(side);
+        let (ttl, rtype) = (ttl_of(plan, is_degraded), rtype_of(family));
+        match only(members, plan.answers, key) {
+            Some(only) if only.address_len > 0 => {
+                self.writer.put_record(owner, rtype, ttl, only.rdata())?;
+            }
+            Some(_) | None => {
+                for_each_address(side, &choose(members, plan.answers, key()), |rdata| {
+                    self.writer.put_record(owner, rtype, ttl, rdata)
+                })?;
+            }
+        }
         self.widen_scope(scope);
         Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
     }
@@ -309,16 +334,16 @@ impl<'a> Answering<'a> {
         let located = locate(compiled, plan, &subject);
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
-        match snapshot.decision(plan, located.classified.class, family, || key) {
+        match snapshot.decision(plan, located.classified.class, family, || key).0 {
             Decision::NoFamily | Decision::Nothing => (scope, None),
             Decision::Serve(selection) => {
-                let is_degraded = selection.is_degraded(&snapshot.pools, family);
-                let members = selection.members(&snapshot.pools, family);
+                let side = snapshot.pools[selection.pool.index()].family(family);
+                let is_degraded = selection.is_degraded_at(side);
                 let choice = Choice {
                     plan,
                     selection,
-                    side: snapshot.pools[selection.pool.index()].family(family),
-                    members,
+                    side,
+                    members: selection.members_of(side),
                     key,
                     ttl: ttl_of(plan, is_degraded),
                     is_degraded,

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::model::Admin;
+use crate::model::DualStack;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -13,6 +14,7 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::first::Alternative;
 use crate::steering::order::Rank;
 use crate::steering::rendezvous::NameSeed;
 
@@ -50,6 +52,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it answers at once: a bit by [`ready_bit`].
+    ready: u8,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -157,6 +161,18 @@ pub struct Member {
     pub endpoint: EndpointId,
 }
 
+impl Alternative for Member {
+    #[inline]
+    fn seed(&self) -> NameSeed {
+        self.seed
+    }
+
+    #[inline]
+    fn weight(&self) -> u16 {
+        self.weight
+    }
+}
+
 impl Member {
     /// The address as rdata of A or AAAA.
     #[inline]
@@ -198,7 +214,8 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
-        Self { families, seed: NameSeed::of_pool(&pool.name) }
+        let ready = readiness(&families);
+        Self { families, seed: NameSeed::of_pool(&pool.name), ready }
     }
 
     /// The same with an intake for each family.
@@ -206,7 +223,14 @@ impl PoolPlan {
         for (family, intake) in self.families.iter_mut().zip(intakes) {
             family.intake = intake;
         }
+        self.ready = readiness(&self.families);
         self
+    }
+
+    /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
+    #[inline]
+    pub fn is_ready(&self, dual_stack: DualStack, family: Family) -> bool {
+        self.ready & ready_bit(dual_stack, family) != 0
     }
 
     /// Hash of the pool's name.
@@ -245,6 +269,33 @@ impl PoolPlan {
     pub fn joint_stamp(&self) -> Option<u64> {
         self.families.iter().filter_map(FamilyPlan::stamp).max()
     }
+}
+
+/// The bit for names that ask like this.
+#[inline]
+fn ready_bit(dual_stack: DualStack, family: Family) -> u8 {
+    match dual_stack {
+        DualStack::Joint => 1 << family.index(),
+        DualStack::Independent => 4 << family.index(),
+    }
+}
+
+/// A bit for each way to ask that gets the pool at once.
+fn readiness(families: &[FamilyPlan; 2]) -> u8 {
+    let lets_pass = |side: &FamilyPlan| {
+        !side.configured || side.standing.qualifies() && side.intake == Intake::All
+    };
+    let mut ready = 0;
+    for family in Family::BOTH {
+        let side = &families[family.index()];
+        if side.configured && lets_pass(side) {
+            ready |= ready_bit(DualStack::Independent, family);
+        }
+        if side.configured && families.iter().all(lets_pass) {
+            ready |= ready_bit(DualStack::Joint, family);
+        }
+    }
+    ready
 }
 
 impl FamilyPlan {
