@@ -15,82 +15,89 @@ pub trait Alternative {
     /// Hash of its name.
     fn seed(&self) -> NameSeed;
 
-    /// Its share; 0 comes after every other.
+    /// Its share, not 0.
     fn weight(&self) -> u16;
+
+    /// That of its share.
+    fn reciprocal(&self) -> Reciprocal;
+}
+
+/// 2^31 divided by a weight, rounded down: too small by less than 2^-14 of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reciprocal(u32);
+
+impl Reciprocal {
+    /// That of a weight; 0 counts as 1.
+    pub fn of(weight: u16) -> Self {
+        Self((1 << 31) / u32::from(weight.max(1)))
+    }
 }
 
 /// The alternative with the best score; the earlier of equals.
 #[inline]
 pub fn first_of<A: Alternative>(alternatives: &[A], key: ClientKey) -> Option<&A> {
-    let (mut best, mut second, mut position) = (Distance::BEYOND, Distance::BEYOND, 0);
-    for (at, alternative) in alternatives.iter().enumerate() {
+    let mut best =
+        Nearest { distance: u64::MAX, far: u64::MAX, alternative: alternatives.first()? };
+    let mut second = u64::MAX;
+    for alternative in alternatives {
         let far = far(key, alternative.seed());
-        let own = Distance { far, weight: u64::from(alternative.weight()) };
-        if own.is_less_than(second) {
-            if own.is_less_than(best) {
-                (second, best, position) = (best, own, at);
+        let reciprocal = u64::from(alternative.reciprocal().0);
+        if far * reciprocal < second {
+            let distance = at_least(far) * reciprocal;
+            if distance < best.distance {
+                second = best.distance;
+                best = Nearest { distance, far, alternative };
             } else {
-                second = own;
+                second = second.min(distance);
             }
         }
     }
-    if best.is_surely_before(second) {
-        return alternatives.get(position);
+    let reciprocal = u64::from(best.alternative.reciprocal().0);
+    if best.far < MOST_UP_TO && at_most(best.far) * reciprocal < second {
+        return Some(best.alternative);
     }
-    first_by_scores(alternatives, key, position)
+    first_by_scores(alternatives, key, best.alternative)
 }
 
-/// `1 - u` in units of 2^-31, rounded down, for each unit of weight.
-#[derive(Clone, Copy)]
-struct Distance {
+/// The one that seems to be first.
+struct Nearest<'a, A> {
+    /// `-ln(u) / weight` is no less, but for the rounding of the reciprocal.
+    distance: u64,
+    /// [`far`].
     far: u64,
-    weight: u64,
+    alternative: &'a A,
 }
 
-/// The largest `1 - u` for which [`Distance::most`] holds: 9/16.
+/// No more than `-ln(1 - x)`, of an `x` in units of 2^-31: the first two terms of its series.
+#[inline]
+fn at_least(far: u64) -> u64 {
+    far + ((far * far) >> (FAR_BITS + 1))
+}
+
+/// The largest `x` for which [`at_most`] holds: 9/16.
 const MOST_UP_TO: u64 = 9 << (FAR_BITS - 4);
 
-impl Distance {
-    /// More than that of anything with a weight.
-    const BEYOND: Self = Self { far: 1 << FAR_BITS, weight: 1 };
-
-    /// Whether it is less; never true of weight 0.
-    #[inline]
-    fn is_less_than(self, other: Self) -> bool {
-        // 32 + 16 bits fit.
-        self.far * other.weight < other.far * self.weight
-    }
-
-    /// Whether the score of this distance is better than that of `next` and of everything that is not nearer.
-    #[inline]
-    fn is_surely_before(self, next: Self) -> bool {
-        self.far < MOST_UP_TO && Self { far: self.most(), ..self }.is_less_than(next)
-    }
-
-    /// No less than `-ln(u)` as the table has it, in the same units.
-    ///
-    /// Up to 9/16 `-ln(1 - x)` is at most `x + x²/2 + 5/8 x³`: the rest of the series, divided by x², is convex, and less
-    /// at both ends. The table is too large by less than 2^-11 of the logarithm and some units of 2^-40.
-    #[inline]
-    fn most(self) -> u64 {
-        let x = self.far + 2; // rounded up, and a unit for those of the table
-        let square = (x * x) >> FAR_BITS;
-        let more = (x >> 1) + ((square * 5) >> 3) + (1 << (FAR_BITS - 10));
-        x + ((x * more) >> FAR_BITS) + 1
-    }
+/// No less than `-ln(1 - x)` as the table has it, and 2^-14 more for reciprocals.
+///
+/// Up to 9/16 the logarithm is at most `x + x²/2 + 5/8 x³`: the rest of the series, divided by x², is convex, and less
+/// at both ends. The table is too large by less than 2^-11 of the logarithm and some units of 2^-40.
+#[inline]
+fn at_most(far: u64) -> u64 {
+    let x = far + 2; // rounded up, and a unit for those of the table
+    let square = (x * x) >> FAR_BITS;
+    let more = (x >> 1) + ((square * 5) >> 3) + (1 << (FAR_BITS - 10));
+    x + ((x * more) >> FAR_BITS) + 1
 }
 
-/// As [`first_of`], by scores: of all that may be better than the one at `likely`.
+/// As [`first_of`], by scores: of all that may be better than `likely`.
 #[inline(never)]
-fn first_by_scores<A: Alternative>(
-    alternatives: &[A],
+fn first_by_scores<'a, A: Alternative>(
+    alternatives: &'a [A],
     key: ClientKey,
-    likely: usize,
-) -> Option<&A> {
-    let likely = alternatives.get(likely)?;
-    // None if every weight is 0.
+    likely: &A,
+) -> Option<&'a A> {
     let bar = Bar::new(Score::of(key, likely.seed(), likely.weight()));
-    let mut best: Option<(&A, Score)> = None;
+    let mut best: Option<(&'a A, Score)> = None;
     for alternative in alternatives {
         let (seed, weight) = (alternative.seed(), alternative.weight());
         if bar.is_some_and(|bar| bar.is_out_of_reach(key, seed, weight)) {
@@ -118,6 +125,10 @@ mod tests {
         fn weight(&self) -> u16 {
             self.1
         }
+
+        fn reciprocal(&self) -> Reciprocal {
+            Reciprocal::of(self.1)
+        }
     }
 
     /// Every score, and the best of them.
@@ -142,7 +153,7 @@ mod tests {
         for round in 0..60_000 {
             let key = ClientKey(draw());
             let count = draw() % [3, 9, 65][round % 3];
-            let weights = [0, 1, 1, 50, 51, 53, 100, 65_535];
+            let weights = [1, 1, 2, 50, 51, 53, 100, 65_535];
             let alike = draw() % 4;
             let mut alternatives: Vec<(NameSeed, u16)> = (0..count)
                 .map(|_| (NameSeed(draw()), weights[(draw() % (1 << alike)) as usize]))
@@ -191,15 +202,24 @@ mod tests {
         for round in 0..400_000u32 {
             hash = mix(hash);
             let hash = !(hash >> (round % 64));
-            let distance = Distance { far: !hash >> (64 - FAR_BITS), weight: 1 };
+            let far = !hash >> (64 - FAR_BITS);
             let log = natural_log_of(hash) * f64::from(1u32 << FAR_BITS);
-            assert!(distance.far as f64 <= log, "{hash}");
-            if distance.far < MOST_UP_TO {
+            assert!(at_least(far) as f64 <= log, "{hash}");
+            if far < MOST_UP_TO {
                 within += 1;
-                assert!(distance.most() as f64 >= log, "{hash}");
-                tightest = tightest.min(distance.most() as f64 / log);
+                let most = at_most(far) as f64;
+                assert!(most >= log * (1.0 + 2f64.powi(-14)), "{hash}");
+                tightest = tightest.min(most / log);
             }
         }
         assert!(within > 300_000 && tightest < 1.002, "{within} {tightest}");
+    }
+
+    #[test]
+    fn reciprocals_are_too_small_by_less_than_one_in_16_384() {
+        for weight in 1..=u16::MAX {
+            let product = u64::from(Reciprocal::of(weight).0) * u64::from(weight);
+            assert!(product <= 1 << 31 && product + (1 << 17) > 1 << 31, "{weight}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::model::PoolId;
 use crate::steering::first::Alternative;
+use crate::steering::first::Reciprocal;
 use crate::steering::first::first_of;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
@@ -22,12 +23,13 @@ pub struct Heads {
 /// The targets of one choice.
 type Head = Box<[Contender]>;
 
-/// One target of a choice: 16 bytes.
+/// One target of a choice: 24 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Contender {
     seed: NameSeed,
-    weight: u16,
+    reciprocal: Reciprocal,
     leads_to: Way,
+    weight: u16,
 }
 
 /// Where a way leads: to the head with this number if the top bit is set, else to this pool.
@@ -51,6 +53,11 @@ impl Alternative for Contender {
     #[inline]
     fn weight(&self) -> u16 {
         self.weight
+    }
+
+    #[inline]
+    fn reciprocal(&self) -> Reciprocal {
+        self.reciprocal
     }
 }
 
@@ -83,13 +90,16 @@ fn way(tree: &Tree, heads: &mut Vec<Head>, known: &mut HashMap<Head, Way>) -> Op
         Tree::Ordered { children, .. } => return way(children.first()?, heads, known),
         Tree::Weighted { branches, .. } => branches,
     };
-    if let [only] = &branches[..] {
-        return way(&only.tree, heads, known);
-    }
+    // Weight 0 comes after every other; if there is no other, all are alike.
+    let any_weight = branches.iter().any(|branch| branch.weight > 0);
     let mut head = Vec::with_capacity(branches.len());
-    for branch in branches {
+    for branch in branches.iter().filter(|branch| branch.weight > 0 || !any_weight) {
+        let (seed, weight) = (branch.seed, branch.weight.max(1));
         let leads_to = way(&branch.tree, heads, known)?;
-        head.push(Contender { seed: branch.seed, weight: branch.weight, leads_to });
+        head.push(Contender { seed, reciprocal: Reciprocal::of(weight), leads_to, weight });
+    }
+    if let [only] = &head[..] {
+        return Some(only.leads_to);
     }
     let head: Head = head.into();
     if let Some(&way) = known.get(&head) {

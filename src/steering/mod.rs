@@ -11,6 +11,7 @@ pub mod order;
 pub mod passes;
 pub mod plan;
 pub mod rank;
+pub mod readiness;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;

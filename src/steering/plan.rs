@@ -14,8 +14,9 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
-use crate::steering::first::Alternative;
+use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
+use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 
 /// What is known and ordered of one endpoint.
@@ -52,8 +53,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
-    /// Whom it answers at once: a bit by [`ready_bit`].
-    ready: u8,
+    /// Whom it answers at once.
+    readiness: Readiness,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -155,22 +156,12 @@ pub struct Member {
     pub address_len: u8,
     /// Its share; standbys that stand in have 1.
     pub weight: u16,
+    /// That of its share.
+    pub reciprocal: Reciprocal,
     /// Hash of `pool/endpoint`.
     pub seed: NameSeed,
     /// Its position in the pool.
     pub endpoint: EndpointId,
-}
-
-impl Alternative for Member {
-    #[inline]
-    fn seed(&self) -> NameSeed {
-        self.seed
-    }
-
-    #[inline]
-    fn weight(&self) -> u16 {
-        self.weight
-    }
 }
 
 impl Member {
@@ -214,8 +205,8 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
-        let ready = readiness(&families);
-        Self { families, seed: NameSeed::of_pool(&pool.name), ready }
+        let readiness = Readiness::of(&families);
+        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
     }
 
     /// The same with an intake for each family.
@@ -223,14 +214,14 @@ impl PoolPlan {
         for (family, intake) in self.families.iter_mut().zip(intakes) {
             family.intake = intake;
         }
-        self.ready = readiness(&self.families);
+        self.readiness = Readiness::of(&self.families);
         self
     }
 
     /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
     #[inline]
     pub fn is_ready(&self, dual_stack: DualStack, family: Family) -> bool {
-        self.ready & ready_bit(dual_stack, family) != 0
+        self.readiness.has(dual_stack, family)
     }
 
     /// Hash of the pool's name.
@@ -269,33 +260,6 @@ impl PoolPlan {
     pub fn joint_stamp(&self) -> Option<u64> {
         self.families.iter().filter_map(FamilyPlan::stamp).max()
     }
-}
-
-/// The bit for names that ask like this.
-#[inline]
-fn ready_bit(dual_stack: DualStack, family: Family) -> u8 {
-    match dual_stack {
-        DualStack::Joint => 1 << family.index(),
-        DualStack::Independent => 4 << family.index(),
-    }
-}
-
-/// A bit for each way to ask that gets the pool at once.
-fn readiness(families: &[FamilyPlan; 2]) -> u8 {
-    let lets_pass = |side: &FamilyPlan| {
-        !side.configured || side.standing.qualifies() && side.intake == Intake::All
-    };
-    let mut ready = 0;
-    for family in Family::BOTH {
-        let side = &families[family.index()];
-        if side.configured && lets_pass(side) {
-            ready |= ready_bit(DualStack::Independent, family);
-        }
-        if side.configured && families.iter().all(lets_pass) {
-            ready |= ready_bit(DualStack::Joint, family);
-        }
-    }
-    ready
 }
 
 impl FamilyPlan {
@@ -495,7 +459,8 @@ fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
         None => 0,
     };
     let seed = NameSeed::of_member(&candidate.endpoint.key);
-    Member { octets, address_len, weight, seed, endpoint: candidate.id }
+    let reciprocal = Reciprocal::of(weight);
+    Member { octets, address_len, weight, reciprocal, seed, endpoint: candidate.id }
 }
 
 fn weight_of(members: &[Member]) -> u32 {

@@ -1,11 +1,31 @@
 //! Members of the chosen pool: the best few by rendezvous.
 
 use crate::model::ANSWERS_MAX;
+use crate::steering::first::Alternative;
+use crate::steering::first::Reciprocal;
 use crate::steering::first::first_of;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::Bar;
 use crate::steering::rendezvous::ClientKey;
+use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
+
+impl Alternative for Member {
+    #[inline]
+    fn seed(&self) -> NameSeed {
+        self.seed
+    }
+
+    #[inline]
+    fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    #[inline]
+    fn reciprocal(&self) -> Reciprocal {
+        self.reciprocal
+    }
+}
 
 /// Members to answer with, best first.
 #[derive(Clone, Copy, Debug)]
