@@ -110,9 +110,8 @@ impl EventRecord {
             Occurrence::TableCounts { name, .. } => {
                 Self { after: Some(name.clone()), ..new("table") }
             }
-            Occurrence::TableLeftOut { name } => {
-                Self { after: Some(name.clone()), ..new("table_left_out") }
-            }
+            Occurrence::TablesRefused { .. } => new("tables_refused"),
+            Occurrence::TablesAccepted => new("tables_accepted"),
             Occurrence::Ordered { scope, order } => {
                 new("order").ordered(scope, order).by(&order.author)
             }

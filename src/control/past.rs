@@ -1,5 +1,7 @@
 //! Makes a past answer again: the same tables, the same health, the same code. Knows no clock: all is as it was.
 
+use std::sync::Arc;
+
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
 use crate::control::Controller;
@@ -27,7 +29,7 @@ pub fn explain_past(
     question: &Question,
     down: &[String],
 ) -> Result<Explanation, String> {
-    let compiled = product.result.map_err(|why| {
+    let compiled = product.compiled().map(Arc::clone).map_err(|why| {
         format!("the files of then are refused by this version of the program:\n{}", why.text)
     })?;
     let mut controller = Controller { generation, ..Controller::default() };

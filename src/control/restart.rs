@@ -24,7 +24,8 @@ use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
-use crate::control::job::GeoDigest;
+use crate::control::parts::Base;
+use crate::control::parts::Parts;
 use crate::control::shift::STEPS;
 use crate::control::stored;
 use crate::control::stored::Change;
@@ -80,8 +81,6 @@ pub(super) struct Keeping {
     alive_before: Option<Duration>,
     /// When the last entry was made, on the monotonic clock.
     noted: Option<Duration>,
-    /// The job that is being compiled.
-    pub(super) wanted: Option<Arc<Job>>,
     /// What is served.
     served: Option<ServedForm>,
     /// Whether that is to be noted.
@@ -233,21 +232,18 @@ impl Controller {
     }
 
     /// Notes what is served, and has its files kept.
-    pub(super) fn note_served(
-        &mut self,
-        job: Option<Arc<Job>>,
-        geo: GeoDigest,
-        table: Option<[u8; 32]>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(job) = job.filter(|_| self.keeping.is_on) else { return };
+    pub(super) fn note_served(&mut self, job: &Job, base: &Base, effects: &mut Vec<Effect>) {
+        if !self.keeping.is_on {
+            return;
+        }
+        let Parts { zones, geo, table } = base.parts;
         let served = ServedForm {
-            files: hex(&job.files().digest()).into(),
+            files: hex(&zones).into(),
             geo: hex(&geo).into(),
             table: table.map(|digest| hex(&digest).into()),
-            node: NodeForm::from(job.node()),
+            node: NodeForm::from(&base.compiled.node),
         };
-        effects.push(Effect::Keep(job.kept(served.clone(), geo)));
+        effects.push(Effect::Keep(job.kept(served.clone(), base)));
         self.keeping.is_served_new = true;
         self.keeping.served = Some(served);
     }

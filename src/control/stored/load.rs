@@ -17,11 +17,11 @@ use crate::rtt::Table;
 /// What is served. Digests are SHA-256 in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedForm {
-    /// Of the operator's files.
+    /// Of the operator's files, and of what the node's own file says of answers.
     pub files: Box<str>,
     /// Of the geo data.
     pub geo: Box<str>,
-    /// Name of the table of round-trip times that counts.
+    /// Of what counts in the table of round-trip times; `None` without one.
     pub table: Option<Box<str>>,
     /// What the node's own file says of answers.
     pub node: NodeForm,
@@ -101,9 +101,9 @@ impl PartForm {
 pub struct Kept {
     /// By digest.
     pub served: ServedForm,
-    /// The operator's files.
-    pub files: Files,
-    /// Geo data; of none if what counts is older than these files, and was kept with them.
+    /// The operator's files; `None`: they were kept before.
+    pub files: Option<Files>,
+    /// Geo data; `None`: it was kept before.
     pub geo: Option<GeoInput>,
     /// The table of round-trip times that counts.
     pub table: Option<Arc<Table>>,

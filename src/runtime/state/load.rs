@@ -53,7 +53,10 @@ impl Store {
         }
         let Kept { served, files, geo, table } = kept;
         self.change(|transaction, content| {
-            let mut anything = keep_texts(transaction, &served.files, files)?;
+            let mut anything = false;
+            if let Some(files) = files {
+                anything |= keep_texts(transaction, &served.files, files)?;
+            }
             if let Some(geo) = geo {
                 anything |= keep_geo(transaction, content, &served.geo, geo)?;
             }
@@ -68,7 +71,8 @@ impl Store {
 }
 
 fn size_of(Kept { files, geo, .. }: &Kept) -> u64 {
-    let texts: usize = files.iter().map(|(_, file)| file.text.len()).sum();
+    let texts = files.iter().flat_map(Files::iter);
+    let texts: usize = texts.map(|(_, file)| file.text.len()).sum();
     let geo = geo.iter().flat_map(|geo| {
         let databases = geo.databases.iter().map(|database| database.octets.len());
         databases.chain(geo.overlays.iter().map(|overlay| overlay.octets.len()))
