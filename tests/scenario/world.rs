@@ -415,6 +415,8 @@ impl World {
                 Restored::default()
             }
             Some("kept") => {
+                // As the server does after everything.
+                self.handle(Event::Settle);
                 let restored = self.ledger.restore();
                 self.advance(words.next().map_or(Ok(Duration::ZERO), duration)?);
                 if let (Some("clock"), Some(jump)) = (words.next(), words.next()) {
