@@ -159,6 +159,7 @@ fn ask_files(
         | Effect::WriteTable { .. }
         | Effect::Persist(_)
         | Effect::Keep(_)
+        | Effect::KeepTable(_)
         | Effect::Record(_) => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");

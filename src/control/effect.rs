@@ -21,6 +21,7 @@ use crate::model::Failback;
 use crate::model::Family;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::Table;
 use crate::rtt::text::spell_instant;
 use crate::snapshot::Snapshot;
 use crate::wire::Name;
@@ -40,6 +41,8 @@ pub enum Effect {
     Record(Occurrence),
     /// Keep this, so that a restart brings it back.
     Persist(Entry),
+    /// Keep what was learnt of round-trip times, in place of what was kept before.
+    KeepTable(Arc<Table>),
     /// Keep what this is made of, as long as the history names it.
     Keep(Box<Kept>),
     /// Answer the command that was just handled.

@@ -475,7 +475,7 @@ mod tests {
             Effect::Compile(_) => "compiling".into(),
             Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
-            Effect::Persist(_) | Effect::Keep(_) => String::new(),
+            Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

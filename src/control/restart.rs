@@ -40,6 +40,7 @@ use crate::model::Now;
 use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::Table;
 use crate::wire::Name;
 
 /// Verdicts of before a restart are believed if the server was alive so lately.
@@ -66,6 +67,8 @@ pub struct Restored {
     pub generation: u64,
     /// Version of the record written last.
     pub version: u64,
+    /// What was learnt of round-trip times.
+    pub latest: Option<Arc<Table>>,
 }
 
 /// What the controller knows of keeping state.
@@ -113,7 +116,8 @@ pub fn hex(octets: &[u8]) -> String {
 impl Controller {
     /// Takes up what was kept; from now on it is told what to keep. Verdicts wait for the files: they say who is probed.
     pub(super) fn take_restored(&mut self, restored: Restored, now: Now) {
-        let Restored { stored, alive, generation, version } = restored;
+        let Restored { stored, alive, generation, version, latest } = restored;
+        latest.into_iter().for_each(|table| self.restore_table(table));
         self.keeping.is_on = true;
         (self.generation, self.version) = (generation, version);
         let is_fresh = is_fresh(alive, now);
@@ -215,6 +219,11 @@ impl Controller {
         let told = Occurrence::Started { verdicts: kept, left_out, records, away };
         effects.push(Effect::Record(told));
         Some(probed.into_keys().collect())
+    }
+
+    /// Whether anybody keeps state.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.keeping.is_on
     }
 
     /// Has everything written once more.

@@ -326,6 +326,9 @@ impl Core {
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
             Effect::Persist(entry) => self.state.iter().for_each(|state| state.persist(entry.clone())),
+            Effect::KeepTable(table) => {
+                self.state.iter().for_each(|state| state.keep_table(Arc::clone(&table)));
+            }
             Effect::Keep(kept) => self.state.iter().for_each(|state| state.keep(kept.clone())),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {

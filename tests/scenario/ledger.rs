@@ -1,6 +1,7 @@
 //! State on a real disk, and the check that every answer of a scenario can be explained afterwards.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rhumb::answer::explain::Explanation;
@@ -10,6 +11,7 @@ use rhumb::control::Reply;
 use rhumb::control::Restored;
 use rhumb::control::stored::Entry;
 use rhumb::control::stored::Kept;
+use rhumb::rtt::Table;
 use rhumb::runtime::history;
 use rhumb::runtime::state::Store;
 
@@ -19,6 +21,8 @@ pub struct Ledger {
     folder: Option<tempfile::TempDir>,
     entries: Vec<Entry>,
     kept: Vec<Kept>,
+    /// What was learnt of round-trip times.
+    pub latest: Option<Arc<Table>>,
     /// The stamp of the last entry: each has its own, for steps of one moment differ in nothing else.
     last: Duration,
     asked: Vec<(Duration, Question, Explanation)>,
@@ -52,6 +56,9 @@ impl Ledger {
         let store = Store::open(folder.path()).unwrap();
         for kept in self.kept.drain(..) {
             store.keep(&kept, u64::MAX).unwrap().unwrap();
+        }
+        if let Some(table) = self.latest.take() {
+            store.keep_latest(&table).unwrap();
         }
         store.write(&self.entries).unwrap();
         self.entries.clear();

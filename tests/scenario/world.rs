@@ -251,6 +251,7 @@ impl World {
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
+                Effect::KeepTable(table) => self.ledger.latest = Some(table),
                 Effect::MakeTable(job) => self.handle(Event::TableMade(Some(job.run()))),
                 Effect::WriteTable { name, text } => {
                     self.tables.push((name.into(), text.into_bytes()));

@@ -1,7 +1,9 @@
 //! Keeps what is served, and reads it again: texts in the database, geo data and tables in files beside it.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::io::Write;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
@@ -23,12 +25,16 @@ use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::OverlayFile;
 use crate::rtt::Shelf;
+use crate::rtt::Table;
 use crate::rtt::file_name;
+use crate::rtt::parse_table;
 use crate::rtt::render;
 use crate::runtime::state::content::Content;
 use crate::runtime::state::fault::Fault;
+use crate::runtime::state::retention::LATEST;
 use crate::runtime::state::retention::files_name;
 use crate::runtime::state::retention::geo_name;
+use crate::runtime::state::retention::remove_unnamed;
 use crate::runtime::state::retention::table_name;
 use crate::runtime::state::store::MANIFESTS;
 use crate::runtime::state::store::META;
@@ -67,6 +73,21 @@ impl Store {
             Ok(anything)
         })?;
         Ok(Ok(()))
+    }
+}
+
+impl Store {
+    /// Keeps what was learnt of round-trip times, in place of what was kept before.
+    pub fn keep_latest(&self, table: &Table) -> Result<(), Fault> {
+        let mut live = BTreeSet::new();
+        self.change(|transaction, content| {
+            let digest = keep_part(content, render(table).as_bytes())?;
+            add_manifest(transaction, LATEST, &[PartForm::plain("table", digest)])?;
+            live = remove_unnamed(transaction)?;
+            Ok(true)
+        })?;
+        self.content().keep_only(&live);
+        Ok(())
     }
 }
 
@@ -184,6 +205,14 @@ impl Reading {
             true => Ok(octets),
             false => Err(format!("content/{} is not what was written", part.digest)),
         }
+    }
+
+    /// What was learnt of round-trip times, if it is there and whole.
+    pub(super) fn latest(&self) -> Option<Arc<Table>> {
+        let parts = self.manifest(LATEST).ok()?;
+        let octets = self.part(parts.first()?).ok()?;
+        let name = file_name(std::str::from_utf8(&octets).ok()?);
+        parse_table(&name, &octets).ok().map(Arc::new)
     }
 
     /// The operator's files that were served.

@@ -35,6 +35,7 @@ use crate::control::order::instant;
 use crate::control::status::StateStatus;
 use crate::control::stored::Entry;
 use crate::control::stored::Kept;
+use crate::rtt::Table;
 
 pub use fault::Fault;
 pub use figures::Figures;
@@ -126,6 +127,11 @@ impl State {
     /// Has kept what is served from the next entry on.
     pub fn keep(&self, kept: Box<Kept>) {
         self.shared.queue.keep(kept);
+    }
+
+    /// Has kept what was learnt of round-trip times, in place of what was kept before.
+    pub fn keep_table(&self, table: Arc<Table>) {
+        self.shared.queue.keep_table(table);
     }
 
     /// Tells when everything is on disk that was given so far, or why it is not.

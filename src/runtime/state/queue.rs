@@ -1,6 +1,7 @@
 //! What waits to be written. Whoever puts something in never waits; what is too much becomes one entry.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::control::stored::Entry;
 use crate::control::stored::Kept;
+use crate::rtt::Table;
 use crate::runtime::state::lock;
 
 /// Entries that wait one by one, at most.
@@ -30,6 +32,8 @@ pub(super) struct Batch {
     pub(super) entries: VecDeque<Entry>,
     /// What is served from them on; only the newest.
     pub(super) kept: Option<Box<Kept>>,
+    /// What was learnt of round-trip times; only the newest.
+    pub(super) latest: Option<Arc<Table>>,
     /// Who wants to know.
     pub(super) askers: Vec<oneshot::Sender<Saved>>,
     pub(super) stops: bool,
@@ -37,7 +41,8 @@ pub(super) struct Batch {
 
 impl Batch {
     fn is_idle(&self) -> bool {
-        self.entries.is_empty() && self.kept.is_none() && self.askers.is_empty() && !self.stops
+        let has_content = self.kept.is_some() || self.latest.is_some();
+        self.entries.is_empty() && !has_content && self.askers.is_empty() && !self.stops
     }
 
     fn is_urgent(&self) -> bool {
@@ -65,6 +70,11 @@ impl Queue {
 
     pub(super) fn keep(&self, kept: Box<Kept>) {
         lock(&self.waiting).kept = Some(kept);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn keep_table(&self, table: Arc<Table>) {
+        lock(&self.waiting).latest = Some(table);
         self.wake.notify_one();
     }
 
@@ -110,6 +120,7 @@ impl Queue {
             waiting.merge();
         }
         waiting.kept = waiting.kept.take().or(batch.kept);
+        waiting.latest = waiting.latest.take().or(batch.latest);
     }
 }
 

@@ -23,6 +23,9 @@ use crate::runtime::state::store::Store;
 use crate::runtime::state::store::TEXTS;
 use crate::runtime::state::store::meta;
 
+/// Key of the part that has what was learnt of round-trip times.
+pub(super) const LATEST: &str = "latest";
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -144,7 +147,8 @@ fn live_parts(
     served.extend(transaction.open_table(STATE)?.get(SERVED_KEY)?.and_then(|found| read(found.value())));
     let manifests = transaction.open_table(MANIFESTS)?;
     let (mut names, mut parts) = (BTreeSet::new(), BTreeSet::new());
-    for name in served.iter().flat_map(manifest_names) {
+    let latest = std::iter::once(LATEST.to_owned());
+    for name in served.iter().flat_map(manifest_names).chain(latest) {
         if let Some(found) = manifests.get(&*name)? {
             let found: Vec<PartForm> = serde_json::from_slice(found.value()).unwrap_or_default();
             parts.extend(found.into_iter().map(|part| part.digest.into_string()));
@@ -155,7 +159,7 @@ fn live_parts(
 }
 
 /// Removes manifests and texts that nothing names; tells which parts are named.
-fn remove_unnamed(transaction: &WriteTransaction) -> Result<BTreeSet<String>, Fault> {
+pub(super) fn remove_unnamed(transaction: &WriteTransaction) -> Result<BTreeSet<String>, Fault> {
     let (names, parts) = live_parts(transaction)?;
     let mut manifests = transaction.open_table(MANIFESTS)?;
     manifests.retain(|name, _| names.contains(name))?;

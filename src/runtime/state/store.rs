@@ -320,7 +320,7 @@ impl Reading {
         }
         let alive = self.find_number(meta::ALIVE_US)?.map(Duration::from_micros);
         let (generation, version) = (self.number(meta::GENERATION)?, self.number(meta::VERSION)?);
-        Ok((Restored { stored, alive, generation, version }, unread))
+        Ok((Restored { stored, alive, generation, version, latest: self.latest() }, unread))
     }
 }
 

@@ -171,12 +171,16 @@ impl Writer {
             batch.merge();
         }
         let (shared, replaces) = (&self.shared, self.replaces);
+        let latest = batch.latest.clone();
         let (entries, kept) = (batch.entries.make_contiguous(), batch.kept.as_deref());
         let max = shared.settings.retention.octets / LOAD_SHARE;
         let work = || {
             if let Some(Err(too_large)) = kept.map(|kept| store.keep(kept, max)).transpose()? {
                 let octets = too_large.octets;
                 tracing::warn!(target: "rhumb::state", octets, max, "these files are too large to be kept: past answers of them cannot be explained");
+            }
+            if let Some(table) = &latest {
+                store.keep_latest(table)?;
             }
             match entries {
                 [whole] if replaces => store.replace(whole),
