@@ -334,10 +334,13 @@ fn a_read_only_folder_raises_an_alarm_and_heals_when_it_can_be_written() {
     mount.remount("remount,ro");
     let live = Live::start(&options(&folder, &disk));
     assert!(live.status().state.fault.is_some());
-    live.stop();
+    assert_eq!(order_of(&live.status()), Some(5), "it can be read");
+    assert!(matches!(live.command(drain("6")), Reply::Done { .. }));
     mount.remount("remount,rw");
+    wait_until("it heals by itself", || live.status().state.fault.is_none());
+    live.stop();
     let live = Live::start(&options(&folder, &disk));
-    assert_eq!(order_of(&live.status()), Some(5), "what was written is there");
+    assert_eq!(order_of(&live.status()), Some(6), "what was written is there");
     live.stop();
 }
 

@@ -166,12 +166,17 @@ impl Controller {
 
     /// Every target of a model but those of endpoints that are disabled.
     pub(super) fn targets_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let is_ordered = self.orders.values().any(|order| order.admin == Admin::Disabled);
         let pools = model.written_pools();
         let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
         let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
             let endpoints = pool.endpoints.iter();
-            let probed = endpoints
-                .filter(|endpoint| self.admin_of(model, pool, endpoint) != Admin::Disabled);
+            let is_probed = |endpoint: &&'m Endpoint| {
+                // Most often nothing is disabled, and nothing has to be looked up.
+                !(is_ordered || endpoint.admin() == Admin::Disabled)
+                    || self.admin_of(model, pool, endpoint) != Admin::Disabled
+            };
+            let probed = endpoints.filter(is_probed);
             probed
                 .flat_map(|endpoint| targets_of(endpoint, check, &self.resolutions))
                 .collect::<Vec<_>>()

@@ -82,7 +82,7 @@ pub(super) struct Keeping {
     events: Vec<EventRecord>,
     /// When the server was alive before this start, for the first entry.
     alive_before: Option<Duration>,
-    /// When the last entry was made, on the monotonic clock.
+    /// When the last sign of life was given, on the monotonic clock.
     noted: Option<Duration>,
     /// What is served.
     served: Option<ServedForm>,
@@ -321,13 +321,23 @@ impl Controller {
         if changes.is_empty() && events.is_empty() && !is_due {
             return;
         }
-        self.keeping.noted = Some(now.monotonic);
+        if is_due {
+            self.keeping.noted = Some(now.monotonic);
+        }
         let generation = self.generation;
         events.iter_mut().for_each(|event| event.generation = generation);
         let (at, version) = (now.unix, self.version);
         let gap_since = self.keeping.alive_before.take();
-        let entry = Entry { at, generation, version, changes, events, gap_since, events_lost: 0 };
-        effects.push(Effect::Persist(entry));
+        effects.push(Effect::Persist(Entry {
+            at,
+            generation,
+            version,
+            is_sign_of_life: is_due,
+            changes,
+            events,
+            gap_since,
+            events_lost: 0,
+        }));
     }
 
     /// Verdicts with how they were come by; of what is no target any more nothing is kept.

@@ -325,11 +325,7 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
-            Effect::Persist(entry) => self.state.iter().for_each(|state| state.persist(entry.clone())),
-            Effect::KeepTable(table) => {
-                self.state.iter().for_each(|state| state.keep_table(Arc::clone(&table)));
-            }
-            Effect::Keep(kept) => self.state.iter().for_each(|state| state.keep(kept.clone())),
+            Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
                 let superfluous = self.controller.superfluous_tables(self.now());

@@ -1,4 +1,5 @@
-//! What becomes of an operator's command: the controller does it, the disk has it, then there is a reply.
+//! What becomes of an operator's command: the controller does it, the disk has it, then there is a reply. And what else the
+//! disk is to have.
 
 use std::time::Duration;
 
@@ -61,6 +62,16 @@ impl Core {
             status.state = self.state.as_ref().map(|state| state.status()).unwrap_or_default();
         }
         self.reply(answer, reply);
+    }
+
+    /// Has the disk keep something, if there is one.
+    pub(super) fn keep(&self, effect: Effect) {
+        match (&self.state, effect) {
+            (Some(state), Effect::Persist(entry)) => state.persist(entry),
+            (Some(state), Effect::Keep(kept)) => state.keep(kept),
+            (Some(state), Effect::KeepTable(table)) => state.keep_table(table),
+            _ => {}
+        }
     }
 
     /// Replies once what was done is on disk.

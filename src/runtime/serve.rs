@@ -284,7 +284,10 @@ impl Server {
         }
         drop(socket);
         // What waits is written, and joining a thread blocks.
-        let _ = tokio::task::spawn_blocking(move || drop(state)).await;
+        let written = tokio::task::spawn_blocking(move || drop(state));
+        if tokio::time::timeout(STOP_MAX, written).await.is_err() {
+            tracing::warn!(target: "rhumb::state", "the disk does not take the state in time; stopping without it");
+        }
     }
 }
 

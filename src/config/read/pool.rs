@@ -129,7 +129,7 @@ fn read_state(section: &mut Section<'_>, problems: &mut Problems) -> Option<Writ
         && !section.has_typo_of("state")
     {
         let fault = "there is no state that this is the reason of";
-        problems.error(&reason.place, &reason.path, fault, "add state = \"drained\"");
+        problems.error(&reason.key_place, &reason.path, fault, "add state = \"drained\"");
     }
     let reason = reason.and_then(|value| value.string(problems)).map(|at| at.value);
     let admin = match state?.value {

@@ -299,6 +299,8 @@ pub struct Entry {
     pub generation: u64,
     /// Version of the record written last.
     pub version: u64,
+    /// What is known holds at this moment: to be written though nothing has changed.
+    pub is_sign_of_life: bool,
     /// State that may have changed; whoever writes it leaves out what has not.
     pub changes: Vec<Change>,
     /// What happened, for people.
@@ -315,7 +317,8 @@ const MERGED_EVENTS_MAX: usize = 10_000;
 impl Entry {
     /// Makes one entry of this and the next.
     pub fn absorb(&mut self, next: Self) {
-        let Self { at, generation, version, changes, events, gap_since, events_lost } = next;
+        let Self { at, generation, version, changes, events, gap_since, events_lost, .. } = next;
+        self.is_sign_of_life |= next.is_sign_of_life;
         self.gap_since = Some(self.gap_since.or(gap_since).unwrap_or(self.at).min(self.at));
         (self.at, self.generation, self.version) = (at, generation, version);
         self.changes.extend(changes);

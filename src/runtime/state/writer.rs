@@ -14,6 +14,7 @@ use crate::runtime::state::fault::Fault;
 use crate::runtime::state::lock;
 use crate::runtime::state::queue::Batch;
 use crate::runtime::state::store::FILE_NAME;
+use crate::runtime::state::store::Reading;
 use crate::runtime::state::store::Store;
 use crate::runtime::state::store::move_aside;
 use crate::runtime::state::unix_now;
@@ -69,11 +70,21 @@ impl Writer {
             }
             Err(Fault::InUse) => Err(Fault::InUse),
             Err(fault) => {
-                self.replaces = true;
                 self.raise(&fault);
-                Ok(Restored::default())
+                let restored = self.read_only();
+                // What was read is what the first entry changes; else it has to replace what is there.
+                self.replaces = restored.is_none();
+                Ok(restored.unwrap_or_default())
             }
         }
+    }
+
+    /// What was kept in a file that cannot be written.
+    fn read_only(&self) -> Option<Restored> {
+        let folder = &self.shared.settings.folder;
+        let read = || Reading::open(folder).and_then(|reading| reading.restore());
+        let (restored, _) = guarded(read).ok()?.ok()?;
+        Some(restored)
     }
 
     fn try_open(&self) -> Result<(Store, Restored), Fault> {
@@ -158,7 +169,7 @@ impl Writer {
 
     /// The last sign of life before a stop.
     fn sign_of_life(&self) -> Entry {
-        Entry { at: unix_now(), ..self.last.clone() }
+        Entry { at: unix_now(), is_sign_of_life: true, ..self.last.clone() }
     }
 
     fn try_write(&mut self, batch: &mut Batch) -> Result<(), Option<Fault>> {
