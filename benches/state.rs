@@ -48,7 +48,8 @@ struct Loop {
 
 impl Loop {
     fn start(restored: Option<Restored>) -> Self {
-        let now = Now { monotonic: Duration::from_secs(1 << 30), unix: Duration::from_secs(1 << 30) };
+        let now =
+            Now { monotonic: Duration::from_secs(1 << 30), unix: Duration::from_secs(1 << 30) };
         let mut started =
             Self { controller: Controller::default(), now, entries: Vec::new(), kept: None };
         if let Some(restored) = restored {
@@ -103,7 +104,8 @@ fn zone() -> String {
     for pool in 0..POOLS {
         writeln!(text, "[pool.p{pool}]\ncheck = \"web\"").unwrap();
         for endpoint in 0..ENDPOINTS {
-            writeln!(text, "endpoint.e{endpoint}.addresses = [\"10.{pool}.0.{endpoint}\"]").unwrap();
+            writeln!(text, "endpoint.e{endpoint}.addresses = [\"10.{pool}.0.{endpoint}\"]")
+                .unwrap();
         }
         writeln!(text, "[name.n{pool}]\nsteer = \"p{pool}\"").unwrap();
     }
@@ -170,7 +172,8 @@ fn main() {
         let loading = Instant::now();
         again.load();
         let restoring = loading.elapsed();
-        let known = again.controller.verdicts().iter().filter(|(_, v)| *v != Verdict::Unknown).count();
+        let known =
+            again.controller.verdicts().iter().filter(|(_, v)| *v != Verdict::Unknown).count();
         println!(
             "start: opened {opened:.2?}, read {read:.2?}; files alone {plain:.2?}, with {known} verdicts {restoring:.2?}"
         );

@@ -132,7 +132,10 @@ fn a_kill_at_any_moment_leaves_the_old_state_or_the_new_one() {
         for _ in 0..next(&mut random) % 4 {
             number += 1;
             let reply = send(&folder, &drain(&number.to_string()));
-            assert!(matches!(&reply, Reply::Done { text } if !text.contains("WARNING")), "{reply:?}");
+            assert!(
+                matches!(&reply, Reply::Done { text } if !text.contains("WARNING")),
+                "{reply:?}"
+            );
             known = Some(number);
         }
         // One more, and nobody waits for the reply: it may be written, or not.
@@ -162,7 +165,11 @@ fn a_restart_keeps_orders_and_goes_on_counting() {
     assert_eq!(process.wait(), Some(0));
     let process = Process::start(&folder);
     let mut client = UdpClient::new(process.address());
-    assert_eq!(client.ask("www.shop.test").addresses[0].to_string(), "192.0.2.2", "the first answer");
+    assert_eq!(
+        client.ask("www.shop.test").addresses[0].to_string(),
+        "192.0.2.2",
+        "the first answer"
+    );
     let after = status(&folder);
     assert_eq!(order_of(&after), Some(1));
     assert!(after.generation > before.generation, "{} {}", before.generation, after.generation);
@@ -216,7 +223,8 @@ fn a_file_that_is_not_ours_is_moved_aside_and_the_start_goes_on() {
         let status = state.status();
         assert!(status.fault.is_none(), "{what}: {status:?}");
         assert!(status.note.is_some_and(|note| note.contains("it is now")), "{what}");
-        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let aside = names.filter(|name| name.to_string_lossy().contains(".damaged-")).count();
         assert_eq!(aside, 1, "{what}");
         state.persist(entry(2, &[("b", 1)]));
@@ -351,7 +359,8 @@ fn entry(second: u64, values: &[(&str, u64)]) -> Entry {
         value: Some(Stored::Name { name: value.to_string(), addresses: Vec::new() }),
     };
     let text = format!("event of second {second}");
-    let event = EventRecord { at_ms: second * 1000, event: "test".into(), text, ..EventRecord::default() };
+    let event =
+        EventRecord { at_ms: second * 1000, event: "test".into(), text, ..EventRecord::default() };
     Entry {
         at: Duration::from_secs(second),
         generation: second,
@@ -469,7 +478,10 @@ fn events_are_told_by_the_running_server_and_by_its_folder() {
         let at = instant(drained);
         let ask = ["explain", "www.shop.test", "--client", "198.51.100.7", "--at", &at];
         let (done, text) = rhumb(&folder, &ask);
-        assert!(done && text.contains("192.0.2.2") && text.contains("eu/a: endpoint eu/a: drained"), "{text}");
+        assert!(
+            done && text.contains("192.0.2.2") && text.contains("eu/a: endpoint eu/a: drained"),
+            "{text}"
+        );
         let (done, text) = rhumb(&folder, &[&ask[..5], &["2020-01-01T00:00:00Z"]].concat());
         assert!(!done && text.contains("the history does not reach back to 2020-01-01"), "{text}");
     };
@@ -489,7 +501,8 @@ fn without_a_folder_nothing_is_kept_and_that_is_told() {
     let folder = node();
     let live = Live::start(&folder.options());
     assert_eq!(live.status().state.folder, None);
-    let command = Command::Events { since_ms: 0, until_ms: 1, name: None, endpoint: None, from: None };
+    let command =
+        Command::Events { since_ms: 0, until_ms: 1, name: None, endpoint: None, from: None };
     let Reply::Failed { error } = live.command(command) else { panic!("there is no history") };
     assert!(error.contains("set folder in [state]"), "{error}");
     assert!(matches!(live.command(drain("1")), Reply::Done { text } if !text.contains("WARNING")));
@@ -505,6 +518,10 @@ fn a_past_between_two_lives_is_not_made_up() {
     let reading = store.reader().unwrap();
     let why = |second| reading.at(Duration::from_secs(second)).err().unwrap();
     assert!(why(30).contains("the server did not run, or could not write"), "{}", why(30));
-    assert!(why(9).contains("does not reach back") && why(9).contains("it begins at"), "{}", why(9));
+    assert!(
+        why(9).contains("does not reach back") && why(9).contains("it begins at"),
+        "{}",
+        why(9)
+    );
     assert!(why(15).contains("nothing was served"), "{}", why(15));
 }

@@ -123,7 +123,8 @@ pub(super) fn open_folder(config: &ConfigOption, why: &str) -> Result<Reading, S
     let state = settings.node.state.ok_or_else(|| {
         format!("{why}, and no [state] folder in rhumb.toml has a history to read")
     })?;
-    read_folder(&state.folder).map_err(|fault| format!("{why}, and its history cannot be read: {fault}"))
+    read_folder(&state.folder)
+        .map_err(|fault| format!("{why}, and its history cannot be read: {fault}"))
 }
 
 /// An instant with milliseconds.

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         direct: arguments.direct,
         unix_s: at_ms.map_or_else(unix_s, |at_ms| at_ms / 1000),
     };
-    let command = Command::Explain { question, down: arguments.down.clone(),  at_ms };
+    let command = Command::Explain { question, down: arguments.down.clone(), at_ms };
     let (source, reply) = match ask(arguments, command) {
         Ok(asked) => asked,
         Err(why) => return fail(PROBLEMS, why),

@@ -301,7 +301,9 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
         Reply::Done { text } => print(text),
         Reply::Status(status) => show(&status),
         Reply::Failed { error } => return fail(PROBLEMS, error),
-        Reply::Explanation(_) | Reply::Events(_) => return fail(PROBLEMS, "the server answered something else"),
+        Reply::Explanation(_) | Reply::Events(_) => {
+            return fail(PROBLEMS, "the server answered something else");
+        }
     }
     ExitCode::SUCCESS
 }
@@ -349,7 +351,9 @@ fn show_state(state: &StateStatus) {
     let StateStatus { folder, fault, since, note } = state;
     match (folder, fault) {
         (None, _) => {
-            print("state: in memory only, a restart forgets verdicts and orders; see [state] folder");
+            print(
+                "state: in memory only, a restart forgets verdicts and orders; see [state] folder",
+            );
         }
         (Some(_), Some(why)) => {
             let since = since.as_deref().unwrap_or_default();

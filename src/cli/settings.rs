@@ -104,9 +104,8 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     node.rtt = node
         .rtt
         .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
-    node.state = node
-        .state
-        .map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
+    node.state =
+        node.state.map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }

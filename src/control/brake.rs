@@ -127,20 +127,16 @@ impl Brake {
     }
 
     /// Says what may have changed, as it is kept.
-    pub(super) fn take_touched(
-        &mut self,
-        now: Now,
-        note: &mut impl FnMut(String, Option<Stored>),
-    ) {
+    pub(super) fn take_touched(&mut self, now: Now, note: &mut impl FnMut(String, Option<Stored>)) {
         let unix_ms = |at: Duration| {
             let at = now.unix.saturating_sub(now.monotonic.saturating_sub(at));
             u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
         };
         for key in self.removed.take_touched() {
-            let loss = self.removed.get(&key).map(|(_, at)| Stored::Loss {
-                target: (&key).into(),
-                at_ms: unix_ms(*at),
-            });
+            let loss = self
+                .removed
+                .get(&key)
+                .map(|(_, at)| Stored::Loss { target: (&key).into(), at_ms: unix_ms(*at) });
             note(stored::loss_key(&key), loss);
         }
         for key in self.held.take_touched() {

@@ -198,10 +198,12 @@ impl Controller {
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
                 Err("this server keeps no history: set folder in [state] of rhumb.toml".into())
             }
-            Command::Explain { question, down, at_ms: None } => match self.explain(&question, &down) {
-                Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
-                Err(error) => Err(error),
-            },
+            Command::Explain { question, down, at_ms: None } => {
+                match self.explain(&question, &down) {
+                    Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
+                    Err(error) => Err(error),
+                }
+            }
             Command::Order { target, action, reason, author, until_s, force } => {
                 let admin = match action {
                     Action::Drain => Admin::Drained,
@@ -466,7 +468,11 @@ impl Controller {
     }
 
     /// Explains an answer by the snapshot in force, with some things taken to be down.
-    pub(super) fn explain(&self, question: &Question, down: &[String]) -> Result<Explanation, String> {
+    pub(super) fn explain(
+        &self,
+        question: &Question,
+        down: &[String],
+    ) -> Result<Explanation, String> {
         let model = self.model()?;
         let scopes: Vec<Scope> =
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;

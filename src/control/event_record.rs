@@ -3,6 +3,7 @@
 //! Who, what, why and when are fields; `text` says it in words. Decides nothing.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -83,72 +84,49 @@ impl EventRecord {
             Occurrence::Unchanged | Occurrence::StillRefused | Occurrence::Unheard { .. } => {
                 return None;
             }
-            Occurrence::Verdict { key, before, after, reason } => Self {
-                before: Some(before.to_string().into()),
-                after: Some(after.to_string().into()),
-                reason: Some(reason.clone()),
-                ..new("verdict").about(key)
-            },
-            Occurrence::Started { .. } => new("start"),
-            Occurrence::Reloaded { digest, .. } => {
-                Self { after: Some(short_digest(digest).into()), ..new("reload") }
+            Occurrence::Verdict { key, before, after, reason } => {
+                new("verdict").about(key).before(before).after(after).because(reason)
             }
+            Occurrence::Started { .. } => new("start"),
+            Occurrence::Reloaded { digest, .. } => new("reload").after(short_digest(digest)),
             Occurrence::Refused { .. } => new("refused"),
             Occurrence::GeoRefused { .. } => new("geo_refused"),
             Occurrence::GeoAccepted => new("geo_accepted"),
-            Occurrence::Resolved { name, .. } => {
-                Self { name: Some(name.to_string().into()), ..new("resolved") }
-            }
-            Occurrence::NotResolved { name, reason, .. } => Self {
-                name: Some(name.to_string().into()),
-                reason: Some(reason.clone()),
-                ..new("not_resolved")
-            },
-            Occurrence::TableMade { name, .. } => {
-                Self { after: Some(name.clone()), ..new("table_made") }
-            }
-            Occurrence::TableCounts { name, .. } => {
-                Self { after: Some(name.clone()), ..new("table") }
-            }
             Occurrence::TablesRefused { .. } => new("tables_refused"),
             Occurrence::TablesAccepted => new("tables_accepted"),
+            Occurrence::TableMade { name, .. } => new("table_made").after(name),
+            Occurrence::TableCounts { name, .. } => new("table").after(name),
+            Occurrence::Resolved { name, .. } => new("resolved").of_name(name),
+            Occurrence::NotResolved { name, reason, .. } => {
+                new("not_resolved").of_name(name).because(reason)
+            }
             Occurrence::Ordered { scope, order } => {
-                new("order").ordered(scope, order).by(&order.author)
+                new("order").ordered(scope, order).after(order.admin).by(&order.author)
             }
             Occurrence::Withdrawn { scope, order, by } => {
-                Self { before: Some(order.admin.to_string().into()), after: None, ..new("order_withdrawn").ordered(scope, order).by(by) }
+                new("order_withdrawn").ordered(scope, order).before(order.admin).by(by)
             }
             Occurrence::Expired { scope, order } => {
-                Self { before: Some(order.admin.to_string().into()), after: None, ..new("order_expired").ordered(scope, order) }
+                new("order_expired").ordered(scope, order).before(order.admin)
             }
-            Occurrence::WayBack { pool, family, .. } => Self {
-                pool: Some(pool.clone()),
-                family: Some(family.to_string().into()),
-                ..new("failback")
-            },
-            Occurrence::BroughtBack { pool, by, reason } => Self {
-                pool: Some(pool.clone()),
-                reason: Some(reason.clone()),
-                ..new("failback").by(by)
-            },
-            Occurrence::Shifted { policy, shift } => Self {
-                policy: Some(policy.clone()),
-                after: Some(shift.share().to_string().into()),
-                reason: Some(shift.written.reason.clone()),
-                ..new("shift").by(&shift.written.author)
-            },
-            Occurrence::ShiftEnded { policy, shift, why } => Self {
-                policy: Some(policy.clone()),
-                before: Some(shift.share().to_string().into()),
-                reason: Some(why.clone()),
-                ..new("shift_ended")
-            },
-            Occurrence::Braked { key, reason } => {
-                Self { reason: Some(reason.clone()), ..new("brake").about(key) }
+            Occurrence::WayBack { pool, family, .. } => {
+                Self { family: text_of(family), ..new("failback").of_pool(pool) }
             }
+            Occurrence::BroughtBack { pool, by, reason } => {
+                new("failback").of_pool(pool).because(reason).by(by)
+            }
+            Occurrence::Shifted { policy, shift } => {
+                let written = &shift.written;
+                let told = new("shift").of_policy(policy).after(shift.share());
+                told.because(&written.reason).by(&written.author)
+            }
+            Occurrence::ShiftEnded { policy, shift, why } => {
+                new("shift_ended").of_policy(policy).before(shift.share()).because(why)
+            }
+            Occurrence::Braked { key, reason } => new("brake").about(key).because(reason),
             Occurrence::BrakeEased { key } => new("brake_eased").about(key),
             Occurrence::BrakeReleased { by, reason, .. } => {
-                Self { reason: Some(reason.clone()), ..new("brake_released").by(by) }
+                new("brake_released").because(reason).by(by)
             }
         })
     }
@@ -186,11 +164,7 @@ impl EventRecord {
     }
 
     fn ordered(self, scope: &Scope, order: &Order) -> Self {
-        let mut told = Self {
-            after: Some(order.admin.to_string().into()),
-            reason: Some(order.reason.clone()),
-            ..self
-        };
+        let mut told = self.because(&order.reason);
         match scope {
             Scope::Site(name) => told.site = Some(name.clone()),
             Scope::Pool(name) => told.pool = Some(name.clone()),
@@ -199,8 +173,32 @@ impl EventRecord {
         told
     }
 
-    fn by(self, who: &str) -> Self {
-        Self { by: Some(who.into()), ..self }
+    fn before(self, what: impl Display) -> Self {
+        Self { before: text_of(what), ..self }
+    }
+
+    fn after(self, what: impl Display) -> Self {
+        Self { after: text_of(what), ..self }
+    }
+
+    fn because(self, why: impl Display) -> Self {
+        Self { reason: text_of(why), ..self }
+    }
+
+    fn by(self, who: impl Display) -> Self {
+        Self { by: text_of(who), ..self }
+    }
+
+    fn of_pool(self, pool: impl Display) -> Self {
+        Self { pool: text_of(pool), ..self }
+    }
+
+    fn of_policy(self, policy: impl Display) -> Self {
+        Self { policy: text_of(policy), ..self }
+    }
+
+    fn of_name(self, name: impl Display) -> Self {
+        Self { name: text_of(name), ..self }
     }
 
     /// Whether it is about any of `subjects`. What is about nothing in particular is about every name, and no endpoint.
@@ -219,6 +217,11 @@ impl EventRecord {
             (None, None, None, None, None) => subjects.endpoint.is_none(),
         }
     }
+}
+
+/// A text that there is.
+fn text_of(what: impl Display) -> Option<Box<str>> {
+    Some(what.to_string().into())
 }
 
 /// What events are looked for.

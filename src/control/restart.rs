@@ -163,7 +163,9 @@ impl Controller {
             Stored::Served(served) => self.keeping.served = Some(served),
             shift @ Stored::Shift { .. } => {
                 let shift = Shift::of_form(shift);
-                shift.into_iter().for_each(|(policy, shift)| drop(self.shifts.insert(policy, shift)));
+                shift
+                    .into_iter()
+                    .for_each(|(policy, shift)| drop(self.shifts.insert(policy, shift)));
             }
             Stored::Verdict { .. } | Stored::Loss { .. } | Stored::Held { .. } => {}
         }
@@ -277,7 +279,10 @@ impl Controller {
             changes.push(Change { key: key.into(), value });
         };
         for scope in self.orders.take_touched() {
-            note(stored::order_key(&scope), self.orders.get(&scope).map(|one| Stored::order(&scope, one)));
+            note(
+                stored::order_key(&scope),
+                self.orders.get(&scope).map(|one| Stored::order(&scope, one)),
+            );
         }
         for side in self.ways_back.take_touched() {
             let way = self.ways_back.get(&side);
@@ -373,7 +378,12 @@ fn is_fresh(alive: Option<Duration>, now: Now) -> bool {
 }
 
 /// What a start took up, in words.
-pub fn started_text(verdicts: usize, left_out: usize, records: usize, away: Option<Duration>) -> String {
+pub fn started_text(
+    verdicts: usize,
+    left_out: usize,
+    records: usize,
+    away: Option<Duration>,
+) -> String {
     let Some(away) = away else { return "started, nothing is kept from before".into() };
     let away = spell(Duration::from_secs(away.as_secs()));
     let mut text = format!(

@@ -81,7 +81,11 @@ pub(super) fn states_gauge(
     let kind = gauge.metric_type();
     let mut family = encoder.encode_descriptor("endpoint_state", help, None, kind)?;
     for (endpoint, state, by) in states {
-        let labels = [("endpoint", endpoint.to_string()), ("state", state.to_string()), ("by", (*by).into())];
+        let labels = [
+            ("endpoint", endpoint.to_string()),
+            ("state", state.to_string()),
+            ("by", (*by).into()),
+        ];
         gauge.encode(family.encode_family(&labels)?)?;
     }
     Ok(())

@@ -535,7 +535,8 @@ impl World {
             unix_s: self.now.unix.as_secs(),
         };
         self.handle(Event::Settle);
-        let command = Command::Explain { question: question.clone(), down: Vec::new(), at_ms: None };
+        let command =
+            Command::Explain { question: question.clone(), down: Vec::new(), at_ms: None };
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now, &mut effects);
         for effect in effects {

@@ -57,7 +57,12 @@ pub static NODE_FILE: Table = Table {
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
         Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
-        Key::new("state", Kind::Table(&STATE), NO_TABLE, "what survives a restart, and the history"),
+        Key::new(
+            "state",
+            Kind::Table(&STATE),
+            NO_TABLE,
+            "what survives a restart, and the history",
+        ),
     ],
     rules: &[],
 };

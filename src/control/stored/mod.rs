@@ -153,9 +153,7 @@ impl Stored {
             Self::Order { scope, .. } => order_key(scope),
             Self::WayBack { pool, family, .. } => way_back_key(&(pool.clone(), (*family).into())),
             Self::Shift { policy, .. } => shift_key(policy),
-            Self::LastGood { pool, family, .. } => {
-                last_good_key(&(pool.clone(), (*family).into()))
-            }
+            Self::LastGood { pool, family, .. } => last_good_key(&(pool.clone(), (*family).into())),
             Self::Name { name, .. } => format!("name {name}"),
             Self::Loss { target, .. } => loss_key(&TargetKey::from(target)),
             Self::Held { target, .. } => held_key(&TargetKey::from(target)),
@@ -253,17 +251,8 @@ pub(super) fn held_key(key: &TargetKey) -> String {
 
 impl Shift {
     pub(super) fn of_form(stored: Stored) -> Option<(Box<str>, Self)> {
-        let Stored::Shift {
-            policy,
-            written,
-            target,
-            from,
-            to,
-            over_ms,
-            watch_ms,
-            until_ms,
-            step,
-        } = stored
+        let Stored::Shift { policy, written, target, from, to, over_ms, watch_ms, until_ms, step } =
+            stored
         else {
             return None;
         };

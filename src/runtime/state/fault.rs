@@ -9,7 +9,9 @@ pub enum Fault {
     #[error("another server uses it; stop that one, or set another [state] folder")]
     InUse,
     /// A later version of this program wrote it.
-    #[error("its format is {found}, this version knows formats up to {known}; it is left as it is: run the version that wrote it, or move it away")]
+    #[error(
+        "its format is {found}, this version knows formats up to {known}; it is left as it is: run the version that wrote it, or move it away"
+    )]
     Newer {
         /// What it says.
         found: u64,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use redb::WriteTransaction;
 use redb::ReadableTable;
+use redb::WriteTransaction;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -192,7 +192,10 @@ fn keep_table(
 
 impl Reading {
     fn manifest(&self, name: &str) -> Result<Vec<PartForm>, String> {
-        let gone = || "the files of then are not kept: they were too large, or could not be written".to_owned();
+        let gone = || {
+            "the files of then are not kept: they were too large, or could not be written"
+                .to_owned()
+        };
         let table = self.transaction.open_table(MANIFESTS).map_err(|why| why.to_string())?;
         let found = table.get(name).map_err(|why| why.to_string())?.ok_or_else(gone)?;
         serde_json::from_slice(found.value()).map_err(|why| format!("{name}: {why}"))

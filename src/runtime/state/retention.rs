@@ -144,7 +144,9 @@ fn live_parts(
     for entry in transaction.open_table(LOADS)?.iter()? {
         served.extend(read(entry?.1.value()));
     }
-    served.extend(transaction.open_table(STATE)?.get(SERVED_KEY)?.and_then(|found| read(found.value())));
+    served.extend(
+        transaction.open_table(STATE)?.get(SERVED_KEY)?.and_then(|found| read(found.value())),
+    );
     let manifests = transaction.open_table(MANIFESTS)?;
     let (mut names, mut parts) = (BTreeSet::new(), BTreeSet::new());
     let latest = std::iter::once(LATEST.to_owned());

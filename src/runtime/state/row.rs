@@ -118,7 +118,8 @@ mod tests {
         };
         let mut writer = RowWriter::new(head);
         assert!(writer.is_empty());
-        let event = EventRecord { event: "verdict".into(), text: "a\nb".into(), ..EventRecord::default() };
+        let event =
+            EventRecord { event: "verdict".into(), text: "a\nb".into(), ..EventRecord::default() };
         writer.event(&event);
         writer.undo("order pool eu", Some(b"{}"));
         writer.undo("shift canary", None);

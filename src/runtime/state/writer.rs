@@ -106,7 +106,10 @@ impl Writer {
         let folder = &self.shared.settings.folder;
         let moved = move_aside(folder, unix_now()).map_err(|why| Fault::system(&why))?;
         let (file, moved) = (folder.join(FILE_NAME), moved.display().to_string());
-        let note = format!("{} was {why}; it is now {moved}, and nothing is known from before", file.display());
+        let note = format!(
+            "{} was {why}; it is now {moved}, and nothing is known from before",
+            file.display()
+        );
         tracing::error!(target: "rhumb::state", file = %file.display(), moved, reason = why, "state is damaged and was moved aside; starting without it");
         lock(&self.shared.alarm).note = Some(note);
         Ok(())
