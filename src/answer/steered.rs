@@ -250,8 +250,8 @@ impl Snapshot {
             crate::snapshot::Cached::Fixed(decision) => decision,
             crate::snapshot::Cached::Keyed => {
                 let route = &self.compiled.routes[plan.route];
-                let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide_quickly(tree, self.terms(plan.route), &self.pools, family, key())
+                let class = self.compiled.classes[route.classes].class(class);
+                decide_quickly(class, self.terms(plan.route), &self.pools, family, key())
             }
         }
     }

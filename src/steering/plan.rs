@@ -13,6 +13,8 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::band::BANDS;
+use crate::steering::band::Band;
 use crate::steering::order::Rank;
 use crate::steering::rendezvous::NameSeed;
 
@@ -50,6 +52,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it sends elsewhere.
+    shedding: Shedding,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -74,6 +78,24 @@ impl Intake {
             Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),
             Self::AwaitsFailback => false,
         }
+    }
+}
+
+/// Whom a pool that qualifies sends elsewhere in pass 1 for its load: a record, kept by the control plane. Those it sends
+/// away are served all the same if nobody else takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shedding {
+    /// How many sixteenths of its clients, the farthest ones; 0 to 15.
+    pub level: u8,
+    /// It takes nobody whom another pool sheds.
+    pub is_closed: bool,
+}
+
+impl Shedding {
+    /// Whether clients of a band are sent elsewhere.
+    #[inline]
+    pub fn sheds(self, band: Band) -> bool {
+        band.0 + self.level >= BANDS
     }
 }
 
@@ -198,7 +220,8 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
-        Self { families, seed: NameSeed::of_pool(&pool.name) }
+        let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
+        Self { families, seed, shedding }
     }
 
     /// The same with an intake for each family.
@@ -207,6 +230,17 @@ impl PoolPlan {
             family.intake = intake;
         }
         self
+    }
+
+    /// The same with what it sheds.
+    pub fn with_shedding(self, shedding: Shedding) -> Self {
+        Self { shedding, ..self }
+    }
+
+    /// Whom it sends elsewhere.
+    #[inline]
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// Hash of the pool's name.
