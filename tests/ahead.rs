@@ -40,11 +40,12 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
         }
         let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
         for (number, route) in world.compiled.routes.iter().enumerate() {
-            let trees = world.compiled.classes[route.classes].trees();
-            for (class, tree) in trees.iter().enumerate() {
+            let classes = &world.compiled.classes[route.classes];
+            for (number_of_class, class) in classes.all().enumerate() {
+                let tree = class.tree;
                 for family in Family::BOTH {
-                    let cached = changed.cached(number, class as u16, family);
-                    assert_eq!(cached, fresh.cached(number, class as u16, family));
+                    let cached = changed.cached(number, number_of_class as u16, family);
+                    assert_eq!(cached, fresh.cached(number, number_of_class as u16, family));
                     let mut ramps = false;
                     tree.for_each_pool(&mut |pool| {
                         ramps |= fresh.pools[pool.index()].is_ramping();
@@ -57,7 +58,7 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
                     let key = ClientKey(random.below(u64::MAX));
                     let plans = &fresh.pools;
                     let decision =
-                        decide(tree, fresh.terms(number), plans, family, key, &mut NoTrace);
+                        decide(class, fresh.terms(number), plans, family, key, &mut NoTrace);
                     assert_eq!(cached, Cached::Fixed(decision), "{tree:?}");
                     fixed += 1;
                 }

@@ -65,7 +65,7 @@ fn with_check(mut target: ProbeTarget, change: impl FnOnce(&mut Check)) -> Probe
 }
 
 fn http() -> HttpCheck {
-    HttpCheck { host: None, path: "/health?full=1".into(), status: vec![200..=299], body: None }
+    HttpCheck { host: None, path: "/health?full=1".into(), status: vec![200..=299], body: None, load: None }
 }
 
 fn wants_body(text: &str) -> CheckKind {

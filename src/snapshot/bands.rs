@@ -33,8 +33,8 @@ pub struct Banding {
 
 /// What bands ask of a class.
 struct Shape {
-    /// Pools that shed and are near, ascending.
-    near: Vec<PoolId>,
+    /// Pools that shed and have bands here, ascending: those that are near, and those of which nobody is a client.
+    named: Vec<PoolId>,
     /// Whether others shed too.
     has_more: bool,
 }
@@ -183,13 +183,12 @@ fn split(
 
 impl Shape {
     fn new(tree: &Tree, edges: &HashMap<PoolId, Edges>, depth: usize, model: &Model) -> Self {
-        let mut all = shedding_pools(tree, model);
-        all.retain(|pool| edges.contains_key(pool));
+        let mut named = shedding_pools(tree, model);
         let mut near = Vec::new();
         for_each_near(tree, depth, &mut |pool| near.push(pool));
-        let count = all.len();
-        all.retain(|pool| near.contains(pool));
-        Self { has_more: all.len() < count, near: all }
+        let count = named.len();
+        named.retain(|pool| near.contains(pool) || !edges.contains_key(pool));
+        Self { has_more: named.len() < count, named }
     }
 
     /// The bands of clients so far from each site; `None`: nobody knows where they are.
@@ -202,9 +201,10 @@ impl Shape {
         let band = |pool: PoolId| {
             let site = model.pools[pool.index()].site;
             let metres = metres.zip(site).map(|(metres, site)| metres[site.index()]);
-            metres.map_or(Band::NEAREST, |metres| edges[&pool].band_of(metres))
+            let edges = edges.get(&pool);
+            metres.zip(edges).map_or(Band::NEAREST, |(metres, edges)| edges.band_of(metres))
         };
-        let named = self.near.iter().map(|&pool| (pool, band(pool))).collect();
+        let named = self.named.iter().map(|&pool| (pool, band(pool))).collect();
         let others = match metres.is_some() && self.has_more {
             true => Band::FARTHEST,
             false => Band::NEAREST,

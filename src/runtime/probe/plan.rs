@@ -167,6 +167,7 @@ mod tests {
             path: path.into(),
             status: vec![200..=200],
             body: None,
+            load: None,
         };
         Check {
             name: "web".into(),
