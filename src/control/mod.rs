@@ -15,6 +15,7 @@ pub mod order;
 pub mod record;
 pub mod resolve;
 pub mod round_trips;
+pub mod shed;
 pub mod shift;
 pub mod status;
 pub mod weights;
@@ -37,6 +38,7 @@ pub use order::Order;
 pub use order::Scope;
 pub use record::Written;
 pub use resolve::Resolution;
+pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
@@ -47,6 +49,7 @@ use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::resolve::Resolutions;
 use crate::control::round_trips::RoundTrips;
+use crate::control::shed::Loads;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -100,6 +103,10 @@ pub struct Controller {
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
     round_trips: RoundTrips,
+    /// What endpoints say of their load.
+    loads: Loads,
+    /// What pools shed for their load.
+    sheds: BTreeMap<Box<str>, shed::Record>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -170,6 +177,7 @@ impl Controller {
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
         self.mind_round_trips(now, effects);
+        self.mind_loads(now, effects);
         match event {
             Event::Files(job) => {
                 let job = self.with_table(job, now);
@@ -180,6 +188,7 @@ impl Controller {
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
+            Event::Loads(reports) => self.take_loads(&reports),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
@@ -279,6 +288,7 @@ impl Controller {
         let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
+        self.review_sheds(&compiled.model);
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();

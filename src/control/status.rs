@@ -1,6 +1,7 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -121,6 +122,12 @@ pub struct PoolStatus {
     /// What its clients wait for on their way back, in words.
     #[serde(default)]
     pub failback: Option<String>,
+    /// Its load, and whom it sends elsewhere for it, in words; `None` if it never does.
+    #[serde(default)]
+    pub shed: Option<String>,
+    /// Its load, 1 being all it can carry.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// So little of it is healthy that all of it is served.
     pub panic: bool,
     /// Its endpoints.
@@ -137,6 +144,9 @@ pub struct EndpointStatus {
     pub name: String,
     /// Its share.
     pub weight: u16,
+    /// Its load, if it says so.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// The order in force for it, in words; empty if none.
     pub order: String,
     /// Each of its addresses.
@@ -184,6 +194,12 @@ pub struct Gauges {
     pub shares: Vec<(Box<str>, Box<str>, f64)>,
     /// Pool, family and the share of its clients it takes, of each that stands back.
     pub intakes: Vec<(Box<str>, Family, f64)>,
+    /// Pool and load, of each of which it is known.
+    pub pool_loads: Vec<(Box<str>, f64)>,
+    /// Endpoint and load, of each that says it.
+    pub endpoint_loads: Vec<(Arc<str>, f64)>,
+    /// Pool and how many sixteenths of its clients it sheds, of each that may.
+    pub shed_levels: Vec<(Box<str>, u8)>,
 }
 
 /// What a pool lacks in a family to qualify, in words.
@@ -248,6 +264,9 @@ impl Controller {
             held_by_brake: self.held_by_brake(),
             shares,
             intakes: self.ways_back.iter().map(intake).collect(),
+            pool_loads: self.pool_loads().map(|(pool, load)| (pool.clone(), load)).collect(),
+            endpoint_loads: self.endpoint_loads().map(|(key, load)| (key.clone(), load)).collect(),
+            shed_levels: self.shed_levels(),
         }
     }
 
@@ -279,6 +298,8 @@ impl Controller {
             qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
             short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
             failback: self.way_back_text(pool),
+            shed: self.shed_text(pool),
+            load: self.load_of(&pool.name),
             panic: sides.iter().any(|side| side.panic),
             endpoints: pool
                 .endpoints
@@ -304,6 +325,7 @@ impl Controller {
             key: endpoint.key.to_string(),
             name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
+            load: self.loads.of_endpoint(&endpoint.key),
             order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
             targets,
         }
