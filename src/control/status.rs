@@ -18,6 +18,7 @@ use crate::control::job::Rejection;
 use crate::control::order::instant;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
+use crate::control::shed::LoadGauges;
 use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
@@ -194,12 +195,8 @@ pub struct Gauges {
     pub shares: Vec<(Box<str>, Box<str>, f64)>,
     /// Pool, family and the share of its clients it takes, of each that stands back.
     pub intakes: Vec<(Box<str>, Family, f64)>,
-    /// Pool and load, of each of which it is known.
-    pub pool_loads: Vec<(Box<str>, f64)>,
-    /// Endpoint and load, of each that says it.
-    pub endpoint_loads: Vec<(Arc<str>, f64)>,
-    /// Pool and how many sixteenths of its clients it sheds, of each that may.
-    pub shed_levels: Vec<(Box<str>, u8)>,
+    /// Loads, and what pools shed for them.
+    pub loads: Arc<LoadGauges>,
 }
 
 /// What a pool lacks in a family to qualify, in words.
@@ -264,9 +261,7 @@ impl Controller {
             held_by_brake: self.held_by_brake(),
             shares,
             intakes: self.ways_back.iter().map(intake).collect(),
-            pool_loads: self.pool_loads().map(|(pool, load)| (pool.clone(), load)).collect(),
-            endpoint_loads: self.endpoint_loads().map(|(key, load)| (key.clone(), load)).collect(),
-            shed_levels: self.shed_levels(),
+            loads: self.load_gauges(),
         }
     }
 

@@ -56,6 +56,19 @@ pub(super) struct Loads {
     endpoints: HashMap<Arc<str>, Spell>,
     /// Load of each pool in the last window.
     pools: BTreeMap<Box<str>, f64>,
+    /// All that for metrics.
+    gauges: Arc<LoadGauges>,
+}
+
+/// Loads and levels as numbers, for metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadGauges {
+    /// Pool and load, of each of which it is known.
+    pub pools: Vec<(Box<str>, f64)>,
+    /// Endpoint and load, of each that says it.
+    pub endpoints: Vec<(Arc<str>, f64)>,
+    /// Pool and how many sixteenths of its clients it sheds, of each that may.
+    pub levels: Vec<(Box<str>, u8)>,
 }
 
 /// What one endpoint said.
@@ -190,7 +203,7 @@ impl Controller {
             .filter_map(|(pool, seen)| Some((pool.name.clone(), seen.load?)))
             .collect();
         if seen.iter().all(|pool| pool.terms.is_none()) {
-            return;
+            return self.renew_gauges(model);
         }
         let before: Vec<Course> = seen.iter().map(|pool| pool.course).collect();
         let shares = shares(&snapshot);
@@ -205,6 +218,7 @@ impl Controller {
                 self.set_course(PoolId::at(at), pool, (*before, after), is_told, now, effects);
             }
         }
+        self.renew_gauges(model);
     }
 
     /// Writes what became of a pool.
@@ -262,6 +276,7 @@ impl Controller {
             .collect();
         self.loads.endpoints.retain(|key, _| endpoints.contains(&**key));
         self.loads.pools.retain(|name, _| model.written_pools().any(|pool| pool.name == *name));
+        self.renew_gauges(model);
     }
 
     /// The load of a pool in the last window.
@@ -269,22 +284,23 @@ impl Controller {
         self.loads.pools.get(pool).copied()
     }
 
-    /// Loads of all pools of which any is known.
-    pub(super) fn pool_loads(&self) -> impl Iterator<Item = (&Box<str>, f64)> {
-        self.loads.pools.iter().map(|(pool, load)| (pool, *load))
+    /// Loads as numbers, as the last window left them.
+    pub(super) fn load_gauges(&self) -> Arc<LoadGauges> {
+        Arc::clone(&self.loads.gauges)
     }
 
-    /// Loads of all endpoints of which any is known.
-    pub(super) fn endpoint_loads(&self) -> impl Iterator<Item = (&Arc<str>, f64)> {
-        let endpoints = self.loads.endpoints.keys();
-        endpoints.filter_map(|key| Some((key, self.loads.of_endpoint(key)?)))
-    }
-
-    /// What each pool sheds that may, in sixteenths.
-    pub(super) fn shed_levels(&self) -> Vec<(Box<str>, u8)> {
-        let Some(snapshot) = &self.snapshot else { return Vec::new() };
-        let pools = snapshot.compiled.model.pools.iter().filter(|pool| pool.shed.is_some());
-        pools.map(|pool| (pool.name.clone(), self.shedding_of(pool).level)).collect()
+    /// Makes the numbers anew: once a window, for there may be thousands.
+    fn renew_gauges(&mut self, model: &Model) {
+        let of_endpoint = |key: &Arc<str>| Some((Arc::clone(key), self.loads.of_endpoint(key)?));
+        let mut endpoints: Vec<_> = self.loads.endpoints.keys().filter_map(of_endpoint).collect();
+        endpoints.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let level = |pool: &Pool| (pool.name.clone(), self.shedding_of(pool).level);
+        let shedding = model.pools.iter().filter(|pool| pool.shed.is_some());
+        self.loads.gauges = Arc::new(LoadGauges {
+            pools: self.loads.pools.iter().map(|(pool, load)| (pool.clone(), *load)).collect(),
+            endpoints,
+            levels: shedding.map(level).collect(),
+        });
     }
 
     /// What a pool sheds, in words; `None` for one that never does.
