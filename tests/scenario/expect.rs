@@ -189,6 +189,7 @@ impl World {
         }];
         for pool in &status.pools {
             lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
+            lines.extend(pool.shed.iter().map(|text| format!("{}: {text}", pool.name)));
         }
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {
             if !endpoint.name.is_empty() {
