@@ -21,7 +21,7 @@ use crate::steering::Tree;
 use crate::steering::decide;
 use crate::steering::passes::Terms;
 use crate::steering::passes::qualifies;
-use crate::steering::passes::takes_all;
+use crate::steering::passes::has_all_back;
 use crate::steering::tree::Reach;
 
 /// Candidates of a class that are written down; those of policies that rank are four and a tail.
@@ -129,7 +129,7 @@ impl<'a> Moment<'a> {
         let turn = |&pool: &PoolId| {
             let plan = &plans[pool.index()];
             let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
-            match (qualifies(plan, terms, family), takes_all(plan, terms, family)) {
+            match (qualifies(plan, terms, family), has_all_back(plan, terms, family)) {
                 (true, true) if plan.shedding().level > 0 => {
                     Turn::MaySend(Decision::Serve(selection), pool)
                 }

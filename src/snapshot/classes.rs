@@ -8,6 +8,7 @@ use crate::geo::Leaf;
 use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::PolicyId;
+use crate::model::PoolId;
 use crate::model::Target;
 use crate::snapshot::bands::Banding;
 use crate::snapshot::cover::Cover;
@@ -19,12 +20,16 @@ use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
 use crate::steering::Bands;
 use crate::steering::Class;
+use crate::steering::ClientKey;
+use crate::steering::Heads;
 use crate::steering::tree::Tree;
 
 /// What one entry (a policy or pool that names steer to) makes of every place.
 #[derive(Clone, Debug)]
 pub struct Classes {
     trees: Box<[Tree]>,
+    /// What the client's key decides first in each.
+    heads: Heads,
     /// By class; empty if no candidate sheds.
     bands: Box<[Bands]>,
     /// By class: a place of it.
@@ -81,9 +86,10 @@ impl Classes {
         }
         let Sorted { trees, bands, examples, of_signature } = sorted;
         let is_one = of_signature.is_empty() || trees.len() == 1;
-        let (trees, bands, examples) = (trees.into(), bands.into(), examples.into());
+        let (trees, bands, examples) = (trees.into_boxed_slice(), bands.into(), examples.into());
+        let heads = Heads::of(&trees);
         if is_one {
-            return Ok(Self { trees, bands, examples, by_place: None });
+            return Ok(Self { trees, heads, bands, examples, by_place: None });
         }
         let class: Vec<u16> =
             views.of_place().iter().map(|&at| of_signature[at as usize]).collect();
@@ -91,7 +97,7 @@ impl Classes {
         let v4 = Cover::new::<u32>(v4.prefix_lens, v4.places, &class);
         let v6 = Cover::new::<u128>(v6.prefix_lens, v6.places, &class);
         let by_place = Some(Arc::new(ByPlace { class: class.into(), v4, v6 }));
-        Ok(Self { trees, bands, examples, by_place })
+        Ok(Self { trees, heads, bands, examples, by_place })
     }
 
     /// This place if it is of the class, else another one that is.
@@ -109,8 +115,9 @@ impl Classes {
         if !self.trees.iter().any(|tree| tree.has_weights_of(policy)) {
             return None;
         }
-        let trees = self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
-        Some(Self { trees, ..self.clone() })
+        let trees: Box<[Tree]> =
+            self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
+        Some(Self { heads: Heads::of(&trees), trees, ..self.clone() })
     }
 
     /// Candidate trees by class.
@@ -130,6 +137,12 @@ impl Classes {
         let with_bands =
             |(class, tree)| Class { tree, bands: self.bands.get::<usize>(class) };
         self.trees.iter().enumerate().map(with_bands)
+    }
+
+    /// The first candidate of a client of a class.
+    #[inline]
+    pub fn first_choice(&self, class: u16, key: ClientKey) -> Option<PoolId> {
+        self.heads.first_choice(usize::from(class), key)
     }
 
     /// The class of clients at a place.

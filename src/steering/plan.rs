@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::model::Admin;
+use crate::model::DualStack;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -15,7 +16,9 @@ use crate::model::Resolved;
 use crate::model::Verdict;
 use crate::steering::band::BANDS;
 use crate::steering::band::Band;
+use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
+use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 
 /// What is known and ordered of one endpoint.
@@ -54,6 +57,8 @@ pub struct PoolPlan {
     seed: NameSeed,
     /// Whom it sends elsewhere.
     shedding: Shedding,
+    /// Whom it answers at once.
+    readiness: Readiness,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -173,6 +178,8 @@ pub struct Member {
     pub address_len: u8,
     /// Its share; standbys that stand in have 1.
     pub weight: u16,
+    /// That of its share.
+    pub reciprocal: Reciprocal,
     /// Hash of `pool/endpoint`.
     pub seed: NameSeed,
     /// Its position in the pool.
@@ -220,8 +227,9 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
+        let readiness = Readiness::of(&families);
         let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
-        Self { families, seed, shedding }
+        Self { families, seed, shedding, readiness }
     }
 
     /// The same with an intake for each family.
@@ -229,18 +237,29 @@ impl PoolPlan {
         for (family, intake) in self.families.iter_mut().zip(intakes) {
             family.intake = intake;
         }
+        self.readiness = Readiness::of(&self.families);
         self
     }
 
-    /// The same with what it sheds.
-    pub fn with_shedding(self, shedding: Shedding) -> Self {
-        Self { shedding, ..self }
+    /// The same with what it sheds; after [`PoolPlan::with_intakes`].
+    pub fn with_shedding(mut self, shedding: Shedding) -> Self {
+        self.shedding = shedding;
+        if shedding.level > 0 {
+            self.readiness = Readiness::NEVER;
+        }
+        self
     }
 
     /// Whom it sends elsewhere.
     #[inline]
     pub fn shedding(&self) -> Shedding {
         self.shedding
+    }
+
+    /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
+    #[inline]
+    pub fn is_ready(&self, dual_stack: DualStack, family: Family) -> bool {
+        self.readiness.has(dual_stack, family)
     }
 
     /// Hash of the pool's name.
@@ -478,7 +497,8 @@ fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
         None => 0,
     };
     let seed = NameSeed::of_member(&candidate.endpoint.key);
-    Member { octets, address_len, weight, seed, endpoint: candidate.id }
+    let reciprocal = Reciprocal::of(weight);
+    Member { octets, address_len, weight, reciprocal, seed, endpoint: candidate.id }
 }
 
 fn weight_of(members: &[Member]) -> u32 {
