@@ -62,7 +62,11 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
                     let key = ClientKey(random.below(u64::MAX));
                     let first = tree
                         .walk(key, Reach::Spill, &mut NoTrace, |pool, _| ControlFlow::Break(pool));
-                    assert_eq!(classes.first_choice(number_of_class as u16, key), first, "{tree:?}");
+                    assert_eq!(
+                        classes.first_choice(number_of_class as u16, key),
+                        first,
+                        "{tree:?}"
+                    );
                 }
                 for family in Family::BOTH {
                     let cached = changed.cached(number, number_of_class as u16, family);

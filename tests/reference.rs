@@ -500,7 +500,8 @@ fn note(
             Step::PassedOver { reason: Reason::Laden, .. } => met.push("laden"),
             Step::PassedOver { reason: Reason::Shed { .. }, pool, .. } => {
                 met.push("shed");
-                let is_elsewhere = matches!(meaning.result, Meaning::Serve { pool: other, .. } if other != *pool);
+                let is_elsewhere =
+                    matches!(meaning.result, Meaning::Serve { pool: other, .. } if other != *pool);
                 met.extend(is_elsewhere.then_some("shed and taken elsewhere"));
             }
             _ => {}

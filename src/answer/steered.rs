@@ -267,9 +267,7 @@ impl Snapshot {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
-            Some(_) | None => {
-                self.run_passes(plan, classes.class(class), family, key)
-            }
+            Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
         };
         (decision, Some(key))
     }

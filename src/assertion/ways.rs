@@ -88,7 +88,14 @@ impl Case<'_> {
         for _ in 0..WAYS_MAX {
             let ways = Ways { plans: self.plans, family: self.family, walk: RefCell::default() };
             ways.walk.borrow_mut().script = script;
-            let decision = decide(Class::unbanded(self.tree), self.terms, self.plans, self.family, &ways, trace);
+            let decision = decide(
+                Class::unbanded(self.tree),
+                self.terms,
+                self.plans,
+                self.family,
+                &ways,
+                trace,
+            );
             let walk = ways.walk.into_inner();
             if visit(decision, walk.share, trace) {
                 return Ok(());

@@ -248,9 +248,9 @@ pub fn of_body(body: &[u8], pointer: &str, max: f64) -> LoadWord {
     };
     match value.pointer(pointer) {
         None | Some(Value::Null) => LoadWord::Faulty(LoadFault::Missing),
-        Some(value) => value.as_f64().map_or(LoadWord::Faulty(LoadFault::Unreadable), |load| {
-            LoadWord::of(load / max)
-        }),
+        Some(value) => value
+            .as_f64()
+            .map_or(LoadWord::Faulty(LoadFault::Unreadable), |load| LoadWord::of(load / max)),
     }
 }
 
@@ -279,9 +279,8 @@ mod tests {
             "application_utilization=0,cpu_utilization=0.5",
         ] {
             assert_eq!(orca(text), LoadWord::Says(0.5), "{text}");
-            let older = of_headers(|name| {
-                (name == "x-endpoint-load-metrics").then_some(text.as_bytes())
-            });
+            let older =
+                of_headers(|name| (name == "x-endpoint-load-metrics").then_some(text.as_bytes()));
             assert_eq!(older, LoadWord::Says(0.5), "{text}");
         }
         let json = header("endpoint-load-metrics-json", "{\"cpu_utilization\":0.25}");
@@ -317,9 +316,17 @@ mod tests {
     fn a_header_that_says_nothing_of_load_is_missing_or_unreadable() {
         assert_eq!(orca("mem_utilization=0.5"), LoadWord::Faulty(LoadFault::Missing));
         assert_eq!(of_headers(|_| None), LoadWord::Faulty(LoadFault::Missing));
-        for text in ["", "TEXT", "high", "cpu_utilization=high", "JSON [0.5]", "JSON {", "XML <a/>",
-            "JSON {\"cpu_utilization\":\"0.5\"}", "cpu_utilization=0.1,cpu_utilization=0.2"]
-        {
+        for text in [
+            "",
+            "TEXT",
+            "high",
+            "cpu_utilization=high",
+            "JSON [0.5]",
+            "JSON {",
+            "XML <a/>",
+            "JSON {\"cpu_utilization\":\"0.5\"}",
+            "cpu_utilization=0.1,cpu_utilization=0.2",
+        ] {
             assert_eq!(orca(text), UNREADABLE, "{text}");
         }
         let long: &'static str = format!("cpu_utilization=0.5,a={}", "1".repeat(5000)).leak();

@@ -22,8 +22,10 @@ pub fn text(result: &ProbeResult) -> String {
 
 /// Adds the newest results to a status.
 pub fn add(results: &BTreeMap<TargetKey, String>, status: &mut Status) {
-    let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> =
-        results.iter().map(|(key, text)| ((&*key.endpoint, key.family, key.address), text)).collect();
+    let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> = results
+        .iter()
+        .map(|(key, text)| ((&*key.endpoint, key.family, key.address), text))
+        .collect();
     for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
         for target in &mut endpoint.targets {
             let Ok(address) = target.address.parse::<IpAddr>() else { continue };

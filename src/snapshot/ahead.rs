@@ -20,8 +20,8 @@ use crate::steering::Selection;
 use crate::steering::Tree;
 use crate::steering::decide;
 use crate::steering::passes::Terms;
-use crate::steering::passes::qualifies;
 use crate::steering::passes::has_all_back;
+use crate::steering::passes::qualifies;
 use crate::steering::tree::Reach;
 
 /// Candidates of a class that are written down; those of policies that rank are four and a tail.

@@ -134,8 +134,7 @@ impl Classes {
 
     /// Every class by number.
     pub fn all(&self) -> impl Iterator<Item = Class<'_>> {
-        let with_bands =
-            |(class, tree)| Class { tree, bands: self.bands.get::<usize>(class) };
+        let with_bands = |(class, tree)| Class { tree, bands: self.bands.get::<usize>(class) };
         self.trees.iter().enumerate().map(with_bands)
     }
 

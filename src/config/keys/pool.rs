@@ -103,9 +103,6 @@ static FAILBACK: Table = Table {
     rules: &[],
 };
 
-/// Any load that may be written.
-const LOAD: Kind = Kind::Number { min: 0.01, max: 100.0 };
-
 static SHED: Table = Table {
     path: "pool.NAME.shed",
     about: "a pool with too much load sends its farthest clients elsewhere, by sixteenths; it needs a site and a check with `load`",
@@ -113,13 +110,13 @@ static SHED: Table = Table {
     keys: &[
         Key::needed(
             "start",
-            LOAD,
+            Kind::Number { min: 0.01, max: 10.0 },
             "0.8",
             "above it the pool sheds, a sixteenth more each minute, and takes nobody whom others shed",
         ),
         Key::needed(
             "full",
-            LOAD,
+            Kind::Number { min: 0.02, max: 20.0 },
             "1.0",
             "above it the pool sheds a sixteenth more each 30 s; more than `start`",
         ),

@@ -92,7 +92,9 @@ fn check_kind(
     kind: &CheckKindSpec,
     problems: &mut Problems,
 ) -> CheckKind {
-    let CheckKindSpec::Http { host, path, status, body, load, tls } = kind else { return CheckKind::Tcp };
+    let CheckKindSpec::Http { host, path, status, body, load, tls } = kind else {
+        return CheckKind::Tcp;
+    };
     let http = HttpCheck {
         host: host.as_deref().map(Into::into),
         path: path.as_str().into(),

@@ -40,8 +40,10 @@ pub(super) fn refuse(spec: &PoolSpec, check: Option<&Check>, problems: &mut Prob
         problems.error(&written.place, key, fault, remedy).rule(&rules::MISSING_KEY);
     } else if check.interval > INTERVAL_MAX {
         let (interval, most) = (spell(check.interval), spell(INTERVAL_MAX));
-        let fault =
-            format!("check \"{}\" asks every {interval}, and load is judged every {most}", check.name);
+        let fault = format!(
+            "check \"{}\" asks every {interval}, and load is judged every {most}",
+            check.name
+        );
         let remedy = format!("use an interval of at most {most}");
         problems.error(&written.place, key, fault, remedy).rule(&rules::OUT_OF_RANGE);
     }

@@ -114,7 +114,9 @@ pub fn end_window(pools: &mut [Seen], shares: &dyn Fn(usize, usize) -> bool) {
 impl Window<'_> {
     /// Closes a pool to what others shed, or opens it.
     fn turn(&mut self, at: usize) {
-        let Seen { terms: Some(terms), load, qualifies, course, .. } = self.pools[at] else { return };
+        let Seen { terms: Some(terms), load, qualifies, course, .. } = self.pools[at] else {
+            return;
+        };
         let is_used = self.others(at).any(|other| self.pools[other].course.shedding.level > 0);
         // While nobody sheds it moves nobody to close whoever has little room, or says nothing.
         let most = if is_used { terms.start } else { limit(terms) };
@@ -398,11 +400,16 @@ mod tests {
             let parts = |random: &mut Random| {
                 let bands: Vec<f64> = (0..BANDS).map(|_| random.between(0.6, 1.4)).collect();
                 let all: f64 = bands.iter().sum();
-                (0..BANDS).map(|level| bands[usize::from(BANDS - level)..].iter().sum::<f64>() / all).collect()
+                (0..BANDS)
+                    .map(|level| bands[usize::from(BANDS - level)..].iter().sum::<f64>() / all)
+                    .collect()
             };
             let capacity: Vec<f64> = (0..count).map(|_| random.between(0.5, 2.0)).collect();
             let seen = |capacity: &f64| Seen {
-                terms: Some(TERMS), capacity: Some(*capacity), qualifies: true, ..Seen::default()
+                terms: Some(TERMS),
+                capacity: Some(*capacity),
+                qualifies: true,
+                ..Seen::default()
             };
             let home = |at: usize| (0..count).map(|to| f64::from(u8::from(at == to))).collect();
             Self {
@@ -420,8 +427,10 @@ mod tests {
             for from in 0..count {
                 let shedding = self.pools[from].course.shedding;
                 let open = (1..count).map(|step| (from + step) % count);
-                let open = open.into_iter().find(|to| !self.pools[*to].course.shedding.is_closed
-                    && self.pools[*to].course.shedding.level == 0);
+                let open = open.into_iter().find(|to| {
+                    !self.pools[*to].course.shedding.is_closed
+                        && self.pools[*to].course.shedding.level == 0
+                });
                 let part = self.parts[from][usize::from(shedding.level)];
                 for to in 0..count {
                     let wanted = match open {
@@ -434,7 +443,8 @@ mod tests {
                 }
             }
             for to in 0..count {
-                let served = (0..count).map(|from| self.demand[from] * self.capacity[from] * self.flow[from][to]);
+                let served = (0..count)
+                    .map(|from| self.demand[from] * self.capacity[from] * self.flow[from][to]);
                 let load = served.sum::<f64>() / self.capacity[to];
                 let noise = random.between(1.0 - self.noise, 1.0 + self.noise);
                 self.pools[to].load = Some(load * noise);
@@ -475,7 +485,8 @@ mod tests {
                 assert!(high - low <= 2, "seed {seed}: {bounds:?} of {:?}", plant.demand);
             }
             shed += u32::from(bounds.iter().any(|(low, _)| *low > 0));
-            relieved += u32::from(plant.pools[0].load.is_some_and(|load| load < plant.demand[0] - 0.05));
+            relieved +=
+                u32::from(plant.pools[0].load.is_some_and(|load| load < plant.demand[0] - 0.05));
             for pool in &plant.pools[1..] {
                 let is_own = pool.course.shedding.is_closed;
                 assert!(is_own || pool.load.is_some_and(|load| load < 0.85), "seed {seed}");

@@ -208,9 +208,8 @@ impl Controller {
         let before: Vec<Course> = seen.iter().map(|pool| pool.course).collect();
         let shares = shares(&snapshot);
         end_window(&mut seen, &|a, b| shares[a].binary_search(&b).is_ok());
-        let is_shed = |at: usize| {
-            shares[at].iter().any(|other| seen[*other].course.shedding.level > 0)
-        };
+        let is_shed =
+            |at: usize| shares[at].iter().any(|other| seen[*other].course.shedding.level > 0);
         for (at, (before, after)) in before.iter().zip(&seen).enumerate() {
             let pool = &model.pools[at];
             if pool.shed.is_some() {
@@ -264,9 +263,8 @@ impl Controller {
 
     /// Forgets what pools shed that are gone or shed no more, and loads of endpoints that are gone.
     pub(super) fn review_sheds(&mut self, model: &Model) {
-        let sheds = |name: &str| {
-            model.pools.iter().any(|pool| *pool.name == *name && pool.shed.is_some())
-        };
+        let sheds =
+            |name: &str| model.pools.iter().any(|pool| *pool.name == *name && pool.shed.is_some());
         self.sheds.retain(|name, _| sheds(name));
         let endpoints: std::collections::HashSet<&str> = model
             .written_pools()

@@ -70,7 +70,11 @@ impl Exchange {
     }
 
     /// Asks over a fresh connection and judges the response; `phase` tells how far it came.
-    pub(super) async fn run<S>(&self, stream: S, phase: &mut Phase) -> Result<LoadWord, ProbeFailure>
+    pub(super) async fn run<S>(
+        &self,
+        stream: S,
+        phase: &mut Phase,
+    ) -> Result<LoadWord, ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -137,7 +141,9 @@ async fn read(
     let mut progress = search.push(&[]);
     let mut octets = Vec::new();
     let fault = loop {
-        let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else { break None };
+        let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else {
+            break None;
+        };
         let frame = match frame {
             Ok(frame) => frame,
             // What it had to hold it holds.

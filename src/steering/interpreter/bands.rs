@@ -39,7 +39,8 @@ pub fn bands(
     let shedding = pools.into_iter().filter(|pool| model.pools[pool.index()].shed.is_some());
     let band = |pool| {
         let position = position?;
-        let own = band(model, everybody, pool, position, &|crowd| first(&crowd.outline, pool, WHOLE));
+        let own =
+            band(model, everybody, pool, position, &|crowd| first(&crowd.outline, pool, WHOLE));
         let has = |crowd: &Crowd| u64::from(pools_of(&crowd.outline).contains(&pool));
         let found = own.or_else(|| band(model, everybody, pool, position, &has))?;
         Some(if near.contains(&pool) { found } else { Band::FARTHEST })
@@ -83,7 +84,13 @@ fn pools_of(outline: &Outline) -> Vec<PoolId> {
 /// The part of `share` whose first candidate a pool is.
 fn first(outline: &Outline, pool: PoolId, share: u64) -> u64 {
     match outline {
-        Outline::Pool(other) => if *other == pool { share } else { 0 },
+        Outline::Pool(other) => {
+            if *other == pool {
+                share
+            } else {
+                0
+            }
+        }
         Outline::Ordered(each, _) => each.first().map_or(0, |outline| first(outline, pool, share)),
         Outline::Shares(_, shares, _) => {
             let total: u64 = shares.iter().map(|(target, _)| u64::from(target.weight)).sum();
