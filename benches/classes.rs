@@ -193,8 +193,7 @@ fn flips(job: Job) {
     report("flips", (cpu() - cpu_before) / times.len() as u32, times);
 
     // The last target that is left: no pool qualifies any more, so that the passes run for every class.
-    let mut keys: Vec<TargetKey> =
-        controller.verdicts().into_iter().map(|(key, _)| key).collect();
+    let mut keys: Vec<TargetKey> = controller.verdicts().into_iter().map(|(key, _)| key).collect();
     let last = keys.pop().unwrap();
     let first_of_last = last.endpoint.clone();
     keys.retain(|key| key.endpoint != first_of_last);

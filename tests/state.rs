@@ -356,7 +356,11 @@ fn a_read_only_folder_raises_an_alarm_and_heals_when_it_can_be_written() {
 fn entry(second: u64, values: &[(&str, u64)]) -> Entry {
     let change = |(key, value): &(&str, u64)| Change {
         key: (*key).into(),
-        value: Some(Stored::Name { name: value.to_string(), addresses: Vec::new() }),
+        value: Some(Stored::Name {
+            name: value.to_string(),
+            addresses: Vec::new(),
+            unheard: [false; 2],
+        }),
     };
     let text = format!("event of second {second}");
     let event =

@@ -10,7 +10,6 @@ use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
-use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Cached;
@@ -22,12 +21,12 @@ use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
-use crate::steering::Tree;
 use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::only;
@@ -267,9 +266,7 @@ impl Snapshot {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
-            Some(_) | None => {
-                self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
-            }
+            Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
         };
         (decision, Some(key))
     }
@@ -279,11 +276,11 @@ impl Snapshot {
     fn run_passes(
         &self,
         plan: &SteerPlan,
-        tree: &Tree,
+        class: Class<'_>,
         family: Family,
         key: ClientKey,
     ) -> Decision {
-        decide(tree, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
+        decide(class, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
     }
 }
 
@@ -313,6 +310,10 @@ impl<'a> Answering<'a> {
         let selection = match decision {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
+                if snapshot.terms(plan.route).families[family.index()] {
+                    // Other clients have it, as their names resolve: it is for these clients only.
+                    self.widen_scope(scope);
+                }
                 self.put_negative(zone, name, owner)?;
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
@@ -375,16 +376,18 @@ impl<'a> Answering<'a> {
         self.widen_scope(scope);
         let compiled = &self.snapshot.compiled;
         let route = &compiled.routes[compiled.steer(steer).route];
-        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        self.options.ede = Some((
-            EDE_OTHER,
-            match route.pools.iter().any(has_any) {
-                true => {
-                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
-                }
-                false => "rhumb: none of the names that are to answer has been resolved yet",
-            },
-        ));
+        let plans = || route.pools.iter().map(|pool| &self.snapshot.pools[pool.index()]);
+        let lacks = |family: Family| plans().all(|plan| !plan.family(family).configured);
+        let awaits = |family: Family| plans().any(|plan| plan.family(family).unknown);
+        let is_unknown = Family::BOTH.into_iter().any(|family| lacks(family) && awaits(family));
+        let text = match (plans().any(|plan| plan.has_any_family()), is_unknown) {
+            (false, _) => "rhumb: none of the names that are to answer has been resolved yet",
+            (true, true) => "rhumb: a name that may have such addresses has not been resolved yet",
+            (true, false) => {
+                "rhumb: all members are drained, or all are down and on_all_down is servfail"
+            }
+        };
+        self.options.ede = Some((EDE_OTHER, text));
         Step::Done(Rcode::ServFail, Happened::NothingToServe)
     }
 

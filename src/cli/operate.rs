@@ -138,8 +138,11 @@ pub(super) struct ShiftArguments {
     /// Why: whoever reads `status` at night wants to know
     #[arg(long, required_unless_present = "back")]
     reason: Option<String>,
+    /// Even if an assertion does not hold with these weights
+    #[arg(long)]
+    force: bool,
     /// Let the weights of the files count again, at once
-    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason"])]
+    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason", "force"])]
     back: bool,
     #[command(flatten)]
     server: ServerOption,
@@ -211,6 +214,7 @@ pub(super) fn shift(arguments: &ShiftArguments) -> ExitCode {
         until_s,
         reason: arguments.reason.clone().unwrap_or_default(),
         author: author(),
+        force: arguments.force,
     };
     send(&arguments.server, &command)
 }
@@ -384,6 +388,9 @@ fn show_pool(pool: &PoolStatus) {
     print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
     if let Some(failback) = &pool.failback {
         print(format!("  {failback}"));
+    }
+    if let Some(shed) = &pool.shed {
+        print(format!("  {shed}"));
     }
     for endpoint in &pool.endpoints {
         if !endpoint.name.is_empty() {

@@ -112,6 +112,14 @@ impl EventRecord {
             Occurrence::WayBack { pool, family, .. } => {
                 Self { family: text_of(family), ..new("failback").of_pool(pool) }
             }
+            Occurrence::Shed { pool, before, level, .. } => {
+                let sixteenths = |level: &u8| format!("{level}/16");
+                new("shed").of_pool(pool).before(sixteenths(before)).after(sixteenths(level))
+            }
+            Occurrence::Laden { pool, is_closed, .. } => {
+                let what = if *is_closed { "closed" } else { "open" };
+                new("laden").of_pool(pool).after(what)
+            }
             Occurrence::BroughtBack { pool, by, reason } => {
                 new("failback").of_pool(pool).because(reason).by(by)
             }

@@ -25,6 +25,7 @@ use crate::model::Verdict;
 use crate::snapshot::Health;
 use crate::steering::Intake;
 use crate::steering::MemberState;
+use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
@@ -249,6 +250,7 @@ impl Controller {
                 good.map(|target| target.address).collect::<Vec<_>>()
             };
             Resolved::of(Family::BOTH.into_iter().flat_map(passing))
+                .with_unheard(Family::BOTH.map(|family| all.is_unknown(family)))
         };
         pool.endpoints.iter().map(of).collect()
     }
@@ -275,6 +277,10 @@ impl Health for HealthOf<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }
 
@@ -308,5 +314,9 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }

@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::config::Files;
 use crate::config::render::FileProblem;
 use crate::control::attempt;
@@ -197,6 +200,14 @@ impl Job {
         let problems = &self.shelf.problems;
         let text = problems.iter().map(|(name, problem)| format!("{name}:{problem}\n")).collect();
         (!problems.is_empty()).then_some(Rejection { text, problems: problems.len() })
+    }
+
+    /// SHA-256 of the table that is to count, and of what is damaged beside it.
+    pub(super) fn tables_digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.parts.table.unwrap_or_default());
+        hash.update(self.damaged().map_or_else(String::new, |damaged| damaged.text));
+        hash.finalize().into()
     }
 
     /// Digest of each part that is to be in force.

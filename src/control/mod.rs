@@ -21,6 +21,7 @@ pub mod record;
 pub mod resolve;
 pub mod restart;
 pub mod round_trips;
+pub mod shed;
 pub mod shift;
 pub mod status;
 pub mod stored;
@@ -45,6 +46,7 @@ pub use order::Scope;
 pub use record::Written;
 pub use resolve::Resolution;
 pub use restart::Restored;
+pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
@@ -54,6 +56,7 @@ use crate::control::load::Loading;
 use crate::control::resolve::Resolutions;
 use crate::control::restart::Keeping;
 use crate::control::round_trips::RoundTrips;
+use crate::control::shed::Loads;
 use crate::control::tracked::Tracked;
 use crate::control::tracked::TrackedHash;
 use crate::model::EndpointId;
@@ -98,6 +101,10 @@ pub struct Controller {
     round_trips: RoundTrips,
     /// What is to survive a restart.
     keeping: Keeping,
+    /// What endpoints say of their load.
+    loads: Loads,
+    /// What pools shed for their load.
+    sheds: Tracked<Box<str>, shed::Record>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -170,6 +177,7 @@ impl Controller {
         self.advance_shifts(now, effects);
         self.mind_instants(now, effects);
         self.mind_windows(now, effects);
+        self.mind_loads(now, effects);
         match event {
             Event::Files(job) => self.take_files(job, now, effects),
             Event::Measured(measurements) => self.take_measurements(&measurements),
@@ -178,6 +186,7 @@ impl Controller {
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
+            Event::Loads(reports) => self.take_loads(&reports),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));

@@ -26,6 +26,8 @@ use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
+use crate::control::shed::Record;
+use crate::control::shed::law::Course;
 use crate::control::shift::STEPS;
 use crate::control::stored;
 use crate::control::stored::Change;
@@ -155,12 +157,16 @@ impl Controller {
                 let endpoints = endpoints.into_iter().map(Arc::from).collect();
                 self.remembered.insert((pool, family.into()), Memory { stamp, endpoints });
             }
-            Stored::Name { name, addresses } => {
+            Stored::Name { name, addresses, unheard } => {
                 if let Ok(name) = Name::absolute(&name) {
-                    self.resolutions.restore(name, Resolved::of(addresses));
+                    self.resolutions.restore(name, Resolved::of(addresses).with_unheard(unheard));
                 }
             }
             Stored::Served(served) => self.keeping.served = Some(served),
+            Stored::Shed { pool, written, course } => {
+                let record = Record { written: written.into(), course: Course::of_octets(course) };
+                self.sheds.insert(pool, record);
+            }
             shift @ Stored::Shift { .. } => {
                 let shift = Shift::of_form(shift);
                 shift
@@ -234,6 +240,7 @@ impl Controller {
         self.ways_back.touch_all();
         self.shifts.touch_all();
         self.remembered.touch_all();
+        self.sheds.touch_all();
         self.verdicts.touch_all();
         self.resolutions.touch_all();
         self.brake.touch_all();
@@ -304,6 +311,10 @@ impl Controller {
         }
         for (name, addresses) in self.resolutions.take_touched() {
             note(stored::name_key(&name), addresses.map(|found| Stored::name(&name, &found)));
+        }
+        for pool in self.sheds.take_touched() {
+            let record = self.sheds.get(&pool).map(|record| Stored::shed(&pool, record));
+            note(stored::shed_key(&pool), record);
         }
         self.brake.take_touched(now, &mut note);
         let touched = self.verdicts.take_touched();

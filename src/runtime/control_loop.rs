@@ -1,9 +1,7 @@
 //! Runs the controller: brings it events in order, and does what it says.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,6 +21,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::LoadReport;
 use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
@@ -30,13 +29,13 @@ use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
-use crate::control::status::Status;
 use crate::geo::PlaceMap;
-use crate::model::Family;
+use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -172,6 +171,8 @@ pub struct Core {
     pub start: Instant,
     /// Newest result of each target, for `status`.
     pub last_results: BTreeMap<TargetKey, String>,
+    /// Loads that the controller has not been told.
+    pub loads: Vec<LoadReport>,
     /// Places of the geo data compiled last.
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
@@ -223,8 +224,7 @@ impl Drop for Returned {
 impl Core {
     /// Waits for something, handles it with all else that is waiting, and publishes once.
     async fn turn(&mut self) {
-        let mut reports = Vec::new();
-        let rest = self.rest();
+        let (mut reports, rest) = (Vec::new(), self.rest());
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
             Some(product) = self.inbox.products.recv() => self.take_product(product),
@@ -245,6 +245,10 @@ impl Core {
         for report in reports {
             self.take_report(report);
         }
+        if !self.loads.is_empty() {
+            let loads = std::mem::take(&mut self.loads);
+            self.handle(Event::Loads(loads));
+        }
         if self.state.as_ref().is_some_and(|state| state.take_wants_all()) {
             self.handle(Event::KeepAll);
         }
@@ -252,15 +256,14 @@ impl Core {
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
-        let refused: Vec<&str> = self.controller.refused().map(|(what, _)| what).collect();
-        self.metrics.set_refused(&refused);
+        self.metrics.set_refused(self.controller.refused().map(|(what, _)| what));
         self.report_to_manager();
     }
 
     /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
     fn rest(&self) -> Duration {
-        let Some(at_s) = self.controller.next_instant() else { return TICK };
-        Duration::from_secs(at_s).saturating_sub(self.now().unix).min(TICK)
+        let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
+        self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK))
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -279,21 +282,6 @@ impl Core {
     /// Both clocks.
     pub fn now(&self) -> Now {
         clocks(self.start)
-    }
-
-    pub(super) fn add_last_results(&self, status: &mut Status) {
-        let results = self.last_results.iter();
-        let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> =
-            results.map(|(key, text)| ((&*key.endpoint, key.family, key.address), text)).collect();
-        for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
-            for target in &mut endpoint.targets {
-                let Ok(address) = target.address.parse::<IpAddr>() else { continue };
-                let key = |of_name| (endpoint.key.as_str(), Family::of(address), of_name);
-                let found =
-                    by_target.get(&key(None)).or_else(|| by_target.get(&key(Some(address))));
-                target.last = found.map(ToString::to_string);
-            }
-        }
     }
 
     pub(super) fn handle(&mut self, event: Event) {
@@ -362,9 +350,7 @@ impl Core {
         if let Some(job) = self.next_job.take() {
             self.compile(job);
         }
-        if let Some(read) = &product.read {
-            self.places = Some(read.clone());
-        }
+        self.places = product.read.clone().or(self.places.take());
         self.handle(Event::Compiled(product));
         self.reply_to_waiters();
     }
@@ -428,10 +414,11 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let reason = match &report.result.outcome {
-            Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
-            Err(why) => why.to_string(),
-        };
+        let reason = last_results::text(&report.result);
+        self.metrics.loads.count(report.result.load);
+        if let LoadWord::Says(load) = report.result.load {
+            self.loads.push(LoadReport { key: report.key.clone(), load });
+        }
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");

@@ -27,9 +27,11 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
+use crate::runtime::exposition::LoadCells;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
+use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
 use crate::runtime::exposition::states_gauge;
@@ -85,6 +87,8 @@ pub struct Metrics {
     admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
     kept: Mutex<Option<Reader>>,
+    /// What became of load that endpoints were asked for.
+    pub loads: LoadCells,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -199,6 +203,8 @@ impl Metrics {
             | Occurrence::Expired { .. }
             | Occurrence::WayBack { .. }
             | Occurrence::BroughtBack { .. }
+            | Occurrence::Shed { .. }
+            | Occurrence::Laden { .. }
             | Occurrence::Shifted { .. }
             | Occurrence::ShiftEnded { .. }
             | Occurrence::Braked { .. }
@@ -230,7 +236,8 @@ impl Metrics {
     }
 
     /// Shows what is on disk that is not in force because it was refused, as the controller calls it.
-    pub fn set_refused(&self, parts: &[&str]) {
+    pub fn set_refused<'a>(&self, parts: impl Iterator<Item = &'a str>) {
+        let parts: Vec<&str> = parts.collect();
         self.files_refused.store(parts.contains(&"files"), Relaxed);
         self.geo_refused.store(parts.contains(&"geo data"), Relaxed);
         self.tables_refused.store(parts.contains(&"round-trip times"), Relaxed);
@@ -473,7 +480,8 @@ impl Scrape {
         let intakes = records.intakes.iter().map(|(pool, family, share)| {
             ([("pool", pool.to_string()), ("family", family.to_string())], *share)
         });
-        ratios(encoder, "pool_intake", help, intakes)
+        ratios(encoder, "pool_intake", help, intakes)?;
+        loads(encoder, &records.loads, &self.0.loads)
     }
 
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

@@ -12,6 +12,7 @@ mod exposition;
 pub mod fetch;
 pub mod files;
 pub mod history;
+pub mod last_results;
 pub mod log;
 pub mod measuring;
 pub mod metrics;

@@ -14,6 +14,7 @@ use crate::control::order::instant;
 use crate::control::status::CertificateStatus;
 use crate::runtime::control_loop::Core;
 use crate::runtime::history;
+use crate::runtime::last_results;
 use crate::runtime::state::Saved;
 
 /// How long the reply to an order waits for the disk.
@@ -54,7 +55,7 @@ impl Core {
         self.handle(Event::Settle);
         let mut answer = answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() });
         if let Reply::Status(status) = &mut answer {
-            self.add_last_results(status);
+            last_results::add(&self.last_results, status);
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
                 is_stale: found.is_stale,

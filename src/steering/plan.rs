@@ -14,6 +14,8 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::band::BANDS;
+use crate::steering::band::Band;
 use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
 use crate::steering::readiness::Readiness;
@@ -53,6 +55,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it sends elsewhere.
+    shedding: Shedding,
     /// Whom it answers at once.
     readiness: Readiness,
 }
@@ -82,11 +86,31 @@ impl Intake {
     }
 }
 
+/// Whom a pool that qualifies sends elsewhere in pass 1 for its load: a record, kept by the control plane. Those it sends
+/// away are served all the same if nobody else takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shedding {
+    /// How many sixteenths of its clients, the farthest ones; 0 to 15.
+    pub level: u8,
+    /// It takes nobody whom another pool sheds.
+    pub is_closed: bool,
+}
+
+impl Shedding {
+    /// Whether clients of a band are sent elsewhere.
+    #[inline]
+    pub fn sheds(self, band: Band) -> bool {
+        band.0 + self.level >= BANDS
+    }
+}
+
 /// A pool's side of one address family at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FamilyPlan {
     /// By configuration it has an address of this family, or an alias that has resolved to one, or names.
     pub configured: bool,
+    /// It has none, and an alias of it may have: nobody has told yet.
+    pub unknown: bool,
     /// What `min_healthy` compares.
     pub standing: Standing,
     /// Which clients it takes while it qualifies.
@@ -206,7 +230,8 @@ impl PoolPlan {
         };
         let families = [family(Family::V4), family(Family::V6)];
         let readiness = Readiness::of(&families);
-        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
+        let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
+        Self { families, seed, shedding, readiness }
     }
 
     /// The same with an intake for each family.
@@ -216,6 +241,21 @@ impl PoolPlan {
         }
         self.readiness = Readiness::of(&self.families);
         self
+    }
+
+    /// The same with what it sheds; after [`PoolPlan::with_intakes`].
+    pub fn with_shedding(mut self, shedding: Shedding) -> Self {
+        self.shedding = shedding;
+        if shedding.level > 0 {
+            self.readiness = Readiness::NEVER;
+        }
+        self
+    }
+
+    /// Whom it sends elsewhere.
+    #[inline]
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
@@ -296,8 +336,10 @@ impl FamilyPlan {
             members: members_remembered(&candidates, remembered),
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
+        let configured = has_family(pool, resolved, family);
         Self {
-            configured: has_family(pool, resolved, family),
+            configured,
+            unknown: !configured && may_learn_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
             intake: Intake::All,
             share,
@@ -345,6 +387,14 @@ pub fn can_answer(
 fn has_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
     let mut endpoints = pool.endpoints.iter().enumerate();
     endpoints.any(|(at, endpoint)| can_answer(endpoint, EndpointId::at(at), resolved, family))
+}
+
+/// Whether an alias of a pool may turn out to have addresses of a family.
+fn may_learn_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
+    pool.endpoints.iter().enumerate().any(|(at, endpoint)| match endpoint.leaf {
+        Leaf::Alias(_) => resolved.get(at).is_none_or(|one| one.is_unknown(family)),
+        Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => false,
+    })
 }
 
 /// What each alias of a pool answers with.

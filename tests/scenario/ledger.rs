@@ -25,6 +25,8 @@ pub struct Ledger {
     pub latest: Option<Arc<Table>>,
     /// The stamp of the last entry: each has its own, for steps of one moment differ in nothing else.
     last: Duration,
+    /// When the last entry was made.
+    alive: Option<Duration>,
     asked: Vec<(Duration, Question, Explanation)>,
 }
 
@@ -35,6 +37,7 @@ fn scratch() -> tempfile::TempDir {
 
 impl Ledger {
     pub fn persist(&mut self, mut entry: Entry) {
+        self.alive = Some(entry.at);
         self.last = entry.at.max(self.last + Duration::from_millis(1));
         entry.at = self.last;
         // Of a scenario's restarts the gap is not looked at.
@@ -57,10 +60,10 @@ impl Ledger {
         for kept in self.kept.drain(..) {
             store.keep(&kept, u64::MAX).unwrap().unwrap();
         }
+        store.write(&self.entries).unwrap();
         if let Some(table) = self.latest.take() {
             store.keep_latest(&table).unwrap();
         }
-        store.write(&self.entries).unwrap();
         self.entries.clear();
         store
     }
@@ -69,7 +72,8 @@ impl Ledger {
     pub fn restore(&mut self) -> Restored {
         let (restored, unread) = self.store().reader().unwrap().restore().unwrap();
         assert_eq!(unread, 0);
-        restored
+        // Stamps of entries may be a little ahead.
+        Restored { alive: self.alive, ..restored }
     }
 
     /// Asks once more for every answer, as of then.

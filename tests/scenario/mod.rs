@@ -4,6 +4,7 @@
 mod crowd;
 mod expect;
 mod ledger;
+mod loads;
 mod round_trips;
 mod world;
 

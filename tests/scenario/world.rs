@@ -178,6 +178,7 @@ impl World {
                 reason: "it is true".into(),
                 author: "ann".into(),
             }),
+            "LOADS" => self.report_loads(rest)?,
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
@@ -387,6 +388,10 @@ impl World {
 
     /// `NAME -> ADDRESS …`, `NAME -> nothing` or `NAME fails WHY`: what came of resolving a name, wanted or not.
     fn resolve(&mut self, rest: &str) -> Result<(), String> {
+        let (rest, unheard) = match rest.strip_suffix(" silent about IPv6") {
+            Some(rest) => (rest, [false, true]),
+            None => (rest, [false; 2]),
+        };
         let (name, result) = match (rest.split_once(" -> "), rest.split_once(" fails ")) {
             (Some((name, addresses)), _) => {
                 let words = addresses.split_whitespace().filter(|word| *word != "nothing");
@@ -398,7 +403,7 @@ impl World {
             (None, None) => return Err("write NAME -> ADDRESS … or NAME fails WHY".into()),
         };
         let name = rhumb::wire::Name::absolute(name).map_err(|why| why.to_string())?;
-        self.handle(Event::Resolved(Resolution { name, result }));
+        self.handle(Event::Resolved(Resolution { name, result, unheard }));
         self.handle(Event::Settle);
         Ok(())
     }
@@ -452,7 +457,7 @@ impl World {
         Ok(())
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         self.now.monotonic += by;
         self.now.unix += by;
     }
@@ -475,7 +480,7 @@ impl World {
         self.command(Command::Order { target, action, reason, author, until_s, force });
     }
 
-    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION]`, or `POLICY back`
+    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION] [--force]`, or `POLICY back`
     fn shift(&mut self, rest: &str) -> Result<(), String> {
         let mut words = rest.split_whitespace();
         let policy = words.next().ok_or("name a policy")?.to_owned();
@@ -488,7 +493,8 @@ impl World {
         let (target, percent) = share.split_once('=').ok_or("write TARGET=PERCENT")?;
         let percent: f64 = percent.parse().map_err(|_| "write TARGET=PERCENT")?;
         let (mut over, mut watch, mut until_s) = (Duration::ZERO, Duration::from_secs(600), None);
-        while let Some(word) = words.next() {
+        let force = rest.ends_with(" --force");
+        while let Some(word) = words.next().filter(|word| *word != "--force") {
             let lasts = duration(words.next().unwrap_or(""))?;
             match word {
                 "over" => over = lasts,
@@ -506,6 +512,7 @@ impl World {
             until_s,
             reason: "canary".into(),
             author,
+            force,
         });
         Ok(())
     }

@@ -31,8 +31,10 @@ use crate::control::event_record::EventRecord;
 use crate::control::failback::Side;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
+use crate::control::shed::Record;
 use crate::control::stored::form::instant_ms;
 use crate::control::weights::Billionths;
+use crate::model::Family;
 use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::wire::Name;
@@ -119,6 +121,18 @@ pub enum Stored {
         name: String,
         /// Its addresses.
         addresses: Vec<IpAddr>,
+        /// IPv4, IPv6: nobody has said yet whether there are any.
+        #[serde(default)]
+        unheard: [bool; 2],
+    },
+    /// What a pool sheds for its load.
+    Shed {
+        /// Which.
+        pool: Box<str>,
+        /// Who, why and when.
+        written: WrittenForm,
+        /// What its law remembers, as [`Course::octets`] has it.
+        course: [u8; 8],
     },
     /// A loss that counts against the budget of the brake.
     Loss {
@@ -155,6 +169,7 @@ impl Stored {
             Self::Shift { policy, .. } => shift_key(policy),
             Self::LastGood { pool, family, .. } => last_good_key(&(pool.clone(), (*family).into())),
             Self::Name { name, .. } => format!("name {name}"),
+            Self::Shed { pool, .. } => shed_key(pool),
             Self::Loss { target, .. } => loss_key(&TargetKey::from(target)),
             Self::Held { target, .. } => held_key(&TargetKey::from(target)),
             Self::Served(_) => SERVED_KEY.into(),
@@ -213,7 +228,12 @@ impl Stored {
     }
 
     pub(super) fn name(name: &Name, addresses: &Resolved) -> Self {
-        Self::Name { name: name.to_string(), addresses: addresses.iter().collect() }
+        let unheard = Family::BOTH.map(|family| addresses.is_unknown(family));
+        Self::Name { name: name.to_string(), addresses: addresses.iter().collect(), unheard }
+    }
+
+    pub(super) fn shed(pool: &str, Record { written, course }: &Record) -> Self {
+        Self::Shed { pool: pool.into(), written: written.into(), course: course.octets() }
     }
 }
 
@@ -239,6 +259,10 @@ pub(super) fn last_good_key((pool, family): &Side) -> String {
 
 pub(super) fn name_key(name: &Name) -> String {
     format!("name {name}")
+}
+
+pub(super) fn shed_key(pool: &str) -> String {
+    format!("shed {pool}")
 }
 
 pub(super) fn loss_key(key: &TargetKey) -> String {
@@ -335,7 +359,6 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::control::record::Written;
-    use crate::model::Family;
     use crate::model::Now;
     use crate::model::Verdict;
 
@@ -399,7 +422,11 @@ mod tests {
     fn entries_that_become_one_say_so_and_keep_the_last_of_each_key() {
         let change = |key: &str, seconds: u64| Change {
             key: key.into(),
-            value: Some(Stored::Name { name: seconds.to_string(), addresses: Vec::new() }),
+            value: Some(Stored::Name {
+                name: seconds.to_string(),
+                addresses: Vec::new(),
+                unheard: [false; 2],
+            }),
         };
         let entry = |seconds: u64, keys: &[&str]| Entry {
             at: Duration::from_secs(seconds),

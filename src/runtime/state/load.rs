@@ -21,6 +21,7 @@ use crate::control::restart::hex;
 use crate::control::stored::Kept;
 use crate::control::stored::PartForm;
 use crate::control::stored::ServedForm;
+use crate::control::stored::Stored;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::OverlayFile;
@@ -36,6 +37,7 @@ use crate::runtime::state::retention::files_name;
 use crate::runtime::state::retention::geo_name;
 use crate::runtime::state::retention::remove_unnamed;
 use crate::runtime::state::retention::table_name;
+use crate::runtime::state::store::LOADS;
 use crate::runtime::state::store::MANIFESTS;
 use crate::runtime::state::store::META;
 use crate::runtime::state::store::Reading;
@@ -60,6 +62,7 @@ impl Store {
         let Kept { served, files, geo, table } = kept;
         self.change(|transaction, content| {
             let mut anything = false;
+            protect(transaction, served)?;
             if let Some(files) = files {
                 anything |= keep_texts(transaction, &served.files, files)?;
             }
@@ -99,6 +102,14 @@ fn size_of(Kept { files, geo, .. }: &Kept) -> u64 {
         databases.chain(geo.overlays.iter().map(|overlay| overlay.octets.len()))
     });
     (texts + geo.sum::<usize>()) as u64
+}
+
+/// Has what is about to be served not be removed before the entry that names it is written.
+fn protect(transaction: &WriteTransaction, served: &ServedForm) -> Result<(), Fault> {
+    let served = serde_json::to_vec(&Stored::Served(served.clone()));
+    let served = served.map_err(|why| Fault::System(why.to_string()))?;
+    transaction.open_table(LOADS)?.insert(u64::MAX, served.as_slice())?;
+    Ok(())
 }
 
 fn compress(text: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -245,8 +256,8 @@ impl Reading {
             }
         }
         let mut tables = Vec::new();
-        for part in served.table.iter().flat_map(|digest| self.manifest(&table_name(digest))) {
-            for part in part {
+        for digest in &served.table {
+            for part in self.manifest(&table_name(digest))? {
                 let octets = self.part(&part)?;
                 let name = file_name(&String::from_utf8_lossy(&octets));
                 tables.push((name.into(), octets));
