@@ -31,6 +31,7 @@ use rhumb::model::PoolId;
 use rhumb::model::SteerId;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
+use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
@@ -712,7 +713,9 @@ fn at_level_0_answers_are_those_of_pools_that_never_shed() {
         model.pools.iter_mut().for_each(|pool| pool.shed = None);
         let places = worlds::place_map(&world.networks);
         let table = Some(&world.table);
-        let plain = compile_measured(model, Arc::new(places), NodeTerms::default(), table).unwrap();
+        let plain =
+            compile_measured(Contents::new(model), Arc::new(places), NodeTerms::default(), table);
+        let plain = plain.unwrap();
         let plain = Snapshot::new(Arc::new(plain), 1, &health);
         let banded = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
         for steer in &world.model.steers {
