@@ -141,10 +141,14 @@ fn main() {
     store.write(first).unwrap();
     per("writer, first round in one batch", started.elapsed(), keys.len());
     let started = Instant::now();
-    flips[..50].iter().for_each(|flip| drop(store.write(std::slice::from_ref(flip)).unwrap()));
+    for flip in &flips[..50] {
+        store.write(std::slice::from_ref(flip)).unwrap();
+    }
     per("writer, a commit for each flip", started.elapsed(), 50);
     let started = Instant::now();
-    flips[50..].chunks(100).for_each(|flips| drop(store.write(flips).unwrap()));
+    for flips in flips[50..].chunks(100) {
+        store.write(flips).unwrap();
+    }
     per("writer, batches of 100 flips", started.elapsed(), some.len() - 50);
     let started = Instant::now();
     let changed = store.write(first).unwrap().anything;

@@ -256,7 +256,7 @@ impl Reading {
             }
         }
         let mut tables = Vec::new();
-        for digest in &served.table {
+        if let Some(digest) = &served.table {
             for part in self.manifest(&table_name(digest))? {
                 let octets = self.part(&part)?;
                 let name = file_name(&String::from_utf8_lossy(&octets));
