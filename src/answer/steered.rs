@@ -10,7 +10,6 @@ use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
-use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Compiled;
@@ -21,12 +20,10 @@ use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
-use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::choose;
 use crate::steering::decide_quickly;
 use crate::steering::plan::FamilyPlan;
-use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
 use crate::wire::Ecs;
 use crate::wire::Qname;
@@ -38,9 +35,6 @@ use crate::zone::Zone;
 
 /// Shortest TTL of a steered answer, in seconds: below it resolvers and we would do little else.
 pub const TTL_MIN: u32 = 5;
-
-/// Info-code "Other Error" of an extended error (RFC 8914 section 4.1).
-const EDE_OTHER: u16 = 0;
 
 /// For whom the answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,20 +78,21 @@ impl Subject {
 /// A pool that was chosen for the client of a query.
 #[derive(Clone, Copy)]
 pub(super) struct Choice<'a> {
-    plan: &'a SteerPlan,
     pub(super) selection: Selection,
     pub(super) side: &'a FamilyPlan,
-    members: &'a [Member],
-    key: ClientKey,
+    /// Who answers, best first.
+    pub(super) chosen: Chosen<'a>,
     pub(super) ttl: u32,
     pub(super) is_degraded: bool,
 }
 
-impl<'a> Choice<'a> {
-    /// Who answers, best first.
-    pub(super) fn members(&self) -> Chosen<'a> {
-        choose(self.members, self.plan.answers, self.key)
-    }
+/// Why nothing was chosen for the client of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// No pool has the family by configuration.
+    NoFamily,
+    /// Nothing may be served now, which is to be believed for so many seconds.
+    Nothing { ttl: u32 },
 }
 
 /// Hands out the address of each chosen member as rdata, several of those that are aliases; [`ANSWERS_MAX`] at most.
@@ -205,37 +200,6 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
     if is_degraded { (plan.ttl / 2).max(TTL_MIN) } else { plan.ttl }
 }
 
-/// What an extended error says of a degraded answer.
-pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
-    match (selection.pass, selection.fenced) {
-        (Pass::Qualified, _) => {
-            "rhumb: healthy weight below panic_below, all enabled members served"
-        }
-        (Pass::BestShare, false) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, true) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, false) => "rhumb: no pool keeps min_healthy, best share served",
-        (Pass::BestShare, true) => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served"
-        }
-        (Pass::FailOpen, false) => "rhumb: all down, first pool served (fail_open)",
-        (Pass::FailOpen, true) => {
-            "rhumb: all down inside the fence, first pool there served (fail_open)"
-        }
-        (Pass::NamedPool, false) => "rhumb: all down, pool of on_all_down served",
-        (Pass::NamedPool, true) => {
-            "rhumb: all down inside the fence, pool of on_all_down there served"
-        }
-        (Pass::LastGood, false) => "rhumb: all down, last good members served",
-        (Pass::LastGood, true) => {
-            "rhumb: all down inside the fence, last good members there served"
-        }
-    }
-}
-
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
     #[inline]
@@ -283,24 +247,28 @@ impl<'a> Answering<'a> {
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
             Decision::Nothing => {
-                return Ok(self.refuse_nothing(steer, scope));
+                return Ok(self.refuse_nothing(steer, family, scope));
             }
         };
         let members = selection.members(&snapshot.pools, family);
         let key = if members.len() > 1 { key() } else { ClientKey(0) };
-        let is_degraded = selection.is_degraded(&snapshot.pools, family);
+        let chosen = choose(members, plan.answers, key);
+        let is_degraded = selection.is_degraded(&snapshot.pools, family, &chosen);
         let ttl = ttl_of(plan, is_degraded);
         let rtype = rtype_of(family);
         let side = snapshot.pools[selection.pool.index()].family(family);
-        for_each_address(side, &choose(members, plan.answers, key), |rdata| {
-            self.writer.put_record(owner, rtype, ttl, rdata)
-        })?;
+        for_each_address(side, &chosen, |rdata| self.writer.put_record(owner, rtype, ttl, rdata))?;
         self.widen_scope(scope);
-        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
+        let happened = self.note_pass(steer, family, selection, &chosen, is_degraded);
+        Ok(Step::Done(Rcode::NoError, happened))
     }
 
     /// Chooses for the client as [`Answering::put_steered`] does, for what is not addresses of the asked family.
-    pub(super) fn choose_for(&self, steer: SteerId, family: Family) -> (u8, Option<Choice<'a>>) {
+    pub(super) fn choose_for(
+        &self,
+        steer: SteerId,
+        family: Family,
+    ) -> (u8, Result<Choice<'a>, NoChoice>) {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
@@ -309,42 +277,19 @@ impl<'a> Answering<'a> {
         let located = locate(compiled, plan, &subject);
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
-        match snapshot.decision(plan, located.classified.class, family, || key) {
-            Decision::NoFamily | Decision::Nothing => (scope, None),
+        let choice = match snapshot.decision(plan, located.classified.class, family, || key) {
+            Decision::NoFamily => Err(NoChoice::NoFamily),
+            Decision::Nothing => Err(NoChoice::Nothing { ttl: ttl_of(plan, true) }),
             Decision::Serve(selection) => {
-                let is_degraded = selection.is_degraded(&snapshot.pools, family);
                 let members = selection.members(&snapshot.pools, family);
-                let choice = Choice {
-                    plan,
-                    selection,
-                    side: snapshot.pools[selection.pool.index()].family(family),
-                    members,
-                    key,
-                    ttl: ttl_of(plan, is_degraded),
-                    is_degraded,
-                };
-                (scope, Some(choice))
+                let chosen = choose(members, plan.answers, key);
+                let is_degraded = selection.is_degraded(&snapshot.pools, family, &chosen);
+                let side = snapshot.pools[selection.pool.index()].family(family);
+                let ttl = ttl_of(plan, is_degraded);
+                Ok(Choice { selection, side, chosen, ttl, is_degraded })
             }
-        }
-    }
-
-    /// There is nothing to serve. Other clients may be better off: resolvers keep failures too (RFC 9520).
-    #[cold]
-    pub(super) fn refuse_nothing(&mut self, steer: SteerId, scope: u8) -> Step {
-        self.widen_scope(scope);
-        let compiled = &self.snapshot.compiled;
-        let route = &compiled.routes[compiled.steer(steer).route];
-        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        self.options.ede = Some((
-            EDE_OTHER,
-            match route.pools.iter().any(has_any) {
-                true => {
-                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
-                }
-                false => "rhumb: none of the names that are to answer has been resolved yet",
-            },
-        ));
-        Step::Done(Rcode::ServFail, Happened::NothingToServe)
+        };
+        (scope, choice)
     }
 
     /// The answer depends on so many bits of the client subnet too (RFC 7871 section 7.2.1).
@@ -374,29 +319,10 @@ impl<'a> Answering<'a> {
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
-        let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };
-        for_each_address(choice.side, &choice.members(), |rdata| {
+        let (_, Ok(choice)) = self.choose_for(steer, family) else { return Ok(()) };
+        for_each_address(choice.side, &choice.chosen, |rdata| {
             let (owner, rtype) = (name.as_wire(), rtype_of(family));
             self.writer.put_named(Section::Additional, owner, rtype, choice.ttl, rdata)
         })
-    }
-
-    /// Says in the reply why it is worse than configured, and names it for the counters.
-    #[inline]
-    pub(super) fn note_pass(
-        &mut self,
-        selection: Selection,
-        family: Family,
-        is_degraded: bool,
-    ) -> Happened {
-        if !is_degraded {
-            return Happened::Steered(selection.pass);
-        }
-        let is_panic = selection.is_panic(&self.snapshot.pools, family);
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection, is_panic)));
-        match is_panic {
-            true => Happened::Panic(selection.pass),
-            false => Happened::Steered(selection.pass),
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of packets or prefixes: a class of clients has its tree already, a client is a key.
 #![forbid(unsafe_code)]
 
+pub mod braked;
 pub mod distance;
 pub mod interpreter;
 pub mod order;
@@ -15,6 +16,7 @@ pub mod select;
 pub mod trace;
 pub mod tree;
 
+pub use braked::Braked;
 pub use order::Rank;
 pub use passes::Decision;
 pub use passes::Pass;

@@ -7,12 +7,14 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::steering::braked::serves_held;
 use crate::steering::order::Rank;
 use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
 use crate::steering::rendezvous::ClientKey;
+use crate::steering::select::Chosen;
 use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
@@ -74,8 +76,21 @@ impl Selection {
 
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
-    pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        self.pass != Pass::Qualified || self.is_panic(plans, family)
+    pub fn is_degraded(
+        &self,
+        plans: &[Arc<PoolPlan>],
+        family: Family,
+        chosen: &Chosen<'_>,
+    ) -> bool {
+        self.pass != Pass::Qualified || {
+            let side = plans[self.pool.index()].family(family);
+            side.is_strained && (side.panic || serves_held(&side.braked, chosen))
+        }
+    }
+
+    /// Whether any of those chosen of its pool is up by the brake alone.
+    pub fn is_braked(&self, plans: &[Arc<PoolPlan>], family: Family, chosen: &Chosen<'_>) -> bool {
+        serves_held(&plans[self.pool.index()].family(family).braked, chosen)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::braked::Braked;
+use crate::steering::braked::held_up;
 use crate::steering::order::Rank;
 use crate::steering::rendezvous::NameSeed;
 
@@ -23,6 +25,8 @@ pub struct MemberState {
     pub admin: Admin,
     /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
     pub verdicts: [Verdict; 2],
+    /// By [`Family::index`]: what the brake keeps up; its verdict is the one from before.
+    pub braked: [Option<Braked>; 2],
 }
 
 impl MemberState {
@@ -40,6 +44,14 @@ impl MemberState {
             Admin::Enabled | Admin::Drained => self.verdicts[family.index()],
             Admin::ForcedUp => Verdict::Up,
             Admin::ForcedDown => Verdict::Down,
+        }
+    }
+
+    /// What the brake keeps up of it; where an operator's order counts it keeps nothing.
+    pub fn braked(self, family: Family) -> Option<Braked> {
+        match self.admin {
+            Admin::Enabled => self.braked[family.index()],
+            Admin::Drained | Admin::ForcedUp | Admin::ForcedDown => None,
         }
     }
 }
@@ -92,6 +104,12 @@ pub struct FamilyPlan {
     pub held_share: Share,
     /// So little is healthy that all enabled members are served.
     pub panic: bool,
+    /// Panic, or the brake holds somebody up: an answer may be worse than configured.
+    pub is_strained: bool,
+    /// Who is up by the brake alone.
+    pub braked: Box<[(EndpointId, Braked)]>,
+    /// Somebody who could answer is drained.
+    pub has_drained: bool,
     /// Who is served: the healthy, or if there is none the held, or all enabled in panic; empty if none passes.
     pub serving: Box<[Member]>,
     /// All enabled members: who is served when all are down.
@@ -281,6 +299,11 @@ impl FamilyPlan {
             members: members_remembered(&candidates, remembered),
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
+        let braked = held_up(states, family);
+        let is_drained = |(at, state): (usize, &MemberState)| {
+            !state.is_enabled()
+                && can_answer(&pool.endpoints[at], EndpointId::at(at), resolved, family)
+        };
         Self {
             configured: has_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
@@ -288,6 +311,9 @@ impl FamilyPlan {
             share,
             held_share,
             panic,
+            is_strained: panic || !braked.is_empty(),
+            braked,
+            has_drained: states.iter().enumerate().any(is_drained),
             serving: if panic { enabled.clone() } else { healthy },
             enabled,
             last_good,

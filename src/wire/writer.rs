@@ -46,8 +46,17 @@ pub struct ReplyOptions<'a> {
     pub nsid: Option<&'a [u8]>,
     /// How long an idle TCP connection is kept, in units of 100 ms, if it was asked for.
     pub keepalive: Option<u16>,
-    /// Extended error: info-code and text (RFC 8914).
-    pub ede: Option<(u16, &'a str)>,
+    /// Why the reply is worse than it should be.
+    pub ede: Option<ExtendedError<'a>>,
+}
+
+/// An extended error (RFC 8914).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtendedError<'a> {
+    /// What kind it is.
+    pub info: u16,
+    /// What to tell people, in parts.
+    pub text: [&'a str; 4],
 }
 
 /// Which section a record is counted in.
@@ -434,13 +443,14 @@ impl<'a> Writer<'a> {
             self.append(&[0, 2]);
             self.append(&timeout.to_be_bytes());
         }
-        if let Some((info, text)) = options.ede
-            && self.at + 6 + text.len() <= self.end
-        {
-            self.append(&code::EDE.to_be_bytes());
-            self.append(&(2 + text.len() as u16).to_be_bytes());
-            self.append(&info.to_be_bytes());
-            self.append(text.as_bytes());
+        if let Some(ExtendedError { info, text }) = options.ede {
+            let len: usize = text.iter().map(|part| part.len()).sum();
+            if self.at + 6 + len <= self.end {
+                self.append(&code::EDE.to_be_bytes());
+                self.append(&(2 + len as u16).to_be_bytes());
+                self.append(&info.to_be_bytes());
+                text.iter().for_each(|part| self.append(part.as_bytes()));
+            }
         }
         let len = (self.at - start - OPT_LEN) as u16;
         self.frame[start + 9..start + 11].copy_from_slice(&len.to_be_bytes());

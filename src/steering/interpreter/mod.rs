@@ -140,7 +140,10 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     };
     steps.push(Step::Taken { pass, pool });
     let (members, panic) = situation.members(pool, pass, steer.answers);
-    let ttl = if pass == Pass::Qualified && !panic { steer.ttl } else { (steer.ttl / 2).max(5) };
+    let is_braked =
+        |id: &EndpointId| situation.state(pool, id.index()).braked(situation.family).is_some();
+    let is_as_configured = pass == Pass::Qualified && !panic && !members.iter().any(is_braked);
+    let ttl = if is_as_configured { steer.ttl } else { (steer.ttl / 2).max(5) };
     Interpretation { result: Meaning::Serve { pool, pass, members, ttl }, steps }
 }
 
