@@ -165,8 +165,7 @@ fn the_example_of_measured_times_sends_singapore_to_frankfurt() {
     let ground = Ground { places: &geo, sites: &sites };
     let rows = parse_import(&read("zones/parts/fastest.csv"), &ground).expect("each can be true");
     let moment = Moment { built_s: NOON, activates_s: NOON };
-    let (table, left_out) =
-        import_table(&Table::default(), &window_of(&rows), &ground, moment);
+    let (table, left_out) = import_table(&Table::default(), &window_of(&rows), &ground, moment);
     assert_eq!(left_out, 0);
     let address = |table: Option<&Table>| {
         let compiled = compile_measured(model(), Arc::clone(&geo), NodeTerms::default(), table);

@@ -13,6 +13,8 @@ use crate::config::Problems;
 use crate::config::Severity;
 use crate::config::render;
 use crate::config::render::FileProblem;
+use crate::config::render::ProblemReport;
+use crate::config::rules;
 use crate::control::geo::GeoReport;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
@@ -98,9 +100,12 @@ impl GeoFiles {
             Err(found) => {
                 let report = GeoReport::new(&self.input, &found, Severity::Error);
                 let (text, problems) = (unread + &report.text(), problems + report.len());
-                Err(Rejection { text, problems })
+                let list = machines(&self.unread).chain(report.for_machines()).collect();
+                Err(Rejection { text, problems, list })
             }
-            Ok(_) if problems > 0 => Err(Rejection { text: unread, problems }),
+            Ok(_) if problems > 0 => {
+                Err(Rejection { text: unread, problems, list: machines(&self.unread).collect() })
+            }
             Ok(table) => {
                 let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
                 Ok((Arc::new(table.into_places()), report))
@@ -112,6 +117,11 @@ impl GeoFiles {
 /// A line for each problem.
 fn list(problems: &[FileProblem]) -> String {
     problems.iter().map(|problem| problem.for_people() + "\n").collect()
+}
+
+/// Each problem for machines.
+fn machines(problems: &[FileProblem]) -> impl Iterator<Item = ProblemReport> + '_ {
+    problems.iter().map(FileProblem::for_machines)
 }
 
 /// What a worker brings back.
@@ -140,22 +150,31 @@ pub struct Product {
 /// Why files are not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Every problem, as `rhumb check` shows it.
+    /// Every problem and warning, as `rhumb check` shows it.
     pub text: String,
-    /// How many there are.
+    /// How many problems there are; warnings do not count.
     pub problems: usize,
+    /// Every problem and warning, for machines.
+    pub list: Vec<ProblemReport>,
 }
 
 impl Rejection {
     /// One problem.
     pub fn one(text: String) -> Self {
-        Self { text, problems: 1 }
+        let rule = &rules::ZONE_DATA;
+        let (fault, remedy, file) = (text.trim_end().to_owned(), String::new(), String::new());
+        let whole = FileProblem { severity: Severity::Error, rule, file, fault, remedy };
+        Self { text, problems: 1, list: vec![whole.for_machines()] }
     }
 
     /// This one, then another.
     fn and(self, other: Option<Self>) -> Self {
         let Some(other) = other else { return self };
-        Self { text: self.text + &other.text, problems: self.problems + other.problems }
+        Self {
+            text: self.text + &other.text,
+            problems: self.problems + other.problems,
+            list: self.list.into_iter().chain(other.list).collect(),
+        }
     }
 }
 
@@ -336,7 +355,10 @@ impl Job {
     fn reject(&self, problems: &Problems) -> Rejection {
         Rejection {
             text: list(&self.unread) + &render::for_people(&self.files, problems, false),
-            problems: self.unread.len() + problems.len(),
+            problems: self.unread.len() + problems.errors(),
+            list: machines(&self.unread)
+                .chain(render::for_machines(&self.files, problems))
+                .collect(),
         }
     }
 }
@@ -345,7 +367,6 @@ impl Job {
 mod tests {
     use super::*;
     use crate::config::SourceFile;
-    use crate::config::rules;
     use crate::geo::OverlayFile;
 
     #[test]
@@ -360,6 +381,20 @@ mod tests {
         assert_eq!(both.problems, alone.problems + 1);
         assert!(both.text.contains("zones/a.toml:2:1"), "{}", both.text);
         assert!(both.text.contains("feed.csv:1:1"), "{}", both.text);
+    }
+
+    #[test]
+    fn warnings_are_shown_with_a_refusal_and_not_counted_as_problems() {
+        let text = "[pool.x]\nwieght = 1\nendpoint.a.addresses = [\"192.0.2.1\"]\n\
+                    [zone]\nname = \"a.test\"\nnameservers = [\"ns.example.net\"]\n\
+                    [name.t.records]\nTXT = [\"v=spf1 -all\"]\n";
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
+        let job = Job::new(files, GeoFiles::default(), NodeTerms::default());
+        let why = job.run().result.expect_err("the pool has a mistake");
+        let severities: Vec<_> = why.list.iter().map(|problem| problem.severity).collect();
+        assert_eq!(severities, [Severity::Error, Severity::Warning]);
+        assert_eq!((why.problems, why.list[0].line, &*why.list[0].key), (1, 2, "pool.x.wieght"));
+        assert!(why.text.contains("strings, which readers join"), "{}", why.text);
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub struct Controller {
     brake: Brake,
     /// Version of the record written last.
     version: u64,
+    /// The shell will look at the files once more by itself, just after the start.
+    is_look_due: bool,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
@@ -191,6 +193,11 @@ impl Controller {
         }
     }
 
+    /// Expects that the shell looks at the files once more by itself, just after the start.
+    pub fn expect_look(&mut self) {
+        self.is_look_due = true;
+    }
+
     /// Every target with its verdict.
     pub fn verdicts(&self) -> Vec<(TargetKey, Verdict)> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
@@ -236,13 +243,15 @@ impl Controller {
     /// results, so that one fault is told once, however often the files are read.
     fn compile_unless_known(&mut self, job: Job, effects: &mut Vec<Effect>) {
         let digest = Some(job.digest());
+        let is_first_look = std::mem::take(&mut self.is_look_due);
         if self.wanted == digest {
             effects.push(Effect::Record(Occurrence::Unchanged));
         } else if self.in_force == digest {
             // Whatever was tried meanwhile has been taken back.
             (self.wanted, self.refused) = (None, None);
             self.note_table_in_force(&job, effects);
-            effects.push(Effect::Record(Occurrence::Unchanged));
+            let told = if is_first_look { Occurrence::Watching } else { Occurrence::Unchanged };
+            effects.push(Effect::Record(told));
         } else if self.refused.as_ref().map(|refused| refused.digest) == digest {
             self.wanted = None;
             effects.push(Effect::Record(Occurrence::StillRefused));
@@ -263,7 +272,7 @@ impl Controller {
         let compiled = match self.refuse_emptiness(product.result) {
             Ok(compiled) => compiled,
             Err(why) => {
-                let Rejection { text, problems } = why.clone();
+                let Rejection { text, problems, list: _ } = why.clone();
                 self.refused = Some(Refused { digest, since: now, why });
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
                 return;
@@ -285,10 +294,10 @@ impl Controller {
         let change = self.change_to(&compiled.model, product.geo);
         self.geo_in_force = Some(product.geo);
         self.generation += 1;
+        self.brake.set_model(&compiled.model, |key| known.contains(key));
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
-        self.brake.set_model(&compiled.model, |key| known.contains(key));
         let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
@@ -344,7 +353,7 @@ impl Controller {
             (Some(_), None) => effects.push(Effect::Record(Occurrence::GeoAccepted)),
             (Some(before), Some(why)) if before.why == why => self.refused_geo = Some(before),
             (_, Some(why)) => {
-                let Rejection { text, problems } = why.clone();
+                let Rejection { text, problems, list: _ } = why.clone();
                 self.refused_geo = Some(Refused { digest, since: now, why });
                 effects.push(Effect::Record(Occurrence::GeoRefused { text, problems }));
             }
@@ -380,7 +389,7 @@ impl Controller {
             "no file has a zone, but {} served: add a zone, or stop the server to serve none\n",
             if before == 1 { "1 zone is".to_owned() } else { format!("{before} zones are") },
         );
-        Err(Rejection { text, problems: 1 })
+        Err(Rejection::one(text))
     }
 
     /// Takes this site's word on a target; one that is probed no more is not heard.
@@ -388,7 +397,7 @@ impl Controller {
         let Some(pool) = self.pool_of(&vote.key) else { return };
         let before = self.verdicts.get(&vote.key).map_or(Verdict::Unknown, |known| known.verdict);
         let after = quorum::decide([vote.verdict], before);
-        if self.is_held_by_brake(&vote.key, after, effects) || before == after {
+        if self.is_held_by_brake(&vote.key, pool, after, effects) || before == after {
             return;
         }
         let Vote { key, reason, .. } = vote;

@@ -294,7 +294,7 @@ impl Core {
             });
         }
         // Whoever asked may have gone.
-        let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
+        let _ = reply.send(answer.unwrap_or(Reply::failed("nothing came of it".into())));
     }
 
     fn add_last_results(&self, status: &mut Status) {
@@ -435,7 +435,7 @@ impl Core {
             }
             Err(text) => {
                 self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
-                self.waiters.end(|| Reply::Failed { error: text.clone() });
+                self.waiters.end(|| Reply::failed(text.clone()));
             }
         }
     }

@@ -5,6 +5,8 @@ use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::model::TargetKey;
+
 pub(super) fn names_gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -37,6 +39,16 @@ pub(super) fn gauge(
 ) -> Result<(), std::fmt::Error> {
     let gauge = ConstGauge::new(value as i64);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// What names a target.
+pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
+    [
+        ("endpoint", key.endpoint.to_string()),
+        ("check", key.check.to_string()),
+        ("family", key.family.to_string()),
+        ("address", key.address.map_or_else(String::new, |address| address.to_string())),
+    ]
 }
 
 /// One gauge of 0 to 1 for each set of labels.

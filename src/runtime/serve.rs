@@ -395,7 +395,7 @@ async fn first_core(
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    if let Err(Rejection { text, problems }) = &product.result {
+    if let Err(Rejection { text, problems, list: _ }) = &product.result {
         return Err(StartError::Refused { text: text.clone(), problems: *problems });
     }
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
@@ -406,6 +406,9 @@ async fn first_core(
     controller.handle(Event::Files(job), now, &mut effects);
     effects.clear(); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
+    if options.watch {
+        controller.expect_look();
+    }
     if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
         controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
     }
