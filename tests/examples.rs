@@ -36,6 +36,7 @@ use rhumb::rtt::Table;
 use rhumb::rtt::import::window_of;
 use rhumb::rtt::import_table;
 use rhumb::rtt::parse_import;
+use rhumb::snapshot::Contents;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::compile_measured;
@@ -168,7 +169,8 @@ fn the_example_of_measured_times_sends_singapore_to_frankfurt() {
     let (table, left_out) = import_table(&Table::default(), &window_of(&rows), &ground, moment);
     assert_eq!(left_out, 0);
     let address = |table: Option<&Table>| {
-        let compiled = compile_measured(model(), Arc::clone(&geo), NodeTerms::default(), table);
+        let compiled =
+            compile_measured(Contents::new(model()), Arc::clone(&geo), NodeTerms::default(), table);
         let snapshot = Snapshot::new(Arc::new(compiled.expect("few")), 1, &AllUnknown);
         let mut query = Message::new(7, MessageType::Query, OpCode::Query);
         let name = Name::from_ascii("www.fastest.example").expect("a name");

@@ -21,9 +21,10 @@ use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::Tree;
+use crate::steering::choose;
 use crate::steering::tree::Reach;
 use crate::wire::Rcode;
-use crate::wire::writer::ExtendedError;
+use crate::wire::extended_error::ExtendedError;
 
 /// Info-code "Other Error" of an extended error (RFC 8914 section 4.1).
 const EDE_OTHER: u16 = 0;
@@ -150,11 +151,18 @@ impl Case<'_> {
         }
     }
 
+    /// Who is served of the pool that was chosen.
+    pub(super) fn chosen(&self, selection: Selection) -> Chosen<'_> {
+        choose(selection.members(&self.snapshot.pools, self.family), self.plan.answers, self.key)
+    }
+
     /// What is to be said of a degraded answer to this client.
-    pub(super) fn degradation(&self, selection: Selection, chosen: &Chosen<'_>) -> Degradation {
+    pub(super) fn degradation(&self, selection: Selection) -> Degradation {
+        let pools = &self.snapshot.pools;
+        let side = pools[selection.pool.index()].family(self.family);
         Degradation {
-            is_panic: selection.is_panic(&self.snapshot.pools, self.family),
-            is_braked: selection.is_braked(&self.snapshot.pools, self.family, chosen),
+            is_panic: selection.is_panic(pools, self.family),
+            is_braked: side.serves_held(&self.chosen(selection)),
             idle: self.idle(),
         }
     }
@@ -201,24 +209,17 @@ impl Answering<'_> {
         steer: SteerId,
         family: Family,
         selection: Selection,
-        chosen: &Chosen<'_>,
         is_degraded: bool,
     ) -> Happened {
         match is_degraded {
-            true => self.note_degraded(steer, family, selection, chosen),
+            true => self.note_degraded(steer, family, selection),
             false => Happened::Steered(selection.pass),
         }
     }
 
     #[cold]
-    fn note_degraded(
-        &mut self,
-        steer: SteerId,
-        family: Family,
-        selection: Selection,
-        chosen: &Chosen<'_>,
-    ) -> Happened {
-        let degradation = self.case(steer, family).degradation(selection, chosen);
+    fn note_degraded(&mut self, steer: SteerId, family: Family, selection: Selection) -> Happened {
+        let degradation = self.case(steer, family).degradation(selection);
         let text = degraded_text(selection, degradation);
         self.options.ede = Some(ExtendedError { info: EDE_OTHER, text });
         match degradation.is_panic {

@@ -34,8 +34,8 @@ impl<'a> Answering<'a> {
         };
         let followed = self.writer.put_alias(owner, choice.ttl, target.as_wire())?;
         self.widen_scope(scope);
-        let Choice { selection, chosen, is_degraded, .. } = choice;
-        let happened = self.note_pass(steer, EITHER, selection, &chosen, is_degraded);
+        let Choice { selection, is_degraded, .. } = choice;
+        let happened = self.note_pass(steer, EITHER, selection, is_degraded);
         // As at any alias, CNAME and ANY end there (RFC 1034 section 3.6.2, RFC 8482 section 4.2).
         Ok(match self.query.qtype {
             RecordType::CNAME | RecordType::ANY => Step::Done(Rcode::NoError, happened),
@@ -71,7 +71,7 @@ impl<'a> Answering<'a> {
             }
         }
         let Choice { selection, is_degraded, .. } = choice;
-        let happened = self.note_pass(steer, EITHER, selection, &members, is_degraded);
+        let happened = self.note_pass(steer, EITHER, selection, is_degraded);
         Ok(Step::Done(Rcode::NoError, happened))
     }
 }

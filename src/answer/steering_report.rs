@@ -32,7 +32,6 @@ use crate::steering::Decision;
 use crate::steering::Pass;
 use crate::steering::Selection;
 use crate::steering::Step;
-use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
@@ -148,7 +147,7 @@ pub(super) fn steering(asker: Asker<'_>, steer: SteerId, family: Family) -> Stee
         ground: String::new(),
         members: Vec::new(),
         ttl: 0,
-        scope: scope_of(compiled, plan, &subject, located.classified.uniform_len, family),
+        scope: scope_of(route, plan, &subject, located.classified.uniform_len, family),
         choice_lasts_s: None,
     };
     let case = Case { snapshot, plan, class: located.classified.class, family, key };
@@ -177,11 +176,12 @@ fn weight_notes(snapshot: &Snapshot, steps: &[Step]) -> Vec<StepReport> {
             .any(|step| matches!(step, Step::Weighed { policy: other, .. } if *other == policy))
     };
     let notes = compiled.weight_notes.iter().filter(|(policy, _)| decided(**policy));
-    let report = |(policy, note): (&PolicyId, &Box<str>)| StepReport::Shifted {
-        policy: compiled.model.policies[policy.index()].name.to_string(),
-        note: Some(note.to_string()),
-    };
-    notes.map(report).collect()
+    notes
+        .map(|(policy, note)| StepReport::Shifted {
+            policy: compiled.model.policies[policy.index()].name.to_string(),
+            note: Some(note.to_string()),
+        })
+        .collect()
 }
 
 /// Members of the chosen pool that are up by the brake alone.
@@ -221,21 +221,21 @@ fn source_text(subject: &Subject, uniform_len: u8) -> String {
 
 /// Adds the chosen pool, why it was chosen, and its members.
 fn add_selection(report: &mut Steering, case: Case<'_>, selection: Selection) {
-    let Case { snapshot, plan, class: _, family, key } = case;
+    let Case { snapshot, plan, class: _, family, key: _ } = case;
     let members = selection.members(&snapshot.pools, family);
-    let choice = choose(members, plan.answers, key);
-    let is_degraded = selection.is_degraded(&snapshot.pools, family, &choice);
+    let choice = case.chosen(selection);
+    let side = snapshot.pools[selection.pool.index()].family(family);
+    let is_degraded = selection.is_degraded(side, || side.serves_held(&choice));
     let pool = &snapshot.compiled.model.pools[selection.pool.index()];
     report.pool = Some(pool.name.to_string());
     report.ground = match (selection.pass, is_degraded) {
         (Pass::Qualified, false) => "the first pool that keeps min_healthy".into(),
-        _ => plain(degraded_text(selection, case.degradation(selection, &choice))),
+        _ => plain(degraded_text(selection, case.degradation(selection))),
     };
     let chosen: Vec<&Member> = choice.iter().collect();
     let others =
         members.iter().filter(|member| chosen.iter().all(|c| c.endpoint != member.endpoint));
     let all = chosen.iter().map(|&m| (m, true)).chain(others.map(|m| (m, false)));
-    let side = snapshot.pools[selection.pool.index()].family(family);
     let member_report = |(member, chosen): (&Member, bool)| {
         let endpoint = &pool.endpoints[member.endpoint.index()];
         MemberReport {

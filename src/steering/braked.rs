@@ -2,8 +2,7 @@
 
 use crate::model::EndpointId;
 use crate::model::Family;
-use crate::steering::plan::MemberState;
-use crate::steering::select::Chosen;
+use crate::steering::member_state::MemberState;
 
 /// An endpoint that its probes would take down, and that the brake keeps up: a record of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +20,4 @@ pub(super) fn held_up(states: &[MemberState], family: Family) -> Box<[(EndpointI
     let states = states.iter().enumerate();
     let held = states.filter_map(|(at, state)| Some((EndpointId::at(at), state.braked(family)?)));
     held.collect()
-}
-
-/// Whether any of those chosen is held up.
-#[cold]
-pub(super) fn serves_held(held: &[(EndpointId, Braked)], chosen: &Chosen<'_>) -> bool {
-    chosen.iter().any(|member| held.iter().any(|(endpoint, _)| *endpoint == member.endpoint))
 }

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::Admin;
+use crate::model::DualStack;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -15,46 +15,12 @@ use crate::model::Resolved;
 use crate::model::Verdict;
 use crate::steering::braked::Braked;
 use crate::steering::braked::held_up;
+use crate::steering::first::Reciprocal;
+use crate::steering::member_state::MemberState;
 use crate::steering::order::Rank;
+use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
-
-/// What is known and ordered of one endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct MemberState {
-    /// The operator's order.
-    pub admin: Admin,
-    /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
-    pub verdicts: [Verdict; 2],
-    /// By [`Family::index`]: what the brake keeps up; its verdict is the one from before.
-    pub braked: [Option<Braked>; 2],
-}
-
-impl MemberState {
-    /// Whether thresholds count it and fail-open may serve it.
-    pub fn is_enabled(self) -> bool {
-        match self.admin {
-            Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
-            Admin::Drained => false,
-        }
-    }
-
-    /// What counts for `family` after the operator's order.
-    pub fn verdict(self, family: Family) -> Verdict {
-        match self.admin {
-            Admin::Enabled | Admin::Drained => self.verdicts[family.index()],
-            Admin::ForcedUp => Verdict::Up,
-            Admin::ForcedDown => Verdict::Down,
-        }
-    }
-
-    /// What the brake keeps up of it; where an operator's order counts it keeps nothing.
-    pub fn braked(self, family: Family) -> Option<Braked> {
-        match self.admin {
-            Admin::Enabled => self.braked[family.index()],
-            Admin::Drained | Admin::ForcedUp | Admin::ForcedDown => None,
-        }
-    }
-}
+use crate::steering::select::Chosen;
 
 /// A pool at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +28,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it answers at once.
+    readiness: Readiness,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -169,6 +137,8 @@ pub struct Member {
     pub address_len: u8,
     /// Its share; standbys that stand in have 1.
     pub weight: u16,
+    /// That of its share.
+    pub reciprocal: Reciprocal,
     /// Hash of `pool/endpoint`.
     pub seed: NameSeed,
     /// Its position in the pool.
@@ -216,7 +186,8 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
-        Self { families, seed: NameSeed::of_pool(&pool.name) }
+        let readiness = Readiness::of(&families);
+        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
     }
 
     /// The same with an intake for each family.
@@ -224,7 +195,14 @@ impl PoolPlan {
         for (family, intake) in self.families.iter_mut().zip(intakes) {
             family.intake = intake;
         }
+        self.readiness = Readiness::of(&self.families);
         self
+    }
+
+    /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
+    #[inline]
+    pub fn is_ready(&self, dual_stack: DualStack, family: Family) -> bool {
+        self.readiness.has(dual_stack, family)
     }
 
     /// Hash of the pool's name.
@@ -269,6 +247,13 @@ impl FamilyPlan {
     /// When it was healthy last.
     pub fn stamp(&self) -> Option<u64> {
         self.last_good.as_ref().map(|last| last.stamp)
+    }
+
+    /// Whether any of those chosen of it is up by the brake alone.
+    #[cold]
+    pub fn serves_held(&self, chosen: &Chosen<'_>) -> bool {
+        let is_held = |id| self.braked.iter().any(|(held, _)| *held == id);
+        chosen.iter().any(|member| is_held(member.endpoint))
     }
 
     /// The addresses of a member that is an alias.
@@ -470,7 +455,8 @@ fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
         None => 0,
     };
     let seed = NameSeed::of_member(&candidate.endpoint.key);
-    Member { octets, address_len, weight, seed, endpoint: candidate.id }
+    let reciprocal = Reciprocal::of(weight);
+    Member { octets, address_len, weight, reciprocal, seed, endpoint: candidate.id }
 }
 
 fn weight_of(members: &[Member]) -> u32 {

@@ -11,6 +11,7 @@ use crate::wire::compress::skip_name;
 use crate::wire::edns::Ecs;
 use crate::wire::edns::Edns;
 use crate::wire::edns::code;
+use crate::wire::extended_error::ExtendedError;
 use crate::wire::header::HEADER_LEN;
 use crate::wire::header::Rcode;
 use crate::wire::header::bits;
@@ -48,15 +49,6 @@ pub struct ReplyOptions<'a> {
     pub keepalive: Option<u16>,
     /// Why the reply is worse than it should be.
     pub ede: Option<ExtendedError<'a>>,
-}
-
-/// An extended error (RFC 8914).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExtendedError<'a> {
-    /// What kind it is.
-    pub info: u16,
-    /// What to tell people, in parts.
-    pub text: [&'a str; 4],
 }
 
 /// Which section a record is counted in.
@@ -443,14 +435,13 @@ impl<'a> Writer<'a> {
             self.append(&[0, 2]);
             self.append(&timeout.to_be_bytes());
         }
-        if let Some(ExtendedError { info, text }) = options.ede {
-            let len: usize = text.iter().map(|part| part.len()).sum();
-            if self.at + 6 + len <= self.end {
-                self.append(&code::EDE.to_be_bytes());
-                self.append(&(2 + len as u16).to_be_bytes());
-                self.append(&info.to_be_bytes());
-                text.iter().for_each(|part| self.append(part.as_bytes()));
-            }
+        if let Some(error) = options.ede
+            && self.at + 6 + error.text_len() <= self.end
+        {
+            self.append(&code::EDE.to_be_bytes());
+            self.append(&(2 + error.text_len() as u16).to_be_bytes());
+            self.append(&error.info.to_be_bytes());
+            error.text.iter().for_each(|part| self.append(part.as_bytes()));
         }
         let len = (self.at - start - OPT_LEN) as u16;
         self.frame[start + 9..start + 11].copy_from_slice(&len.to_be_bytes());

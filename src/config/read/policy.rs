@@ -13,6 +13,7 @@ use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::reader::dotted;
+use crate::config::reader::is_plain;
 use crate::config::rules;
 use crate::config::spec::Mention;
 use crate::config::spec::Mentioned;
@@ -66,7 +67,7 @@ pub(super) fn mentions(section: &Section<'_>) -> Vec<Mention> {
     let to = section.find_texts_below("rule", "to").into_iter();
     to.for_each(|name| add("rule", name, Mentioned::Target));
     for At { value, place } in section.find_texts_below("rule", "where") {
-        if let Some(list) = value.strip_prefix("list:") {
+        if let Some(list) = value.strip_prefix("list:").filter(|list| is_plain(list)) {
             add("rule", At { value: list.into(), place }, Mentioned::List);
         }
     }
