@@ -11,7 +11,6 @@ use crate::answer::steered::Subject;
 use crate::answer::steered::key_of;
 use crate::answer::steered::locate;
 use crate::model::Family;
-use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
@@ -94,20 +93,36 @@ pub fn degraded_text(selection: Selection, degradation: Degradation) -> [&'stati
 const FENCE: &str = " inside the fence";
 
 /// What an extended error says where nothing may be served, in parts.
-pub fn nothing_text(idle: Idle, fenced: bool, is_resolved: bool) -> [&'static str; 4] {
+pub fn nothing_text(idle: Idle, fenced: bool, missing: Missing) -> [&'static str; 4] {
     let fence = if fenced { FENCE } else { "" };
     let servfail = ", and on_all_down is servfail";
     match idle {
         Idle::Down => ["rhumb: all down", fence, servfail, ""],
         Idle::Drained => ["rhumb: all drained", fence, "", ""],
         Idle::DownOrDrained => ["rhumb: all down or drained", fence, servfail, ""],
-        Idle::Nobody if is_resolved => {
-            ["rhumb: no pool that may answer", fence, " has such an address", ""]
-        }
-        Idle::Nobody => {
-            ["rhumb: none of the names that are to answer has been resolved yet", "", "", ""]
-        }
+        Idle::Nobody => match missing {
+            Missing::Everything => {
+                ["rhumb: none of the names that are to answer has been resolved yet", "", "", ""]
+            }
+            Missing::Family => {
+                ["rhumb: a name that may have such addresses has not been resolved yet", "", "", ""]
+            }
+            Missing::Nothing => {
+                ["rhumb: no pool that may answer", fence, " has such an address", ""]
+            }
+        },
     }
+}
+
+/// What is not known of a name's pools, because aliases have not been resolved yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing: every alias that matters is resolved.
+    Nothing,
+    /// Whether any pool has a family.
+    Family,
+    /// Every address of every pool.
+    Everything,
 }
 
 /// One client of a steered name: all that says who its candidates are.
@@ -170,10 +185,17 @@ impl Case<'_> {
     /// Why there is nothing to serve, in parts.
     pub(super) fn nothing_text(&self) -> [&'static str; 4] {
         let route = &self.snapshot.compiled.routes[self.plan.route];
-        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        let is_resolved = route.pools.iter().any(has_any);
+        let plans = || route.pools.iter().map(|pool| &self.snapshot.pools[pool.index()]);
+        let lacks = |family: Family| plans().all(|plan| !plan.family(family).configured);
+        let awaits = |family: Family| plans().any(|plan| plan.family(family).unknown);
+        let is_unknown = Family::BOTH.into_iter().any(|family| lacks(family) && awaits(family));
+        let missing = match (plans().any(|plan| plan.has_any_family()), is_unknown) {
+            (false, _) => Missing::Everything,
+            (true, true) => Missing::Family,
+            (true, false) => Missing::Nothing,
+        };
         let fenced = self.tree().ends_at_a_fence(self.key, Reach::Spill);
-        nothing_text(self.idle(), fenced, is_resolved)
+        nothing_text(self.idle(), fenced, missing)
     }
 }
 

@@ -278,6 +278,10 @@ impl<'a> Answering<'a> {
         let selection = match decision {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
+                if snapshot.terms(plan.route).families[family.index()] {
+                    // Other clients have it, as their names resolve: it is for these clients only.
+                    self.widen_scope(scope);
+                }
                 self.put_negative(zone, name, owner)?;
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }

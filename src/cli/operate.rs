@@ -137,8 +137,11 @@ pub(super) struct ShiftArguments {
     /// Why: whoever reads `status` at night wants to know
     #[arg(long, required_unless_present = "back")]
     reason: Option<String>,
+    /// Even if an assertion does not hold with these weights
+    #[arg(long)]
+    force: bool,
     /// Let the weights of the files count again, at once
-    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason"])]
+    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason", "force"])]
     back: bool,
     #[command(flatten)]
     server: ServerOption,
@@ -206,6 +209,7 @@ pub(super) fn shift(arguments: &ShiftArguments) -> ExitCode {
         until_s,
         reason: arguments.reason.clone().unwrap_or_default(),
         author: author(),
+        force: arguments.force,
     };
     send(&arguments.server, &command)
 }

@@ -101,6 +101,9 @@ pub enum Command {
         reason: String,
         /// Who.
         author: String,
+        /// Even if an assertion does not hold with these weights.
+        #[serde(default)]
+        force: bool,
     },
     /// Let the weights of the files count again.
     ShiftBack {
@@ -198,7 +201,17 @@ impl Controller {
                 self.order(&target, order, force, now, effects)
             }
             Command::Withdraw { target, author } => self.withdraw(&target, &author, now, effects),
-            Command::Shift { policy, target, share, over_s, watch_s, until_s, reason, author } => {
+            Command::Shift {
+                policy,
+                target,
+                share,
+                over_s,
+                watch_s,
+                until_s,
+                reason,
+                author,
+                force,
+            } => {
                 let wanted = Wanted {
                     policy,
                     target,
@@ -208,6 +221,7 @@ impl Controller {
                     until: until_s.map(Duration::from_secs),
                     reason,
                     author,
+                    force,
                 };
                 self.shift(wanted, now, effects)
             }

@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::config::Files;
 use crate::config::render::FileProblem;
 use crate::control::attempt;
@@ -171,6 +174,14 @@ impl Job {
     /// Tables that cannot be read.
     pub(super) fn damaged(&self) -> Option<Rejection> {
         Rejection::of_tables(&self.shelf)
+    }
+
+    /// SHA-256 of the table that is to count, and of what is damaged beside it.
+    pub(super) fn tables_digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.parts.table.unwrap_or_default());
+        hash.update(self.damaged().map_or_else(String::new, |damaged| damaged.text));
+        hash.finalize().into()
     }
 
     /// Digest of each part that is to be in force.

@@ -84,7 +84,8 @@ enum Step {
     Over,
 }
 
-/// Puts a fault in the place of the one before it.
+/// Puts a fault in the place of the one before it. What is refused again is told once, though it may read otherwise beside
+/// other parts.
 fn replace(
     before: &mut Option<Refused>,
     fault: Option<Rejection>,
@@ -94,13 +95,10 @@ fn replace(
     let Some(why) = fault else {
         return if before.take().is_some() { Step::Over } else { Step::Fine };
     };
-    match before {
-        Some(before) if before.why == why && before.digest == digest => Step::Same,
-        _ => {
-            *before = Some(Refused { digest, since: now, why });
-            Step::New
-        }
-    }
+    let same = before.as_ref().filter(|before| before.digest == digest);
+    let (since, step) = same.map_or((now, Step::New), |same| (same.since, Step::Same));
+    *before = Some(Refused { digest, since, why });
+    step
 }
 
 impl Controller {
@@ -307,7 +305,7 @@ impl Controller {
         if job.geo.is_some() {
             self.note_geo(geo, parts.geo, now, effects);
         }
-        self.note_refused_tables(tables, parts.table, now, effects);
+        self.note_refused_tables(tables, job, now, effects);
     }
 
     fn note_zones(
@@ -347,12 +345,12 @@ impl Controller {
     fn note_refused_tables(
         &mut self,
         fault: Option<Rejection>,
-        digest: Option<[u8; 32]>,
+        job: &Job,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let told = fault.clone();
-        let digest = digest.unwrap_or_default();
+        let digest = job.tables_digest();
         match (replace(&mut self.loading.refused.tables, fault, digest, now), told) {
             (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::TablesRefused { text, problems }));
@@ -366,7 +364,7 @@ impl Controller {
     fn note_tables(&mut self, job: &Job, now: Now, effects: &mut Vec<Effect>) {
         let in_force = self.loading.base.as_ref().map(|base| base.parts.table);
         if in_force == Some(job.parts().table) {
-            self.note_refused_tables(job.damaged(), job.parts().table, now, effects);
+            self.note_refused_tables(job.damaged(), job, now, effects);
             self.note_table(job.table(), effects);
         }
     }
@@ -528,6 +526,50 @@ mod tests {
         assert_ne!(again, first_digest);
         assert_eq!(read("[zone]", bad).0, ["refused", "geo 2"]);
         assert_eq!(read(&two, good).0, back);
+    }
+
+    /// Files with one pool after the other in `targets`, and an assertion about Germany.
+    fn asserting(targets: &str) -> String {
+        zone("shop.test")
+            + &format!(
+                "[site.fra]\nlatitude = 50\nlongitude = 9\ncountry = \"DE\"\n\
+                 [site.iad]\nlatitude = 39\nlongitude = -77\ncountry = \"US\"\n\
+                 [pool.eu]\nsite = \"fra\"\nendpoint.a.addresses = [\"192.0.2.1\"]\n\
+                 [pool.us]\nsite = \"iad\"\nendpoint.a.addresses = [\"192.0.2.2\"]\n\
+                 [policy.p]\nkind = \"geo\"\ndefault = \"us\"\n\
+                 [[policy.p.rule]]\nwhere = [{targets}]\nto = \"eu\"\n\
+                 [name.www]\nsteer = \"p\"\n\
+                 [[assert]]\nclients = \"country:DE\"\nstays_in = \"site:fra\"\n"
+            )
+    }
+
+    #[test]
+    fn of_zones_and_geo_data_that_do_not_hold_together_zones_come_first() {
+        let mut controller = Controller::default();
+        let (country, state) = (asserting("\"country:DE\""), asserting("\"subdivision:DE-HE\""));
+        let (one, two) = ("192.0.2.0/24,DE\n", "192.0.2.0/24,DE\n198.51.100.0/24,DE\n");
+        let (own, other) = ("192.0.2.0/24,DE,DE-HE\n", "192.0.2.0/24,DE,DE-BY\n");
+        let mut read = |text: &str, overlay: &str| {
+            let told = read_job(&mut controller, job_with_geo(text, overlay));
+            let status = controller.status(Now::default());
+            (told, status.refused.is_some(), status.refused_geo.is_some(), status.parts)
+        };
+        let (told, _, _, first) = read(&country, one);
+        assert_eq!(told, ["reloaded 1", "published"]);
+        // Both are new, and neither would go with the other one before.
+        let (told, zones, geo, parts) = read(&state, own);
+        assert_eq!((told.len(), zones, geo), (2, false, false), "they go together");
+        assert!(parts.zones != first.zones && parts.geo != first.geo);
+        let (told, zones, geo, now) = read(&state, other);
+        assert_eq!((told, zones, geo), (vec!["geo 1".to_owned()], false, true));
+        assert_eq!(now, parts, "all as before");
+        // Zones that go with neither are refused; the geo data counts by itself if it goes with those in force.
+        let (told, zones, geo, now) = read(&country, two);
+        assert_eq!((zones, geo), (false, false), "{told:?}");
+        let (told, zones, geo, bad) = read(&state, one);
+        assert_eq!((zones, geo), (true, false), "{told:?}");
+        assert_eq!(bad.zones, now.zones);
+        assert_eq!(bad.geo, first.geo, "geo data is not held back by zones");
     }
 
     fn short_digest_of(text: &str) -> String {

@@ -216,7 +216,8 @@ impl Metrics {
     }
 
     /// Shows what is on disk that is not in force because it was refused, as the controller calls it.
-    pub fn set_refused(&self, parts: &[&str]) {
+    pub fn set_refused<'a>(&self, parts: impl Iterator<Item = &'a str>) {
+        let parts: Vec<&str> = parts.collect();
         self.files_refused.store(parts.contains(&"files"), Relaxed);
         self.geo_refused.store(parts.contains(&"geo data"), Relaxed);
         self.tables_refused.store(parts.contains(&"round-trip times"), Relaxed);

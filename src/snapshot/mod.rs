@@ -101,19 +101,16 @@ impl Snapshot {
     }
 }
 
-/// The terms of a route, whose families are those that its aliases have resolved to.
-///
-/// While nothing is resolved nobody can say that there is no such family.
+/// The terms of a route, whose families are those that its aliases have resolved to, and those that they still may.
 fn terms_now(route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
     if route.below.is_empty() {
         return route.terms;
     }
-    let families = Family::BOTH
-        .map(|family| route.below.iter().any(|pool| pools[pool.index()].family(family).configured));
-    match families {
-        [false, false] => route.terms,
-        _ => Terms { families, ..route.terms },
-    }
+    let families = Family::BOTH.map(|family| {
+        let mut sides = route.below.iter().map(|pool| pools[pool.index()].family(family));
+        sides.any(|side| side.configured || side.unknown)
+    });
+    Terms { families, ..route.terms }
 }
 
 /// The decisions of a route.

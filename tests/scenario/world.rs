@@ -373,6 +373,10 @@ impl World {
 
     /// `NAME -> ADDRESS …`, `NAME -> nothing` or `NAME fails WHY`: what came of resolving a name, wanted or not.
     fn resolve(&mut self, rest: &str) -> Result<(), String> {
+        let (rest, unheard) = match rest.strip_suffix(" silent about IPv6") {
+            Some(rest) => (rest, [false, true]),
+            None => (rest, [false; 2]),
+        };
         let (name, result) = match (rest.split_once(" -> "), rest.split_once(" fails ")) {
             (Some((name, addresses)), _) => {
                 let words = addresses.split_whitespace().filter(|word| *word != "nothing");
@@ -384,7 +388,7 @@ impl World {
             (None, None) => return Err("write NAME -> ADDRESS … or NAME fails WHY".into()),
         };
         let name = rhumb::wire::Name::absolute(name).map_err(|why| why.to_string())?;
-        self.handle(Event::Resolved(Resolution { name, result }));
+        self.handle(Event::Resolved(Resolution { name, result, unheard }));
         self.handle(Event::Settle);
         Ok(())
     }
@@ -433,7 +437,7 @@ impl World {
         self.command(Command::Order { target, action, reason, author, until_s, force });
     }
 
-    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION]`, or `POLICY back`
+    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION] [--force]`, or `POLICY back`
     fn shift(&mut self, rest: &str) -> Result<(), String> {
         let mut words = rest.split_whitespace();
         let policy = words.next().ok_or("name a policy")?.to_owned();
@@ -446,7 +450,8 @@ impl World {
         let (target, percent) = share.split_once('=').ok_or("write TARGET=PERCENT")?;
         let percent: f64 = percent.parse().map_err(|_| "write TARGET=PERCENT")?;
         let (mut over, mut watch, mut until_s) = (Duration::ZERO, Duration::from_secs(600), None);
-        while let Some(word) = words.next() {
+        let force = rest.ends_with(" --force");
+        while let Some(word) = words.next().filter(|word| *word != "--force") {
             let lasts = duration(words.next().unwrap_or(""))?;
             match word {
                 "over" => over = lasts,
@@ -464,6 +469,7 @@ impl World {
             until_s,
             reason: "canary".into(),
             author,
+            force,
         });
         Ok(())
     }
