@@ -82,7 +82,7 @@ fn compiled_answers_are_what_the_interpreter_says() {
 }
 
 /// What the random worlds must meet, each at least once in a hundred worlds.
-const SEEN: [&str; 20] = [
+const SEEN: [&str; 23] = [
     "Qualified",
     "BestShare",
     "FailOpen",
@@ -103,6 +103,9 @@ const SEEN: [&str; 20] = [
     "ramping",
     "nobody else",
     "shifted",
+    "shed",
+    "shed and taken elsewhere",
+    "laden",
 ];
 
 type Seen = BTreeMap<&'static str, u64>;
@@ -310,6 +313,8 @@ fn check(
         resolved: &health.resolved,
         remembered: &health.remembered,
         intakes: &health.intakes,
+        sheddings: &health.sheddings,
+        bands: &of_class.bands,
         position: of_class.position(),
         place: &of_class.place,
         address: of_class.address,
@@ -449,9 +454,9 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
     let subject = Subject::seen_by(compiled, plan, ecs, client.resolver);
     let class = steered::locate(compiled, plan, &subject).classified.class;
     let route = &compiled.routes[plan.route];
-    let tree = &compiled.classes[route.classes].trees()[usize::from(class)];
+    let class = compiled.classes[route.classes].class(class);
     let mut steps = Vec::new();
-    decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
+    decide(class, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     steps
 }
 
@@ -496,6 +501,13 @@ fn note(
         match step {
             Step::PassedOver { reason: Reason::AwaitsFailback, .. } => met.push("awaits failback"),
             Step::PassedOver { reason: Reason::Ramping { .. }, .. } => met.push("ramping"),
+            Step::PassedOver { reason: Reason::Laden, .. } => met.push("laden"),
+            Step::PassedOver { reason: Reason::Shed { .. }, pool, .. } => {
+                met.push("shed");
+                let is_elsewhere =
+                    matches!(meaning.result, Meaning::Serve { pool: other, .. } if other != *pool);
+                met.extend(is_elsewhere.then_some("shed and taken elsewhere"));
+            }
             _ => {}
         }
     }

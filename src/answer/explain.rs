@@ -285,10 +285,10 @@ fn steering(
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
     let key = key_of(plan, &subject, request.client, request.unix_s);
-    let tree = &classes.trees()[usize::from(located.classified.class)];
+    let class = classes.class(located.classified.class);
     let mut steps = growth(compiled, steer, classes, located, client);
     let decision =
-        decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
+        decide(class, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     let notes = weight_notes(snapshot, &steps);
     // The client's own place, though its class may be that of most of its prefix.
     let leaf = leaf_of(&compiled.places, client);
@@ -315,7 +315,7 @@ fn steering(
     match decision {
         Decision::Serve(selection) => {
             add_selection(&mut report, snapshot, plan, selection, family, key);
-            if tree.is_keyed() || report.members.len() > 1 {
+            if class.tree.is_keyed() || report.members.len() > 1 {
                 let address = key_address(plan.key, subject.address, request.client);
                 report.choice_lasts_s = seconds_left(address, plan.period, request.unix_s);
             }

@@ -21,12 +21,12 @@ use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
-use crate::steering::Tree;
 use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::only;
@@ -266,9 +266,7 @@ impl Snapshot {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
-            Some(_) | None => {
-                self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
-            }
+            Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
         };
         (decision, Some(key))
     }
@@ -278,11 +276,11 @@ impl Snapshot {
     fn run_passes(
         &self,
         plan: &SteerPlan,
-        tree: &Tree,
+        class: Class<'_>,
         family: Family,
         key: ClientKey,
     ) -> Decision {
-        decide(tree, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
+        decide(class, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
     }
 }
 

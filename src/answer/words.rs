@@ -88,6 +88,13 @@ fn reason_text(reason: Reason) -> String {
         Reason::Ramping { tenths } => {
             format!("its clients come back by and by, {} % so far, this one not yet", tenths * 10)
         }
+        Reason::Shed { level, band } => format!(
+            "its load makes it shed the farthest {level} of 16 parts of its clients, this one is in part {} from the nearest",
+            band + 1
+        ),
+        Reason::Laden => {
+            "it has load enough of its own to take nobody whom another pool sheds".into()
+        }
         Reason::FamilyDown => {
             "no member of that family passes its probe, another pool has one that does".into()
         }

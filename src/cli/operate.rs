@@ -362,6 +362,9 @@ fn show_pool(pool: &PoolStatus) {
     if let Some(failback) = &pool.failback {
         print(format!("  {failback}"));
     }
+    if let Some(shed) = &pool.shed {
+        print(format!("  {shed}"));
+    }
     for endpoint in &pool.endpoints {
         if !endpoint.name.is_empty() {
             let EndpointStatus { key, name, weight, .. } = endpoint;

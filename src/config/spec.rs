@@ -14,11 +14,13 @@ use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
 use crate::model::KeySource;
+use crate::model::LoadSource;
 use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
 use crate::model::Service;
+use crate::model::Shed;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -159,6 +161,8 @@ pub enum CheckKindSpec {
         status: Vec<RangeInclusive<u16>>,
         /// Text to find.
         body: Option<String>,
+        /// Where the load is said.
+        load: Option<LoadSource>,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
@@ -190,6 +194,8 @@ pub struct PoolSpec {
     pub panic_below: Option<At<Percent>>,
     /// How clients come back.
     pub failback: Failback,
+    /// When clients are sent elsewhere.
+    pub shed: Option<At<Shed>>,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
 }

@@ -25,6 +25,7 @@ use crate::model::Verdict;
 use crate::snapshot::Health;
 use crate::steering::Intake;
 use crate::steering::MemberState;
+use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
@@ -252,6 +253,10 @@ impl Health for HealthOf<'_> {
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
     }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
+    }
 }
 
 /// The controller's health, with some things taken to be down.
@@ -284,5 +289,9 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }

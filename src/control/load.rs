@@ -380,6 +380,7 @@ impl Controller {
         let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
+        self.review_sheds(&compiled.model);
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();

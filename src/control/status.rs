@@ -1,6 +1,7 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::control::order::instant;
 use crate::control::parts::Parts;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
+use crate::control::shed::LoadGauges;
 use crate::control::weights::Billionths;
 use crate::model::Endpoint;
 use crate::model::Family;
@@ -150,6 +152,12 @@ pub struct PoolStatus {
     /// What its clients wait for on their way back, in words.
     #[serde(default)]
     pub failback: Option<String>,
+    /// Its load, and whom it sends elsewhere for it, in words; `None` if it never does.
+    #[serde(default)]
+    pub shed: Option<String>,
+    /// Its load, 1 being all it can carry.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// So little of it is healthy that all of it is served.
     pub panic: bool,
     /// Its endpoints.
@@ -166,6 +174,9 @@ pub struct EndpointStatus {
     pub name: String,
     /// Its share.
     pub weight: u16,
+    /// Its load, if it says so.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// The order in force for it, in words; empty if none.
     pub order: String,
     /// Each of its addresses.
@@ -213,6 +224,8 @@ pub struct Gauges {
     pub shares: Vec<(Box<str>, Box<str>, f64)>,
     /// Pool, family and the share of its clients it takes, of each that stands back.
     pub intakes: Vec<(Box<str>, Family, f64)>,
+    /// Loads, and what pools shed for them.
+    pub loads: Arc<LoadGauges>,
 }
 
 /// What a pool lacks in a family to qualify, in words.
@@ -281,6 +294,7 @@ impl Controller {
             held_by_brake: self.held_by_brake(),
             shares,
             intakes: self.ways_back.iter().map(intake).collect(),
+            loads: self.load_gauges(),
         }
     }
 
@@ -312,6 +326,8 @@ impl Controller {
             qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
             short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
             failback: self.way_back_text(pool),
+            shed: self.shed_text(pool),
+            load: self.load_of(&pool.name),
             panic: sides.iter().any(|side| side.panic),
             endpoints: pool
                 .endpoints
@@ -337,6 +353,7 @@ impl Controller {
             key: endpoint.key.to_string(),
             name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
+            load: self.loads.of_endpoint(&endpoint.key),
             order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
             targets,
         }

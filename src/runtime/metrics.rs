@@ -26,9 +26,11 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
+use crate::runtime::exposition::LoadCells;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
+use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
 use crate::runtime::tcp::TcpCounters;
@@ -80,6 +82,8 @@ pub struct Metrics {
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
     records: Mutex<Gauges>,
+    /// What became of load that endpoints were asked for.
+    pub loads: LoadCells,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -188,6 +192,8 @@ impl Metrics {
             | Occurrence::Expired { .. }
             | Occurrence::WayBack { .. }
             | Occurrence::BroughtBack { .. }
+            | Occurrence::Shed { .. }
+            | Occurrence::Laden { .. }
             | Occurrence::Shifted { .. }
             | Occurrence::ShiftEnded { .. }
             | Occurrence::Braked { .. }
@@ -456,7 +462,8 @@ impl Scrape {
         let intakes = records.intakes.iter().map(|(pool, family, share)| {
             ([("pool", pool.to_string()), ("family", family.to_string())], *share)
         });
-        ratios(encoder, "pool_intake", help, intakes)
+        ratios(encoder, "pool_intake", help, intakes)?;
+        loads(encoder, &records.loads, &self.0.loads)
     }
 
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

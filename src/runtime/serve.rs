@@ -458,6 +458,7 @@ async fn first_core(
         metrics,
         start,
         last_results: BTreeMap::new(),
+        loads: Vec::new(),
         places,
         reading: Reading::Idle,
         waiters: Waiters::default(),

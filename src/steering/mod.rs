@@ -3,6 +3,7 @@
 //! Knows nothing of packets or prefixes: a class of clients has its tree already, a client is a key.
 #![forbid(unsafe_code)]
 
+pub mod band;
 pub mod distance;
 pub mod first;
 pub mod heads;
@@ -18,6 +19,9 @@ pub mod select;
 pub mod trace;
 pub mod tree;
 
+pub use band::Band;
+pub use band::Bands;
+pub use band::Class;
 pub use heads::Heads;
 pub use order::Rank;
 pub use passes::Decision;
@@ -27,6 +31,7 @@ pub use passes::decide;
 pub use plan::Intake;
 pub use plan::MemberState;
 pub use plan::PoolPlan;
+pub use plan::Shedding;
 pub use rendezvous::ClientKey;
 pub use select::Chosen;
 pub use select::choose;

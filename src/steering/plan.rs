@@ -14,6 +14,8 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::band::BANDS;
+use crate::steering::band::Band;
 use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
 use crate::steering::readiness::Readiness;
@@ -53,6 +55,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it sends elsewhere.
+    shedding: Shedding,
     /// Whom it answers at once.
     readiness: Readiness,
 }
@@ -79,6 +83,24 @@ impl Intake {
             Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),
             Self::AwaitsFailback => false,
         }
+    }
+}
+
+/// Whom a pool that qualifies sends elsewhere in pass 1 for its load: a record, kept by the control plane. Those it sends
+/// away are served all the same if nobody else takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shedding {
+    /// How many sixteenths of its clients, the farthest ones; 0 to 15.
+    pub level: u8,
+    /// It takes nobody whom another pool sheds.
+    pub is_closed: bool,
+}
+
+impl Shedding {
+    /// Whether clients of a band are sent elsewhere.
+    #[inline]
+    pub fn sheds(self, band: Band) -> bool {
+        band.0 + self.level >= BANDS
     }
 }
 
@@ -208,7 +230,8 @@ impl PoolPlan {
         };
         let families = [family(Family::V4), family(Family::V6)];
         let readiness = Readiness::of(&families);
-        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
+        let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
+        Self { families, seed, shedding, readiness }
     }
 
     /// The same with an intake for each family.
@@ -218,6 +241,21 @@ impl PoolPlan {
         }
         self.readiness = Readiness::of(&self.families);
         self
+    }
+
+    /// The same with what it sheds; after [`PoolPlan::with_intakes`].
+    pub fn with_shedding(mut self, shedding: Shedding) -> Self {
+        self.shedding = shedding;
+        if shedding.level > 0 {
+            self.readiness = Readiness::NEVER;
+        }
+        self
+    }
+
+    /// Whom it sends elsewhere.
+    #[inline]
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.

@@ -151,6 +151,15 @@ pub enum Reason {
         /// How many tenths of them have come back.
         tenths: u8,
     },
+    /// It qualifies, and its load makes it send its farthest clients elsewhere: this one is among them.
+    Shed {
+        /// How many sixteenths of its clients it sends elsewhere.
+        level: u8,
+        /// The sixteenth that this client is of: 0 is the nearest, 15 the farthest.
+        band: u8,
+    },
+    /// It qualifies, but has load enough of its own: it takes nobody whom another pool sheds.
+    Laden,
     /// No member of the asked family passes its probe; another pool has one that does.
     FamilyDown,
     /// No member is healthy.

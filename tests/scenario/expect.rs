@@ -202,6 +202,7 @@ impl World {
         lines.push(if is_table { "a table counts" } else { "no table counts" }.into());
         for pool in &status.pools {
             lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
+            lines.extend(pool.shed.iter().map(|text| format!("{}: {text}", pool.name)));
         }
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {
             if !endpoint.name.is_empty() {

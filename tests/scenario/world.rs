@@ -165,6 +165,7 @@ impl World {
                 reason: "it is true".into(),
                 author: "ann".into(),
             }),
+            "LOADS" => self.report_loads(rest)?,
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
@@ -410,7 +411,7 @@ impl World {
         Ok(())
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         self.now.monotonic += by;
         self.now.unix += by;
     }

@@ -14,6 +14,7 @@ mod policies;
 mod pools;
 mod reach;
 mod sets;
+mod shedding;
 mod strays;
 mod traffic;
 mod unions;
@@ -181,6 +182,7 @@ pub(super) fn validate(
     lint::warn(&specs, &model, problems);
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
+    shedding::warn(&specs, &model, problems);
     Some(model)
 }
 
