@@ -507,7 +507,7 @@ fn without_a_folder_nothing_is_kept_and_that_is_told() {
     assert_eq!(live.status().state.folder, None);
     let command =
         Command::Events { since_ms: 0, until_ms: 1, name: None, endpoint: None, from: None };
-    let Reply::Failed { error } = live.command(command) else { panic!("there is no history") };
+    let Reply::Failed { error, .. } = live.command(command) else { panic!("there is no history") };
     assert!(error.contains("set folder in [state]"), "{error}");
     assert!(matches!(live.command(drain("1")), Reply::Done { text } if !text.contains("WARNING")));
     live.stop();

@@ -107,7 +107,7 @@ impl State {
         };
         let admin = model.pools[pool.index()].endpoints[endpoint.index()].admin();
         match is_down {
-            true => MemberState { admin, verdicts: [Verdict::Down; 2] },
+            true => MemberState { admin, verdicts: [Verdict::Down; 2], ..MemberState::default() },
             false => MemberState { admin, ..MemberState::default() },
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
+use crate::config::render::ProblemReport;
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -16,7 +17,7 @@ use crate::control::Scope;
 use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::health::Overlay;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::control::shift::Wanted;
 use crate::control::status::Status;
 use crate::control::weights::Billionths;
@@ -31,6 +32,7 @@ use crate::model::PoolId;
 use crate::model::Verdict;
 use crate::snapshot::Route;
 use crate::snapshot::SteerPlan;
+use crate::steering::MemberState;
 use crate::steering::Tree;
 use crate::steering::plan::can_answer;
 use crate::steering::tree::Reach;
@@ -165,6 +167,9 @@ pub enum Reply {
     Failed {
         /// Why, and what to do.
         error: String,
+        /// What is wrong with files, if it is files.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<ProblemReport>,
     },
     /// Everything.
     Status(Box<Status>),
@@ -181,6 +186,13 @@ pub struct EventPage {
     pub events: Vec<EventRecord>,
     /// Where to go on, if there is more.
     pub next: Option<u64>,
+}
+
+impl Reply {
+    /// Something is not done, and no file is to blame.
+    pub fn failed(error: String) -> Self {
+        Self::Failed { error, problems: Vec::new() }
+    }
 }
 
 /// Which endpoints count as able to answer.
@@ -259,7 +271,7 @@ impl Controller {
         };
         match result {
             Ok(text) => Reply::Done { text },
-            Err(error) => Reply::Failed { error },
+            Err(error) => Reply::failed(error),
         }
     }
 
@@ -269,14 +281,16 @@ impl Controller {
         let generation = self.snapshot().map_or(0, |now| now.generation);
         let served = format!("{}, generation {generation}", count(zones, "zone"));
         let (mut texts, mut serving) = (String::new(), format!("; serving {served}, as before"));
-        for (what, Rejection { text, problems }) in self.refused() {
+        let mut all = Vec::new();
+        for (what, Rejection { text, problems, list }) in self.refused() {
+            all.extend(list.iter().cloned());
             let counted = count(*problems, "problem");
             let serving = std::mem::take(&mut serving);
             texts += &format!("{what} refused, {counted}{serving}\n{}\n", text.trim_end());
         }
         match texts.trim_end() {
             "" => Reply::Done { text: format!("serving {served}") },
-            error => Reply::Failed { error: error.into() },
+            error => Reply::Failed { error: error.into(), problems: all },
         }
     }
 
@@ -325,6 +339,15 @@ impl Controller {
         }
         let takes_away = is_out || order.admin == Admin::ForcedDown;
         let sick = self.left_without(&scope, Count::Healthy).filter(|_| takes_away);
+        if is_out
+            && !force
+            && let Some(name) = &sick
+        {
+            return Err(format!(
+                "this drains the last endpoint that passes its probe for clients of {name}; \
+                     drain with --force to serve what is down from then on"
+            ));
+        }
         let sick = sick.map_or(String::new(), |name| {
             format!("; WARNING: nothing that passes its probe is left for clients of {name}")
         });
@@ -358,61 +381,6 @@ impl Controller {
             }
         }
         if kept.is_empty() { String::new() } else { format!("; but {}", kept.join(", ")) }
-    }
-
-    fn withdraw(
-        &mut self,
-        target: &str,
-        author: &str,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) -> Result<String, String> {
-        // What an order was for may be gone since.
-        let written = || self.orders.keys().find(|scope| scope.is_written(target)).cloned();
-        let scope = Scope::find(target, self.model()?).or_else(|why| written().ok_or(why))?;
-        if !self.orders.contains_key(&scope) {
-            let others: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
-            let others = if others.is_empty() { "none".into() } else { others.join(", ") };
-            return Err(format!("there is no order for {scope}; orders in force: {others}"));
-        }
-        let order = self.orders.get(&scope).cloned().ok_or("the order has just ended")?;
-        let text = format!("{scope}: no longer {}", order.admin);
-        let told = Occurrence::Withdrawn { scope: scope.clone(), order, by: author.into() };
-        effects.push(Effect::Record(told));
-        self.remove_order(&scope, now, effects);
-        Ok(text)
-    }
-
-    /// Ends the orders whose time has come.
-    pub(super) fn expire_orders(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let over: Vec<(Scope, Order)> = self
-            .orders
-            .iter()
-            .filter(|(_, order)| order.until.is_some_and(|until| until <= now.unix))
-            .map(|(scope, order)| (scope.clone(), order.clone()))
-            .collect();
-        for (scope, order) in over {
-            effects.push(Effect::Record(Occurrence::Expired { scope: scope.clone(), order }));
-            self.remove_order(&scope, now, effects);
-        }
-    }
-
-    fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
-        let pools = self.pools_in(scope);
-        let cause = Cause::Operator(format!("the order for {scope} has ended").into());
-        let order = self.orders.get(scope).cloned();
-        self.change(&pools, &cause, now, effects, |controller| {
-            controller.orders.remove(scope);
-        });
-        order.iter().for_each(|order| self.probe_as_ordered(order, effects));
-    }
-
-    /// What is disabled is not probed, and nothing is known of it; afterwards it is probed as if it were new.
-    fn probe_as_ordered(&mut self, order: &Order, effects: &mut Vec<Effect>) {
-        if order.admin == Admin::Disabled && self.snapshot.is_some() {
-            self.forget_gone_targets();
-            effects.push(Effect::Probe(self.probe_orders()));
-        }
     }
 
     /// Every pool with an endpoint in `scope`.
@@ -469,7 +437,7 @@ impl Controller {
             endpoints.any(|(position, (endpoint, state))| {
                 can_answer(endpoint, EndpointId::at(position), &resolved, family)
                     && state.is_enabled()
-                    && (count == Count::Enabled || state.verdict(family) != Verdict::Down)
+                    && (count == Count::Enabled || is_well(state, family))
                     && !drained.is_some_and(|scope| scope.covers(model, pool, &endpoint.key))
             })
         };
@@ -504,4 +472,10 @@ impl Controller {
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }
+}
+
+/// Whether an endpoint is not known to be down; what only the brake keeps up is.
+fn is_well(state: MemberState, family: Family) -> bool {
+    state.verdict(family) != Verdict::Down
+        && state.braked(family).is_none_or(|braked| braked.failing == 0)
 }

@@ -81,7 +81,10 @@ impl EventRecord {
         let text = occurrence.to_string().lines().next().unwrap_or_default().to_owned();
         let new = |event: &str| Self { at_ms, ..Self::new(event, text.clone()) };
         Some(match occurrence {
-            Occurrence::Unchanged | Occurrence::StillRefused | Occurrence::Unheard { .. } => {
+            Occurrence::Unchanged
+            | Occurrence::Watching
+            | Occurrence::StillRefused
+            | Occurrence::Unheard { .. } => {
                 return None;
             }
             Occurrence::Verdict { key, before, after, reason } => {

@@ -1,6 +1,7 @@
 //! Makes a past answer again: the same tables, the same health, the same code. Knows no clock: all is as it was.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
@@ -38,6 +39,11 @@ pub fn explain_past(
             Stored::Verdict { target, verdict, reason, .. } => {
                 let known = Known { verdict: verdict.into(), since: Now::default(), reason };
                 controller.verdicts.insert(TargetKey::from(&target), known);
+            }
+            Stored::Held { target, since_ms, reason, passes } => {
+                let since = Now { unix: Duration::from_millis(since_ms), ..Now::default() };
+                let key = TargetKey::from(&target);
+                controller.brake.restore_held(key, since, (reason, passes), true);
             }
             other => controller.restore_record(other),
         }

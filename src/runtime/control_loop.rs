@@ -28,7 +28,7 @@ use crate::control::Reply;
 use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::job::GeoDigest;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
 use crate::health::LoadWord;
 use crate::model::Now;
@@ -406,7 +406,7 @@ impl Core {
             }
             Err(text) => {
                 self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
-                self.waiters.end(|| Reply::Failed { error: text.clone() });
+                self.waiters.end(|| Reply::failed(text.clone()));
             }
         }
     }

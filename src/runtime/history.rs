@@ -18,7 +18,7 @@ pub fn is_asked(command: &Command) -> bool {
 
 /// Answers it. Blocks, as long as files take to compile.
 pub fn answer(reading: &Reading, command: &Command) -> Reply {
-    try_answer(reading, command).unwrap_or_else(|error| Reply::Failed { error })
+    try_answer(reading, command).unwrap_or_else(Reply::failed)
 }
 
 fn try_answer(reading: &Reading, command: &Command) -> Result<Reply, String> {

@@ -19,7 +19,6 @@ use prometheus_client::registry::Registry;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
-use crate::control::Occurrence;
 use crate::control::resolve::NameState;
 use crate::control::status::AdminState;
 use crate::control::status::Gauges;
@@ -35,6 +34,7 @@ use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
 use crate::runtime::exposition::states_gauge;
+use crate::runtime::exposition::target_labels;
 use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
@@ -177,40 +177,6 @@ impl Metrics {
     pub fn count_reload(&self, accepted: bool) {
         let cell = if accepted { &self.reloads } else { &self.refusals };
         cell.fetch_add(1, Relaxed);
-    }
-
-    /// Counts what the controller tells of, if it is to be counted.
-    pub fn count_occurrence(&self, occurrence: &Occurrence) {
-        match occurrence {
-            Occurrence::Verdict { .. } => self.count_flip(),
-            Occurrence::Reloaded { .. } => self.count_reload(true),
-            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
-                self.count_reload(false);
-            }
-            Occurrence::GeoAccepted
-            | Occurrence::Started { .. }
-            | Occurrence::Unchanged
-            | Occurrence::StillRefused
-            | Occurrence::Resolved { .. }
-            | Occurrence::NotResolved { .. }
-            | Occurrence::TableMade { .. }
-            | Occurrence::TableCounts { .. }
-            | Occurrence::TablesRefused { .. }
-            | Occurrence::TablesAccepted
-            | Occurrence::Unheard { .. }
-            | Occurrence::Ordered { .. }
-            | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. }
-            | Occurrence::WayBack { .. }
-            | Occurrence::BroughtBack { .. }
-            | Occurrence::Shed { .. }
-            | Occurrence::Laden { .. }
-            | Occurrence::Shifted { .. }
-            | Occurrence::ShiftEnded { .. }
-            | Occurrence::Braked { .. }
-            | Occurrence::BrakeEased { .. }
-            | Occurrence::BrakeReleased { .. } => {}
-        }
     }
 
     /// Sets which endpoints are not as their probes say.
@@ -470,7 +436,10 @@ impl Scrape {
     fn encode_records(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let records = lock(&self.0.records);
         let help = "Targets that are down by their probes and held by the brake";
-        gauge(encoder, "brake_held", help, records.held_by_brake as u64)?;
+        gauge(encoder, "brake_held", help, records.held_by_brake.len() as u64)?;
+        let help = "1 for a target that is down by its probes and up by the brake alone";
+        let braked = records.held_by_brake.iter().map(|key| (target_labels(key), 1.0));
+        ratios(encoder, "target_braked", help, braked)?;
         let help = "Share of clients that a shift gives its target now";
         let shares = records.shares.iter().map(|(policy, target, share)| {
             ([("policy", policy.to_string()), ("target", target.to_string())], *share)
@@ -489,13 +458,8 @@ impl Scrape {
         let help = "1 for the verdict that holds for a target";
         let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
         for (key, verdict) in lock(&self.0.verdicts).iter() {
-            let labels = [
-                ("endpoint", key.endpoint.to_string()),
-                ("check", key.check.to_string()),
-                ("family", key.family.to_string()),
-                ("address", key.address.map_or_else(String::new, |address| address.to_string())),
-                ("verdict", verdict.to_string()),
-            ];
+            let [endpoint, check, of_family, address] = target_labels(key);
+            let labels = [endpoint, check, of_family, address, ("verdict", verdict.to_string())];
             gauge.encode(family.encode_family(&labels)?)?;
         }
         Ok(())

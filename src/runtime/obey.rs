@@ -35,7 +35,7 @@ impl Core {
             tokio::task::spawn_blocking(move || {
                 let answer = match reader.read() {
                     Ok(reading) => history::answer(&reading, &command),
-                    Err(error) => Reply::Failed { error },
+                    Err(error) => Reply::failed(error),
                 };
                 // Whoever asked may have gone.
                 let _ = reply.send(answer);
@@ -53,7 +53,7 @@ impl Core {
         }
         // Before the reply: who has it may ask with dig at once.
         self.handle(Event::Settle);
-        let mut answer = answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() });
+        let mut answer = answer.unwrap_or(Reply::failed("nothing came of it".into()));
         if let Reply::Status(status) = &mut answer {
             last_results::add(&self.last_results, status);
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {

@@ -22,9 +22,8 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
-use crate::control::Restored;
 use crate::control::effect::count;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
@@ -58,11 +57,13 @@ use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::state::Fault;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
+use crate::runtime::state::start;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
 use crate::runtime::tcp::handshakes;
+use crate::runtime::token;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
@@ -192,7 +193,7 @@ impl Server {
         let pages = bind_pages("admin", options.admin).await?;
         let own = options.rtt.as_ref().filter(|rtt| rtt.build).and_then(|rtt| rtt.listen);
         let posts = bind_pages("posts", own).await?;
-        let token = read_token(options.rtt.as_ref())?;
+        let token = token::read(options.rtt.as_ref())?;
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
         // From here on whatever fails stops what has begun.
@@ -387,14 +388,6 @@ fn beacon_desk(
     Some(Arc::new(BeaconDesk::new(rtt, token, published, measured, Arc::clone(metrics))))
 }
 
-/// Reads the token of those who post measurements of others, if a file is named.
-fn read_token(rtt: Option<&Rtt>) -> Result<Option<Token>, StartError> {
-    let Some(path) = rtt.and_then(|rtt| rtt.token_file.as_ref()) else { return Ok(None) };
-    let fault = |why: String| StartError::Token { path: path.clone(), why };
-    let text = std::fs::read_to_string(path).map_err(|why| fault(why.to_string()))?;
-    Token::new(text.trim()).map(Some).map_err(fault)
-}
-
 /// Binds the address of metrics and health pages, if there is one.
 async fn bind_pages(
     what: &'static str,
@@ -430,18 +423,6 @@ fn serve_encrypted(
     Ok(addresses)
 }
 
-/// Opens the file of state, if there is a folder for it.
-async fn open_state(
-    settings: Option<Settings>,
-) -> Result<(Option<Arc<State>>, Option<Restored>), StartError> {
-    let Some(settings) = settings else { return Ok((None, None)) };
-    let folder = settings.folder.clone();
-    let opened = tokio::task::spawn_blocking(move || State::start(settings)).await;
-    let opened = opened.map_err(std::io::Error::other)?;
-    let (state, restored) = opened.map_err(|why| StartError::State { folder, why })?;
-    Ok((Some(Arc::new(state)), Some(restored)))
-}
-
 /// Compiles the first files and makes the core around the first snapshot.
 async fn first_core(
     job: Job,
@@ -450,22 +431,26 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let (state, restored) = open_state(options.state.clone()).await?;
+    let (state, restored) = start::open(options.state.clone()).await?;
     let now = clocks(start);
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    let refused = |Rejection { text, problems }| StartError::Refused { text, problems };
+    let refused = |Rejection { text, problems, list: _ }| StartError::Refused { text, problems };
     product.compiled().map_err(refused)?;
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
     let places = product.read.clone();
     let mut controller = Controller::default();
     let mut effects = Vec::new();
-    let mut first = Vec::new();
-    restored.into_iter().for_each(|kept| controller.handle(Event::Restored(kept), now, &mut first));
+    if let Some(kept) = restored {
+        controller.handle(Event::Restored(kept), now, &mut effects);
+    }
     controller.handle(Event::Files(job), now, &mut effects);
     effects.retain(|effect| matches!(effect, Effect::Record(_))); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
+    if options.watch {
+        controller.expect_look();
+    }
     if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
         controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
     }

@@ -84,14 +84,8 @@ impl Selection {
 
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
-    pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        self.is_degraded_at(plans[self.pool.index()].family(family))
-    }
-
-    /// Whether the answer from this side of the chosen pool is worse than configured.
-    #[inline]
-    pub fn is_degraded_at(self, side: &FamilyPlan) -> bool {
-        self.pass != Pass::Qualified || side.panic
+    pub fn is_degraded(&self, side: &FamilyPlan, serves_held: impl FnOnce() -> bool) -> bool {
+        self.pass != Pass::Qualified || side.is_strained && (side.panic || serves_held())
     }
 }
 
@@ -283,12 +277,13 @@ impl<K: Rank> Passes<'_, K> {
     /// Whether a candidate may have the asked family once its aliases are resolved.
     #[cold]
     fn may_learn_family(&self) -> bool {
-        let found = self.class.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
-            match self.plan(pool).family(self.family).unknown {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
+        let found =
+            self.class.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
+                match self.plan(pool).family(self.family).unknown {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
         found.is_some()
     }
 

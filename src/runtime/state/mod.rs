@@ -11,6 +11,7 @@ mod past;
 mod queue;
 mod retention;
 mod row;
+pub mod start;
 mod store;
 mod writer;
 
