@@ -7,6 +7,7 @@ pub mod band;
 pub mod distance;
 pub mod first;
 pub mod heads;
+pub mod intake;
 pub mod interpreter;
 pub mod order;
 pub mod passes;

@@ -283,12 +283,13 @@ impl<K: Rank> Passes<'_, K> {
     /// Whether a candidate may have the asked family once its aliases are resolved.
     #[cold]
     fn may_learn_family(&self) -> bool {
-        let found = self.class.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
-            match self.plan(pool).family(self.family).unknown {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
+        let found =
+            self.class.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
+                match self.plan(pool).family(self.family).unknown {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
         found.is_some()
     }
 
