@@ -8,6 +8,7 @@ pub mod braked;
 pub mod distance;
 pub mod first;
 pub mod heads;
+pub mod intake;
 pub mod interpreter;
 pub mod member_state;
 pub mod order;

@@ -13,16 +13,16 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
-use crate::steering::band::BANDS;
-use crate::steering::band::Band;
 use crate::steering::braked::Braked;
 use crate::steering::braked::held_up;
 use crate::steering::first::Reciprocal;
 use crate::steering::member_state::MemberState;
-use crate::steering::order::Rank;
 use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::select::Chosen;
+
+pub use crate::steering::intake::Intake;
+pub use crate::steering::intake::Shedding;
 
 /// A pool at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,49 +34,6 @@ pub struct PoolPlan {
     shedding: Shedding,
     /// Whom it answers at once.
     readiness: Readiness,
-}
-
-/// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
-/// are served all the same if nobody else qualifies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Intake {
-    /// All.
-    #[default]
-    All,
-    /// So many tenths of them, the same ones while the number grows.
-    Tenths(u8),
-    /// None until an operator brings them back.
-    AwaitsFailback,
-}
-
-impl Intake {
-    /// Whether a client is taken; `seed` is that of the pool.
-    #[inline]
-    pub fn takes(self, key: impl Rank, seed: NameSeed) -> bool {
-        match self {
-            Self::All => true,
-            Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),
-            Self::AwaitsFailback => false,
-        }
-    }
-}
-
-/// Whom a pool that qualifies sends elsewhere in pass 1 for its load: a record, kept by the control plane. Those it sends
-/// away are served all the same if nobody else takes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shedding {
-    /// How many sixteenths of its clients, the farthest ones; 0 to 15.
-    pub level: u8,
-    /// It takes nobody whom another pool sheds.
-    pub is_closed: bool,
-}
-
-impl Shedding {
-    /// Whether clients of a band are sent elsewhere.
-    #[inline]
-    pub fn sheds(self, band: Band) -> bool {
-        band.0 + self.level >= BANDS
-    }
 }
 
 /// A pool's side of one address family at one moment.
