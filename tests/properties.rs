@@ -153,6 +153,7 @@ impl Health for Orders {
             .map(|endpoint| MemberState {
                 admin: order(&endpoint.key).map_or(Admin::Enabled, |&(_, admin)| admin),
                 verdicts: up,
+                ..MemberState::default()
             })
             .collect()
     }

@@ -82,13 +82,14 @@ fn compiled_answers_are_what_the_interpreter_says() {
 }
 
 /// What the random worlds must meet, each at least once in a hundred worlds.
-const SEEN: [&str; 23] = [
+const SEEN: [&str; 24] = [
     "Qualified",
     "BestShare",
     "FailOpen",
     "NamedPool",
     "LastGood",
     "panic",
+    "held up by the brake",
     "NODATA",
     "SERVFAIL",
     "widened",
@@ -215,7 +216,10 @@ impl Leaves {
             Self::Addresses => {}
             Self::Cnames | Self::Services => {
                 let states = health.states.iter_mut().flatten();
-                states.for_each(|state| state.verdicts[1] = state.verdicts[0]);
+                states.for_each(|state| {
+                    state.verdicts[1] = state.verdicts[0];
+                    state.braked[1] = state.braked[0];
+                });
                 health.remembered.iter_mut().for_each(|both| both[1] = both[0].clone());
             }
             Self::Aliases if health.resolved.iter().any(|pool| !pool.is_empty()) => {}
@@ -328,7 +332,26 @@ fn check(
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
-    note(seen, question, &meaning, &reply, uniform_len);
+    let is_braked = is_braked(model, health, question, &meaning);
+    if is_braked {
+        *seen.entry("held up by the brake").or_default() += 1;
+    }
+    note(seen, question, &meaning, &reply, uniform_len, is_braked);
+}
+
+/// Whether any member of the answer is up by the brake alone.
+fn is_braked(
+    model: &Model,
+    health: &RandomHealth,
+    question: &Question<'_>,
+    meaning: &Interpretation,
+) -> bool {
+    let Meaning::Serve { pool, members, .. } = &meaning.result else { return false };
+    let parts = &model.pools[pool.index()].parts;
+    members.iter().any(|id| {
+        let (pool, id) = parts.get(id.index()).copied().unwrap_or((*pool, *id));
+        health.states[pool.index()][id.index()].braked(question.family).is_some()
+    })
 }
 
 /// The reply that the interpreter's meaning comes to.
@@ -467,13 +490,14 @@ fn note(
     meaning: &Interpretation,
     reply: &Reply,
     uniform_len: u8,
+    is_braked: bool,
 ) {
     let mut met = Vec::new();
     match &meaning.result {
         Meaning::Serve { pass, ttl, members, .. } => {
             let is_panic = *ttl != question.steer.ttl && *pass == rhumb::steering::Pass::Qualified;
             met.push(match pass {
-                _ if is_panic => "panic",
+                _ if is_panic && !is_braked => "panic",
                 rhumb::steering::Pass::Qualified => "Qualified",
                 rhumb::steering::Pass::BestShare => "BestShare",
                 rhumb::steering::Pass::FailOpen => "FailOpen",

@@ -91,6 +91,8 @@ pub enum Occurrence {
     },
     /// The files are the ones in force.
     Unchanged,
+    /// The first look at the folders, just after the start, has found what is in force.
+    Watching,
     /// The files are the ones that were refused last.
     StillRefused,
     /// New files were refused; the old ones stay in force.
@@ -334,6 +336,7 @@ impl fmt::Display for Occurrence {
                 )
             }
             Self::Unchanged => f.write_str("the files have not changed"),
+            Self::Watching => f.write_str("changes of files are noticed from now on"),
             Self::StillRefused => f.write_str(
                 "the files are still the refused ones; the ones before them stay in force",
             ),

@@ -16,6 +16,7 @@ mod load;
 pub mod order;
 mod parts;
 pub mod record;
+pub mod rejection;
 pub mod resolve;
 pub mod round_trips;
 pub mod shed;
@@ -86,6 +87,8 @@ pub struct Controller {
     brake: Brake,
     /// Version of the record written last.
     version: u64,
+    /// The shell will look at the files once more by itself, just after the start.
+    is_look_due: bool,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
@@ -177,6 +180,11 @@ impl Controller {
         }
     }
 
+    /// Expects that the shell looks at the files once more by itself, just after the start.
+    pub fn expect_look(&mut self) {
+        self.is_look_due = true;
+    }
+
     /// Every target with its verdict.
     pub fn verdicts(&self) -> Vec<(TargetKey, Verdict)> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
@@ -229,7 +237,7 @@ impl Controller {
         let Some(pool) = self.pool_of(&vote.key) else { return };
         let before = self.verdicts.get(&vote.key).map_or(Verdict::Unknown, |known| known.verdict);
         let after = quorum::decide([vote.verdict], before);
-        if self.is_held_by_brake(&vote.key, after, effects) || before == after {
+        if self.is_held_by_brake(&vote.key, pool, after, effects) || before == after {
             return;
         }
         let Vote { key, reason, .. } = vote;

@@ -29,8 +29,8 @@ use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
-use crate::control::job::Rejection;
 use crate::control::order::instant;
+use crate::control::rejection::Rejection;
 use crate::control::status::CertificateStatus;
 use crate::geo::PlaceMap;
 use crate::health::LoadWord;
@@ -303,7 +303,7 @@ impl Core {
             });
         }
         // Whoever asked may have gone.
-        let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
+        let _ = reply.send(answer.unwrap_or(Reply::failed("nothing came of it".into())));
     }
 
     fn handle(&mut self, event: Event) {
@@ -427,7 +427,7 @@ impl Core {
             }
             Err(text) => {
                 self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
-                self.waiters.end(|| Reply::Failed { error: text.clone() });
+                self.waiters.end(|| Reply::failed(text.clone()));
             }
         }
     }

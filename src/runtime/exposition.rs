@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::control::shed::LoadGauges;
 use crate::health::LoadWord;
 use crate::health::load::LoadFault;
+use crate::model::TargetKey;
 
 /// What became of load that endpoints were asked for.
 #[derive(Debug, Default)]
@@ -92,6 +93,16 @@ pub(super) fn gauge(
 ) -> Result<(), std::fmt::Error> {
     let gauge = ConstGauge::new(value as i64);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// What names a target.
+pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
+    [
+        ("endpoint", key.endpoint.to_string()),
+        ("check", key.check.to_string()),
+        ("family", key.family.to_string()),
+        ("address", key.address.map_or_else(String::new, |address| address.to_string())),
+    ]
 }
 
 /// One gauge with a fraction for each set of labels.

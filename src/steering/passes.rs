@@ -84,14 +84,8 @@ impl Selection {
 
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
-    pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        self.is_degraded_at(plans[self.pool.index()].family(family))
-    }
-
-    /// Whether the answer from this side of the chosen pool is worse than configured.
-    #[inline]
-    pub fn is_degraded_at(self, side: &FamilyPlan) -> bool {
-        self.pass != Pass::Qualified || side.panic
+    pub fn is_degraded(&self, side: &FamilyPlan, serves_held: impl FnOnce() -> bool) -> bool {
+        self.pass != Pass::Qualified || side.is_strained && (side.panic || serves_held())
     }
 }
 

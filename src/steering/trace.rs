@@ -1,10 +1,12 @@
 //! What an evaluation considered, step by step: types, so that people and machines read the same.
 
+use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::SiteId;
 use crate::model::Target;
+use crate::steering::braked::Braked;
 use crate::steering::passes::Pass;
 
 /// Takes the steps of an evaluation.
@@ -83,6 +85,15 @@ pub enum Step {
         pass: Pass,
         /// Which pool.
         pool: PoolId,
+    },
+    /// A member of the pool that was taken is up by the brake alone.
+    HeldUp {
+        /// Which pool.
+        pool: PoolId,
+        /// Which of its endpoints.
+        endpoint: EndpointId,
+        /// What its probes say.
+        braked: Braked,
     },
 }
 

@@ -237,6 +237,10 @@ kind = "all"
 targets = ["a", "b"]
 [name.www]
 steer = "p"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
 "#,
         expected: &[("12:9", "name.www.steer", "pool \"a\" has no IPv6 address", "same families")],
     },

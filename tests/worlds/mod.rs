@@ -56,6 +56,7 @@ use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::compile_measured;
+use rhumb::steering::Braked;
 use rhumb::steering::Intake;
 use rhumb::steering::MemberState;
 use rhumb::steering::Shedding;
@@ -240,7 +241,7 @@ fn position(pool: &Pool) -> usize {
 impl RandomHealth {
     /// Everything up, nothing remembered.
     pub fn all_up(model: &Model) -> Self {
-        let up = MemberState { admin: Admin::Enabled, verdicts: [Verdict::Up; 2] };
+        let up = MemberState { verdicts: [Verdict::Up; 2], ..MemberState::default() };
         Self {
             states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
             remembered: vec![[None, None]; model.pools.len()],
@@ -265,12 +266,22 @@ impl RandomHealth {
     /// Draws the state of one pool anew, each verdict down by a chance of `down` in 100.
     pub fn change(&mut self, random: &mut Random, pool: usize, down: u64) {
         let orders = random.chance(30);
+        let brakes = random.chance(15);
         for state in &mut self.states[pool] {
             state.verdicts = Family::BOTH.map(|_| {
                 if random.chance(down) {
                     return Verdict::Down;
                 }
                 *random.pick(&[Verdict::Up, Verdict::Up, Verdict::Unknown, Verdict::Held])
+            });
+            // The brake holds up what was up.
+            state.braked = Family::BOTH.map(|family| {
+                let is_held = brakes && state.verdicts[family.index()] == Verdict::Up;
+                (is_held && random.chance(30)).then_some(Braked {
+                    failing: 1,
+                    passing: 0,
+                    since_s: 1_800_000_000,
+                })
             });
             state.admin = match random.below(100) {
                 0..=19 if orders => Admin::Drained,

@@ -71,7 +71,9 @@ pub fn log(occurrence: &Occurrence) {
             );
         }
         Occurrence::GeoAccepted => tracing::info!(target: "rhumb::config", "{occurrence}"),
-        Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
+        Occurrence::Unchanged | Occurrence::Watching => {
+            tracing::info!(target: "rhumb::config", "{occurrence}");
+        }
         Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
         Occurrence::Resolved { name, .. } => {
             tracing::info!(target: "rhumb::resolve", %name, "{occurrence}");

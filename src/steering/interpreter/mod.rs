@@ -28,9 +28,9 @@ use crate::steering::band::BANDS;
 use crate::steering::band::Band;
 use crate::steering::distance::Radius;
 use crate::steering::interpreter::pools::Count;
+use crate::steering::member_state::MemberState;
 use crate::steering::passes::Pass;
 use crate::steering::plan::Intake;
-use crate::steering::plan::MemberState;
 use crate::steering::plan::Remembered;
 use crate::steering::plan::Shedding;
 use crate::steering::rendezvous::ClientKey;
@@ -160,7 +160,10 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     };
     steps.push(Step::Taken { pass, pool });
     let (members, panic) = situation.members(pool, pass, steer.answers);
-    let ttl = if pass == Pass::Qualified && !panic { steer.ttl } else { (steer.ttl / 2).max(5) };
+    let is_braked =
+        |id: &EndpointId| situation.state(pool, id.index()).braked(situation.family).is_some();
+    let is_as_configured = pass == Pass::Qualified && !panic && !members.iter().any(is_braked);
+    let ttl = if is_as_configured { steer.ttl } else { (steer.ttl / 2).max(5) };
     Interpretation { result: Meaning::Serve { pool, pass, members, ttl }, steps }
 }
 
