@@ -384,7 +384,7 @@ impl Controller {
     }
 
     /// Every pool with an endpoint in `scope`.
-    fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
+    pub(super) fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
         let Ok(model) = self.model() else { return Vec::new() };
         let covered = |pool: &Pool| {
             let mut endpoints = pool.endpoints.iter();
