@@ -185,7 +185,7 @@ pub enum CheckKindSpec {
         /// Text to find.
         body: Option<String>,
         /// Where the load is said.
-        load: Option<LoadSource>,
+        load: Option<Box<LoadSource>>,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },

@@ -264,6 +264,9 @@ mod tests {
                 | Effect::Resolve(_)
                 | Effect::Record(_)
                 | Effect::Reply(_)
+                | Effect::Persist(_)
+                | Effect::Keep(_)
+                | Effect::KeepTable(_)
                 | Effect::WriteTable { .. } => None,
             })
         };

@@ -100,7 +100,7 @@ fn check_kind(
         path: path.as_str().into(),
         status: status.clone(),
         body: body.as_deref().map(Into::into),
-        load: load.clone(),
+        load: load.as_deref().cloned(),
     };
     let Some(tls) = tls else { return CheckKind::Http(http) };
     let mut ca_pem = None;
