@@ -225,7 +225,7 @@ state = "drain"
             "3:9",
             "pool.x.endpoint.a.state",
             "not a state of an endpoint",
-            "did you mean \"drained\"? use",
+            "use \"drained\"",
         )],
     },
     Case {
