@@ -225,7 +225,7 @@ state = "drain"
             "3:9",
             "pool.x.endpoint.a.state",
             "not a state of an endpoint",
-            "use \"drained\"",
+            "use \"drained\", \"disabled\"",
         )],
     },
     Case {
