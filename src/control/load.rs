@@ -378,7 +378,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Settled { base, is_as_before: _, warnings, warning_text } = settled;
-        let compiled = Arc::clone(&base.compiled);
+        let compiled = self.with_found(Arc::clone(&base.compiled), now, effects);
         let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
@@ -470,7 +470,9 @@ mod tests {
             Effect::Record(occurrence) => occurrence.to_string(),
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
-            Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
+            Effect::Probe(_) | Effect::Resolve(_) | Effect::Discover(_) | Effect::Reply(_) => {
+                String::new()
+            }
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()

@@ -6,6 +6,7 @@
 mod attempt;
 mod brake;
 pub mod command;
+pub mod discover;
 pub mod effect;
 pub mod event;
 pub mod failback;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub use command::Command;
 pub use command::Reply;
+pub use discover::Discovered;
 pub use effect::Effect;
 pub use effect::Occurrence;
 pub use effect::ProbeOrder;
@@ -46,6 +48,7 @@ pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
+use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
 use crate::control::load::Loading;
@@ -93,6 +96,8 @@ pub struct Controller {
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
+    /// What sources tell of endpoints.
+    discoveries: Discoveries,
     round_trips: RoundTrips,
     /// What endpoints say of their load.
     loads: Loads,
@@ -168,6 +173,7 @@ impl Controller {
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
+            Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
@@ -175,6 +181,7 @@ impl Controller {
             }
             Event::Settle => {
                 self.advance_brake(now, effects);
+                self.advance_discoveries(now, effects);
                 self.publish_changes(effects);
             }
         }
