@@ -37,6 +37,7 @@ use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
 use crate::runtime::last_results;
 use crate::runtime::log;
@@ -155,6 +156,8 @@ pub struct Core {
     pub prober: Prober,
     /// What resolves names of endpoints.
     pub resolver: NameResolver,
+    /// What asks sources of endpoints.
+    pub discoverer: Discoverer,
     /// Channels.
     pub inbox: Inbox,
     /// What files to read.
@@ -227,6 +230,10 @@ impl Core {
             Some(resolution) = self.inbox.resolutions.recv() => {
                 self.handle(Event::Resolved(resolution));
                 self.metrics.set_names(self.controller.names());
+            }
+            event = self.discoverer.next() => {
+                self.handle(event);
+                self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
@@ -333,6 +340,7 @@ impl Core {
                 self.prober.set_targets(targets);
             }
             Effect::Resolve(names) => self.resolver.set_names(names),
+            Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
@@ -473,6 +481,7 @@ impl Core {
         ));
         self.metrics.set_state(snapshot.generation, orders, verdicts);
         self.metrics.set_names(self.controller.names());
+        self.metrics.set_sources(self.controller.sources());
     }
 
     /// Ready when every target has a result, or when that takes too long.
@@ -481,7 +490,7 @@ impl Core {
             return;
         }
         let targets = self.controller.verdicts().len();
-        let is_over = self.last_results.len() >= targets && self.controller.has_tried_names();
+        let is_over = self.last_results.len() >= targets && self.controller.has_tried_all();
         if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();
             tracing::info!(target: "rhumb::health", targets, "ready: the first round of probes is over");

@@ -20,6 +20,7 @@ use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
 use crate::control::Occurrence;
+use crate::control::discover::SourceState;
 use crate::control::resolve::NameState;
 use crate::control::status::Gauges;
 use crate::model::TargetKey;
@@ -28,6 +29,7 @@ use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
 use crate::runtime::exposition::counter;
+use crate::runtime::exposition::encode_sources;
 use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::loads;
@@ -82,6 +84,7 @@ pub struct Metrics {
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
+    sources: Mutex<Vec<SourceState>>,
     records: Mutex<Gauges>,
     /// What became of load that endpoints were asked for.
     pub loads: LoadCells,
@@ -184,6 +187,7 @@ impl Metrics {
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
             | Occurrence::NotResolved { .. }
+            | Occurrence::Discovery { .. }
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }
             | Occurrence::TablesRefused { .. }
@@ -207,6 +211,11 @@ impl Metrics {
     /// Sets how names of endpoints stand.
     pub fn set_names(&self, names: Vec<NameState>) {
         *lock(&self.names) = names;
+    }
+
+    /// Sets how sources of endpoints stand.
+    pub fn set_sources(&self, sources: Vec<SourceState>) {
+        *lock(&self.sources) = sources;
     }
 
     /// Shows what was published.
@@ -329,7 +338,8 @@ impl Collector for Scrape {
         self.encode_encrypted(&mut encoder)?;
         self.encode_records(&mut encoder)?;
         self.encode_verdicts(&mut encoder)?;
-        self.encode_names(&mut encoder)
+        self.encode_names(&mut encoder)?;
+        encode_sources(&mut encoder, &lock(&metrics.sources))
     }
 }
 
