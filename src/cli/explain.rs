@@ -130,6 +130,7 @@ fn ask_files(
         | Effect::Resolve(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
+        | Effect::Discover(_)
         | Effect::Record(_) => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");
