@@ -117,6 +117,7 @@ fn assumed(compiled: &Compiled) -> Cow<'_, Compiled> {
         weight: 1,
         capacity: None,
         probe_port: None,
+        state: None,
     };
     let found: Found = pools.map(|pool| (pool.name.clone(), vec![stand_in(pool)])).collect();
     match found.is_empty() {

@@ -22,6 +22,7 @@ use crate::model::Period;
 use crate::model::PortUse;
 use crate::model::Service;
 use crate::model::Shed;
+use crate::model::WrittenState;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -185,7 +186,7 @@ pub enum CheckKindSpec {
         /// Text to find.
         body: Option<String>,
         /// Where the load is said.
-        load: Option<LoadSource>,
+        load: Option<Box<LoadSource>>,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
@@ -282,6 +283,8 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What it can carry.
     pub capacity: Option<f64>,
+    /// What the file says of it.
+    pub state: Option<WrittenState>,
 }
 
 /// What an endpoint is in an answer.

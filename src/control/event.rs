@@ -5,6 +5,7 @@ use crate::control::discover::Discovered;
 use crate::control::job::Job;
 use crate::control::job::Product;
 use crate::control::resolve::Resolution;
+use crate::control::restart::Restored;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
@@ -14,6 +15,8 @@ use crate::model::Verdict;
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
+    /// What was kept from before the start; the first event, if state is kept at all.
+    Restored(Restored),
     /// Files were read, changed or not.
     Files(Job),
     /// A worker is done with a [`Job`].
@@ -32,6 +35,8 @@ pub enum Event {
     Measured(Vec<Measurement>),
     /// A worker is done with a table; `None` if it failed.
     TableMade(Option<MadeTable>),
+    /// What is kept is lost: keep everything anew.
+    KeepAll,
     /// Nothing more is waiting: publish what changed. Also what a timer says.
     Settle,
 }

@@ -167,6 +167,7 @@ impl Terms<'_> {
                 weight: candidate.weight,
                 capacity: None,
                 probe_port: candidate.port,
+                state: None,
             };
             endpoints.insert(candidate.name.clone(), endpoint);
             return Ok(());

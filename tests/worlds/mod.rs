@@ -481,6 +481,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 weight: if even { 1 } else { weight },
                 capacity: None,
                 probe_port: None,
+                state: None,
             }
         })
         .collect();

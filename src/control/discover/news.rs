@@ -57,6 +57,33 @@ pub enum News {
     },
 }
 
+impl News {
+    /// What the history calls it.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "discovered",
+            Self::Failing { .. } => "discovery_failing",
+            Self::Recovered { .. } => "discovery_recovered",
+            Self::Held { .. } => "discovery_held",
+            Self::Eased => "discovery_eased",
+            Self::Refused { .. } => "discovery_refused",
+            Self::Accepted { .. } => "discovery_accepted",
+        }
+    }
+
+    /// Whose word it is, and why, as far as there is one.
+    pub fn why(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Accepted { by, reason, .. } => (Some(by), Some(reason)),
+            Self::Failing { reason, .. } => (None, Some(reason)),
+            Self::Refused { text, .. } => (None, Some(text)),
+            Self::Changed { .. } | Self::Recovered { .. } | Self::Held { .. } | Self::Eased => {
+                (None, None)
+            }
+        }
+    }
+}
+
 /// Names as people read them: the first few, and how many more.
 pub(super) fn listed(names: &[Box<str>]) -> String {
     match names {
