@@ -31,14 +31,18 @@ impl Core {
             return;
         }
         if let Some(state) = self.state.as_ref().filter(|_| history::is_asked(&command)) {
-            let reader = state.reader();
-            tokio::task::spawn_blocking(move || {
-                let answer = match reader.read() {
-                    Ok(reading) => history::answer(&reading, &command),
-                    Err(error) => Reply::failed(error),
-                };
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+            let (reader, saved) = (state.reader(), state.saved());
+            tokio::spawn(async move {
+                // What happened just before is to be seen. A disk that takes nothing can still be read.
+                let _ = timeout(SAVED_MAX, saved).await;
+                tokio::task::spawn_blocking(move || {
+                    let answer = match reader.read() {
+                        Ok(reading) => history::answer(&reading, &command),
+                        Err(error) => Reply::failed(error),
+                    };
+                    // Whoever asked may have gone.
+                    let _ = reply.send(answer);
+                });
             });
             return;
         }
