@@ -7,6 +7,7 @@ mod content;
 mod fault;
 mod figures;
 mod load;
+mod overlay;
 mod past;
 mod queue;
 mod retention;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redb::Database;
-use redb::ReadOnlyDatabase;
 use redb::ReadTransaction;
 use redb::ReadableDatabase;
 use redb::ReadableTable;
@@ -26,6 +25,7 @@ use crate::control::stored::Stored;
 use crate::runtime::state::content::Content;
 use crate::runtime::state::content::sync_folder;
 use crate::runtime::state::fault::Fault;
+use crate::runtime::state::overlay::Overlay;
 use crate::runtime::state::row::Head;
 use crate::runtime::state::row::RowWriter;
 
@@ -263,7 +263,7 @@ enum Opened {
     /// Beside the writer.
     Shared(#[expect(dead_code, reason = "it is only held")] Arc<Database>),
     /// Of a server that does not run.
-    Alone(#[expect(dead_code, reason = "it is only held")] ReadOnlyDatabase),
+    Alone(#[expect(dead_code, reason = "it is only held")] Database),
 }
 
 /// The file of state at one moment, for reading.
@@ -276,8 +276,10 @@ pub struct Reading {
 impl Reading {
     /// Opens the file of a server that does not run, and changes nothing of it.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let path = folder.join(FILE_NAME);
-        let database = ReadOnlyDatabase::open(path)?;
+        // After a kill it has to be mended, which nobody but its server may do: in memory everybody may.
+        let found = Overlay::open(&folder.join(FILE_NAME)).map_err(|why| Fault::system(&why))?;
+        let backend = found.ok_or(Fault::InUse)?;
+        let database = Database::builder().set_cache_size(CACHE).create_with_backend(backend)?;
         let transaction = database.begin_read()?;
         let content = Content::new(folder.join("content"));
         let reading = Self { transaction, content, _database: Opened::Alone(database) };
