@@ -9,6 +9,7 @@ pub mod assertion;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod discovery;
 pub mod geo;
 pub mod health;
 pub mod model;

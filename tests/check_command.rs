@@ -74,6 +74,44 @@ fn problems_of_settings_zones_and_geo_data_are_shown_together() {
 }
 
 #[test]
+fn lists_of_targets_are_checked_line_by_line_all_at_once() {
+    let pool = |name: &str, file: &str| {
+        format!(
+            "[pool.{name}]\ndiscover = {{ file = \"{file}\" }}\n[name.{name}]\nsteer = \"{name}\"\n"
+        )
+    };
+    let pools = [("eu", "parts/eu.json"), ("us", "parts/us.json"), ("gone", "gone.json")];
+    let pools: String = pools.iter().map(|(name, file)| pool(name, file)).collect();
+    let folder = folder(&[
+        ("rhumb.toml", ""),
+        ("zones/shop.toml", &(ZONE.to_owned() + &pools)),
+        (
+            "zones/parts/eu.json",
+            "[\n  { \"targets\": [\"127.0.0.1:80\",\n    \"192.0.2.1:80\", \"web:80\"] }\n]\n",
+        ),
+        ("zones/parts/us.json", "[\n  { \"target\": [] },\n  { \"targets\": [7] }\n]\n"),
+    ]);
+    let (code, mut problems) = check_json(folder.path());
+    problems.sort();
+    problems.dedup();
+    assert_eq!(code, 1);
+    assert_eq!(
+        problems,
+        [
+            error("zones/gone.json", 0),
+            error("zones/parts/eu.json", 2),
+            error("zones/parts/eu.json", 3),
+            error("zones/parts/us.json", 2),
+            error("zones/parts/us.json", 3),
+        ]
+    );
+    let (_, output) = check(folder.path(), &[]);
+    for part in ["it is loopback", "no name of a host", "\"target\" is not known", "^^^"] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+}
+
+#[test]
 fn a_broken_rhumb_toml_does_not_hide_faults_of_zones() {
     let folder = folder(&[("rhumb.toml", "[server\n"), ("zones/shop.toml", "nonsense = 1\n")]);
     let (code, output) = check(folder.path(), &[]);

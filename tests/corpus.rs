@@ -42,6 +42,11 @@ fn round_trip_times_of_the_corpus_are_read_or_refused() {
 }
 
 #[test]
+fn lists_of_targets_of_the_corpus_are_read_or_refused() {
+    replay("targets", targets::targets);
+}
+
+#[test]
 fn databases_of_the_corpus_are_read_or_refused() {
     replay("geo", targets::geo);
     replay("overlay", targets::overlay);

@@ -78,6 +78,15 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("pool.*.shed", "{ start = 0.8, full = 1.0 }", "{ start = 0.5, full = 0.75 }"),
     ("pool.*.site", "'fra'", "'iad'"),
     ("pool.*.check", "'web'", "'tcp'"),
+    ("pool.*.discover", "{ file = 't.json' }", "{ srv = '_a._tcp.example.net' }"),
+    ("pool.*.discover.file", "'t.json'", "'parts/t.json'"),
+    ("pool.*.discover.http", "'https://a.example.net/sd'", "'http://[2001:db8::1]:80/sd?a@b'"),
+    ("pool.*.discover.srv", "'_web._tcp.example.net'", "'_a._tcp.b.example.'"),
+    ("pool.*.discover.authorization", "'token'", "'/run/token'"),
+    ("pool.*.discover.ca", "'ca.pem'", "'/etc/ca.pem'"),
+    ("pool.*.discover.weight_label", "'w'", "'__meta_weight'"),
+    ("pool.*.discover.name_label", "'id'", "'_host'"),
+    ("pool.*.discover.site_label", "'site'", "'dc'"),
     ("pool.*.endpoint", "{ a = { addresses = ['192.0.2.7'] } }", "{ b-1.addresses = ['::7'] }"),
     ("pool.*.endpoint.*.addresses", "['192.0.2.7']", "['2001:db8::7', '192.0.2.7']"),
     ("pool.*.endpoint.*.alias", "'cdn.example.net'", "'b.example.net.'"),
@@ -303,6 +312,24 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             (_, Some(_)) => Some(("addresses", "['192.0.2.7']")),
         });
     }
+    if entry.table.path == "pool.NAME" {
+        // Somebody must be in it, or be found.
+        let endpoint = ("endpoint", "{ a = { addresses = ['192.0.2.7'] } }");
+        lines.extend(match entry.key.name {
+            "endpoint" => Some(("discover", "{ file = 't.json' }")).filter(|_| value.is_none()),
+            _ => Some(endpoint),
+        });
+    }
+    if entry.table.path == "pool.NAME.discover" {
+        // One source, of which the key means something.
+        let http = ("http", "'https://a.example.net/sd'");
+        lines.extend(match (entry.key.name, value) {
+            ("file", None) => Some(http),
+            ("file" | "http" | "srv", Some(_)) => None,
+            ("interval" | "timeout" | "authorization" | "ca", _) => Some(http),
+            (_, _) => Some(("file", "'t.json'")),
+        });
+    }
     if entry.table.path == "assert" {
         let is_claim = keys::CLAIMS.contains(&entry.key.name) || entry.key.name == "traffic";
         if value.is_none() || !is_claim {
@@ -320,6 +347,7 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
     let mut text = match &*path {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
+        "pool.x.discover" => format!("[pool.x]\nsite = 'fra'\n[{path}]\n"),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
         "pool.x.shed" => format!(
             "[pool.x]\nsite = 'fra'\ncheck = 'load'\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"

@@ -31,11 +31,9 @@ use rhumb::model::PoolId;
 use rhumb::model::SteerId;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
-use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
-use rhumb::snapshot::compile_measured;
 use rhumb::snapshot::health::AllUnknown;
 use rhumb::steering::MemberState;
 use rhumb::steering::interpreter::Outline;
@@ -500,19 +498,24 @@ fn health_never_makes_a_name_vanish_and_drained_members_are_never_served() {
         let world = World::new(&mut random);
         let health = RandomHealth::new(&mut random, &world.model);
         let snapshot = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+        let well = RandomHealth::all_up(&world.model);
+        let well = Snapshot::new(Arc::clone(&world.compiled), 1, &well);
         for _ in 0..8 {
             let steer = random.pick(&world.model.steers).clone();
             let family = *random.pick(&Family::BOTH);
             let client = world.client(&mut random);
-            let reply = ask(&snapshot, &steer.owner, family, client.resolver, client.form, NOON);
+            let ask = |at| ask(at, &steer.owner, family, client.resolver, client.form, NOON);
+            let reply = ask(&snapshot);
+            // Rules may lead a client to pools without the family: the files of these worlds are not judged.
+            let is_nowhere = ask(&well).addresses.is_empty();
             let below = pools_below(&world, steer.target);
             let exists = below.iter().any(|p| world.model.pools[p.index()].has_family(family));
             match (reply.rcode, reply.addresses.is_empty()) {
                 (0, true) => {
-                    assert!(!exists, "an empty answer though a pool has the family: {steer:?}");
+                    assert!(is_nowhere, "health empties the answer: {steer:?}");
                     empty += 1;
                 }
-                (0, false) => assert!(exists),
+                (0, false) => assert!(exists && !is_nowhere),
                 (2, true) => failures += 1,
                 other => panic!("rcode and emptiness {other:?}: {steer:?}"),
             }
@@ -668,22 +671,27 @@ fn one_level_more_moves_only_clients_of_its_band_and_only_away_from_the_pool() {
             return;
         }
         let pool = *random.pick(&sheds);
-        let mut health = RandomHealth::new(&mut random, &world.model);
+        // Where much is down few are shed.
+        let mut health = match random.chance(80) {
+            true => RandomHealth::all_up(&world.model),
+            false => RandomHealth::new(&mut random, &world.model),
+        };
         let level = random.below(15) as u8;
         let mut with_level = |level| {
             health.sheddings[pool].level = level;
             Snapshot::new(Arc::clone(&world.compiled), 1, &health)
         };
         let (less, more) = (with_level(level), with_level(level + 1));
-        for _ in 0..12 {
+        for _ in 0..30 {
             let id = SteerId(random.below(world.model.steers.len() as u64) as u32);
             let owner = &world.model.steers[id.index()].owner;
             let (client, family) = (world.address(&mut random), *random.pick(&Family::BOTH));
             let before = ask(&less, owner, family, client, Form::Edns, NOON);
             let after = ask(&more, owner, family, client, Form::Edns, NOON);
             asked += 1;
-            assert_eq!((before.rcode, before.ttl), (after.rcode, after.ttl));
+            assert_eq!(before.rcode, after.rcode);
             if before.addresses == after.addresses {
+                assert_eq!(before.ttl, after.ttl);
                 continue;
             }
             moved += 1;
@@ -710,14 +718,10 @@ fn at_level_0_answers_are_those_of_pools_that_never_shed() {
         let world = World::new(&mut random);
         let mut health = RandomHealth::new(&mut random, &world.model);
         health.sheddings.iter_mut().for_each(|shedding| shedding.level = 0);
-        let mut model = (*world.model).clone();
-        model.pools.iter_mut().for_each(|pool| pool.shed = None);
-        let places = worlds::place_map(&world.networks);
-        let table = Some(&world.table);
-        let plain =
-            compile_measured(Contents::new(model), Arc::new(places), NodeTerms::default(), table);
-        let plain = plain.unwrap();
-        let plain = Snapshot::new(Arc::new(plain), 1, &health);
+        let plain = World::with(&mut Random::new(seed), |model| {
+            model.pools.iter_mut().for_each(|pool| pool.shed = None);
+        });
+        let plain = Snapshot::new(plain.compiled, 1, &health);
         let banded = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
         for steer in &world.model.steers {
             let (client, family) = (world.address(&mut random), *random.pick(&Family::BOTH));

@@ -12,6 +12,9 @@ use rhumb::answer::answer;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
+use rhumb::discovery::Members;
+use rhumb::discovery::list;
+use rhumb::discovery::members;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_overlay;
 use rhumb::geo::read_database;
@@ -158,5 +161,43 @@ pub fn rtt(data: &[u8]) {
 pub fn geo(data: &[u8]) {
     if let Ok((layer, _)) = read_database("fuzz.mmdb", data) {
         PlaceMap::compile(&[layer]);
+    }
+}
+
+/// The pool of [`targets`]; every key of `discover` that judges targets is set.
+const FINDS: &str = r#"
+site.fra = { latitude = 50.11, longitude = 8.68 }
+pool.p = { site = "fra", discover = { file = "t.json", site_label = "site", name_label = "id" } }
+pool.q = { discover = { file = "t.json", port = "ignore" }, endpoint.a.addresses = ["192.0.2.1"] }
+"#;
+
+/// Mistakes of a list lie in its text; whatever targets it has, endpoints get valid names and believable addresses.
+pub fn targets(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let entries = match list::read(text) {
+        Ok(entries) => entries,
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            for fault in faults {
+                assert!(fault.offset <= text.len(), "{fault:?}");
+            }
+            return;
+        }
+    };
+    let files = Files::new(vec![SourceFile::new("zones/finds.toml", FINDS)]);
+    let model = config::load(&files).0.expect("the files are sound");
+    for pool in &model.pools {
+        let discovery = pool.discover.as_ref().expect("each finds endpoints");
+        let made = |entries: &[_]| members(entries, pool, discovery, &model.sites, &[]);
+        let Members { endpoints, refused, elsewhere } = made(&entries);
+        assert!(endpoints.len() + refused.len() + elsewhere <= entries.len());
+        for (name, endpoint) in endpoints {
+            assert!(rhumb::config::reader::is_plain(&name), "{name}");
+            for family in rhumb::model::Family::BOTH {
+                let address = endpoint.address(family);
+                let refusal = address.and_then(|one| rhumb::model::reach::refusal(&[], one));
+                assert_eq!(refusal, None, "{address:?}");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::answer::steered::Subject;
 use crate::answer::steered::key_of;
 use crate::answer::steered::locate;
 use crate::model::Family;
+use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
@@ -104,6 +105,9 @@ pub fn nothing_text(idle: Idle, fenced: bool, missing: Missing) -> [&'static str
             Missing::Everything => {
                 ["rhumb: none of the names that are to answer has been resolved yet", "", "", ""]
             }
+            Missing::Endpoints => {
+                ["rhumb: none of the endpoints that are to answer has been found yet", "", "", ""]
+            }
             Missing::Family => {
                 ["rhumb: a name that may have such addresses has not been resolved yet", "", "", ""]
             }
@@ -123,6 +127,8 @@ pub enum Missing {
     Family,
     /// Every address of every pool.
     Everything,
+    /// The same, and endpoints are still to be found.
+    Endpoints,
 }
 
 /// One client of a steered name: all that says who its candidates are.
@@ -189,7 +195,10 @@ impl Case<'_> {
         let lacks = |family: Family| plans().all(|plan| !plan.family(family).configured);
         let awaits = |family: Family| plans().any(|plan| plan.family(family).unknown);
         let is_unknown = Family::BOTH.into_iter().any(|family| lacks(family) && awaits(family));
+        let pools = &self.snapshot.compiled.model.pools;
+        let is_awaiting = |pool: &PoolId| pools[pool.index()].awaits;
         let missing = match (plans().any(|plan| plan.has_any_family()), is_unknown) {
+            (false, _) if route.pools.iter().any(is_awaiting) => Missing::Endpoints,
             (false, _) => Missing::Everything,
             (true, true) => Missing::Family,
             (true, false) => Missing::Nothing,

@@ -26,9 +26,17 @@ pub use ways::Case;
 pub use ways::TooManyWays;
 pub use ways::WAYS_MAX;
 
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+
 use crate::model::Assertion;
 use crate::model::Claim;
+use crate::model::Endpoint;
 use crate::model::Family;
+use crate::model::Found;
+use crate::model::Leaf;
+use crate::model::Pool;
 use crate::model::SteerId;
 use crate::snapshot::Compiled;
 use crate::steering::Decision;
@@ -79,6 +87,7 @@ pub struct CounterExample {
 
 /// Every assertion of a configuration that does not hold, in the order they are written.
 pub fn judge(compiled: &Compiled) -> Vec<Failure> {
+    let compiled = &*assumed(compiled);
     let states = States::new(&compiled.model);
     let assertions = compiled.model.assertions.iter().enumerate();
     let judge = |(position, assertion): (usize, &Assertion)| {
@@ -93,4 +102,26 @@ pub fn judge(compiled: &Compiled) -> Vec<Failure> {
         proof.map(|proof| Failure { assertion: position, proof })
     };
     assertions.filter_map(judge).collect()
+}
+
+/// Tables with one endpoint of both families in each pool that finds its endpoints: as an alias is taken to resolve, so
+/// they are taken to be found, for who they are is known at run time only.
+fn assumed(compiled: &Compiled) -> Cow<'_, Compiled> {
+    let pools = compiled.model.pools.iter().filter(|pool| pool.discover.is_some());
+    let stand_in = |pool: &Pool| Endpoint {
+        key: format!("{}/found", pool.name).into(),
+        leaf: Leaf::Addresses {
+            v4: Some(Ipv4Addr::new(192, 0, 2, 1)),
+            v6: Some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+        },
+        weight: 1,
+        capacity: None,
+        probe_port: None,
+        state: None,
+    };
+    let found: Found = pools.map(|pool| (pool.name.clone(), vec![stand_in(pool)])).collect();
+    match found.is_empty() {
+        true => Cow::Borrowed(compiled),
+        false => Cow::Owned(compiled.with_found(&found)),
+    }
 }

@@ -9,6 +9,7 @@ use crate::assertion::Proof;
 use crate::assertion::State;
 use crate::assertion::WAYS_MAX;
 use crate::assertion::Why;
+use crate::assertion::assumed;
 use crate::assertion::states::endpoints_of;
 use crate::assertion::states::home;
 use crate::config::Problems;
@@ -40,6 +41,7 @@ const NAMES_MAX: usize = 8;
 
 /// Adds a problem for each failure.
 pub fn report(compiled: &Compiled, failures: &[Failure], problems: &mut Problems) {
+    let compiled = &*assumed(compiled);
     for failure in failures {
         let assertion = &compiled.model.assertions[failure.assertion];
         let written = assertion.written;

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::ValueEnum;
 
 use crate::assertion;
+use crate::cli::discovery;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::print;
@@ -77,13 +78,15 @@ struct Findings {
     zones: (Files, Problems),
     /// Of overlays of geo data.
     overlays: (Files, Problems),
+    /// Of files of targets.
+    targets: (Files, Problems),
     /// Of whole files.
     others: Vec<FileProblem>,
 }
 
 impl Findings {
     fn count(&self, severity: Severity) -> usize {
-        let all = [&self.node.1, &self.zones.1, &self.overlays.1];
+        let all = [&self.node.1, &self.zones.1, &self.overlays.1, &self.targets.1];
         let problems = all.into_iter().flat_map(Problems::iter);
         let severities = problems.map(|problem| problem.severity);
         let others = self.others.iter().map(|problem| problem.severity);
@@ -135,6 +138,12 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
     }
     let (model, mut zone_problems) = config::load(&zone_files);
     let held = model.as_ref().map(Held::new);
+    let mut targets = (Files::default(), Problems::default());
+    if let Some(model) = &model {
+        let examined = discovery::examine(model, &settings.node.resolver);
+        targets = examined.inside;
+        others.extend(examined.others);
+    }
     if let (Some(model), true) = (model, faults.is_empty()) {
         let zones = settings.sources.zones.display().to_string();
         if model.zones.is_empty() && has_settings {
@@ -163,7 +172,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
         }
     }
     let (node, zones) = ((files, problems), (zone_files, zone_problems));
-    (Findings { node, zones, overlays, others }, held)
+    (Findings { node, zones, overlays, targets, others }, held)
 }
 
 /// Warns of a site of this node that no file has.
@@ -242,7 +251,9 @@ fn examine_certificate(encrypted: &Encrypted) -> Vec<FileProblem> {
 
 fn print_as_json(findings: &Findings, held: Option<&Held>) {
     let mut all = Vec::new();
-    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
+    for (files, problems) in
+        [&findings.node, &findings.zones, &findings.overlays, &findings.targets]
+    {
         all.extend(render::for_machines(files, problems));
     }
     all.extend(findings.others.iter().map(FileProblem::for_machines));
@@ -255,9 +266,9 @@ fn print_as_json(findings: &Findings, held: Option<&Held>) {
 }
 
 fn print_as_sarif(findings: &Findings) {
-    let Findings { node, zones, overlays, others } = findings;
+    let Findings { node, zones, overlays, targets, others } = findings;
     print_json(&sarif::log(
-        &[(&node.0, &node.1), (&zones.0, &zones.1), (&overlays.0, &overlays.1)],
+        &[node, zones, overlays, targets].map(|(files, problems)| (files, problems)),
         others,
     ));
 }
@@ -293,7 +304,9 @@ fn failover_json(failover: &Failover) -> serde_json::Value {
 
 fn report(findings: &Findings, held: Option<&Held>) {
     let mut text = String::new();
-    for (files, problems) in [&findings.node, &findings.zones, &findings.overlays] {
+    for (files, problems) in
+        [&findings.node, &findings.zones, &findings.overlays, &findings.targets]
+    {
         text += &render::for_people(files, problems, wants_color());
     }
     for problem in &findings.others {

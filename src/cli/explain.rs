@@ -159,6 +159,7 @@ fn ask_files(
         | Effect::Resolve(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
+        | Effect::Discover(_)
         | Effect::Persist(_)
         | Effect::Keep(_)
         | Effect::KeepTable(_)

@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod completions;
 mod demo;
+mod discovery;
 mod events;
 mod explain;
 pub mod geo;
@@ -59,6 +60,11 @@ enum Command {
     Shift(operate::ShiftArguments),
     /// Take down at once what the brake holds: much has failed within a minute, and it is true
     ReleaseBrake(operate::ReleaseArguments),
+    /// Decide about endpoints that a source told of
+    Discovery {
+        #[command(subcommand)]
+        command: discovery::DiscoveryCommand,
+    },
     /// Read the files again, as SIGHUP does
     Reload(operate::ReloadArguments),
     /// Look addresses up in geo databases, or make a database
@@ -101,6 +107,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Force(arguments) => operate::force(&arguments),
         Command::Shift(arguments) => operate::shift(&arguments),
         Command::ReleaseBrake(arguments) => operate::release(&arguments),
+        Command::Discovery { command } => discovery::run(&command),
         Command::Reload(arguments) => operate::reload(&arguments),
         Command::Geo { command } => geo::run(command),
         Command::Rtt { command } => rtt::run(&command),

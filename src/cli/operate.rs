@@ -275,14 +275,14 @@ fn parse_until(text: &str, now_s: u64) -> Result<Option<u64>, String> {
 }
 
 /// Who gives the order: the user behind sudo, else the user.
-fn author() -> String {
+pub(super) fn author() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok());
     named
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-fn send(server: &ServerOption, command: &Command) -> ExitCode {
+pub(super) fn send(server: &ServerOption, command: &Command) -> ExitCode {
     show_reply(server, ask(server.socket.as_ref(), &server.config, command))
 }
 
@@ -384,6 +384,7 @@ fn show_pool(pool: &PoolStatus) {
     if let Some(failback) = &pool.failback {
         print(format!("  {failback}"));
     }
+    pool.discovery.iter().for_each(|text| print(format!("  {text}")));
     if let Some(shed) = &pool.shed {
         print(format!("  {shed}"));
     }

@@ -418,7 +418,11 @@ fn addresses(pool: &Pool, family: Family) -> Vec<IpAddr> {
 /// The first pool that has the family, in the order in which targets are written.
 fn first_pool(target: Target, model: &Model, family: Family) -> Option<PoolId> {
     match target {
-        Target::Pool(pool) => model.pools[pool.index()].has_family(family).then_some(pool),
+        // Endpoints that are found are known to a running server only.
+        Target::Pool(pool) => {
+            let mut endpoints = model.pools[pool.index()].endpoints.iter();
+            endpoints.any(|endpoint| endpoint.may_have(family)).then_some(pool)
+        }
         Target::Policy(policy) => match &model.policies[policy.index()].kind {
             PolicyKind::All { targets: _, pool } => first_pool(Target::Pool(*pool), model, family),
             kind => {

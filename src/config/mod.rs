@@ -20,6 +20,7 @@ pub mod rules;
 pub mod sarif;
 pub mod source;
 pub mod spec;
+pub mod target_files;
 pub mod validate;
 pub mod value;
 

@@ -19,6 +19,7 @@ use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
+use crate::model::PortUse;
 use crate::model::Service;
 use crate::model::Shed;
 use crate::model::WrittenState;
@@ -217,10 +218,58 @@ pub struct PoolSpec {
     pub panic_below: Option<At<Percent>>,
     /// How clients come back.
     pub failback: Failback,
+    /// Who tells of more endpoints; `None` also if that could not be read.
+    pub discover: Option<DiscoverSpec>,
     /// When clients are sent elsewhere.
     pub shed: Option<At<Shed>>,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
+}
+
+/// `[pool.NAME.discover]`
+#[derive(Clone, Debug)]
+pub struct DiscoverSpec {
+    /// Where it stands.
+    pub place: Place,
+    /// Who is asked.
+    pub source: SourceSpec,
+    /// Most that may go at once.
+    pub max_drop: Percent,
+    /// `weight_label`
+    pub weight_label: String,
+    /// `name_label`
+    pub name_label: Option<String>,
+    /// `site_label`
+    pub site_label: Option<At<String>>,
+    /// `port`
+    pub port: PortUse,
+}
+
+/// Who is asked for endpoints.
+#[derive(Clone, Debug)]
+pub enum SourceSpec {
+    /// `file`
+    File(At<String>),
+    /// `http`
+    Http {
+        /// Where.
+        url: String,
+        /// Between two requests.
+        interval: Duration,
+        /// Of one request.
+        timeout: Duration,
+        /// File beside this one.
+        authorization: Option<At<String>>,
+        /// File beside this one.
+        ca: Option<At<String>>,
+    },
+    /// `srv`
+    Srv {
+        /// Owner of the records.
+        service: Name,
+        /// Between two questions.
+        interval: Duration,
+    },
 }
 
 /// `[pool.NAME.endpoint.NAME]`

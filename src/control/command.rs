@@ -77,6 +77,15 @@ pub enum Command {
         /// Who.
         author: String,
     },
+    /// Let go the endpoints that a source has dropped and the floor of their pool holds.
+    AcceptDiscovery {
+        /// Which pool.
+        pool: String,
+        /// Why.
+        reason: String,
+        /// Who.
+        author: String,
+    },
     /// Take down at once what the brake holds.
     ReleaseBrake {
         /// Why.
@@ -263,6 +272,9 @@ impl Controller {
             }
             Command::ReleaseBrake { reason, author } => {
                 self.release_brake(&reason, &author, now, effects)
+            }
+            Command::AcceptDiscovery { pool, reason, author } => {
+                self.accept_discovery(&pool, &reason, &author, now, effects)
             }
             Command::ShiftBack { policy, author } => self.shift_back(&policy, &author, effects),
             Command::Failback { pool, reason, author } => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::duration::spell;
 use crate::control::command::Reply;
+use crate::control::discover::News;
 use crate::control::failback::Stage;
 use crate::control::job::Job;
 use crate::control::order::Order;
@@ -19,6 +20,7 @@ use crate::control::stored::Kept;
 use crate::model::Check;
 use crate::model::Failback;
 use crate::model::Family;
+use crate::model::Source;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::rtt::Table;
@@ -37,6 +39,8 @@ pub enum Effect {
     Probe(Vec<ProbeOrder>),
     /// Resolve exactly these names from now on.
     Resolve(Vec<Name>),
+    /// Ask exactly these sources for endpoints from now on.
+    Discover(Vec<Arc<Source>>),
     /// Tell that this happened: a log line, later an event in the history.
     Record(Occurrence),
     /// Keep this, so that a restart brings it back.
@@ -139,6 +143,13 @@ pub enum Occurrence {
         reason: Box<str>,
         /// How many addresses it keeps from before.
         kept: usize,
+    },
+    /// Something about the endpoints that a pool finds.
+    Discovery {
+        /// Which pool.
+        pool: Box<str>,
+        /// What.
+        news: News,
     },
     /// A table of round-trip times was made.
     TableMade {
@@ -380,6 +391,7 @@ impl fmt::Display for Occurrence {
                 let kept = if *kept == 1 { "address stays" } else { "addresses stay" };
                 write!(f, "{name} cannot be resolved, its last good {kept}: {reason}")
             }
+            Self::Discovery { pool, news } => write!(f, "pool {pool}: {news}"),
             Self::TableMade { name, rows, left_out, activates_s } => {
                 let (rows, at) = (count(*rows, "row"), spell_instant(*activates_s));
                 write!(f, "round-trip times: {name} made, {rows}, counts from {at} on")?;

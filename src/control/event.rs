@@ -1,6 +1,7 @@
 //! What can happen to the control plane.
 
 use crate::control::command::Command;
+use crate::control::discover::Discovered;
 use crate::control::job::Job;
 use crate::control::job::Product;
 use crate::control::resolve::Resolution;
@@ -24,6 +25,8 @@ pub enum Event {
     Vote(Vote),
     /// A name of an endpoint was resolved, or could not be.
     Resolved(Resolution),
+    /// A source told of endpoints, or could not be asked.
+    Discovered(Discovered),
     /// An operator asks for something.
     Command(Command),
     /// Endpoints said how much load they have.

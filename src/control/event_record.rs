@@ -103,6 +103,14 @@ impl EventRecord {
             Occurrence::NotResolved { name, reason, .. } => {
                 new("not_resolved").of_name(name).because(reason)
             }
+            Occurrence::Discovery { pool, news } => {
+                let told = new(news.event()).of_pool(pool);
+                match news.why() {
+                    (Some(by), Some(reason)) => told.because(reason).by(by),
+                    (None, Some(reason)) => told.because(reason),
+                    (_, None) => told,
+                }
+            }
             Occurrence::Ordered { scope, order } => {
                 new("order").ordered(scope, order).after(order.admin).by(&order.author)
             }

@@ -33,6 +33,8 @@ pub(super) struct Target<'a> {
     pub(super) key: TargetKey,
     pub(super) address: IpAddr,
     pub(super) check: &'a Check,
+    /// The port that is probed.
+    pub(super) port: u16,
 }
 
 /// Every target of one endpoint: its own addresses, or those that its name resolved to.
@@ -41,13 +43,14 @@ pub(super) fn targets_of<'m>(
     check: &'m Check,
     names: &Resolutions,
 ) -> Vec<Target<'m>> {
+    let port = endpoint.probe_port.unwrap_or(check.port);
     let own = Family::BOTH.into_iter().filter_map(|family| {
         let address = endpoint.address(family)?;
-        Some(Target { key: key(&endpoint.key, check, family, None), address, check })
+        Some(Target { key: key(&endpoint.key, check, family, None), address, check, port })
     });
     let resolved = names.of(endpoint).into_iter().flat_map(Resolved::iter).map(|address| {
         let key = key(&endpoint.key, check, Family::of(address), Some(address));
-        Target { key, address, check }
+        Target { key, address, check, port }
     });
     own.chain(resolved).collect()
 }
@@ -88,13 +91,14 @@ impl Controller {
     pub(super) fn probe_orders(&self) -> Vec<ProbeOrder> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
-        let shared: Vec<Arc<Check>> =
-            model.checks.iter().map(|check| Arc::new(check.clone())).collect();
+        let mut shared: HashMap<(Box<str>, u16), Arc<Check>> = HashMap::new();
         let order = |target: Target<'_>| {
-            let check = shared.iter().find(|check| check.name == target.check.name);
+            let check = shared.entry((target.check.name.clone(), target.port));
+            let check = check
+                .or_insert_with(|| Arc::new(Check { port: target.port, ..target.check.clone() }));
             ProbeOrder {
                 address: target.address,
-                check: Arc::clone(check.expect("targets name checks of this model")),
+                check: Arc::clone(check),
                 verdict: self
                     .brake
                     .probed_verdict(&target.key)
@@ -111,12 +115,12 @@ impl Controller {
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
         let before = self.targets_in(&snapshot.compiled.model).into_iter();
-        let before: HashMap<TargetKey, (IpAddr, &Check)> =
-            before.map(|target| (target.key, (target.address, target.check))).collect();
+        let before: HashMap<TargetKey, (IpAddr, &Check, u16)> = before
+            .map(|target| (target.key, (target.address, target.check, target.port)))
+            .collect();
         let is_same = |target: &Target<'_>| {
-            before.get(&target.key).is_some_and(|(address, check)| {
-                (*address, &check.kind, check.port)
-                    == (target.address, &target.check.kind, target.check.port)
+            before.get(&target.key).is_some_and(|(address, check, port)| {
+                (*address, &check.kind, *port) == (target.address, &target.check.kind, target.port)
             })
         };
         let next = self.targets_in(next).into_iter();

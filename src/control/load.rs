@@ -379,7 +379,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Settled { base, is_as_before: _, warnings, warning_text } = settled;
-        let compiled = Arc::clone(&base.compiled);
+        let compiled = self.with_found(Arc::clone(&base.compiled), now, effects);
         let names = self.want_names(&compiled.model);
         let known = self.restore_verdicts(&compiled.model, now, effects);
         let known = known.unwrap_or_else(|| self.unchanged_targets(&compiled.model));
@@ -474,7 +474,9 @@ mod tests {
             Effect::Record(occurrence) => occurrence.to_string(),
             Effect::Publish(_) => "published".into(),
             Effect::Compile(_) => "compiling".into(),
-            Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
+            Effect::Probe(_) | Effect::Resolve(_) | Effect::Discover(_) | Effect::Reply(_) => {
+                String::new()
+            }
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };

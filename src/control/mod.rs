@@ -6,6 +6,7 @@
 mod attempt;
 mod brake;
 pub mod command;
+pub mod discover;
 pub mod effect;
 pub mod event;
 pub mod event_record;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 pub use command::Command;
 pub use command::Reply;
+pub use discover::Discovered;
 pub use effect::Effect;
 pub use effect::Occurrence;
 pub use effect::ProbeOrder;
@@ -52,6 +54,7 @@ pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
+use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
 use crate::control::load::Loading;
@@ -102,6 +105,8 @@ pub struct Controller {
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
+    /// What sources tell of endpoints.
+    discoveries: Discoveries,
     round_trips: RoundTrips,
     /// What is to survive a restart.
     keeping: Keeping,
@@ -190,6 +195,7 @@ impl Controller {
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
+            Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
@@ -198,6 +204,7 @@ impl Controller {
             Event::KeepAll => self.touch_all(),
             Event::Settle => {
                 self.advance_brake(now, effects);
+                self.advance_discoveries(now, effects);
                 self.publish_changes(effects);
             }
         }

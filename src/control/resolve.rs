@@ -193,7 +193,7 @@ impl Controller {
     }
 
     /// Whether every wanted name was resolved once, or could not be.
-    pub fn has_tried_names(&self) -> bool {
+    pub(super) fn has_tried_names(&self) -> bool {
         let Some(snapshot) = &self.snapshot else { return true };
         let names = wanted(&snapshot.compiled.model);
         names.into_iter().all(|name| self.resolutions.known.contains_key(name))

@@ -262,6 +262,7 @@ mod tests {
                 | Effect::Compile(_)
                 | Effect::Probe(_)
                 | Effect::Resolve(_)
+                | Effect::Discover(_)
                 | Effect::Record(_)
                 | Effect::Reply(_)
                 | Effect::Persist(_)

@@ -177,6 +177,9 @@ pub struct PoolStatus {
     /// What its clients wait for on their way back, in words.
     #[serde(default)]
     pub failback: Option<String>,
+    /// How the source of its endpoints stands, line by line; empty if all of them stand in its file.
+    #[serde(default)]
+    pub discovery: Vec<String>,
     /// Its load, and whom it sends elsewhere for it, in words; `None` if it never does.
     #[serde(default)]
     pub shed: Option<String>,
@@ -196,6 +199,9 @@ impl PoolStatus {
     /// How it stands, in words.
     pub fn standing_text(&self) -> String {
         match (self.unresolved, self.qualifies, self.panic) {
+            (true, _, _) if !self.discovery.is_empty() => {
+                "NOBODY FOUND: none of its endpoints has an address yet".into()
+            }
             (true, _, _) => "UNRESOLVED: none of its names has an address yet".into(),
             (false, _, true) => "PANIC: all members served".into(),
             (false, true, false) => "qualifies".into(),
@@ -396,6 +402,7 @@ impl Controller {
             unresolved: !plan.has_any_family(),
             short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
             failback: self.way_back_text(pool),
+            discovery: self.source_texts(pool),
             shed: self.shed_text(pool),
             load: self.load_of(&pool.name),
             panic: sides.iter().any(|side| side.panic),

@@ -5,11 +5,13 @@
 
 pub mod assertion;
 pub mod check;
+pub mod discovery;
 pub mod id;
 pub mod limits;
 pub mod node;
 pub mod policy;
 pub mod pool;
+pub mod reach;
 pub mod resolved;
 pub mod resolver;
 pub mod site;
@@ -29,6 +31,10 @@ pub use check::CheckKind;
 pub use check::HttpCheck;
 pub use check::LoadSource;
 pub use check::TlsCheck;
+pub use discovery::Discovery;
+pub use discovery::Found;
+pub use discovery::PortUse;
+pub use discovery::Source;
 pub use id::CheckId;
 pub use id::EndpointId;
 pub use id::ListId;
@@ -37,6 +43,8 @@ pub use id::PoolId;
 pub use id::SiteId;
 pub use id::SteerId;
 pub use limits::ANSWERS_MAX;
+pub use limits::DROP_WINDOW;
+pub use limits::ENDPOINTS_MAX;
 pub use limits::RESOLVED_MAX;
 pub use limits::TARGETS_MAX;
 pub use node::Disclosure;
@@ -109,6 +117,24 @@ impl Model {
     /// Pools that stand in files.
     pub fn written_pools(&self) -> impl Iterator<Item = &Pool> {
         self.pools.iter().filter(|pool| pool.is_written())
+    }
+
+    /// The same with these endpoints found, in place of those found before. Every id stays but those of endpoints.
+    pub fn with_found(&self, found: &Found) -> Self {
+        let mut next = self.clone();
+        for pool in &mut next.pools {
+            let Some(discovery) = &pool.discover else { continue };
+            pool.endpoints.truncate(discovery.written);
+            pool.endpoints.extend(found.get(&pool.name).into_iter().flatten().cloned());
+            pool.awaits = pool.endpoints.len() == discovery.written;
+        }
+        for at in 0..next.pools.len() {
+            if !next.pools[at].is_written() {
+                let made_of = std::mem::take(&mut next.pools[at].made_of);
+                next.pools[at] = Pool::union(&next.pools[at].name, made_of, &next.pools);
+            }
+        }
+        next
     }
 
     /// Every pool of files that a target can lead to, as written; some several times.

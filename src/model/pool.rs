@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::model::Admin;
 use crate::model::CheckId;
+use crate::model::Discovery;
+use crate::model::ENDPOINTS_MAX;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PoolId;
@@ -32,28 +34,63 @@ pub struct Pool {
     pub failback: Failback,
     /// From which load on it sends clients elsewhere; never, if nothing is said.
     pub shed: Option<Shed>,
-    /// Its members, 1 to 256.
+    /// Its members, 1 to 256; none while others are to be found.
     pub endpoints: Vec<Endpoint>,
+    /// Who tells of more of them while the server runs.
+    pub discover: Option<Discovery>,
+    /// Whether endpoints are to be found and none is: nobody knows yet which families there are.
+    pub awaits: bool,
     /// Of a pool that `all` is made of: whose endpoints its own are, in their order. Of a pool of a file: nothing.
     pub parts: Vec<(PoolId, EndpointId)>,
+    /// The pools that `all` makes this one of, each once; nothing for a pool of a file.
+    pub made_of: Vec<PoolId>,
 }
 
 impl Pool {
     /// Whether it stands in a file; else `all` made it, and its endpoints are those of other pools.
     pub fn is_written(&self) -> bool {
-        self.parts.is_empty()
+        self.made_of.is_empty()
     }
 
     /// The pools that its endpoints are of, each once; nothing for a pool of a file.
     pub fn part_pools(&self) -> Vec<PoolId> {
-        let mut pools: Vec<PoolId> = self.parts.iter().map(|&(pool, _)| pool).collect();
-        pools.dedup();
-        pools
+        self.made_of.clone()
     }
 
-    /// Whether any endpoint can answer for `family`: by an address of its own, or by a name.
+    /// Whether any endpoint can answer for `family`: by an address of its own, by a name, or once it is found.
     pub fn has_family(&self, family: Family) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.may_have(family))
+        self.awaits
+            || self.discover.is_some()
+            || self.endpoints.iter().any(|endpoint| endpoint.may_have(family))
+    }
+
+    /// The pool that the policy `name` of kind `all` makes of others: one healthy member is enough for it, and what is
+    /// down is never served beside it.
+    ///
+    /// Takes [`ENDPOINTS_MAX`] endpoints at most; more than that there can be only where some are found.
+    pub fn union(name: &str, made_of: Vec<PoolId>, pools: &[Self]) -> Self {
+        let awaits = made_of.iter().any(|pool| pools[pool.index()].awaits);
+        let parts = made_of.iter().flat_map(|&pool| {
+            let count = pools[pool.index()].endpoints.len();
+            (0..count).map(move |position| (pool, EndpointId::at(position)))
+        });
+        let parts: Vec<_> = parts.take(ENDPOINTS_MAX).collect();
+        let endpoints =
+            parts.iter().map(|(pool, one)| pools[pool.index()].endpoints[one.index()].clone());
+        Self {
+            name: name.into(),
+            site: None,
+            check: None,
+            min_healthy: MinHealthy::Members(1),
+            panic_below: Percent(0),
+            failback: Failback::Auto,
+            shed: None,
+            endpoints: endpoints.collect(),
+            discover: None,
+            awaits,
+            parts,
+            made_of,
+        }
     }
 
     /// What its endpoints become in an answer: the same for all of them.
@@ -94,6 +131,8 @@ pub struct Endpoint {
     pub weight: u16,
     /// What it can carry, in a unit that is the same for all; more than 0.
     pub capacity: Option<f64>,
+    /// Port that is probed in place of the check's.
+    pub probe_port: Option<u16>,
     /// What its file says of it; an order goes before that.
     pub state: Option<WrittenState>,
 }

@@ -34,6 +34,7 @@ use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
 use crate::runtime::last_results;
 use crate::runtime::log;
@@ -159,6 +160,8 @@ pub struct Core {
     pub prober: Prober,
     /// What resolves names of endpoints.
     pub resolver: NameResolver,
+    /// What asks sources of endpoints.
+    pub discoverer: Discoverer,
     /// Channels.
     pub inbox: Inbox,
     /// What files to read.
@@ -233,6 +236,10 @@ impl Core {
             Some(resolution) = self.inbox.resolutions.recv() => {
                 self.handle(Event::Resolved(resolution));
                 self.metrics.set_names(self.controller.names());
+            }
+            event = self.discoverer.next() => {
+                self.handle(event);
+                self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
@@ -311,6 +318,7 @@ impl Core {
                 self.prober.set_targets(targets);
             }
             Effect::Resolve(names) => self.resolver.set_names(names),
+            Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),

@@ -8,6 +8,7 @@ use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::control::discover::SourceState;
 use crate::control::shed::LoadGauges;
 use crate::control::status::AdminState;
 use crate::health::LoadWord;
@@ -74,6 +75,35 @@ pub(super) fn names_gauge(
         ConstGauge::new(value).encode(family.encode_family(&[("name", name)])?)?;
     }
     Ok(())
+}
+
+/// How sources of endpoints stand, by pool.
+pub(super) fn encode_sources(
+    encoder: &mut DescriptorEncoder<'_>,
+    sources: &[SourceState],
+) -> Result<(), std::fmt::Error> {
+    let of = |read: fn(&SourceState) -> f64| {
+        sources.iter().map(move |state| ([("pool", state.pool.to_string())], read(state)))
+    };
+    let help = "Endpoints that a pool has found, held ones among them";
+    ratios(encoder, "discovery_targets", help, of(|state| state.found as f64))?;
+    let help = "Found endpoints that are gone from the list and held by the floor of their pool";
+    ratios(encoder, "discovery_held", help, of(|state| state.held.len() as f64))?;
+    let help = "Targets of the last list that cannot be endpoints";
+    ratios(encoder, "discovery_refused", help, of(|state| state.refused as f64))?;
+    let help = "1 if the source of a pool told of nothing that can be used the last time";
+    ratios(encoder, "discovery_failing", help, of(|state| f64::from(state.failing.is_some())))?;
+    let help = "When the source of a pool told of endpoints last, since 1970; 0: never";
+    let success = |state: &SourceState| state.success.unwrap_or_default().as_secs_f64();
+    ratios(encoder, "discovery_last_success_seconds", help, of(success))?;
+    let failures = sources.iter();
+    let failures = failures.map(|state| ([("pool", state.pool.to_string())], state.failures));
+    family(
+        encoder,
+        "discovery_failures",
+        "Times that the source of a pool told of nothing",
+        failures,
+    )
 }
 
 pub(super) fn counter(

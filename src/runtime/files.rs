@@ -14,6 +14,7 @@ use crate::config::path_beside;
 use crate::config::render::FileProblem;
 use crate::config::rules;
 use crate::config::source::NotText;
+use crate::config::target_files;
 use crate::config::without_detours;
 use crate::control::Job;
 use crate::control::job::GeoFiles;
@@ -212,6 +213,7 @@ impl Sources {
             }
         }
         read_included(&mut files, faults);
+        target_files::take_out(&mut files);
         Files::new(files)
     }
 

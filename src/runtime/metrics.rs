@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
+use crate::control::discover::SourceState;
 use crate::control::resolve::NameState;
 use crate::control::status::AdminState;
 use crate::control::status::Gauges;
@@ -28,6 +29,7 @@ use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
 use crate::runtime::exposition::counter;
+use crate::runtime::exposition::encode_sources;
 use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::loads;
@@ -84,6 +86,7 @@ pub struct Metrics {
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
+    sources: Mutex<Vec<SourceState>>,
     admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
     kept: Mutex<Option<Reader>>,
@@ -187,6 +190,11 @@ impl Metrics {
     /// Sets how names of endpoints stand.
     pub fn set_names(&self, names: Vec<NameState>) {
         *lock(&self.names) = names;
+    }
+
+    /// Sets how sources of endpoints stand.
+    pub fn set_sources(&self, sources: Vec<SourceState>) {
+        *lock(&self.sources) = sources;
     }
 
     /// Shows what was published.
@@ -311,7 +319,8 @@ impl Collector for Scrape {
         lock(&metrics.kept).as_ref().map_or(Ok(()), |kept| kept.figures().encode(&mut encoder))?;
         self.encode_verdicts(&mut encoder)?;
         states_gauge(&mut encoder, &lock(&metrics.admin))?;
-        self.encode_names(&mut encoder)
+        self.encode_names(&mut encoder)?;
+        encode_sources(&mut encoder, &lock(&metrics.sources))
     }
 }
 

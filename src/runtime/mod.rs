@@ -7,6 +7,7 @@ pub mod beacons;
 pub mod control_loop;
 pub mod control_socket;
 pub mod descriptors;
+pub mod discover;
 pub mod encrypted;
 mod exposition;
 pub mod fetch;

@@ -30,21 +30,19 @@ impl Core {
             self.waiters.add(reply);
             return;
         }
-        if let Some(state) = self.state.clone().filter(|_| history::is_asked(&command)) {
-            // What has just happened is told too.
-            self.handle(Event::Settle);
-            let (saved, reader) = (state.saved(), state.reader());
-            let read = move || match reader.read() {
-                Ok(reading) => history::answer(&reading, &command),
-                Err(error) => Reply::failed(error),
-            };
+        if let Some(state) = self.state.as_ref().filter(|_| history::is_asked(&command)) {
+            let (reader, saved) = (state.reader(), state.saved());
             tokio::spawn(async move {
-                // Of a disk that takes nothing what is there is told all the same.
+                // What happened just before is to be seen. A disk that takes nothing can still be read.
                 let _ = timeout(SAVED_MAX, saved).await;
-                let failed = |why| Reply::failed(format!("reading the history panicked: {why}"));
-                let answer = tokio::task::spawn_blocking(read).await.unwrap_or_else(failed);
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+                tokio::task::spawn_blocking(move || {
+                    let answer = match reader.read() {
+                        Ok(reading) => history::answer(&reading, &command),
+                        Err(error) => Reply::failed(error),
+                    };
+                    // Whoever asked may have gone.
+                    let _ = reply.send(answer);
+                });
             });
             return;
         }

@@ -19,6 +19,7 @@ impl Metrics {
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
             | Occurrence::NotResolved { .. }
+            | Occurrence::Discovery { .. }
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }
             | Occurrence::TablesRefused { .. }

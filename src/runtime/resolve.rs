@@ -216,7 +216,7 @@ impl Follower {
 }
 
 /// A resolver for one round, so that a changed `/etc/resolv.conf` counts with the next.
-fn build(settings: &ResolverSettings) -> Result<TokioResolver, NetError> {
+pub(super) fn build(settings: &ResolverSettings) -> Result<TokioResolver, NetError> {
     let mut builder = match settings.servers.as_slice() {
         [] => TokioResolver::builder_tokio()?,
         servers => {

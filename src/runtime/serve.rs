@@ -43,6 +43,7 @@ use crate::runtime::control_loop::clocks;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
+use crate::runtime::discover::Discoverer;
 use crate::runtime::encrypted::EncryptedError;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
@@ -441,6 +442,7 @@ async fn first_core(
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
     let places = product.read.clone();
     let mut controller = Controller::default();
+    controller.allow_found(options.resolver.allow.clone());
     let mut effects = Vec::new();
     if let Some(kept) = restored {
         controller.handle(Event::Restored(kept), now, &mut effects);
@@ -467,11 +469,15 @@ async fn first_core(
     let count = move |task: &'static str| restarts.count_restart(task);
     let found = inbox.resolutions_sender();
     let resolver = NameResolver::spawn(options.resolver.clone(), found, count);
+    let restarts = Arc::clone(&metrics);
+    let count = move |task: &'static str| restarts.count_restart(task);
+    let discoverer = Discoverer::spawn(options.resolver.clone(), count);
     let mut core = Core {
         controller,
         publisher: Publisher::new(first),
         prober,
         resolver,
+        discoverer,
         inbox,
         sources: options.sources.clone(),
         folders,

@@ -27,6 +27,7 @@ impl Core {
         self.metrics.set_state(snapshot.generation, orders, verdicts);
         self.metrics.set_admin(self.controller.admin_states());
         self.metrics.set_names(self.controller.names());
+        self.metrics.set_sources(self.controller.sources());
     }
 
     /// Ready when every target has a result, or when that takes too long.
@@ -35,7 +36,7 @@ impl Core {
             return;
         }
         let targets = self.controller.verdicts().len();
-        let is_over = self.last_results.len() >= targets && self.controller.has_tried_names();
+        let is_over = self.last_results.len() >= targets && self.controller.has_tried_all();
         if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();
             tracing::info!(target: "rhumb::health", targets, "ready: the first round of probes is over");

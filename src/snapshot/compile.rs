@@ -11,6 +11,7 @@ use crate::model::EcsUse;
 use crate::model::Endpoint;
 use crate::model::Failback;
 use crate::model::Family;
+use crate::model::Found;
 use crate::model::KeySource;
 use crate::model::Leaf;
 use crate::model::Location;
@@ -19,6 +20,7 @@ use crate::model::NodeTerms;
 use crate::model::Period;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
+use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Steer;
 use crate::model::SteerId;
@@ -103,8 +105,8 @@ pub struct Route {
     pub candidates: Candidates,
     /// By [`Family::index`]: whether the client key can change the answer.
     pub keyed: [bool; 2],
-    /// Every pool below the entry, some class has it or not, if any of them has an alias: what it resolves to decides
-    /// which families there are. Else none.
+    /// Every pool below the entry, some class has it or not, if any of them has an alias or finds its endpoints: what
+    /// it resolves to and what is found decides which families there are. Else none.
     pub below: Box<[PoolId]>,
 }
 
@@ -233,13 +235,18 @@ fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: 
     let keyed_tree = classes.trees().iter().any(|tree| tree.is_keyed());
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
-            let endpoints = &model.pools[pool.index()].endpoints;
-            endpoints.iter().filter(|endpoint| endpoint.may_have(family)).count() > 1
+            let Pool { endpoints, discover, .. } = &model.pools[pool.index()];
+            let known = endpoints.iter().filter(|endpoint| endpoint.may_have(family));
+            // Scopes must not depend on what is found.
+            discover.is_some() || known.count() > 1
         };
         keyed_tree || can_ramp || pools.iter().any(is_choice)
     });
     let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
-    let has_alias = |pool: &PoolId| model.pools[pool.index()].endpoints.iter().any(is_alias);
+    let has_alias = |pool: &PoolId| {
+        let pool = &model.pools[pool.index()];
+        pool.discover.is_some() || pool.endpoints.iter().any(is_alias)
+    };
     let mut below = model.pools_below(target);
     below.sort_unstable();
     below.dedup();
@@ -299,6 +306,11 @@ impl Compiled {
             }
         }
         next
+    }
+
+    /// The same with these endpoints found: no table but that of pools knows them.
+    pub fn with_found(&self, found: &Found) -> Self {
+        Self { model: Arc::new(self.model.with_found(found)), ..self.clone() }
     }
 
     /// Why the candidates of clients at a place are what they are, for one entry.

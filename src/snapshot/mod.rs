@@ -32,6 +32,7 @@ pub use compile::looks_at_round_trips;
 pub use health::Health;
 
 use crate::model::Family;
+use crate::model::Found;
 use crate::model::PoolId;
 use crate::snapshot::ahead::decide_ahead;
 use crate::steering::PoolPlan;
@@ -81,6 +82,11 @@ impl Snapshot {
             }
         }
         Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions, terms }
+    }
+
+    /// The same with other endpoints in some pools, for which [`Snapshot::with_changed`] must be asked next.
+    pub fn with_found(&self, found: &Found) -> Self {
+        Self { compiled: Arc::new(self.compiled.with_found(found)), ..self.clone() }
     }
 
     /// What the names of a route ask of the passes at this moment.

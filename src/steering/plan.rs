@@ -342,12 +342,13 @@ fn has_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
     endpoints.any(|(at, endpoint)| can_answer(endpoint, EndpointId::at(at), resolved, family))
 }
 
-/// Whether an alias of a pool may turn out to have addresses of a family.
+/// Whether an alias of a pool, or an endpoint that is to be found, may turn out to have addresses of a family.
 fn may_learn_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
-    pool.endpoints.iter().enumerate().any(|(at, endpoint)| match endpoint.leaf {
-        Leaf::Alias(_) => resolved.get(at).is_none_or(|one| one.is_unknown(family)),
-        Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => false,
-    })
+    pool.awaits
+        || pool.endpoints.iter().enumerate().any(|(at, endpoint)| match endpoint.leaf {
+            Leaf::Alias(_) => resolved.get(at).is_none_or(|one| one.is_unknown(family)),
+            Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => false,
+        })
 }
 
 /// What each alias of a pool answers with.

@@ -13,6 +13,97 @@ pub struct Case {
 /// Mistakes in TOML files of the zones folder.
 pub const ZONE_FILES: &[Case] = &[
     Case {
+        title: "endpoints found by nobody",
+        text: r#"[pool.p]
+discover = { max_drop = "50%" }
+"#,
+        expected: &[("2:1", "pool.p.discover", "nothing says who is asked", "add file = ")],
+    },
+    Case {
+        title: "endpoints found by two sources",
+        text: r#"[pool.p.discover]
+file = "a.json"
+http = "https://a.example.net/sd"
+"#,
+        expected: &[("3:1", "pool.p.discover.http", "has file and http", "keep one")],
+    },
+    Case {
+        title: "a list of targets with a typo in its key",
+        text: r#"[pool.p]
+discovery = { file = "a.json" }
+"#,
+        expected: &[("2:1", "pool.p.discovery", "not known", "did you mean \"discover\"?")],
+    },
+    Case {
+        title: "a file of targets that is asked by intervals",
+        text: r#"[pool.p.discover]
+file = "a.json"
+interval = "1m"
+timeout = "5s"
+"#,
+        expected: &[
+            ("3:1", "pool.p.discover.interval", "means nothing for file", "take it out"),
+            ("4:1", "pool.p.discover.timeout", "means nothing for file", "take it out"),
+        ],
+    },
+    Case {
+        title: "labels of SRV records",
+        text: r#"[pool.p.discover]
+srv = "_web._tcp.example.net"
+name_label = "id"
+ca = "a.pem"
+"#,
+        expected: &[
+            ("3:1", "pool.p.discover.name_label", "means nothing for srv", "take it out"),
+            ("4:1", "pool.p.discover.ca", "means nothing for srv", "take it out"),
+        ],
+    },
+    Case {
+        title: "a source that is no URL, and one with a password",
+        text: r#"[pool.p]
+discover = { http = "consul:8500/sd" }
+[pool.q]
+discover = { http = "https://ann:secret@consul.example.net/sd" }
+"#,
+        expected: &[
+            ("2:21", "pool.p.discover.http", "is no URL of a web server", "write \"https://"),
+            ("4:21", "pool.q.discover.http", "holds a password", "authorization = "),
+        ],
+    },
+    Case {
+        title: "a label that Prometheus does not have",
+        text: r#"[pool.p.discover]
+file = "a.json"
+name_label = "instance-id"
+"#,
+        expected: &[("3:14", "pool.p.discover.name_label", "not the name of a label", "letters")],
+    },
+    Case {
+        title: "targets by site in a pool without one",
+        text: r#"[pool.p.discover]
+file = "a.json"
+site_label = "dc"
+"#,
+        expected: &[("3:1", "pool.p.discover.site_label", "the pool has no site", "add site")],
+    },
+    Case {
+        title: "a request that takes longer than its interval",
+        text: r#"[pool.p.discover]
+http = "https://a.example.net/sd"
+interval = "5s"
+timeout = "6s"
+"#,
+        expected: &[("4:11", "pool.p.discover.timeout", "longer than the interval", "at most")],
+    },
+    Case {
+        title: "names written beside endpoints that are found",
+        text: r#"[pool.p]
+discover = { file = "a.json" }
+endpoint.a.cname = "www.example.net"
+"#,
+        expected: &[("2:1", "pool.p.discover", "those written CNAME records", "two pools")],
+    },
+    Case {
         title: "an assertion that asserts nothing",
         text: r#"[[assert]]
 clients = "country:DE"
@@ -1364,8 +1455,8 @@ endpoint.a.addresses = ["192.0.2.7"]
 shed = { start = 0.8, full = 1.0 }
 "#,
         expected: &[
-            ("3:8", "pool.x.shed", "no site", "add site"),
-            ("3:8", "pool.x.shed", "no check", "load = \"orca\""),
+            ("3:1", "pool.x.shed", "no site", "add site"),
+            ("3:1", "pool.x.shed", "no check", "load = \"orca\""),
         ],
     },
     Case {

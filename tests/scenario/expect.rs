@@ -212,6 +212,7 @@ impl World {
         for pool in &status.pools {
             lines.push(format!("pool {}: {}", pool.name, pool.standing_text()));
             lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
+            lines.extend(pool.discovery.iter().map(|text| format!("{}: {text}", pool.name)));
             lines.extend(pool.shed.iter().map(|text| format!("{}: {text}", pool.name)));
         }
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {

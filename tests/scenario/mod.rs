@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads its own files")]
 
 mod crowd;
+mod discovery;
 mod expect;
 mod ledger;
 mod loads;

@@ -45,6 +45,7 @@ use rhumb::model::EcsTrust;
 use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
+use rhumb::model::Source;
 use rhumb::model::TargetKey;
 use rhumb::model::Verdict;
 use rhumb::rtt::Shelf;
@@ -70,6 +71,8 @@ pub struct World {
     pub(super) trackers: BTreeMap<TargetKey, Tracker>,
     /// Names that are to be resolved.
     pub(super) resolving: Vec<String>,
+    /// Who is asked for endpoints.
+    pub(super) sources: Vec<Arc<Source>>,
     /// Where and how each target is probed.
     probed: BTreeMap<TargetKey, (IpAddr, Arc<Check>)>,
     pub(super) now: Now,
@@ -104,6 +107,7 @@ impl Default for World {
             controller: Controller::default(),
             trackers: BTreeMap::new(),
             resolving: Vec::new(),
+            sources: Vec::new(),
             probed: BTreeMap::new(),
             now: Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(NOON) },
             jobs: VecDeque::new(),
@@ -163,6 +167,12 @@ impl World {
             "PROBE" => self.probe(rest)?,
             "VOTE" => self.vote(rest)?,
             "RESOLVE" => self.resolve(rest)?,
+            "DISCOVER" => self.discover(rest)?,
+            "ACCEPT" => self.command(Command::AcceptDiscovery {
+                pool: rest.into(),
+                reason: "it is true".into(),
+                author: "ann".into(),
+            }),
             "TIME" => self.pass_time(rest)?,
             "DRAIN" => self.order(Action::Drain, rest),
             "DISABLE" => self.order(Action::Disable, rest),
@@ -195,6 +205,7 @@ impl World {
             "EXPECT-EDE" => self.expect_ede(rest)?,
             "EXPECT-PROBED" => self.expect_probed(rest)?,
             "EXPECT-RESOLVED" => self.expect_resolved(rest)?,
+            "EXPECT-FOUND" => self.expect_found(rest)?,
             "EXPECT-STATUS" => self.expect_status(rest)?,
             "EXPECT-TOLD" => self.expect_told(rest)?,
             "EXPECT-NOT-TOLD" => self.expect_not_told(rest)?,
@@ -253,6 +264,7 @@ impl World {
                 Effect::Resolve(names) => {
                     self.resolving = names.iter().map(ToString::to_string).collect();
                 }
+                Effect::Discover(sources) => self.sources = sources,
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
@@ -443,6 +455,7 @@ impl World {
         self.controller = Controller::default();
         self.trackers.clear();
         self.resolving.clear();
+        self.sources.clear();
         self.probed.clear();
         self.jobs.clear();
         self.told.clear();

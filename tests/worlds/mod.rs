@@ -480,6 +480,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 },
                 weight: if even { 1 } else { weight },
                 capacity: None,
+                probe_port: None,
                 state: None,
             }
         })
@@ -502,7 +503,10 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
         ]),
         shed: None,
         endpoints,
+        discover: None,
+        awaits: false,
         parts: Vec::new(),
+        made_of: Vec::new(),
     }
 }
 

@@ -214,7 +214,10 @@ pub fn add_unions(model: &mut Model) {
             failback: Failback::Auto,
             shed: None,
             endpoints: parts.iter().map(endpoint).collect(),
+            discover: None,
+            awaits: false,
             parts,
+            made_of: below,
         };
         let id = PoolId::at(model.pools.len());
         model.pools.push(union);

@@ -236,6 +236,17 @@ pub(super) const TEXT: Form = Form { what: "text", pattern: "", length: (0, usiz
 /// A path of a file or folder.
 pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usize::MAX) };
 
+/// Where a web server is asked.
+pub(super) const URL: Form = Form {
+    what: "URL of http or https, without a password",
+    pattern: r#"^https?://[!"$-.0->A-~]+(?:[/?#][!-~]*)?$"#,
+    length: (8, 2048),
+};
+
+/// A label as Prometheus has it.
+pub(super) const LABEL: Form =
+    Form { what: "label", pattern: "^[A-Za-z_][A-Za-z0-9_]*$", length: (1, 128) };
+
 /// The name of a file beside the one that names it.
 pub(super) const FILE_NAME: Form = Form { what: "file name", pattern: "", length: (1, usize::MAX) };
 

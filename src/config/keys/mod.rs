@@ -4,6 +4,7 @@
 
 mod assertion;
 mod check;
+mod discover;
 mod form;
 mod list;
 mod markdown;
@@ -32,6 +33,11 @@ pub use check::RISE;
 pub use check::STATUS;
 pub use check::TIMEOUT;
 pub use check::VERIFY;
+pub use discover::DISCOVER_INTERVAL;
+pub use discover::DISCOVER_TIMEOUT;
+pub use discover::MAX_DROP_PERCENT;
+pub use discover::SOURCES;
+pub use discover::WEIGHT_LABEL;
 pub use form::DOH_PATH_MAX;
 pub use form::Form;
 pub use form::IDENTITY_MAX;

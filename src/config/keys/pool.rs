@@ -10,6 +10,7 @@ use crate::config::keys::Kind;
 use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
+use crate::config::keys::discover::DISCOVER;
 use crate::config::keys::form;
 
 /// `min_healthy` when nothing is said, in percent of enabled weight.
@@ -21,8 +22,7 @@ pub const WEIGHT: u16 = 1;
 /// `priority` of an SRV record when nothing is said.
 pub const PRIORITY: u16 = 0;
 
-/// Most endpoints of one pool: a query looks at each of them.
-pub const ENDPOINTS_MAX: usize = 256;
+pub use crate::model::ENDPOINTS_MAX;
 
 /// Any percentage.
 const PERCENT: Kind = Kind::Percent { max: 100 };
@@ -66,12 +66,19 @@ pub(super) static POOL: Table = Table {
             "how clients come back once the pool qualifies again: all at once, by `rhumb failback`, or by tenths",
         ),
         Key::new(
+            "discover",
+            Kind::Table(&DISCOVER),
+            Absent::Means("none: its endpoints are those written"),
+            "who tells of endpoints while the server runs",
+        )
+        .like(&["discovery", "file_sd", "http_sd"]),
+        Key::new(
             "shed",
             Kind::Table(&SHED),
             Absent::Means("clients are never sent elsewhere for load"),
             "from which load on the farthest clients are sent to their next candidate",
         ),
-        Key::needed(
+        Key::new(
             "endpoint",
             Kind::Map {
                 names: &form::ID,
@@ -79,11 +86,12 @@ pub(super) static POOL: Table = Table {
                 count: Count::up_to(ENDPOINTS_MAX),
                 one_above_zero: false,
             },
-            "{ a = { addresses = [\"192.0.2.10\"] } }",
+            Absent::Means("none; this or `discover` is needed"),
             "table of endpoints",
-        ),
+        )
+        .example("{ a = { addresses = [\"192.0.2.10\"] } }"),
     ],
-    rules: &[],
+    rules: &[Rule::OneOf(&["endpoint", "discover"])],
 };
 
 static FAILBACK: Table = Table {

@@ -4,6 +4,7 @@ mod assertion;
 mod check;
 mod clients;
 pub mod condition;
+mod discover;
 mod list;
 mod name;
 mod newer;

@@ -10,6 +10,7 @@ use crate::config::keys::MIN_HEALTHY_PERCENT;
 use crate::config::keys::PRIORITY;
 use crate::config::keys::WEIGHT;
 use crate::config::problem::At;
+use crate::config::read::discover::read_discover;
 use crate::config::read::each_of;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
@@ -45,6 +46,9 @@ pub(super) fn read_pool(
     let shed = section.take("shed").and_then(|value| read_shed(&value, problems));
     let mut endpoints = Vec::new();
     let faults_before = problems.len();
+    let discover = section.take("discover");
+    let is_found = discover.is_some() || section.has_typo_of("discover");
+    let discover = discover.and_then(|value| read_discover(&value, problems));
     if let Some(value) = section.take("endpoint") {
         each_of(&value, true, problems, &mut |name, section, problems| {
             endpoints.push(read_endpoint(name, section, problems));
@@ -52,7 +56,7 @@ pub(super) fn read_pool(
     }
     refuse_alike(&endpoints, &section.path, problems);
     let is_silent = problems.len() == faults_before && !section.has_typo_of("endpoint");
-    if endpoints.is_empty() && is_silent {
+    if endpoints.is_empty() && is_silent && !is_found {
         let remedy = format!(
             "add one: [{}] with addresses = [\"192.0.2.10\"]",
             dotted(&format!("{}.endpoint", section.path), "a")
@@ -77,7 +81,7 @@ pub(super) fn read_pool(
         place: name.place.clone(),
     });
     let failback = failback.unwrap_or_default();
-    PoolSpec { name, site, check, min_healthy, panic_below, failback, shed, endpoints }
+    PoolSpec { name, site, check, min_healthy, panic_below, failback, shed, discover, endpoints }
 }
 
 /// `"auto"`, `"manual"` or `{ ramp = "10m" }`
@@ -192,7 +196,7 @@ fn read_leaf(section: &mut Section<'_>, problems: &mut Problems) -> Option<LeafS
 }
 
 /// A whole name, with or without its last dot: a pool lies in no zone.
-fn read_target(value: &Value<'_>, problems: &mut Problems) -> Option<At<Name>> {
+pub(super) fn read_target(value: &Value<'_>, problems: &mut Problems) -> Option<At<Name>> {
     let parse = |text: &str| {
         let remedy = "write a whole name, as \"www.example.net\"".to_owned();
         match Name::absolute(text) {

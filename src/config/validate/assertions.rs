@@ -189,6 +189,11 @@ fn check_capacities(
             let remedy = format!("add site = \"…\" to [pool.{}]", pool.name);
             problems.error(place, &key, fault, remedy);
         }
+        if pool.discover.is_some() {
+            let fault =
+                format!("pool \"{}\" finds endpoints, whose capacity nobody knows", pool.name);
+            problems.error(place, &key, fault, "assert max_load of names of other pools");
+        }
         let unknown = pool.endpoints.iter().find(|endpoint| endpoint.capacity.is_none());
         if let Some(endpoint) = unknown {
             let fault = format!("endpoint \"{}\" has no capacity", endpoint.key);

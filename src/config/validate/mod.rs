@@ -4,6 +4,7 @@ mod assertions;
 mod authority;
 mod choices;
 mod coexistence;
+mod discover;
 mod families;
 mod hints;
 mod lint;
@@ -175,7 +176,7 @@ pub(super) fn validate(
     policies::name_targets(&pools, &policies, &mut directory, problems);
     name_broken(&specs, &mut directory, problems);
     find_mentioned(&specs, &directory, problems);
-    pools::add_pools(&pools, &directory, &mut model, problems);
+    pools::add_pools(files, &pools, &directory, &mut model, problems);
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
     zones::add_zones(files, &mut specs, &directory, &mut model, problems);

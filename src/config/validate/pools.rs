@@ -17,6 +17,7 @@ use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::config::validate::Directory;
+use crate::config::validate::discover::discovery;
 use crate::config::validate::shedding;
 use crate::model::Check;
 use crate::model::CheckId;
@@ -146,6 +147,7 @@ pub(super) fn missing_file_remedy(files: &Files, name: &At<String>) -> String {
 }
 
 pub(super) fn add_pools(
+    files: &Files,
     pools: &[&PoolSpec],
     directory: &Directory,
     model: &mut Model,
@@ -168,9 +170,12 @@ pub(super) fn add_pools(
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
             failback: spec.failback,
+            discover: discovery(files, spec, spec.endpoints.first().and_then(records), problems),
             shed: spec.shed.as_ref().map(|at| at.value),
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
+            awaits: spec.discover.is_some(),
             parts: Vec::new(),
+            made_of: Vec::new(),
         });
     }
 }
@@ -183,6 +188,7 @@ fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
         leaf,
         weight: *weight,
         capacity: *capacity,
+        probe_port: None,
         state: state.clone(),
     }
 }
@@ -231,7 +237,7 @@ pub(super) const MIXTURE_REMEDY: &str =
 fn min_healthy(spec: &PoolSpec, problems: &mut Problems) -> MinHealthy {
     let count = spec.endpoints.len();
     match spec.min_healthy.value {
-        MinHealthy::Members(members) if usize::from(members) > count => {
+        MinHealthy::Members(members) if usize::from(members) > count && spec.discover.is_none() => {
             let key = format!("{}.min_healthy", dotted("pool", &spec.name.value));
             let endpoints = if count == 1 { "endpoint" } else { "endpoints" };
             let fault = format!("the pool has {count} {endpoints}, fewer than {members}");

@@ -5,11 +5,7 @@ use crate::config::keys::ENDPOINTS_MAX;
 use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::PolicySpec;
-use crate::model::EndpointId;
-use crate::model::Failback;
-use crate::model::MinHealthy;
 use crate::model::Model;
-use crate::model::Percent;
 use crate::model::PolicyKind;
 use crate::model::Pool;
 use crate::model::PoolId;
@@ -33,32 +29,9 @@ pub(super) fn add(specs: &[&PolicySpec], model: &mut Model, problems: &mut Probl
             problems.error(&name.place, key, fault, remedy).rule(&rules::POLICY_TREE);
         }
         let id = PoolId::at(model.pools.len());
-        model.pools.push(union(model, &model.policies[position].name, &below));
+        model.pools.push(Pool::union(&model.policies[position].name, below, &model.pools));
         if let PolicyKind::All { pool, .. } = &mut model.policies[position].kind {
             *pool = id;
         }
-    }
-}
-
-/// One healthy member is enough for it, and what is down is never served beside it.
-fn union(model: &Model, name: &str, pools: &[PoolId]) -> Pool {
-    let parts = pools.iter().flat_map(|&pool| {
-        let count = model.pools[pool.index()].endpoints.len();
-        (0..count).map(move |position| (pool, EndpointId::at(position)))
-    });
-    let parts: Vec<_> = parts.collect();
-    let endpoints = parts
-        .iter()
-        .map(|(pool, endpoint)| model.pools[pool.index()].endpoints[endpoint.index()].clone());
-    Pool {
-        name: name.into(),
-        site: None,
-        check: None,
-        min_healthy: MinHealthy::Members(1),
-        panic_below: Percent(0),
-        failback: Failback::Auto,
-        shed: None,
-        endpoints: endpoints.collect(),
-        parts,
     }
 }

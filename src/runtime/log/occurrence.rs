@@ -3,6 +3,7 @@
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::discover::News;
 use crate::control::effect::Change;
 use crate::control::effect::count;
 use crate::control::effect::laden_text;
@@ -84,6 +85,7 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::NotResolved { name, reason, kept } => {
             tracing::warn!(target: "rhumb::resolve", %name, %reason, kept, "{occurrence}");
         }
+        Occurrence::Discovery { pool, news } => log_discovery(pool, news, occurrence),
         Occurrence::Ordered { scope, order } => {
             log_order(scope, order, &order.author, &format!("{scope} is {}", order.admin));
         }
@@ -152,6 +154,32 @@ fn log_verdict(key: &TargetKey, from: Verdict, to: Verdict, reason: &str) {
             target: "rhumb::health", pool, endpoint, %check, %family, address, %from, %to, reason,
             "{whole} is {to}"
         );
+    }
+}
+
+/// What stays only because something holds it is an alarm; other endpoints are no news for the night.
+fn log_discovery(pool: &str, news: &News, occurrence: &Occurrence) {
+    match news {
+        News::Held { names, found } => {
+            let held = names.len();
+            tracing::error!(target: "rhumb::discovery", %pool, held, found, "{occurrence}");
+        }
+        News::Failing { source, reason, kept } => {
+            tracing::warn!(target: "rhumb::discovery", %pool, %source, %reason, kept, "{occurrence}");
+        }
+        News::Refused { count, .. } if *count > 0 => {
+            tracing::warn!(target: "rhumb::discovery", %pool, refused = count, "{occurrence}");
+        }
+        News::Accepted { count, by, reason } => {
+            tracing::warn!(target: "rhumb::discovery", %pool, held = count, %by, %reason, "{occurrence}");
+        }
+        News::Changed { added, removed, found } => {
+            let (added, removed) = (added.len(), removed.len());
+            tracing::info!(target: "rhumb::discovery", %pool, added, removed, found, "{occurrence}");
+        }
+        News::Recovered { .. } | News::Eased | News::Refused { .. } => {
+            tracing::info!(target: "rhumb::discovery", %pool, "{occurrence}");
+        }
     }
 }
 

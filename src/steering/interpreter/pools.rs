@@ -149,7 +149,7 @@ impl Situation<'_> {
     pub(super) fn memory(&self, pool: PoolId, family: Family) -> Option<Remembered> {
         let of = |pool: PoolId| self.remembered[pool.index()][family.index()].clone();
         let parts = &self.model.pools[pool.index()].parts;
-        if parts.is_empty() {
+        if self.model.pools[pool.index()].is_written() {
             return of(pool);
         }
         let mut last: Option<(PoolId, Remembered)> = None;
@@ -177,8 +177,11 @@ impl Situation<'_> {
         endpoints.into_iter().any(|position| self.endpoint_has(pool, position, family))
     }
 
-    /// Whether an alias of a pool may have addresses of the family that nobody has told of.
+    /// Whether an alias of a pool may have addresses of the family that nobody has told of, or an endpoint to be found.
     pub(super) fn pool_may_learn_family(&self, pool: PoolId) -> bool {
+        if self.model.pools[pool.index()].awaits {
+            return true;
+        }
         let endpoints = self.model.pools[pool.index()].endpoints.iter().enumerate();
         let mut aliases = endpoints.filter(|(_, one)| matches!(one.leaf, Leaf::Alias(_)));
         aliases.any(|(position, _)| {
