@@ -278,7 +278,7 @@ fn steering(
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::seen_by(compiled, plan, ecs, request.client);
+    let subject = Subject::seen_by(compiled, plan, ecs.as_ref(), request.client);
     // Where no client subnet counts, the resolver is the client.
     let client = if subject.from_ecs { client } else { subject.address };
     let located = locate(compiled, plan, &subject);

@@ -60,23 +60,22 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// For whom a steered name is answered: it may look at resolvers only, and some are not believed.
+    /// For whom a steered name is answered: the client subnet if the query has one that says something, else who sent it.
+    ///
+    /// A name may look at resolvers only, and some are not believed.
     #[inline]
     pub fn seen_by(
         compiled: &Compiled,
         plan: &SteerPlan,
-        ecs: Option<Ecs>,
+        ecs: Option<&Ecs>,
         client: IpAddr,
     ) -> Self {
-        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(client);
-        Self::of(ecs.filter(|_| counts), client)
-    }
-
-    /// The client subnet if the query has one that says something, else who sent it.
-    #[inline]
-    pub fn of(ecs: Option<Ecs>, client: IpAddr) -> Self {
         match ecs {
-            Some(ecs) if ecs.source_prefix_len > 0 => {
+            Some(ecs)
+                if ecs.source_prefix_len > 0
+                    && plan.ecs == EcsUse::Use
+                    && compiled.node.ecs_from.has(client) =>
+            {
                 Self { address: ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
             }
             _ => {
@@ -248,30 +247,28 @@ pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
     ///
-    /// Most clients get their first candidate: that is told without a walk. The key comes back if it was asked for.
+    /// Most clients get their first candidate: that is told without a walk.
     #[inline]
     fn decision(
         &self,
         plan: &SteerPlan,
-        classes: &Classes,
+        (route, classes): (&Route, &Classes),
         class: u16,
         family: Family,
-        key: impl FnOnce() -> ClientKey,
-    ) -> (Decision, Option<ClientKey>) {
+        key: ClientKey,
+    ) -> Decision {
         if let Cached::Fixed(decision) = self.cached(plan.route, class, family) {
-            return (decision, None);
+            return decision;
         }
-        let key = key();
-        let dual_stack = self.terms(plan.route).dual_stack;
-        let decision = match classes.first_choice(class, key) {
+        let dual_stack = route.terms.dual_stack;
+        match classes.first_choice(class, key) {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
             Some(_) | None => {
                 self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
             }
-        };
-        (decision, Some(key))
+        }
     }
 
     /// The pool for one client, by the passes.
@@ -301,25 +298,27 @@ impl<'a> Answering<'a> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
         let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
         let classified = located(compiled, classes, &subject).classified;
-        let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
-        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        let (decision, known) = snapshot.decision(plan, classes, classified.class, family, key);
-        let key = || known.unwrap_or_else(key);
-        let selection = match decision {
-            Decision::Serve(selection) => selection,
-            Decision::NoFamily => {
-                self.put_negative(zone, name, owner)?;
-                return Ok(Step::Done(Rcode::NoError, Happened::Static));
-            }
-            Decision::Nothing => {
-                return Ok(self.refuse_nothing(steer, scope));
-            }
+        let key = match route.keyed[family.index()] {
+            true => key_of(plan, &subject, self.request.client, self.request.unix_s),
+            false => ClientKey(0), // whatever it is, the answer is the same
         };
+        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
+        let selection =
+            match snapshot.decision(plan, (route, classes), classified.class, family, key) {
+                Decision::Serve(selection) => selection,
+                Decision::NoFamily => {
+                    self.put_negative(zone, name, owner)?;
+                    return Ok(Step::Done(Rcode::NoError, Happened::Static));
+                }
+                Decision::Nothing => {
+                    return Ok(self.refuse_nothing(steer, scope));
+                }
+            };
         let side = snapshot.pools[selection.pool.index()].family(family);
         let members = selection.members_of(side);
         let is_degraded = selection.is_degraded_at(side);
@@ -329,7 +328,7 @@ impl<'a> Answering<'a> {
                 self.writer.put_record(owner, rtype, ttl, only.rdata())?;
             }
             Some(_) | None => {
-                for_each_address(side, &choose(members, plan.answers, key()), |rdata| {
+                for_each_address(side, &choose(members, plan.answers, key), |rdata| {
                     self.writer.put_record(owner, rtype, ttl, rdata)
                 })?;
             }
@@ -343,14 +342,14 @@ impl<'a> Answering<'a> {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
         let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
         let classified = locate(compiled, plan, &subject).classified;
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        match snapshot.decision(plan, classes, classified.class, family, || key).0 {
+        match snapshot.decision(plan, (route, classes), classified.class, family, key) {
             Decision::NoFamily | Decision::Nothing => (scope, None),
             Decision::Serve(selection) => {
                 let side = snapshot.pools[selection.pool.index()].family(family);

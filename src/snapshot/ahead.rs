@@ -1,7 +1,7 @@
 //! Decisions made ahead: for each class of a route and family, anew at each flip of a pool that it can depend on.
 //!
-//! Pass 1 is a look along the first candidates of a class; the passes themselves run only where none of these
-//! qualifies. So a flip costs nanoseconds a class, whatever the policies are made of.
+//! Pass 1 is a look along the first candidates of a class; where none of these qualifies the passes are left to whoever
+//! asks. So a flip costs nanoseconds a class, whatever the policies are made of and whatever is down.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,7 +16,6 @@ use crate::steering::Pass;
 use crate::steering::PoolPlan;
 use crate::steering::Selection;
 use crate::steering::Tree;
-use crate::steering::decide;
 use crate::steering::passes::Terms;
 use crate::steering::passes::qualifies;
 use crate::steering::passes::takes_all;
@@ -35,6 +34,8 @@ pub enum Cached {
     Fixed(Decision),
     /// Shares decide: the passes are run for each client.
     Keyed,
+    /// None of the first candidates is taken: the passes are run when somebody asks.
+    Late,
 }
 
 /// What the decisions of a route's classes depend on: the first candidates of each, as positions in [`Route::pools`].
@@ -83,7 +84,7 @@ pub fn decide_ahead(
     for (first, tree) in route.candidates.first.iter().zip(trees) {
         decided.extend(match first {
             Some(first) if !(any_ramping && ramps(tree, plans)) => {
-                [v4.decide(first, tree), v6.decide(first, tree)].map(Cached::Fixed)
+                [v4.decide(first), v6.decide(first)]
             }
             Some(_) | None => [Cached::Keyed; 2],
         });
@@ -110,18 +111,15 @@ enum Turn {
 }
 
 /// One route and family at one moment.
-struct Moment<'a> {
-    plans: &'a [Arc<PoolPlan>],
-    terms: Terms,
-    family: Family,
+struct Moment {
     /// By position in [`Route::pools`].
     turns: Box<[Turn]>,
     /// No pool of the entry has the family by configuration.
     is_absent: bool,
 }
 
-impl<'a> Moment<'a> {
-    fn new(route: &Route, terms: Terms, plans: &'a [Arc<PoolPlan>], family: Family) -> Self {
+impl Moment {
+    fn new(route: &Route, terms: Terms, plans: &[Arc<PoolPlan>], family: Family) -> Self {
         let turn = |&pool: &PoolId| {
             let plan = &plans[pool.index()];
             let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
@@ -132,26 +130,18 @@ impl<'a> Moment<'a> {
             }
         };
         let turns = route.pools.iter().map(turn).collect();
-        Self { plans, terms, family, turns, is_absent: !terms.families[family.index()] }
+        Self { turns, is_absent: !terms.families[family.index()] }
     }
 
     #[inline]
-    fn decide(&self, first: &[u16; DEPTH], tree: &Tree) -> Decision {
+    fn decide(&self, first: &[u16; DEPTH]) -> Cached {
         for &position in first {
             match self.turns.get(usize::from(position)) {
-                Some(Turn::Taken(decision)) => return *decision,
+                Some(Turn::Taken(decision)) => return Cached::Fixed(*decision),
                 Some(Turn::PassedOver) => {}
                 Some(Turn::StandsBack) | None => break,
             }
         }
-        self.run_passes(tree)
-    }
-
-    #[cold]
-    fn run_passes(&self, tree: &Tree) -> Decision {
-        if self.is_absent {
-            return Decision::NoFamily;
-        }
-        decide(tree, self.terms, self.plans, self.family, ClientKey(0), &mut NoTrace)
+        if self.is_absent { Cached::Fixed(Decision::NoFamily) } else { Cached::Late }
     }
 }

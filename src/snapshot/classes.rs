@@ -148,7 +148,7 @@ impl Classes {
     /// The class of a client prefix of `source_len` bits around `address`, which lies in `leaf`.
     ///
     /// A prefix with several classes gets the one that covers most of it.
-    #[inline]
+    #[inline(always)] // in the answer path; else addresses and results go through memory
     pub fn classify(
         &self,
         places: &PlaceMap,

@@ -89,6 +89,9 @@ fn at_most(far: u64) -> u64 {
     x + ((x * more) >> FAR_BITS) + 1
 }
 
+/// So many are quicker scored than sifted.
+const FEW: usize = 4;
+
 /// As [`first_of`], by scores: of all that may be better than `likely`.
 #[inline(never)]
 fn first_by_scores<'a, A: Alternative>(
@@ -96,7 +99,11 @@ fn first_by_scores<'a, A: Alternative>(
     key: ClientKey,
     likely: &A,
 ) -> Option<&'a A> {
-    let bar = Bar::new(Score::of(key, likely.seed(), likely.weight()));
+    // Of few none is worth passing over.
+    let bar = match alternatives.len() {
+        ..=FEW => None,
+        _ => Bar::new(Score::of(key, likely.seed(), likely.weight())),
+    };
     let mut best: Option<(&'a A, Score)> = None;
     for alternative in alternatives {
         let (seed, weight) = (alternative.seed(), alternative.weight());
