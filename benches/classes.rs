@@ -124,7 +124,7 @@ fn run(size: Size, policies: usize, what: &str) {
         "job" => {
             let job = Job::new(files, geo, NodeTerms::default());
             let product = measured("the whole job", || job.run());
-            drop(product.result.unwrap());
+            drop(product.compiled().unwrap().clone());
         }
         "steps" => steps(&files, octets),
         "flips" => flips(Job::new(files, geo, NodeTerms::default())),

@@ -222,7 +222,10 @@ impl Leaves {
                         let v4 = (0..random.below(4)).map(|n| IpAddr::from([203, 0, 113, n as u8]));
                         let v4: Vec<IpAddr> = v4.collect();
                         let v6 = (0..random.below(3)).map(|n| IpAddr::from([n as u8; 16]));
+                        // Now and then only one question was answered.
+                        let unheard = [random.below(8) == 0, random.below(4) == 0];
                         Resolved::of(v4.into_iter().chain(v6.collect::<Vec<_>>()))
+                            .with_unheard(unheard)
                     }
                     Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => Resolved::default(),
                 };
@@ -367,7 +370,7 @@ fn expected(
                 explained: has_edns && *ttl != steer.ttl,
             }
         }
-        Meaning::NoFamily => {
+        Meaning::NoFamily | Meaning::NoFamilyHere => {
             Reply { rcode: ResponseCode::NoError, answers: Vec::new(), scope, explained: false }
         }
         Meaning::Nothing => {
@@ -477,6 +480,7 @@ fn note(
             }
         }
         Meaning::NoFamily => met.push("NODATA"),
+        Meaning::NoFamilyHere => met.push("NODATA here"),
         Meaning::Nothing => met.push("SERVFAIL"),
     }
     if meaning.steps.contains(&Step::WidenedForFamily) {

@@ -10,7 +10,6 @@ use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
-use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Cached;
@@ -312,6 +311,10 @@ impl<'a> Answering<'a> {
             match snapshot.decision(plan, (route, classes), classified.class, family, key) {
                 Decision::Serve(selection) => selection,
                 Decision::NoFamily => {
+                    if snapshot.terms(plan.route).families[family.index()] {
+                        // Other clients have it, as their names resolve: it is for these clients only.
+                        self.widen_scope(scope);
+                    }
                     self.put_negative(zone, name, owner)?;
                     return Ok(Step::Done(Rcode::NoError, Happened::Static));
                 }
@@ -374,16 +377,18 @@ impl<'a> Answering<'a> {
         self.widen_scope(scope);
         let compiled = &self.snapshot.compiled;
         let route = &compiled.routes[compiled.steer(steer).route];
-        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        self.options.ede = Some((
-            EDE_OTHER,
-            match route.pools.iter().any(has_any) {
-                true => {
-                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
-                }
-                false => "rhumb: none of the names that are to answer has been resolved yet",
-            },
-        ));
+        let plans = || route.pools.iter().map(|pool| &self.snapshot.pools[pool.index()]);
+        let lacks = |family: Family| plans().all(|plan| !plan.family(family).configured);
+        let awaits = |family: Family| plans().any(|plan| plan.family(family).unknown);
+        let is_unknown = Family::BOTH.into_iter().any(|family| lacks(family) && awaits(family));
+        let text = match (plans().any(|plan| plan.has_any_family()), is_unknown) {
+            (false, _) => "rhumb: none of the names that are to answer has been resolved yet",
+            (true, true) => "rhumb: a name that may have such addresses has not been resolved yet",
+            (true, false) => {
+                "rhumb: all members are drained, or all are down and on_all_down is servfail"
+            }
+        };
+        self.options.ede = Some((EDE_OTHER, text));
         Step::Done(Rcode::ServFail, Happened::NothingToServe)
     }
 

@@ -24,6 +24,7 @@ use crate::control::Reply;
 use crate::control::command::Action;
 use crate::control::status::CertificateStatus;
 use crate::control::status::EndpointStatus;
+use crate::control::status::PartsStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::RefusedStatus;
 use crate::control::status::ShiftStatus;
@@ -136,8 +137,11 @@ pub(super) struct ShiftArguments {
     /// Why: whoever reads `status` at night wants to know
     #[arg(long, required_unless_present = "back")]
     reason: Option<String>,
+    /// Even if an assertion does not hold with these weights
+    #[arg(long)]
+    force: bool,
     /// Let the weights of the files count again, at once
-    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason"])]
+    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason", "force"])]
     back: bool,
     #[command(flatten)]
     server: ServerOption,
@@ -205,6 +209,7 @@ pub(super) fn shift(arguments: &ShiftArguments) -> ExitCode {
         until_s,
         reason: arguments.reason.clone().unwrap_or_default(),
         author: author(),
+        force: arguments.force,
     };
     send(&arguments.server, &command)
 }
@@ -308,10 +313,14 @@ fn show(status: &Status) {
         count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
-    if let Some(table) = &status.round_trips {
-        print(format!("round-trip times: {table}"));
-    }
-    let refused = [("files", &status.refused), ("geo data", &status.refused_geo)];
+    let PartsStatus { zones, geo, table: _ } = &status.parts;
+    let table = status.round_trips.as_deref().unwrap_or("none measured");
+    print(format!("in force: zones {zones}, geo data {geo}, round-trip times {table}"));
+    let refused = [
+        ("files", &status.refused),
+        ("geo data", &status.refused_geo),
+        ("round-trip times", &status.refused_tables),
+    ];
     for (what, refused) in refused {
         let Some(RefusedStatus { problems, since, text }) = refused else { continue };
         let counted = count(*problems, "problem", "problems");

@@ -99,6 +99,9 @@ pub enum Command {
         reason: String,
         /// Who.
         author: String,
+        /// Even if an assertion does not hold with these weights.
+        #[serde(default)]
+        force: bool,
     },
     /// Let the weights of the files count again.
     ShiftBack {
@@ -186,7 +189,17 @@ impl Controller {
                 self.order(&target, order, force, now, effects)
             }
             Command::Withdraw { target, author } => self.withdraw(&target, &author, now, effects),
-            Command::Shift { policy, target, share, over_s, watch_s, until_s, reason, author } => {
+            Command::Shift {
+                policy,
+                target,
+                share,
+                over_s,
+                watch_s,
+                until_s,
+                reason,
+                author,
+                force,
+            } => {
                 let wanted = Wanted {
                     policy,
                     target,
@@ -196,6 +209,7 @@ impl Controller {
                     until: until_s.map(Duration::from_secs),
                     reason,
                     author,
+                    force,
                 };
                 self.shift(wanted, now, effects)
             }
@@ -218,15 +232,15 @@ impl Controller {
         let zones = self.snapshot().map_or(0, |now| now.compiled.model.zones.len());
         let generation = self.snapshot().map_or(0, |now| now.generation);
         let served = format!("{}, generation {generation}", count(zones, "zone"));
-        let refused = |what: &str, Rejection { text, problems }: &Rejection| {
-            let (counted, text) = (count(*problems, "problem"), text.trim_end());
-            let error = format!("{what} refused, {counted}; serving {served}, as before\n{text}");
-            Reply::Failed { error }
-        };
-        match (self.refused(), self.refused_geo()) {
-            (Some(why), _) => refused("files", why),
-            (None, Some(why)) => refused("geo data", why),
-            (None, None) => Reply::Done { text: format!("serving {served}") },
+        let (mut texts, mut serving) = (String::new(), format!("; serving {served}, as before"));
+        for (what, Rejection { text, problems }) in self.refused() {
+            let counted = count(*problems, "problem");
+            let serving = std::mem::take(&mut serving);
+            texts += &format!("{what} refused, {counted}{serving}\n{}\n", text.trim_end());
+        }
+        match texts.trim_end() {
+            "" => Reply::Done { text: format!("serving {served}") },
+            error => Reply::Failed { error: error.into() },
         }
     }
 

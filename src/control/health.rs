@@ -224,6 +224,7 @@ impl Controller {
                 good.map(|target| target.address).collect::<Vec<_>>()
             };
             Resolved::of(Family::BOTH.into_iter().flat_map(passing))
+                .with_unheard(Family::BOTH.map(|family| all.is_unknown(family)))
         };
         pool.endpoints.iter().map(of).collect()
     }

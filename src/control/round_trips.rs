@@ -10,12 +10,10 @@ use ipnet::IpNet;
 
 use crate::control::Controller;
 use crate::control::Effect;
-use crate::control::Job;
 use crate::control::Occurrence;
 use crate::model::Now;
 use crate::rtt::Ground;
 use crate::rtt::Moment;
-use crate::rtt::Shelf;
 use crate::rtt::Shelved;
 use crate::rtt::Source;
 use crate::rtt::Table;
@@ -55,20 +53,15 @@ pub struct Measurement {
 pub(super) struct RoundTrips {
     /// How this node makes tables; it makes none if absent.
     making: Option<Making>,
-    /// The tables that were read last.
-    shelf: Arc<Shelf>,
-    /// Name of the one that counts.
+    /// Name of the table that counts.
     counting: Option<Box<str>>,
-    /// Name of the one that would count if the files were not refused with it.
-    left_out: Option<Box<str>>,
-    /// When the next of them counts, and the job to compile then.
-    coming: Option<(u64, Job)>,
     window: Window,
     /// When the window ends, in seconds since 1970.
     ends_s: Option<u64>,
     /// What is known with the newest window, whether it was written or not.
     latest: Option<Arc<Table>>,
-    is_making: bool,
+    /// The table that a worker makes.
+    being_made: Option<Arc<TableJob>>,
     /// Measurements of this window that were not believed or had no room.
     unheard: u64,
 }
@@ -117,45 +110,18 @@ impl Controller {
         self.round_trips.making = Some(making);
     }
 
-    /// The job with the table that counts now; remembers when the next one does.
-    pub(super) fn with_table(&mut self, job: Job, now: Now) -> Job {
-        let now_s = now.unix.as_secs();
-        let shelf = Arc::clone(job.shelf());
-        let next = shelf.next_instant(now_s);
-        self.round_trips.coming = next.map(|at| (at, job.clone()));
-        self.round_trips.shelf = shelf;
-        job.at(now_s)
-    }
-
-    /// Tells which table is in force, or that one would have the files refused, each once.
-    pub(super) fn note_table(
-        &mut self,
-        table: Option<&Shelved>,
-        is_left_out: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let known = &mut self.round_trips;
-        let (counting, left_out) = if is_left_out { (None, table) } else { (table, None) };
-        let name_of = |shelved: Option<&Shelved>| shelved.map(|shelved| shelved.name.clone());
-        if name_of(left_out) != known.left_out {
-            known.left_out = name_of(left_out);
-            if let Some(name) = known.left_out.clone() {
-                effects.push(Effect::Record(Occurrence::TableLeftOut { name }));
-            }
+    /// Tells which table is in force, once.
+    pub(super) fn note_table(&mut self, counting: Option<&Shelved>, effects: &mut Vec<Effect>) {
+        let known = &mut self.round_trips.counting;
+        let name = counting.map(|shelved| shelved.name.clone());
+        if name == *known {
+            return;
         }
-        if name_of(counting) != known.counting {
-            known.counting = name_of(counting);
-            if let Some(Shelved { name, table, .. }) = counting {
-                let rows = table.rows.len();
-                effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
-            }
+        *known = name;
+        if let Some(Shelved { name, table, .. }) = counting {
+            let rows = table.rows.len();
+            effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
         }
-    }
-
-    /// As [`Controller::note_table`], of a job that comes to what is in force.
-    pub(super) fn note_table_in_force(&mut self, job: &Job, effects: &mut Vec<Effect>) {
-        let is_left_out = self.round_trips.left_out.is_some();
-        self.note_table(job.table(), is_left_out, effects);
     }
 
     /// Adds measurements to the window. Those that cannot be true are not heard.
@@ -176,25 +142,16 @@ impl Controller {
         }
     }
 
-    /// Compiles with the table whose instant has come, and has a table made of a window that is over.
-    pub(super) fn mind_round_trips(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Has a table made of a window that is over.
+    pub(super) fn mind_windows(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let now_s = now.unix.as_secs();
-        if let Some((_, job)) = self.round_trips.coming.take_if(|(at, _)| *at <= now_s) {
-            let job = self.with_table(job, now);
-            // A table that steers as the one before needs no new snapshot.
-            if self.in_force != Some(job.digest()) || self.wanted.is_some() {
-                self.compile_unless_known(job, effects);
-            } else {
-                self.note_table_in_force(&job, effects);
-            }
-        }
         let Some(Making { window, delay }) = self.round_trips.making else { return };
         let length_s = window.as_secs().max(1);
         let next_end = (now_s / length_s + 1) * length_s;
         let ends_s = *self.round_trips.ends_s.get_or_insert(next_end);
         // A clock that was set back must not make the window last for ever.
         let is_over = now_s >= ends_s || ends_s > next_end;
-        if is_over && !self.round_trips.is_making {
+        if is_over && self.round_trips.being_made.is_none() {
             self.round_trips.ends_s = Some(next_end);
             let moment = Moment { built_s: now_s, activates_s: now_s + delay.as_secs() };
             self.make_table(moment, effects);
@@ -204,8 +161,9 @@ impl Controller {
     fn make_table(&mut self, moment: Moment, effects: &mut Vec<Effect>) {
         let Some(snapshot) = &self.snapshot else { return };
         let compiled = Arc::clone(&snapshot.compiled);
+        let shelf = Arc::clone(self.shelf());
         let known = &mut self.round_trips;
-        let written = known.shelf.newest().map(|shelved| Arc::clone(&shelved.table));
+        let written = shelf.newest().map(|shelved| Arc::clone(&shelved.table));
         let written_s = written.as_ref().map(|table| table.built_s);
         // An import may have written a newer one than we have made.
         let newest = [known.latest.take(), written].into_iter().flatten();
@@ -218,15 +176,21 @@ impl Controller {
         if window.is_empty() && before.rows.is_empty() {
             return;
         }
-        known.is_making = true;
-        let job = TableJob { before, window, compiled, moment, written_s };
-        effects.push(Effect::MakeTable(Arc::new(job)));
+        let job = Arc::new(TableJob { before, window, compiled, moment, written_s });
+        known.being_made = Some(Arc::clone(&job));
+        effects.push(Effect::MakeTable(job));
     }
 
-    /// Takes what a worker made; `None` if it failed.
+    /// Takes what a worker made; `None` if it failed: then what was measured waits for the next window.
     pub(super) fn take_table(&mut self, made: Option<MadeTable>, effects: &mut Vec<Effect>) {
-        self.round_trips.is_making = false;
-        let Some(MadeTable { table, file, left_out }) = made else { return };
+        let job = self.round_trips.being_made.take();
+        let Some(MadeTable { table, file, left_out }) = made else {
+            if let Some(job) = job {
+                self.round_trips.window.absorb(&job.window);
+                self.round_trips.latest = Some(Arc::clone(&job.before));
+            }
+            return;
+        };
         if let Some((name, text)) = file {
             effects.push(Effect::Record(Occurrence::TableMade {
                 name: name.as_str().into(),
@@ -246,6 +210,65 @@ impl Controller {
 
     /// Tables that can go now.
     pub fn superfluous_tables(&self, now: Now) -> Vec<Box<str>> {
-        self.round_trips.shelf.superfluous(now.unix.as_secs())
+        let counting = self.round_trips.counting.as_deref();
+        self.shelf().superfluous(now.unix.as_secs(), counting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+    use crate::config::SourceFile;
+    use crate::control::Event;
+    use crate::control::Job;
+    use crate::control::job::GeoFiles;
+    use crate::model::NodeTerms;
+
+    const ZONE: &str = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
+        [site.fra]\nlatitude = 50.1\nlongitude = 8.7\n\
+        [pool.eu]\nsite = \"fra\"\nendpoint.a.addresses = [\"192.0.2.10\"]\n\
+        [name.www]\nsteer = \"eu\"\n";
+
+    #[test]
+    fn what_was_measured_waits_for_the_next_window_if_making_a_table_fails() {
+        let mut controller = Controller::default();
+        let (window, delay) = (Duration::from_secs(60), Duration::ZERO);
+        controller.make_tables(Making { window, delay });
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", ZONE)]);
+        let job = Job::new(files, GeoFiles::default(), NodeTerms::default());
+        let at = |s| Now { monotonic: Duration::from_secs(s), unix: Duration::from_secs(s) };
+        let product = job.run();
+        let mut effects = Vec::new();
+        controller.handle(Event::Files(job), at(1), &mut effects);
+        controller.handle(Event::Compiled(product), at(1), &mut effects);
+        let measured = |rtt_us: u32| {
+            let network = "192.0.2.0/24".parse().expect("a network");
+            let (site, source) = ("fra".into(), Source::Beacon);
+            Event::Measured(vec![Measurement { network, site, source, rtt_us }])
+        };
+        let made = |effects: &mut Vec<Effect>| {
+            effects.drain(..).find_map(|effect| match effect {
+                Effect::MakeTable(job) => Some(job),
+                Effect::Publish(_)
+                | Effect::Compile(_)
+                | Effect::Probe(_)
+                | Effect::Resolve(_)
+                | Effect::Record(_)
+                | Effect::Reply(_)
+                | Effect::WriteTable { .. } => None,
+            })
+        };
+        controller.handle(measured(10_000), at(2), &mut effects);
+        controller.handle(Event::Settle, at(60), &mut effects);
+        assert_eq!(made(&mut effects).expect("a window is over").window.len(), 1);
+        controller.handle(measured(30_000), at(61), &mut effects);
+        controller.handle(Event::TableMade(None), at(62), &mut effects);
+        controller.handle(Event::Settle, at(120), &mut effects);
+        let job = made(&mut effects).expect("another window is over");
+        let table = job.run().table;
+        let key = crate::rtt::Key::find("192.0.2.0/24").expect("a key");
+        let row = table.find(key, "fra").expect("the network was measured");
+        assert_eq!(row.evidence[Source::Beacon.index()].weight_milli, 2_000, "both are in it");
     }
 }

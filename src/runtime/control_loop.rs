@@ -217,7 +217,7 @@ impl Drop for Returned {
 impl Core {
     /// Waits for something, handles it with all else that is waiting, and publishes once.
     async fn turn(&mut self) {
-        let mut reports = Vec::new();
+        let (mut reports, rest) = (Vec::new(), self.rest());
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
             Some(product) = self.inbox.products.recv() => self.take_product(product),
@@ -233,7 +233,7 @@ impl Core {
                     return std::future::pending().await; // the prober is gone: the process is stopping
                 }
             }
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(rest) => {}
         }
         for report in reports {
             self.take_report(report);
@@ -242,10 +242,14 @@ impl Core {
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
-        let is_refused = |refused: Option<&Rejection>| refused.is_some();
-        let (files, geo) = (self.controller.refused(), self.controller.refused_geo());
-        self.metrics.set_refused(is_refused(files), is_refused(geo));
+        self.metrics.set_refused(self.controller.refused().map(|(what, _)| what));
         self.report_to_manager();
+    }
+
+    /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
+    fn rest(&self) -> Duration {
+        let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
+        self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK))
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -377,9 +381,7 @@ impl Core {
         if let Some(job) = self.next_job.take() {
             self.compile(job);
         }
-        if let Ok(compiled) = &product.result {
-            self.places = Some((product.geo, Arc::clone(&compiled.geo)));
-        }
+        self.places = product.read.clone().or(self.places.take());
         self.handle(Event::Compiled(product));
         self.reply_to_waiters();
     }

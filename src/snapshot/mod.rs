@@ -21,11 +21,13 @@ use std::sync::Arc;
 pub use ahead::Cached;
 pub use classes::Classes;
 pub use compile::Compiled;
+pub use compile::Contents;
 pub use compile::Reweighed;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
 pub use compile::compile_measured;
+pub use compile::looks_at_round_trips;
 pub use health::Health;
 
 use crate::model::Family;
@@ -99,19 +101,16 @@ impl Snapshot {
     }
 }
 
-/// The terms of a route, whose families are those that its aliases have resolved to.
-///
-/// While nothing is resolved nobody can say that there is no such family.
+/// The terms of a route, whose families are those that its aliases have resolved to, and those that they still may.
 fn terms_now(route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
     if route.below.is_empty() {
         return route.terms;
     }
-    let families = Family::BOTH
-        .map(|family| route.below.iter().any(|pool| pools[pool.index()].family(family).configured));
-    match families {
-        [false, false] => route.terms,
-        _ => Terms { families, ..route.terms },
-    }
+    let families = Family::BOTH.map(|family| {
+        let mut sides = route.below.iter().map(|pool| pools[pool.index()].family(family));
+        sides.any(|side| side.configured || side.unknown)
+    });
+    Terms { families, ..route.terms }
 }
 
 /// The decisions of a route.

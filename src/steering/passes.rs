@@ -13,6 +13,7 @@ use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
+use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -98,7 +99,8 @@ impl Selection {
 pub enum Decision {
     /// This pool answers.
     Serve(Selection),
-    /// No pool of the policy has the asked family by configuration: NODATA.
+    /// No pool of the policy has the asked family, or by what aliases resolve to none of this client's candidates has:
+    /// NODATA.
     NoFamily,
     /// Nothing may be served: SERVFAIL.
     Nothing,
@@ -111,7 +113,7 @@ pub struct Terms {
     pub on_all_down: AllDown,
     /// Whether both families choose one pool.
     pub dual_stack: DualStack,
-    /// By [`Family::index`]: whether any pool of the entry has it by configuration, this client's candidates or not.
+    /// By [`Family::index`]: whether any pool of the entry has it or may turn out to, this client's candidates or not.
     pub families: [bool; 2],
 }
 
@@ -135,10 +137,12 @@ pub fn decide(
                 return Decision::NoFamily;
             }
             trace.step(Step::WidenedForFamily);
-            if let First::Qualified(pool) = passes.qualified(Reach::All, trace) {
-                return serve(pool, Pass::Qualified, false, trace);
-            }
-            return passes.worse(Reach::All, trace);
+            return match passes.qualified(Reach::All, trace) {
+                First::Qualified(pool) => serve(pool, Pass::Qualified, false, trace),
+                // By files alone this is a load error; what a name resolves to is known only now.
+                First::NoFamily if !passes.may_learn_family() => Decision::NoFamily,
+                First::NoFamily | First::None => passes.worse(Reach::All, trace),
+            };
         }
     }
     passes.worse(Reach::Spill, trace)
@@ -265,6 +269,18 @@ impl<K: Rank> Passes<'_, K> {
             (None, None) if any_family => First::None,
             (None, None) => First::NoFamily,
         }
+    }
+
+    /// Whether a candidate may have the asked family once its aliases are resolved.
+    #[cold]
+    fn may_learn_family(&self) -> bool {
+        let found = self.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
+            match self.plan(pool).family(self.family).unknown {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        found.is_some()
     }
 
     /// Why a pool that qualifies does not take this client while another does.

@@ -87,6 +87,8 @@ impl Intake {
 pub struct FamilyPlan {
     /// By configuration it has an address of this family, or an alias that has resolved to one, or names.
     pub configured: bool,
+    /// It has none, and an alias of it may have: nobody has told yet.
+    pub unknown: bool,
     /// What `min_healthy` compares.
     pub standing: Standing,
     /// Which clients it takes while it qualifies.
@@ -296,8 +298,10 @@ impl FamilyPlan {
             members: members_remembered(&candidates, remembered),
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
+        let configured = has_family(pool, resolved, family);
         Self {
-            configured: has_family(pool, resolved, family),
+            configured,
+            unknown: !configured && may_learn_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
             intake: Intake::All,
             share,
@@ -345,6 +349,14 @@ pub fn can_answer(
 fn has_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
     let mut endpoints = pool.endpoints.iter().enumerate();
     endpoints.any(|(at, endpoint)| can_answer(endpoint, EndpointId::at(at), resolved, family))
+}
+
+/// Whether an alias of a pool may turn out to have addresses of a family.
+fn may_learn_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
+    pool.endpoints.iter().enumerate().any(|(at, endpoint)| match endpoint.leaf {
+        Leaf::Alias(_) => resolved.get(at).is_none_or(|one| one.is_unknown(family)),
+        Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => false,
+    })
 }
 
 /// What each alias of a pool answers with.

@@ -224,6 +224,23 @@ endpoint.a.capacity = 0
         expected: &[("3:23", "pool.x.endpoint.a.capacity", "not allowed", "0.001")],
     },
     Case {
+        title: "warning: one pool of all lacks a family",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.a]
+endpoint.x.addresses = ["192.0.2.1"]
+[pool.b]
+endpoint.x.addresses = ["192.0.2.2", "2001:db8::2"]
+[policy.p]
+kind = "all"
+targets = ["a", "b"]
+[name.www]
+steer = "p"
+"#,
+        expected: &[("12:9", "name.www.steer", "pool \"a\" has no IPv6 address", "same families")],
+    },
+    Case {
         title: "warning: a target behind a fence",
         text: r#"[zone]
 name = "case.test"
@@ -3172,6 +3189,16 @@ overlays = "feed.csv"
         title: "warning: handshakes to a site without a name",
         text: "[rtt]\nfolder = \"rtt\"\nbuild = true\nhandshakes = true\n",
         expected: &[("4:14", "rtt.handshakes", "nobody knows to which site", "[server] site")],
+    },
+    Case {
+        title: "an address for posts that is none",
+        text: "[rtt]\nfolder = \"rtt\"\nbuild = true\nlisten = \"8054\"\n",
+        expected: &[("4:10", "rtt.listen", "is not an address with a port", "127.0.0.1")],
+    },
+    Case {
+        title: "warning: an address for posts where no table is made",
+        text: "[rtt]\nfolder = \"rtt\"\nlisten = \"127.0.0.1:8054\"\n",
+        expected: &[("3:10", "rtt.listen", "makes no table", "build = true")],
     },
     Case {
         title: "warning: handshakes where no table is made",

@@ -86,8 +86,10 @@ pub enum Meaning {
         /// Seconds.
         ttl: u32,
     },
-    /// NODATA; not while no alias of the name has been resolved, for nobody knows what they have.
+    /// NODATA; not while an alias of the name may have such addresses and nobody has told.
     NoFamily,
+    /// NODATA for this client: as names resolve none of its candidates has the family, others do.
+    NoFamilyHere,
     /// SERVFAIL.
     Nothing,
 }
@@ -114,17 +116,25 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         // Pass 1 looks at every candidate and finds none with the family; then nothing may depend on shares.
         situation.pass_1(steer, &lines, &mut steps);
         let pools = pools_below(situation.model, steer.target);
-        let any_has = |family| pools.iter().any(|&pool| situation.pool_has(pool, family));
-        let exists = match any_has(Family::V4) || any_has(Family::V6) {
-            true => any_has(situation.family),
-            false => situation.model.has_family(steer.target, situation.family),
-        };
+        let exists = pools
+            .iter()
+            .any(|&pool| situation.pool_has_family(pool) || situation.pool_may_learn_family(pool));
         if !exists {
             return Interpretation { result: Meaning::NoFamily, steps };
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
         is_open = situation.expand(&outline, true, &mut lines);
+        let may_have = |line: &Line| match line {
+            Line::Pool(pool) => {
+                situation.pool_has_family(*pool) || situation.pool_may_learn_family(*pool)
+            }
+            Line::Remark(_) => false,
+        };
+        if !lines.iter().any(may_have) {
+            situation.pass_1(steer, &lines, &mut steps);
+            return Interpretation { result: Meaning::NoFamilyHere, steps };
+        }
     }
     let mut chosen = situation.pass_1(steer, &lines, &mut steps);
     if chosen.is_none() {
