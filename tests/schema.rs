@@ -48,6 +48,9 @@ const BEYOND: &[(&str, &[&str])] = &[
             "an assertion about an unknown name",
             "an assertion where nothing is steered",
             "a load of endpoints without capacity",
+            "shedding without a check and a site",
+            "shedding by a check that reads no load",
+            "shedding by a check that asks too seldom",
         ],
     ),
     (
@@ -66,6 +69,7 @@ const BEYOND: &[(&str, &[&str])] = &[
         "one value is judged by another: a schema compares with constants only",
         &[
             "a timeout longer than the interval",
+            "shedding that is at full pace before it starts",
             "a timeout longer than the default interval",
             "a panic limit above the default minimum",
             "a panic limit above the minimum",

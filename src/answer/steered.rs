@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use crate::answer::Happened;
 use crate::answer::data::Answering;
 use crate::answer::data::Step;
-use crate::geo::Leaf;
 use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
@@ -19,19 +18,17 @@ use crate::snapshot::Route;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
-use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
-use crate::steering::Tree;
 use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::only;
 use crate::steering::plan::FamilyPlan;
-use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
 use crate::wire::Ecs;
 use crate::wire::Qname;
@@ -44,21 +41,18 @@ use crate::zone::Zone;
 /// Shortest TTL of a steered answer, in seconds: below it resolvers and we would do little else.
 pub const TTL_MIN: u32 = 5;
 
-/// Info-code "Other Error" of an extended error (RFC 8914 section 4.1).
-const EDE_OTHER: u16 = 0;
-
 /// For whom the answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct Subject<'a> {
     /// The client's prefix, rest zero; or the resolver's whole address.
-    pub address: IpAddr,
+    pub address: &'a IpAddr,
     /// Bits of it that are known.
     pub source_len: u8,
     /// Whether it came from a client subnet option; a prefix of length 0 does not count (RFC 7871 section 7.1.2).
     pub from_ecs: bool,
 }
 
-impl Subject {
+impl<'a> Subject<'a> {
     /// For whom a steered name is answered: the client subnet if the query has one that says something, else who sent it.
     ///
     /// A name may look at resolvers only, and some are not believed.
@@ -66,8 +60,8 @@ impl Subject {
     pub fn seen_by(
         compiled: &Compiled,
         plan: &SteerPlan,
-        ecs: Option<&Ecs>,
-        client: IpAddr,
+        ecs: Option<&'a Ecs>,
+        client: &'a IpAddr,
     ) -> Self {
         match ecs {
             Some(ecs)
@@ -75,7 +69,7 @@ impl Subject {
                     && plan.ecs == EcsUse::Use
                     && compiled.node.ecs_from.has(client) =>
             {
-                Self { address: ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
+                Self { address: &ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
             }
             _ => {
                 let source_len = if client.is_ipv4() { 32 } else { 128 };
@@ -88,20 +82,21 @@ impl Subject {
 /// A pool that was chosen for the client of a query.
 #[derive(Clone, Copy)]
 pub(super) struct Choice<'a> {
-    plan: &'a SteerPlan,
     pub(super) selection: Selection,
     pub(super) side: &'a FamilyPlan,
-    members: &'a [Member],
-    key: ClientKey,
+    /// Who answers, best first.
+    pub(super) chosen: Chosen<'a>,
     pub(super) ttl: u32,
     pub(super) is_degraded: bool,
 }
 
-impl<'a> Choice<'a> {
-    /// Who answers, best first.
-    pub(super) fn members(&self) -> Chosen<'a> {
-        choose(self.members, self.plan.answers, self.key)
-    }
+/// Why nothing was chosen for the client of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// No pool has the family by configuration.
+    NoFamily,
+    /// Nothing may be served now, which is to be believed for so many seconds.
+    Nothing { ttl: u32 },
 }
 
 /// Hands out the address of each chosen member as rdata, several of those that are aliases; [`ANSWERS_MAX`] at most.
@@ -143,34 +138,23 @@ fn each_resolved<E>(
     Ok(count)
 }
 
-/// Where the subject is and how the policy sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Located {
-    /// The leaf of the place table.
-    pub leaf: Leaf,
-    /// The class of its place, or of most of its prefix.
-    pub classified: Classified,
-}
-
-/// Finds the subject's place and class for a steered name.
+/// The class of the subject's place for a steered name, or of most of its prefix.
 #[inline]
-pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject) -> Located {
+pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject<'_>) -> Classified {
     let classes = &compiled.classes[compiled.routes[plan.route].classes];
-    located(compiled, classes, subject)
-}
-
-/// Finds the subject's place and class.
-#[inline(always)] // else its result goes through memory: 25 instructions
-fn located(compiled: &Compiled, classes: &Classes, subject: &Subject) -> Located {
-    let leaf = leaf_of(&compiled.places, subject.address);
-    let (address, source_len) = (subject.address, subject.source_len);
-    Located { leaf, classified: classes.classify(&compiled.places, address, source_len, leaf) }
+    classes.classify(&compiled.places, subject.address, subject.source_len)
 }
 
 /// The client's key for a steered name at a moment.
 #[inline]
-pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64) -> ClientKey {
-    ClientKey::of(key_address(plan.key, subject.address, resolver), plan.period, unix_s, plan.owner)
+pub fn key_of(
+    plan: &SteerPlan,
+    subject: &Subject<'_>,
+    resolver: &IpAddr,
+    unix_s: u64,
+) -> ClientKey {
+    let address = key_address(plan.key, subject.address, resolver);
+    ClientKey::of(*address, plan.period, unix_s, plan.owner)
 }
 
 /// How many bits of the client subnet the answer depends on (RFC 7871 section 7.2.1): whatever the health.
@@ -178,7 +162,7 @@ pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64
 pub fn scope_of(
     route: &Route,
     plan: &SteerPlan,
-    subject: &Subject,
+    subject: &Subject<'_>,
     uniform_len: u8,
     family: Family,
 ) -> u8 {
@@ -186,7 +170,7 @@ pub fn scope_of(
         return 0;
     }
     let is_keyed = route.keyed[family.index()] && plan.key == KeySource::Client;
-    let key_len = if is_keyed { client_prefix_len(subject.address) } else { 0 };
+    let key_len = if is_keyed { client_prefix_len(*subject.address) } else { 0 };
     uniform_len.max(key_len).min(subject.source_len)
 }
 
@@ -212,42 +196,11 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
     if is_degraded { (plan.ttl / 2).max(TTL_MIN) } else { plan.ttl }
 }
 
-/// What an extended error says of a degraded answer.
-pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
-    match (selection.pass, selection.fenced) {
-        (Pass::Qualified, _) => {
-            "rhumb: healthy weight below panic_below, all enabled members served"
-        }
-        (Pass::BestShare, false) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, true) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, false) => "rhumb: no pool keeps min_healthy, best share served",
-        (Pass::BestShare, true) => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served"
-        }
-        (Pass::FailOpen, false) => "rhumb: all down, first pool served (fail_open)",
-        (Pass::FailOpen, true) => {
-            "rhumb: all down inside the fence, first pool there served (fail_open)"
-        }
-        (Pass::NamedPool, false) => "rhumb: all down, pool of on_all_down served",
-        (Pass::NamedPool, true) => {
-            "rhumb: all down inside the fence, pool of on_all_down there served"
-        }
-        (Pass::LastGood, false) => "rhumb: all down, last good members served",
-        (Pass::LastGood, true) => {
-            "rhumb: all down inside the fence, last good members there served"
-        }
-    }
-}
-
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
     ///
     /// Most clients get their first candidate: that is told without a walk.
-    #[inline]
+    #[inline(always)] // else arguments and result go through registers that have to be saved: 25 instructions
     fn decision(
         &self,
         plan: &SteerPlan,
@@ -264,9 +217,7 @@ impl Snapshot {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
-            Some(_) | None => {
-                self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
-            }
+            Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
         }
     }
 
@@ -275,11 +226,11 @@ impl Snapshot {
     fn run_passes(
         &self,
         plan: &SteerPlan,
-        tree: &Tree,
+        class: Class<'_>,
         family: Family,
         key: ClientKey,
     ) -> Decision {
-        decide(tree, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
+        decide(class, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
     }
 }
 
@@ -298,12 +249,13 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let subject = Subject::seen_by(compiled, plan, ecs, &self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
-        let classified = located(compiled, classes, &subject).classified;
+        let Subject { address, source_len, .. } = subject;
+        let classified = classes.classify(&compiled.places, address, source_len);
         let key = match route.keyed[family.index()] {
-            true => key_of(plan, &subject, self.request.client, self.request.unix_s),
+            true => key_of(plan, &subject, &self.request.client, self.request.unix_s),
             false => ClientKey(0), // whatever it is, the answer is the same
         };
         let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
@@ -319,17 +271,20 @@ impl<'a> Answering<'a> {
                     return Ok(Step::Done(Rcode::NoError, Happened::Static));
                 }
                 Decision::Nothing => {
-                    return Ok(self.refuse_nothing(steer, scope));
+                    return Ok(self.refuse_nothing(steer, family, scope));
                 }
             };
         let side = snapshot.pools[selection.pool.index()].family(family);
         let members = selection.members_of(side);
-        let is_degraded = selection.is_degraded_at(side);
+        let serves_held = || side.serves_held(&choose(members, plan.answers, key));
+        let is_degraded = selection.is_degraded(side, serves_held);
         let (ttl, rtype) = (ttl_of(plan, is_degraded), rtype_of(family));
         match only(members, plan.answers, key) {
-            Some(only) if only.address_len > 0 => {
-                self.writer.put_record(owner, rtype, ttl, only.rdata())?;
-            }
+            // Each of a length that the compiler knows: copied without a call.
+            Some(only) if only.address_len > 0 => match family {
+                Family::V4 => self.writer.put_record(owner, rtype, ttl, &only.octets[..4])?,
+                Family::V6 => self.writer.put_record(owner, rtype, ttl, &only.octets)?,
+            },
             Some(_) | None => {
                 for_each_address(side, &choose(members, plan.answers, key), |rdata| {
                     self.writer.put_record(owner, rtype, ttl, rdata)
@@ -337,59 +292,39 @@ impl<'a> Answering<'a> {
             }
         }
         self.widen_scope(scope);
-        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
+        let happened = self.note_pass(steer, family, selection, is_degraded);
+        Ok(Step::Done(Rcode::NoError, happened))
     }
 
     /// Chooses for the client as [`Answering::put_steered`] does, for what is not addresses of the asked family.
-    pub(super) fn choose_for(&self, steer: SteerId, family: Family) -> (u8, Option<Choice<'a>>) {
+    pub(super) fn choose_for(
+        &self,
+        steer: SteerId,
+        family: Family,
+    ) -> (u8, Result<Choice<'a>, NoChoice>) {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let subject = Subject::seen_by(compiled, plan, ecs, &self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
-        let classified = locate(compiled, plan, &subject).classified;
-        let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let classified = locate(compiled, plan, &subject);
+        let key = key_of(plan, &subject, &self.request.client, self.request.unix_s);
         let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        match snapshot.decision(plan, (route, classes), classified.class, family, key) {
-            Decision::NoFamily | Decision::Nothing => (scope, None),
+        let found = snapshot.decision(plan, (route, classes), classified.class, family, key);
+        let choice = match found {
+            Decision::NoFamily => Err(NoChoice::NoFamily),
+            Decision::Nothing => Err(NoChoice::Nothing { ttl: ttl_of(plan, true) }),
             Decision::Serve(selection) => {
                 let side = snapshot.pools[selection.pool.index()].family(family);
-                let is_degraded = selection.is_degraded_at(side);
-                let choice = Choice {
-                    plan,
-                    selection,
-                    side,
-                    members: selection.members_of(side),
-                    key,
-                    ttl: ttl_of(plan, is_degraded),
-                    is_degraded,
-                };
-                (scope, Some(choice))
-            }
-        }
-    }
-
-    /// There is nothing to serve. Other clients may be better off: resolvers keep failures too (RFC 9520).
-    #[cold]
-    pub(super) fn refuse_nothing(&mut self, steer: SteerId, scope: u8) -> Step {
-        self.widen_scope(scope);
-        let compiled = &self.snapshot.compiled;
-        let route = &compiled.routes[compiled.steer(steer).route];
-        let plans = || route.pools.iter().map(|pool| &self.snapshot.pools[pool.index()]);
-        let lacks = |family: Family| plans().all(|plan| !plan.family(family).configured);
-        let awaits = |family: Family| plans().any(|plan| plan.family(family).unknown);
-        let is_unknown = Family::BOTH.into_iter().any(|family| lacks(family) && awaits(family));
-        let text = match (plans().any(|plan| plan.has_any_family()), is_unknown) {
-            (false, _) => "rhumb: none of the names that are to answer has been resolved yet",
-            (true, true) => "rhumb: a name that may have such addresses has not been resolved yet",
-            (true, false) => {
-                "rhumb: all members are drained, or all are down and on_all_down is servfail"
+                let chosen = choose(selection.members_of(side), plan.answers, key);
+                let is_degraded = selection.is_degraded(side, || side.serves_held(&chosen));
+                let ttl = ttl_of(plan, is_degraded);
+                Ok(Choice { selection, side, chosen, ttl, is_degraded })
             }
         };
-        self.options.ede = Some((EDE_OTHER, text));
-        Step::Done(Rcode::ServFail, Happened::NothingToServe)
+        (scope, choice)
     }
 
     /// The answer depends on so many bits of the client subnet too (RFC 7871 section 7.2.1).
@@ -415,33 +350,14 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
-        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(&self.request.client);
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
-        let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };
-        for_each_address(choice.side, &choice.members(), |rdata| {
+        let (_, Ok(choice)) = self.choose_for(steer, family) else { return Ok(()) };
+        for_each_address(choice.side, &choice.chosen, |rdata| {
             let (owner, rtype) = (name.as_wire(), rtype_of(family));
             self.writer.put_named(Section::Additional, owner, rtype, choice.ttl, rdata)
         })
-    }
-
-    /// Says in the reply why it is worse than configured, and names it for the counters.
-    #[inline]
-    pub(super) fn note_pass(
-        &mut self,
-        selection: Selection,
-        family: Family,
-        is_degraded: bool,
-    ) -> Happened {
-        if !is_degraded {
-            return Happened::Steered(selection.pass);
-        }
-        let is_panic = selection.is_panic(&self.snapshot.pools, family);
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection, is_panic)));
-        match is_panic {
-            true => Happened::Panic(selection.pass),
-            false => Happened::Steered(selection.pass),
-        }
     }
 }

@@ -14,11 +14,13 @@ use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
 use crate::model::KeySource;
+use crate::model::LoadSource;
 use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
 use crate::model::Service;
+use crate::model::Shed;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -51,8 +53,8 @@ pub struct FileSpec {
 /// What could not be read: asking for it is no second mistake.
 #[derive(Clone, Debug, Default)]
 pub struct Broken {
-    /// The file's syntax: nobody knows what else it holds.
-    pub syntax: bool,
+    /// The file, if its syntax is broken: nobody knows what else it holds.
+    pub syntax: Option<FileId>,
     /// `[zone]`, or the SOA of a master file.
     pub zone: bool,
     /// `[site.*]`
@@ -63,6 +65,28 @@ pub struct Broken {
     pub policies: Vec<At<String>>,
     /// `[list.*]`
     pub lists: Vec<At<String>>,
+    /// What the tables among these name: that must be there all the same.
+    pub mentions: Vec<Mention>,
+}
+
+/// A name that a table uses which cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mention {
+    /// Under which key.
+    pub key: String,
+    /// The name.
+    pub name: At<String>,
+    /// What it is to be.
+    pub what: Mentioned,
+}
+
+/// What a name is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mentioned {
+    /// A pool or policy.
+    Target,
+    /// A list of networks.
+    List,
 }
 
 /// A zone, from `[zone]` or from a master file.
@@ -159,6 +183,8 @@ pub enum CheckKindSpec {
         status: Vec<RangeInclusive<u16>>,
         /// Text to find.
         body: Option<String>,
+        /// Where the load is said.
+        load: Option<LoadSource>,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
@@ -190,6 +216,8 @@ pub struct PoolSpec {
     pub panic_below: Option<At<Percent>>,
     /// How clients come back.
     pub failback: Failback,
+    /// When clients are sent elsewhere.
+    pub shed: Option<At<Shed>>,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
 }

@@ -245,7 +245,7 @@ impl Controller {
                 Stage::Away => format!("its clients left at {since}: {}", way.written.reason),
             },
             _ => format!(
-                "its clients left at {since} and wait for `rhumb failback {}`: {}",
+                "its clients left at {since} and wait for `rhumb failback {} --reason ...`: {}",
                 pool.name, way.written.reason
             ),
         })

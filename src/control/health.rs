@@ -25,6 +25,7 @@ use crate::model::Verdict;
 use crate::snapshot::Health;
 use crate::steering::Intake;
 use crate::steering::MemberState;
+use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
@@ -66,6 +67,15 @@ pub(super) fn targets_of<'m>(
 fn key(endpoint: &Arc<str>, check: &Check, family: Family, address: Option<IpAddr>) -> TargetKey {
     let (endpoint, check) = (Arc::clone(endpoint), (*check.name).into());
     TargetKey { endpoint, check, family, address }
+}
+
+/// Whether the verdict on a target says something of a family of its endpoint.
+fn counts(endpoint: &Endpoint, family: Family, target: &Target<'_>) -> bool {
+    match endpoint.leaf {
+        // Clients choose the family themselves, so that a name has one verdict.
+        Leaf::Cname(_) | Leaf::Srv(_) => true,
+        Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
+    }
 }
 
 /// What several addresses come to together: as good as the best of them, unknown if there is none.
@@ -181,18 +191,20 @@ impl Controller {
         let verdict = |endpoint: &Endpoint, family| {
             let Some(check) = check else { return Verdict::Up };
             let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
-            let counts = |target: &Target<'_>| match endpoint.leaf {
-                // Clients choose the family themselves, so that a name has one verdict.
-                Leaf::Cname(_) | Leaf::Srv(_) => true,
-                Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
-            };
-            best_of(targets.filter(counts).map(|target| self.verdict(&target.key)))
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            best_of(counted.map(|target| self.verdict(&target.key)))
+        };
+        let braked = |endpoint: &Endpoint, family| {
+            let targets = targets_of(endpoint, check?, &self.resolutions).into_iter();
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            self.braked(counted.map(|target| target.key))
         };
         let state = |endpoint: &Endpoint| MemberState {
             admin: self
                 .order_for(model, pool, &endpoint.key)
                 .map_or(Admin::Enabled, |(_, order)| order.admin),
             verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
+            braked: Family::BOTH.map(|family| braked(endpoint, family)),
         };
         pool.endpoints.iter().map(state).collect()
     }
@@ -252,6 +264,10 @@ impl Health for HealthOf<'_> {
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
     }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
+    }
 }
 
 /// The controller's health, with some things taken to be down.
@@ -284,5 +300,9 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }

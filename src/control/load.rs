@@ -14,10 +14,10 @@ use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::effect::Change;
 use crate::control::job::Faults;
-use crate::control::job::Rejection;
 use crate::control::job::Settled;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
+use crate::control::rejection::Rejection;
 use crate::model::Model;
 use crate::model::Now;
 use crate::rtt::Shelf;
@@ -141,15 +141,17 @@ impl Controller {
         let job = job.at(now_s).with_base(self.loading.base.clone());
         self.set_shelf(&job, now_s);
         let parts = *job.parts();
+        let is_first_look = std::mem::take(&mut self.is_look_due);
         if self.loading.wanted.as_ref().is_some_and(|wanted| wanted.digest() == job.digest()) {
             effects.push(Effect::Record(Occurrence::Unchanged));
         } else if self.loading.tried == Some(parts) {
             self.loading.wanted = None;
             let is_refused = self.loading.refused.zones.is_some();
             self.note_tables(&job, now, effects);
-            effects.push(Effect::Record(match is_refused {
-                true => Occurrence::StillRefused,
-                false => Occurrence::Unchanged,
+            effects.push(Effect::Record(match (is_refused, is_first_look) {
+                (true, _) => Occurrence::StillRefused,
+                (false, true) => Occurrence::Watching,
+                (false, false) => Occurrence::Unchanged,
             }));
         } else if self.loading.base.as_ref().is_some_and(|base| base.parts == parts) {
             // Whatever was tried meanwhile has been taken back.
@@ -315,7 +317,7 @@ impl Controller {
     ) {
         let told = fault.clone();
         match (replace(&mut self.loading.refused.zones, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
             }
             (Step::Same, _) => effects.push(Effect::Record(Occurrence::StillRefused)),
@@ -332,7 +334,7 @@ impl Controller {
     ) {
         let told = fault.clone();
         match (replace(&mut self.loading.refused.geo, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::GeoRefused { text, problems }));
             }
             (Step::Over, _) => effects.push(Effect::Record(Occurrence::GeoAccepted)),
@@ -350,7 +352,7 @@ impl Controller {
         let told = fault.clone();
         let digest = job.tables_digest();
         match (replace(&mut self.loading.refused.tables, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::TablesRefused { text, problems }));
             }
             (Step::Over, _) => effects.push(Effect::Record(Occurrence::TablesAccepted)),
@@ -380,15 +382,16 @@ impl Controller {
         let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
+        self.review_sheds(&compiled.model);
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
         let change = before.map(|before| change(before, &base)).unwrap_or_default();
         self.generation += 1;
+        self.brake.set_model(&compiled.model, |key| known.contains(key));
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
-        self.brake.set_model(&compiled.model, |key| known.contains(key));
         let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod damping;
+pub mod load;
 pub mod schedule;
 pub mod tracker;
 
 pub use damping::Damping;
+pub use load::LoadWord;
 pub use schedule::Schedule;
 pub use tracker::Holding;
 pub use tracker::Observation;

@@ -50,6 +50,22 @@ pub struct HttpCheck {
     pub status: Vec<RangeInclusive<u16>>,
     /// Text that the first [`BODY_MAX`] octets of the body must hold.
     pub body: Option<Box<str>>,
+    /// Where the answer says how much load the endpoint has.
+    pub load: Option<LoadSource>,
+}
+
+/// Where an answer says how much load an endpoint has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoadSource {
+    /// In a header of Open Request Cost Aggregation: what the application uses, else what the processor does.
+    Orca,
+    /// In a number of a JSON body.
+    Json {
+        /// Where it is (RFC 6901).
+        pointer: Box<str>,
+        /// What all the load is that the endpoint can carry, in the same unit.
+        max: f64,
+    },
 }
 
 /// How the endpoint's certificate is judged.

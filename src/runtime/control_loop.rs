@@ -1,9 +1,7 @@
 //! Runs the controller: brings it events in order, and does what it says.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,6 +21,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::LoadReport;
 use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
@@ -30,16 +29,16 @@ use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
-use crate::control::job::Rejection;
 use crate::control::order::instant;
+use crate::control::rejection::Rejection;
 use crate::control::status::CertificateStatus;
-use crate::control::status::Status;
 use crate::geo::PlaceMap;
-use crate::model::Family;
+use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -168,6 +167,8 @@ pub struct Core {
     pub start: Instant,
     /// Newest result of each target, for `status`.
     pub last_results: BTreeMap<TargetKey, String>,
+    /// Loads that the controller has not been told.
+    pub loads: Vec<LoadReport>,
     /// Places of the geo data compiled last.
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
@@ -238,6 +239,10 @@ impl Core {
         for report in reports {
             self.take_report(report);
         }
+        if !self.loads.is_empty() {
+            let loads = std::mem::take(&mut self.loads);
+            self.handle(Event::Loads(loads));
+        }
         self.handle(Event::Settle);
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
@@ -291,29 +296,14 @@ impl Core {
         // Before the reply: who has it may ask with dig at once.
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
-            self.add_last_results(status);
+            last_results::add(&self.last_results, status);
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
                 is_stale: found.is_stale,
             });
         }
         // Whoever asked may have gone.
-        let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
-    }
-
-    fn add_last_results(&self, status: &mut Status) {
-        let results = self.last_results.iter();
-        let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> =
-            results.map(|(key, text)| ((&*key.endpoint, key.family, key.address), text)).collect();
-        for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
-            for target in &mut endpoint.targets {
-                let Ok(address) = target.address.parse::<IpAddr>() else { continue };
-                let key = |of_name| (endpoint.key.as_str(), Family::of(address), of_name);
-                let found =
-                    by_target.get(&key(None)).or_else(|| by_target.get(&key(Some(address))));
-                target.last = found.map(ToString::to_string);
-            }
-        }
+        let _ = reply.send(answer.unwrap_or(Reply::failed("nothing came of it".into())));
     }
 
     fn handle(&mut self, event: Event) {
@@ -437,7 +427,7 @@ impl Core {
             }
             Err(text) => {
                 self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
-                self.waiters.end(|| Reply::Failed { error: text.clone() });
+                self.waiters.end(|| Reply::failed(text.clone()));
             }
         }
     }
@@ -445,10 +435,11 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let reason = match &report.result.outcome {
-            Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
-            Err(why) => why.to_string(),
-        };
+        let reason = last_results::text(&report.result);
+        self.metrics.loads.count(report.result.load);
+        if let LoadWord::Says(load) = report.result.load {
+            self.loads.push(LoadReport { key: report.key.clone(), load });
+        }
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");

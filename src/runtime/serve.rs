@@ -25,7 +25,7 @@ use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
 use crate::control::effect::count;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
@@ -422,7 +422,7 @@ async fn first_core(
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    let refused = |Rejection { text, problems }| StartError::Refused { text, problems };
+    let refused = |Rejection { text, problems, list: _ }| StartError::Refused { text, problems };
     product.compiled().map_err(refused)?;
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
     let places = product.read.clone();
@@ -431,6 +431,9 @@ async fn first_core(
     controller.handle(Event::Files(job), now, &mut effects);
     effects.clear(); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
+    if options.watch {
+        controller.expect_look();
+    }
     if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
         controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
     }
@@ -458,6 +461,7 @@ async fn first_core(
         metrics,
         start,
         last_results: BTreeMap::new(),
+        loads: Vec::new(),
         places,
         reading: Reading::Idle,
         waiters: Waiters::default(),

@@ -8,17 +8,20 @@ use std::sync::Arc;
 
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::snapshot::Classes;
 use crate::snapshot::Route;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::PoolPlan;
 use crate::steering::Selection;
+use crate::steering::Shedding;
 use crate::steering::Tree;
 use crate::steering::passes::Terms;
+use crate::steering::passes::has_all_back;
 use crate::steering::passes::qualifies;
-use crate::steering::passes::takes_all;
 use crate::steering::tree::Reach;
 
 /// Candidates of a class that are written down; those of policies that rank are four and a tail.
@@ -34,7 +37,7 @@ pub enum Cached {
     Fixed(Decision),
     /// Shares decide: the passes are run for each client.
     Keyed,
-    /// None of the first candidates is taken: the passes are run when somebody asks.
+    /// None of the first candidates is taken, or one of them sheds the class: the passes are run when somebody asks.
     Late,
 }
 
@@ -73,18 +76,18 @@ fn first_candidates(tree: &Tree, pools: &[PoolId]) -> Option<[u16; DEPTH]> {
 
 /// Decides for every class of a route and both families.
 pub fn decide_ahead(
-    trees: &[Tree],
+    classes: &Classes,
     route: &Route,
     terms: Terms,
     plans: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
     let [v4, v6] = Family::BOTH.map(|family| Moment::new(route, terms, plans, family));
     let any_ramping = route.pools.iter().any(|pool| plans[pool.index()].is_ramping());
-    let mut decided = Vec::with_capacity(trees.len() * 2);
-    for (first, tree) in route.candidates.first.iter().zip(trees) {
+    let mut decided = Vec::with_capacity(classes.trees().len() * 2);
+    for (first, class) in route.candidates.first.iter().zip(classes.all()) {
         decided.extend(match first {
-            Some(first) if !(any_ramping && ramps(tree, plans)) => {
-                [v4.decide(first), v6.decide(first)]
+            Some(first) if !(any_ramping && ramps(class.tree, plans)) => {
+                [v4.decide(first, class), v6.decide(first, class)]
             }
             Some(_) | None => [Cached::Keyed; 2],
         });
@@ -104,6 +107,8 @@ fn ramps(tree: &Tree, plans: &[Arc<PoolPlan>]) -> bool {
 enum Turn {
     /// It is taken.
     Taken(Decision),
+    /// It is taken by those clients that it does not shed.
+    MaySend(Selection, Shedding),
     /// The next one's turn.
     PassedOver,
     /// It qualifies, and stands back for others that do.
@@ -123,7 +128,10 @@ impl Moment {
         let turn = |&pool: &PoolId| {
             let plan = &plans[pool.index()];
             let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
-            match (qualifies(plan, terms, family), takes_all(plan, terms, family)) {
+            match (qualifies(plan, terms, family), has_all_back(plan, terms, family)) {
+                (true, true) if plan.shedding().level > 0 => {
+                    Turn::MaySend(selection, plan.shedding())
+                }
                 (true, true) => Turn::Taken(Decision::Serve(selection)),
                 (true, false) => Turn::StandsBack,
                 (false, _) => Turn::PassedOver,
@@ -134,10 +142,16 @@ impl Moment {
     }
 
     #[inline]
-    fn decide(&self, first: &[u16; DEPTH]) -> Cached {
+    fn decide(&self, first: &[u16; DEPTH], class: Class<'_>) -> Cached {
         for &position in first {
             match self.turns.get(usize::from(position)) {
                 Some(Turn::Taken(decision)) => return Cached::Fixed(*decision),
+                Some(Turn::MaySend(selection, shedding)) => {
+                    if shedding.sheds(class.band_of(selection.pool)) {
+                        break;
+                    }
+                    return Cached::Fixed(Decision::Serve(*selection));
+                }
                 Some(Turn::PassedOver) => {}
                 Some(Turn::StandsBack) | None => break,
             }

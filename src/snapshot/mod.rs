@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ahead;
+pub mod bands;
 pub mod classes;
 pub mod compile;
 pub mod cover;
@@ -120,5 +121,5 @@ fn decided(
     terms: Terms,
     pools: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
-    decide_ahead(compiled.classes[route.classes].trees(), route, terms, pools)
+    decide_ahead(&compiled.classes[route.classes], route, terms, pools)
 }

@@ -74,27 +74,10 @@ impl Heads {
     /// A client's first candidate by the tree at this position.
     #[inline]
     pub fn first_choice(&self, tree: usize, key: ClientKey) -> Option<PoolId> {
-        match self.next(self.starts[tree], key)? {
-            Way(pool) if pool & Way::TO_HEAD == 0 => Some(PoolId(pool)),
-            way => self.follow(way, key),
-        }
-    }
-
-    /// Where a way comes to for one choice further.
-    #[inline(always)]
-    fn next(&self, way: Way, key: ClientKey) -> Option<Way> {
-        if way.0 & Way::TO_HEAD == 0 {
-            return Some(way);
-        }
-        let head = self.heads.get((way.0 & !Way::TO_HEAD) as usize)?;
-        first_of(head, key).map(|contender| contender.leads_to)
-    }
-
-    /// The pool at the end of a way.
-    #[inline(never)]
-    fn follow(&self, mut way: Way, key: ClientKey) -> Option<PoolId> {
+        let mut way = self.starts[tree];
         while way.0 & Way::TO_HEAD != 0 {
-            way = self.next(way, key)?;
+            let head = self.heads.get((way.0 & !Way::TO_HEAD) as usize)?;
+            way = first_of(head, key)?.leads_to;
         }
         Some(PoolId(way.0))
     }

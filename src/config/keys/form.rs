@@ -81,6 +81,13 @@ pub(super) const URL_PATH: Form = Form {
     length: (1, 2048),
 };
 
+/// A JSON pointer (RFC 6901).
+pub(super) const JSON_POINTER: Form = Form {
+    what: "JSON pointer, begins with `/`, up to 256 octets; `~0` is `~`, `~1` is `/`",
+    pattern: "^(?:/(?:[^~]|~[01])*)?$",
+    length: (0, 256),
+};
+
 /// A path as it stands in a URL, without query.
 pub(super) const DOH_PATH: Form = Form {
     what: "path of a URL, begins with `/`, up to 256",

@@ -25,6 +25,7 @@ pub use check::FALL;
 pub use check::HOLD_DOWN;
 pub use check::INTERVAL;
 pub use check::JITTER_PERCENT;
+pub use check::LOAD_MAX;
 pub use check::PATH;
 pub use check::RISE;
 pub use check::STATUS;

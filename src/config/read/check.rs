@@ -12,6 +12,7 @@ use crate::config::reader::Value;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::TlsSpec;
+use crate::model::LoadSource;
 
 pub(super) fn read_check(
     name: At<String>,
@@ -112,6 +113,7 @@ fn read_keys_of_kind(
     let path = section.take("path").and_then(|value| value.parsed(read_path, problems));
     let status = section.take("status").and_then(|value| value.parsed(read_status, problems));
     let body = section.take("body").and_then(|value| value.parsed(read_body, problems));
+    let load = section.take("load").and_then(|value| read_load(&value, problems));
     let tls = (kind == Kind::Https).then(|| {
         let server_name =
             section.take("server_name").and_then(|value| value.parsed(read_host, problems));
@@ -128,6 +130,7 @@ fn read_keys_of_kind(
         path: path.map_or_else(|| keys::PATH.into(), |at| at.value),
         status: status.map_or_else(default_status, |at| at.value),
         body: body.map(|at| at.value),
+        load,
         tls,
     })
 }
@@ -154,6 +157,36 @@ fn read_path(text: &str) -> Result<String, Refusal> {
         false => Err((
             format!("\"{text}\" is not a path"),
             "begin with \"/\", use at most 2048 ASCII characters, no blanks; escape the rest as %20".into(),
+        )),
+    }
+}
+
+/// `"orca"` or `{ json = "/path", max = 100 }`
+fn read_load(value: &Value<'_>, problems: &mut Problems) -> Option<LoadSource> {
+    if value.is_string() {
+        return value.word(problems).map(|_| LoadSource::Orca);
+    }
+    let wanted = "\"orca\" or { json = \"/load\" }";
+    let mut section = value.section_like(wanted, problems)?;
+    let pointer =
+        section.need("json", problems).and_then(|value| value.parsed(read_pointer, problems));
+    let max = section.take("max").and_then(|value| value.number(problems));
+    section.finish(problems);
+    let max = max.map_or(keys::LOAD_MAX, |at| at.value);
+    pointer.map(|at| LoadSource::Json { pointer: at.value.into(), max })
+}
+
+/// A JSON pointer (RFC 6901): empty, or parts that each begin with a slash, with `~` as `~0` and `/` as `~1`.
+fn read_pointer(text: &str) -> Result<String, Refusal> {
+    let is_escaped = |part: &str| part.starts_with('0') || part.starts_with('1');
+    let is_pointer = (text.is_empty() || text.starts_with('/'))
+        && text.len() <= 256
+        && text.split('~').skip(1).all(is_escaped);
+    match is_pointer {
+        true => Ok(text.to_owned()),
+        false => Err((
+            format!("\"{text}\" is not a JSON pointer"),
+            "begin with \"/\", as \"/system/load\", use at most 256 octets; write ~ as ~0 and / in a name as ~1".into(),
         )),
     }
 }

@@ -17,6 +17,7 @@ use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::config::validate::Directory;
+use crate::config::validate::shedding;
 use crate::model::Check;
 use crate::model::CheckId;
 use crate::model::CheckKind;
@@ -91,12 +92,15 @@ fn check_kind(
     kind: &CheckKindSpec,
     problems: &mut Problems,
 ) -> CheckKind {
-    let CheckKindSpec::Http { host, path, status, body, tls } = kind else { return CheckKind::Tcp };
+    let CheckKindSpec::Http { host, path, status, body, load, tls } = kind else {
+        return CheckKind::Tcp;
+    };
     let http = HttpCheck {
         host: host.as_deref().map(Into::into),
         path: path.as_str().into(),
         status: status.clone(),
         body: body.as_deref().map(Into::into),
+        load: load.clone(),
     };
     let Some(tls) = tls else { return CheckKind::Http(http) };
     let mut ca_pem = None;
@@ -156,6 +160,7 @@ pub(super) fn add_pools(
             check.and_then(|name| directory.checks.find("check", &key("check"), name, problems));
         warn_of_twins(spec, problems);
         refuse_mixture(spec, problems);
+        shedding::refuse(spec, check.map(|id| &model.checks[id.index()]), problems);
         model.pools.push(Pool {
             name: spec.name.value.as_str().into(),
             site,
@@ -163,6 +168,7 @@ pub(super) fn add_pools(
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
             failback: spec.failback,
+            shed: spec.shed.as_ref().map(|at| at.value),
             endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
             parts: Vec::new(),
         });

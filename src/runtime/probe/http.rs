@@ -16,11 +16,17 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::client::conn::http1::SendRequest;
 use hyper::header;
+use hyper::header::HeaderValue;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 
+use crate::health::LoadWord;
+use crate::health::load;
+use crate::health::load::LoadFault;
 use crate::model::HttpCheck;
+use crate::model::LoadSource;
+use crate::model::check::BODY_MAX;
 use crate::runtime::probe::body::Progress;
 use crate::runtime::probe::body::Search;
 use crate::runtime::probe::failure::Phase;
@@ -64,7 +70,11 @@ impl Exchange {
     }
 
     /// Asks over a fresh connection and judges the response; `phase` tells how far it came.
-    pub(super) async fn run<S>(&self, stream: S, phase: &mut Phase) -> Result<(), ProbeFailure>
+    pub(super) async fn run<S>(
+        &self,
+        stream: S,
+        phase: &mut Phase,
+    ) -> Result<LoadWord, ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -89,7 +99,7 @@ impl Exchange {
         &self,
         mut sender: SendRequest<String>,
         phase: &mut Phase,
-    ) -> Result<(), ProbeFailure> {
+    ) -> Result<LoadWord, ProbeFailure> {
         let response = sender
             .send_request(self.request.clone())
             .await
@@ -98,12 +108,62 @@ impl Exchange {
         if !self.check.status.iter().any(|range| range.contains(&got)) {
             return Err(ProbeFailure::Status { got, wanted: self.check.status.clone() });
         }
-        match &self.check.body {
-            Some(text) => {
-                *phase = Phase::ReadingBody;
-                find(text, response.into_body()).await
+        let text = self.check.body.as_deref();
+        let (load, pointer) = match &self.check.load {
+            None => (LoadWord::Unasked, None),
+            Some(LoadSource::Orca) => {
+                let headers = response.headers();
+                (load::of_headers(|name| headers.get(name).map(HeaderValue::as_bytes)), None)
             }
-            None => Ok(()),
+            Some(LoadSource::Json { pointer, max }) => (LoadWord::Unasked, Some((pointer, *max))),
+        };
+        if text.is_some() || pointer.is_some() {
+            *phase = Phase::ReadingBody;
+        }
+        match (text, pointer) {
+            (None, None) => Ok(load),
+            (Some(text), None) => find(text, response.into_body()).await.map(|()| load),
+            (text, Some((pointer, max))) => {
+                let text = text.unwrap_or("");
+                read(text, response.into_body(), |body| load::of_body(body, pointer, max)).await
+            }
+        }
+    }
+}
+
+/// Reads the whole body, which must hold the text, for its load. Whatever is wrong with the load, the probe is not.
+async fn read(
+    text: &str,
+    mut body: Incoming,
+    load: impl FnOnce(&[u8]) -> LoadWord,
+) -> Result<LoadWord, ProbeFailure> {
+    let mut search = Search::new(text);
+    let mut progress = search.push(&[]);
+    let mut octets = Vec::new();
+    let fault = loop {
+        let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else {
+            break None;
+        };
+        let frame = match frame {
+            Ok(frame) => frame,
+            // What it had to hold it holds.
+            Err(_) if progress == Progress::Found => break Some(LoadFault::Unreadable),
+            Err(error) => return Err(ProbeFailure::from_hyper(&error, Phase::ReadingBody)),
+        };
+        let Some(piece) = frame.data_ref() else { continue };
+        if progress == Progress::More {
+            progress = search.push(piece);
+        }
+        if octets.len() + piece.len() > BODY_MAX {
+            break Some(LoadFault::TooLong);
+        }
+        octets.extend_from_slice(piece);
+    };
+    match progress {
+        Progress::Found => Ok(fault.map_or_else(|| load(&octets), LoadWord::Faulty)),
+        Progress::Exhausted | Progress::More => {
+            let whole = fault.is_none();
+            Err(ProbeFailure::BodyLacks { text: text.into(), octets: search.seen(), whole })
         }
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Holding;
+use crate::health::LoadWord;
 use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -61,12 +62,14 @@ impl Default for Limits {
 }
 
 /// How one probe ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProbeResult {
     /// Success, or why not.
     pub outcome: Result<(), ProbeFailure>,
     /// From its start to its end.
     pub duration: Duration,
+    /// What the answer says of load, if the probe passed.
+    pub load: LoadWord,
 }
 
 /// One probe's result and what it means for its target.

@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::health::LoadWord;
 use crate::model::Check;
 use crate::model::CheckKind;
 use crate::model::HttpCheck;
@@ -59,15 +60,15 @@ impl Plan {
 }
 
 /// Runs a probe within its deadline.
-pub(super) async fn probe(plan: Arc<Plan>) -> Result<(), ProbeFailure> {
+pub(super) async fn probe(plan: Arc<Plan>) -> Result<LoadWord, ProbeFailure> {
     let mut phase = Phase::Connecting;
     let outcome = timeout(plan.timeout, attempt(&plan, &mut phase)).await;
     outcome.unwrap_or(Err(ProbeFailure::TimedOut { after: plan.timeout, phase }))
 }
 
-async fn attempt(plan: &Plan, phase: &mut Phase) -> Result<(), ProbeFailure> {
+async fn attempt(plan: &Plan, phase: &mut Phase) -> Result<LoadWord, ProbeFailure> {
     match &plan.kind {
-        Kind::Tcp => tcp::connect(plan.address).await.map(drop),
+        Kind::Tcp => tcp::connect(plan.address).await.map(|_| LoadWord::Unasked),
         Kind::Http(exchange) => {
             let stream = Meter::new(tcp::connect(plan.address).await?, WIRE_MAX);
             exchange.run(stream, phase).await
@@ -167,6 +168,7 @@ mod tests {
             path: path.into(),
             status: vec![200..=200],
             body: None,
+            load: None,
         };
         Check {
             name: "web".into(),

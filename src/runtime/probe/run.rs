@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
 
+use crate::health::LoadWord;
 use crate::health::Schedule;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -57,10 +58,11 @@ pub(super) struct Runner<P> {
     random: RandomState,
 }
 
-impl<P, F> Runner<P>
+impl<P, F, L> Runner<P>
 where
     P: Fn(Arc<Plan>) -> F,
-    F: Future<Output = Result<(), ProbeFailure>> + Send + 'static,
+    F: Future<Output = Result<L, ProbeFailure>> + Send + 'static,
+    L: Into<LoadWord>,
 {
     pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
         Self {
@@ -137,7 +139,11 @@ where
                     Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
                 });
                 let duration = clock_start.elapsed().saturating_sub(started);
-                Finished { slot: id, started, result: ProbeResult { outcome, duration } }
+                let (outcome, load) = match outcome {
+                    Ok(load) => (Ok(()), load.into()),
+                    Err(failure) => (Err(failure), LoadWord::Unasked),
+                };
+                Finished { slot: id, started, result: ProbeResult { outcome, duration, load } }
             });
             slot.state = State::Probing(task);
         }
