@@ -60,6 +60,9 @@ pub struct Explanation {
     /// What was taken to be down besides what is.
     #[serde(default)]
     pub supposed_down: Vec<String>,
+    /// Endpoints below the name that are not as their probes say: by an order, or by their file.
+    #[serde(default)]
+    pub states: Vec<String>,
     /// Generation of the snapshot that answered.
     pub generation: u64,
     /// Apex of the zone, if the name is ours.
@@ -156,6 +159,7 @@ pub(super) fn explain_query(
     Ok(Explanation {
         question,
         supposed_down: Vec::new(),
+        states: Vec::new(),
         generation: snapshot.generation,
         zone: zone.map(|zone| zone.apex().to_string()),
         found: found_text(&snapshot.compiled.model, found.as_ref()),

@@ -111,6 +111,7 @@ fn lines(explanation: &Explanation, disclosure: Disclosure) -> Vec<String> {
     let Explanation {
         question,
         supposed_down: _,
+        states: _,
         generation,
         zone,
         found,

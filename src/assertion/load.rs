@@ -10,6 +10,7 @@ use crate::assertion::States;
 use crate::assertion::TooManyWays;
 use crate::assertion::spread::Spread;
 use crate::assertion::states::site_of;
+use crate::model::Admin;
 use crate::model::Assertion;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
@@ -115,11 +116,16 @@ fn capacities(compiled: &Compiled, steers: &[SteerId]) -> Loads {
         // Standbys beside others serve nobody; where a whole site may be lost they are all that another one has.
         let has_active = |site: SiteId| {
             endpoints.iter().enumerate().any(|(at, endpoint)| {
-                endpoint.weight > 0 && site_of(model, pool, EndpointId::at(at)) == Some(site)
+                endpoint.weight > 0
+                    && !matches!(endpoint.admin(), Admin::Drained | Admin::Disabled)
+                    && site_of(model, pool, EndpointId::at(at)) == Some(site)
             })
         };
         for (at, endpoint) in endpoints.iter().enumerate() {
-            let Endpoint { key: _, leaf, weight, capacity } = endpoint;
+            let Endpoint { key: _, leaf, weight, capacity, state: _ } = endpoint;
+            if matches!(endpoint.admin(), Admin::Drained | Admin::Disabled) {
+                continue;
+            }
             let is_used = |site: &SiteId| *weight > 0 || !has_active(*site);
             let site = site_of(model, pool, EndpointId::at(at)).filter(is_used);
             if let Some(site) = site.filter(|_| seen.insert(leaf)) {

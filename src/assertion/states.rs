@@ -105,9 +105,10 @@ impl State {
                 is_probed && self.speaks_of(model, pool, endpoint)
             }
         };
+        let admin = model.pools[pool.index()].endpoints[endpoint.index()].admin();
         match is_down {
-            true => MemberState { verdicts: [Verdict::Down; 2], ..MemberState::default() },
-            false => MemberState::default(),
+            true => MemberState { admin, verdicts: [Verdict::Down; 2], ..MemberState::default() },
+            false => MemberState { admin, ..MemberState::default() },
         }
     }
 

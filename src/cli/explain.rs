@@ -14,7 +14,10 @@ use crate::answer::explain::Question;
 use crate::answer::explain::Steering;
 use crate::cli::ask;
 use crate::cli::ask::Unanswered;
+use crate::cli::events::open_folder;
+use crate::cli::moment::parse_moment;
 use crate::cli::output::PROBLEMS;
+use crate::cli::output::USAGE;
 use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
@@ -26,8 +29,12 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Reply;
+use crate::control::order::instant;
 use crate::model::Now;
+use crate::runtime::answerer::unix_ms;
 use crate::runtime::answerer::unix_s;
+use crate::runtime::history;
+use crate::runtime::history::is_asked;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArguments {
@@ -48,6 +55,9 @@ pub(super) struct ExplainArguments {
     /// Take this site, pool or endpoint to be down; may be given several times
     #[arg(long, value_name = "TARGET")]
     down: Vec<String>,
+    /// As it was then: how long ago (10m), a time of the last 24 hours in UTC (14:32), or an instant
+    #[arg(long, value_name = "WHEN", conflicts_with = "offline")]
+    at: Option<String>,
     /// Do not ask the running server: use the files, with everything taken to be up
     #[arg(long)]
     offline: bool,
@@ -62,15 +72,20 @@ pub(super) struct ExplainArguments {
 }
 
 pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
+    let at = arguments.at.as_ref().map(|text| parse_moment(text, unix_ms())).transpose();
+    let at_ms = match at {
+        Ok(at_ms) => at_ms,
+        Err(why) => return fail(USAGE, why),
+    };
     let question = Question {
         name: arguments.name.clone(),
         rtype: arguments.rtype.clone(),
         client: arguments.client,
         resolver: arguments.resolver,
         direct: arguments.direct,
-        unix_s: unix_s(),
+        unix_s: at_ms.map_or_else(unix_s, |at_ms| at_ms / 1000),
     };
-    let command = Command::Explain { question, down: arguments.down.clone() };
+    let command = Command::Explain { question, down: arguments.down.clone(), at_ms };
     let (source, reply) = match ask(arguments, command) {
         Ok(asked) => asked,
         Err(why) => return fail(PROBLEMS, why),
@@ -79,7 +94,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
         Reply::Explanation(explanation) => show(&explanation, &source),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Done { .. } | Reply::Status(_) => {
+        Reply::Done { .. } | Reply::Status(_) | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     }
@@ -92,7 +107,11 @@ fn ask(arguments: &ExplainArguments, command: Command) -> Result<(String, Reply)
         return ask_files(arguments, command, "no server asked");
     }
     match ask::ask(arguments.socket.as_ref(), &arguments.config, &command) {
-        Ok(reply) => Ok(("live health of the running server".into(), reply)),
+        Ok(reply) => Ok((source(&command), reply)),
+        Err(Unanswered::NoServer(why)) if arguments.socket.is_none() && is_asked(&command) => {
+            let reading = open_folder(&arguments.config, &why)?;
+            Ok((source(&command), history::answer(&reading, &command)))
+        }
         // Who names a server wants to hear of that one.
         Err(Unanswered::NoServer(why)) if arguments.socket.is_none() => {
             if arguments.json {
@@ -103,6 +122,16 @@ fn ask(arguments: &ExplainArguments, command: Command) -> Result<(String, Reply)
         Err(Unanswered::NoServer(why) | Unanswered::Failed(why)) => {
             Err(format!("{why}; with --offline it is explained by files only"))
         }
+    }
+}
+
+/// Where the health comes from that an explanation goes by.
+fn source(command: &Command) -> String {
+    match command {
+        Command::Explain { at_ms: Some(at_ms), .. } => {
+            format!("as it was at {}", instant(Duration::from_millis(*at_ms)))
+        }
+        _ => "live health of the running server".into(),
     }
 }
 
@@ -130,6 +159,9 @@ fn ask_files(
         | Effect::Resolve(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
+        | Effect::Persist(_)
+        | Effect::Keep(_)
+        | Effect::KeepTable(_)
         | Effect::Record(_) => None,
     });
     let source = format!("files only, everything is taken to be up ({why})");
@@ -140,6 +172,7 @@ fn show(explanation: &Explanation, source: &str) {
     let Explanation {
         question,
         supposed_down,
+        states,
         generation,
         zone,
         found,
@@ -152,6 +185,9 @@ fn show(explanation: &Explanation, source: &str) {
     line("health", source);
     if !supposed_down.is_empty() {
         line("SUPPOSED", &format!("as if down: {}", supposed_down.join(", ")));
+    }
+    for (position, state) in states.iter().enumerate() {
+        line(if position == 0 { "states" } else { "" }, state);
     }
     line("zone", &format!("{} (generation {generation})", zone.as_deref().unwrap_or("none")));
     line("found", found);

@@ -7,9 +7,11 @@ mod ask;
 mod check;
 mod completions;
 mod demo;
+mod events;
 mod explain;
 pub mod geo;
 mod man;
+mod moment;
 mod operate;
 mod output;
 pub mod rtt;
@@ -41,8 +43,12 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Show pools, endpoints, verdicts and orders of the running server
     Status(operate::StatusArguments),
+    /// Show what happened and why: verdicts, orders, reloads
+    Events(events::EventsArguments),
     /// Take an endpoint, pool or site out of answers; new clients go elsewhere
     Drain(operate::DrainArguments),
+    /// As drain, and probe it no more
+    Disable(operate::DrainArguments),
     /// End a drain or a forced state
     Undrain(operate::WithdrawArguments),
     /// Bring the clients of a pool back that waits for it (failback = "manual") or is slow (a ramp)
@@ -87,7 +93,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Status(arguments) => operate::status(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::Drain(arguments) => operate::drain(&arguments),
+        Command::Disable(arguments) => operate::disable(&arguments),
         Command::Undrain(arguments) => operate::withdraw(&arguments),
         Command::Failback(arguments) => operate::failback(&arguments),
         Command::Force(arguments) => operate::force(&arguments),

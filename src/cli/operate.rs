@@ -28,6 +28,7 @@ use crate::control::status::PartsStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::RefusedStatus;
 use crate::control::status::ShiftStatus;
+use crate::control::status::StateStatus;
 use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
@@ -162,6 +163,10 @@ pub(super) fn status(arguments: &StatusArguments) -> ExitCode {
 
 pub(super) fn drain(arguments: &DrainArguments) -> ExitCode {
     order(&arguments.order, Action::Drain, arguments.force)
+}
+
+pub(super) fn disable(arguments: &DrainArguments) -> ExitCode {
+    order(&arguments.order, Action::Disable, arguments.force)
 }
 
 pub(super) fn force(arguments: &ForceArguments) -> ExitCode {
@@ -300,7 +305,9 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
         Reply::Done { text } => print(text),
         Reply::Status(status) => show(&status),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Explanation(_) => return fail(PROBLEMS, "the server answered something else"),
+        Reply::Explanation(_) | Reply::Events(_) => {
+            return fail(PROBLEMS, "the server answered something else");
+        }
     }
     ExitCode::SUCCESS
 }
@@ -327,6 +334,7 @@ fn show(status: &Status) {
         print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
         print(text.trim_end());
     }
+    show_state(&status.state);
     if let Some(CertificateStatus { expires, is_stale }) = &status.certificate {
         let stale = if *is_stale { "; REFUSED: the one on disk, see rhumb check" } else { "" };
         print(format!("certificate: expires {expires}{stale}"));
@@ -340,6 +348,25 @@ fn show(status: &Status) {
             "order: {} {} by {} since {} until {until}: {}",
             order.scope, order.order, order.author, order.since, order.reason
         ));
+    }
+}
+
+fn show_state(state: &StateStatus) {
+    let StateStatus { folder, fault, since, note } = state;
+    match (folder, fault) {
+        (None, _) => {
+            print(
+                "state: in memory only, a restart forgets verdicts and orders; see [state] folder",
+            );
+        }
+        (Some(_), Some(why)) => {
+            let since = since.as_deref().unwrap_or_default();
+            print(format!("STATE IS NOT KEPT since {since}: {why}"));
+        }
+        (Some(_), None) => {}
+    }
+    if let Some(note) = note {
+        print(format!("state: {note}"));
     }
 }
 

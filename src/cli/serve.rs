@@ -19,6 +19,7 @@ use crate::cli::settings::Settings;
 use crate::model::Encrypted;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
+use crate::model::StateTerms;
 use crate::runtime::control_socket;
 use crate::runtime::descriptors;
 use crate::runtime::log;
@@ -27,6 +28,7 @@ use crate::runtime::node_file::NodeFile;
 use crate::runtime::serve::Options;
 use crate::runtime::serve::Server;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::state;
 use crate::runtime::tcp::TcpLimits;
 
 #[derive(Debug, Args)]
@@ -97,6 +99,7 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         admin: node.admin,
         rtt: node.rtt,
         site: node.site,
+        state: node.state.map(|state| state_settings(&state)),
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
         tcp,
@@ -104,6 +107,12 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         node_file: file.map(|file| NodeFile::new(file, as_written)),
         manager: ServiceManager::from_environment(),
     }
+}
+
+/// Where and how much is kept.
+pub(super) fn state_settings(state: &StateTerms) -> state::Settings {
+    let retention = state::Retention { age: state.history, octets: state.history_octets };
+    state::Settings { folder: state.folder.clone(), retention }
 }
 
 /// Takes the descriptors that the system gives, and says if they are too few for the connections wanted.

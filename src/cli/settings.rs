@@ -16,6 +16,7 @@ use crate::config::render;
 use crate::model::Encrypted;
 use crate::model::Node;
 use crate::model::Rtt;
+use crate::model::StateTerms;
 use crate::runtime::control_socket;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
@@ -103,6 +104,8 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
     node.rtt = node
         .rtt
         .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
+    node.state =
+        node.state.map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }

@@ -11,6 +11,8 @@ use crate::config::SourceFile;
 use crate::config::encrypted;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
+use crate::config::keys::HISTORY;
+use crate::config::keys::HISTORY_MEGABYTES;
 use crate::config::keys::IDENTITY_MAX;
 use crate::config::keys::NODE_FILE;
 use crate::config::keys::TCP_CONNECTIONS;
@@ -31,6 +33,7 @@ use crate::model::ExplainAccess;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::model::Node;
+use crate::model::StateTerms;
 use crate::model::node::GeoDatabase;
 
 /// Where a node without any configuration answers: a port that needs no rights and is nobody's.
@@ -58,6 +61,7 @@ pub fn default_node() -> Node {
         tcp_connections: TCP_CONNECTIONS,
         tcp_connections_per_client: None,
         rtt: None,
+        state: None,
     }
 }
 
@@ -138,6 +142,7 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     read_log(root, &mut node, problems);
     read_tcp(root, &mut node, problems);
     let has_site = node.site.is_some();
+    node.state = root.take("state").and_then(|value| read_state(&value, problems));
     node.rtt = root.take("rtt").and_then(|value| rtt::read(&value, has_site, problems));
     node
 }
@@ -184,6 +189,19 @@ fn read_tcp(root: &mut Section<'_>, node: &mut Node, problems: &mut Problems) {
     }
     node.tcp_connections_per_client = read_count(tcp.take("connections_per_client"), problems);
     tcp.finish(problems);
+}
+
+fn read_state(value: &Value<'_>, problems: &mut Problems) -> Option<StateTerms> {
+    let mut section = value.section(problems)?;
+    let folder = section.need("folder", problems).and_then(|value| value.string(problems));
+    let history = section.take("history").and_then(|value| value.duration(problems));
+    let megabytes = section.take("history_megabytes").and_then(|value| value.integer(problems));
+    section.finish(problems);
+    Some(StateTerms {
+        folder: PathBuf::from(folder?.value),
+        history: history.map_or(HISTORY, |at| at.value),
+        history_octets: megabytes.map_or(HISTORY_MEGABYTES, |at| at.value as u64) * 1_000_000,
+    })
 }
 
 fn read_count(value: Option<Value<'_>>, problems: &mut Problems) -> Option<usize> {

@@ -21,6 +21,7 @@ use crate::model::Percent;
 use crate::model::Period;
 use crate::model::Service;
 use crate::model::Shed;
+use crate::model::WrittenState;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -184,7 +185,7 @@ pub enum CheckKindSpec {
         /// Text to find.
         body: Option<String>,
         /// Where the load is said.
-        load: Option<LoadSource>,
+        load: Option<Box<LoadSource>>,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
@@ -233,6 +234,8 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What it can carry.
     pub capacity: Option<f64>,
+    /// What the file says of it.
+    pub state: Option<WrittenState>,
 }
 
 /// What an endpoint is in an answer.

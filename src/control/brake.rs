@@ -2,7 +2,6 @@
 //!
 //! Only ways from up to down are held, and only where there are three sites or more: of two, either may go.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,6 +13,9 @@ use crate::control::Effect;
 use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::status::BrakeStatus;
+use crate::control::stored;
+use crate::control::stored::Stored;
+use crate::control::tracked::Tracked;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
@@ -44,9 +46,9 @@ pub(super) struct Brake {
     /// By site: how many of its addresses are probed.
     sizes: Vec<u32>,
     /// What went down lately, or since the brake holds, and has not come back.
-    removed: BTreeMap<TargetKey, (SiteId, Duration)>,
+    removed: Tracked<TargetKey, (SiteId, Duration)>,
     /// What is down by its probes and served all the same.
-    held: BTreeMap<TargetKey, HeldFlip>,
+    held: Tracked<TargetKey, HeldFlip>,
 }
 
 /// A way down that is held.
@@ -80,12 +82,12 @@ impl Brake {
             sites.get(pool).copied()
         };
         // Positions of sites may have changed.
-        for (key, (_, at)) in std::mem::take(&mut self.removed) {
+        for (key, (_, at)) in self.removed.take_all() {
             if let Some(site) = site_of(&key) {
                 self.removed.insert(key, (site, at));
             }
         }
-        for (key, flip) in std::mem::take(&mut self.held) {
+        for (key, flip) in self.held.take_all() {
             if let Some(site) = site_of(&key) {
                 self.held.insert(key, HeldFlip { site, ..flip });
             }
@@ -96,6 +98,68 @@ impl Brake {
     pub(super) fn retain(&mut self, is_known: impl Fn(&TargetKey) -> bool) {
         self.removed.retain(|key, _| is_known(key));
         self.held.retain(|key, _| is_known(key));
+    }
+
+    /// Puts back a loss that counted. Where it stands the first files say.
+    pub(super) fn restore_loss(&mut self, key: TargetKey, at: Duration, counts: bool) {
+        match counts {
+            true => drop(self.removed.insert(key, (SiteId::at(0), at))),
+            false => self.removed.touch(key),
+        }
+    }
+
+    /// Puts back what was held.
+    pub(super) fn restore_held(
+        &mut self,
+        key: TargetKey,
+        since: Now,
+        (reason, passes): (Box<str>, bool),
+        counts: bool,
+    ) {
+        let site = SiteId::at(0);
+        match counts {
+            true => drop(self.held.insert(key, HeldFlip { site, since, reason, passes })),
+            false => self.held.touch(key),
+        }
+    }
+
+    /// Has everything written once more.
+    pub(super) fn touch_all(&mut self) {
+        self.removed.touch_all();
+        self.held.touch_all();
+    }
+
+    /// Says what may have changed, as it is kept.
+    pub(super) fn take_touched(&mut self, now: Now, note: &mut impl FnMut(String, Option<Stored>)) {
+        let unix_ms = |at: Duration| {
+            let at = now.unix.saturating_sub(now.monotonic.saturating_sub(at));
+            u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+        };
+        for key in self.removed.take_touched() {
+            let loss = self
+                .removed
+                .get(&key)
+                .map(|(_, at)| Stored::Loss { target: (&key).into(), at_ms: unix_ms(*at) });
+            note(stored::loss_key(&key), loss);
+        }
+        for key in self.held.take_touched() {
+            let held = self.held.get(&key).map(|HeldFlip { since, reason, passes, .. }| {
+                let (reason, passes) = (reason.clone(), *passes);
+                Stored::Held {
+                    target: (&key).into(),
+                    since_ms: u64::try_from(since.unix.as_millis()).unwrap_or(u64::MAX),
+                    reason,
+                    passes,
+                }
+            });
+            note(stored::held_key(&key), held);
+        }
+    }
+
+    /// What its probes say of a target that is held: whoever probes it anew goes on from there.
+    pub(super) fn probed_verdict(&self, key: &TargetKey) -> Option<Verdict> {
+        let flip = self.held.get(key)?;
+        Some(if flip.passes { Verdict::Held } else { Verdict::Down })
     }
 
     /// Whether a target at `site` may go down besides what has gone.

@@ -15,6 +15,7 @@ use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
 use crate::control::effect::count;
+use crate::control::event_record::EventRecord;
 use crate::control::health::Overlay;
 use crate::control::rejection::Rejection;
 use crate::control::shift::Wanted;
@@ -118,6 +119,22 @@ pub enum Command {
         question: Question,
         /// What is taken to be down besides what is.
         down: Vec<String>,
+        /// As it was then, in milliseconds since 1970; `None`: as it is now.
+        #[serde(default)]
+        at_ms: Option<u64>,
+    },
+    /// Tell what happened.
+    Events {
+        /// From when, in milliseconds since 1970.
+        since_ms: u64,
+        /// To when.
+        until_ms: u64,
+        /// Only what can change the answers of a steered name.
+        name: Option<String>,
+        /// Only what is about an endpoint.
+        endpoint: Option<String>,
+        /// Where the page before ended.
+        from: Option<u64>,
     },
     /// Read the files again, and say what became of them.
     Reload,
@@ -129,6 +146,8 @@ pub enum Command {
 pub enum Action {
     /// Take no new clients.
     Drain,
+    /// The same, and do not probe.
+    Disable,
     /// Count as healthy.
     ForceUp,
     /// Count as down.
@@ -156,6 +175,17 @@ pub enum Reply {
     Status(Box<Status>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
+    /// What happened.
+    Events(EventPage),
+}
+
+/// Some of what happened.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct EventPage {
+    /// In the order it happened.
+    pub events: Vec<EventRecord>,
+    /// Where to go on, if there is more.
+    pub next: Option<u64>,
 }
 
 impl Reply {
@@ -180,13 +210,19 @@ impl Controller {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
             Command::Reload => return self.reload_reply(),
-            Command::Explain { question, down } => match self.explain(&question, &down) {
-                Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
-                Err(error) => Err(error),
-            },
+            Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
+                Err("this server keeps no history: set folder in [state] of rhumb.toml".into())
+            }
+            Command::Explain { question, down, at_ms: None } => {
+                match self.explain(&question, &down) {
+                    Ok(explanation) => return Reply::Explanation(Box::new(explanation)),
+                    Err(error) => Err(error),
+                }
+            }
             Command::Order { target, action, reason, author, until_s, force } => {
                 let admin = match action {
                     Action::Drain => Admin::Drained,
+                    Action::Disable => Admin::Disabled,
                     Action::ForceUp => Admin::ForcedUp,
                     Action::ForceDown => Admin::ForcedDown,
                 };
@@ -291,18 +327,19 @@ impl Controller {
             ));
         }
         let replaced = before.map_or(String::new(), |before| format!("; replaces: {before}"));
-        if order.admin == Admin::Drained
+        let is_out = matches!(order.admin, Admin::Drained | Admin::Disabled);
+        if is_out
             && !force
             && let Some(name) = self.left_without(&scope, Count::Enabled)
         {
             return Err(format!(
                 "this drains the last endpoint that {name} can answer with; \
-                     drain with --force to answer SERVFAIL from then on"
+                     repeat it with --force to answer SERVFAIL from then on"
             ));
         }
-        let takes_away = matches!(order.admin, Admin::Drained | Admin::ForcedDown);
+        let takes_away = is_out || order.admin == Admin::ForcedDown;
         let sick = self.left_without(&scope, Count::Healthy).filter(|_| takes_away);
-        if order.admin == Admin::Drained
+        if is_out
             && !force
             && let Some(name) = &sick
         {
@@ -321,6 +358,7 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
+        self.probe_as_ordered(&order, effects);
         let others = self.kept_by_others(&scope);
         Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
@@ -345,53 +383,8 @@ impl Controller {
         if kept.is_empty() { String::new() } else { format!("; but {}", kept.join(", ")) }
     }
 
-    fn withdraw(
-        &mut self,
-        target: &str,
-        author: &str,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) -> Result<String, String> {
-        // What an order was for may be gone since.
-        let written = || self.orders.keys().find(|scope| scope.is_written(target)).cloned();
-        let scope = Scope::find(target, self.model()?).or_else(|why| written().ok_or(why))?;
-        if !self.orders.contains_key(&scope) {
-            let others: Vec<String> = self.orders.keys().map(ToString::to_string).collect();
-            let others = if others.is_empty() { "none".into() } else { others.join(", ") };
-            return Err(format!("there is no order for {scope}; orders in force: {others}"));
-        }
-        let order = self.orders.get(&scope).cloned().ok_or("the order has just ended")?;
-        let text = format!("{scope}: no longer {}", order.admin);
-        let told = Occurrence::Withdrawn { scope: scope.clone(), order, by: author.into() };
-        effects.push(Effect::Record(told));
-        self.remove_order(&scope, now, effects);
-        Ok(text)
-    }
-
-    /// Ends the orders whose time has come.
-    pub(super) fn expire_orders(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let over: Vec<(Scope, Order)> = self
-            .orders
-            .iter()
-            .filter(|(_, order)| order.until.is_some_and(|until| until <= now.unix))
-            .map(|(scope, order)| (scope.clone(), order.clone()))
-            .collect();
-        for (scope, order) in over {
-            effects.push(Effect::Record(Occurrence::Expired { scope: scope.clone(), order }));
-            self.remove_order(&scope, now, effects);
-        }
-    }
-
-    fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
-        let pools = self.pools_in(scope);
-        let cause = Cause::Operator(format!("the order for {scope} has ended").into());
-        self.change(&pools, &cause, now, effects, |controller| {
-            controller.orders.remove(scope);
-        });
-    }
-
     /// Every pool with an endpoint in `scope`.
-    fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
+    pub(super) fn pools_in(&self, scope: &Scope) -> Vec<PoolId> {
         let Ok(model) = self.model() else { return Vec::new() };
         let covered = |pool: &Pool| {
             let mut endpoints = pool.endpoints.iter();
@@ -457,18 +450,25 @@ impl Controller {
     }
 
     /// Explains an answer by the snapshot in force, with some things taken to be down.
-    fn explain(&self, question: &Question, down: &[String]) -> Result<Explanation, String> {
+    pub(super) fn explain(
+        &self,
+        question: &Question,
+        down: &[String],
+    ) -> Result<Explanation, String> {
         let model = self.model()?;
         let scopes: Vec<Scope> =
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
         let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
         if scopes.is_empty() {
-            return crate::answer::explain::explain(snapshot, question);
+            let mut explanation = crate::answer::explain::explain(snapshot, question)?;
+            explanation.states = self.state_texts(&question.name);
+            return Ok(explanation);
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
         let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
         let mut explanation = crate::answer::explain::explain(&supposed, question)?;
+        explanation.states = self.state_texts(&question.name);
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }

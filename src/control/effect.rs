@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::duration::spell;
 use crate::control::command::Reply;
@@ -10,13 +11,17 @@ use crate::control::failback::Stage;
 use crate::control::job::Job;
 use crate::control::order::Order;
 use crate::control::order::Scope;
+use crate::control::restart::started_text;
 use crate::control::round_trips::TableJob;
 use crate::control::shift::Shift;
+use crate::control::stored::Entry;
+use crate::control::stored::Kept;
 use crate::model::Check;
 use crate::model::Failback;
 use crate::model::Family;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::rtt::Table;
 use crate::rtt::text::spell_instant;
 use crate::snapshot::Snapshot;
 use crate::wire::Name;
@@ -34,6 +39,12 @@ pub enum Effect {
     Resolve(Vec<Name>),
     /// Tell that this happened: a log line, later an event in the history.
     Record(Occurrence),
+    /// Keep this, so that a restart brings it back.
+    Persist(Entry),
+    /// Keep what was learnt of round-trip times, in place of what was kept before.
+    KeepTable(Arc<Table>),
+    /// Keep what this is made of, as long as the history names it.
+    Keep(Box<Kept>),
     /// Answer the command that was just handled.
     Reply(Reply),
     /// Run this on a worker and bring the table back.
@@ -73,6 +84,17 @@ pub enum Occurrence {
         after: Verdict,
         /// Why.
         reason: Box<str>,
+    },
+    /// The server started, and took up what was kept.
+    Started {
+        /// Verdicts that count from before.
+        verdicts: usize,
+        /// Verdicts that do not: too old, or the target is gone or probed otherwise.
+        left_out: usize,
+        /// Orders, ways back and shifts from before.
+        records: usize,
+        /// How long it was away; `None`: nothing was kept.
+        away: Option<Duration>,
     },
     /// New files are in force.
     Reloaded {
@@ -334,6 +356,9 @@ impl fmt::Display for Occurrence {
                     count(*zones, "zone"),
                     count(*warnings, "warning"),
                 )
+            }
+            Self::Started { verdicts, left_out, records, away } => {
+                f.write_str(&started_text(*verdicts, *left_out, *records, *away))
             }
             Self::Unchanged => f.write_str("the files have not changed"),
             Self::Watching => f.write_str("changes of files are noticed from now on"),

@@ -4,6 +4,7 @@ use crate::control::command::Command;
 use crate::control::job::Job;
 use crate::control::job::Product;
 use crate::control::resolve::Resolution;
+use crate::control::restart::Restored;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
@@ -13,6 +14,8 @@ use crate::model::Verdict;
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
+    /// What was kept from before the start; the first event, if state is kept at all.
+    Restored(Restored),
     /// Files were read, changed or not.
     Files(Job),
     /// A worker is done with a [`Job`].
@@ -29,6 +32,8 @@ pub enum Event {
     Measured(Vec<Measurement>),
     /// A worker is done with a table; `None` if it failed.
     TableMade(Option<MadeTable>),
+    /// What is kept is lost: keep everything anew.
+    KeepAll,
     /// Nothing more is waiting: publish what changed. Also what a timer says.
     Settle,
 }

@@ -139,13 +139,15 @@ impl Controller {
             let Failback::Ramp(over) = pool.failback else { continue };
             for family in Family::BOTH {
                 let side = (pool.name.clone(), family);
-                let Some(way) = self.ways_back.get_mut(&side) else { continue };
-                let Stage::Ramp { since, tenths } = &mut way.stage else { continue };
-                let reached = steps_at(now.unix.saturating_sub(*since), over);
-                if reached <= *tenths {
+                let stage = self.ways_back.get(&side).map(|way| way.stage);
+                let Some(Stage::Ramp { since, tenths }) = stage else { continue };
+                let reached = steps_at(now.unix.saturating_sub(since), over);
+                if reached <= tenths {
                     continue;
                 }
-                *tenths = reached;
+                if let Some(way) = self.ways_back.get_mut(&side) {
+                    way.stage = Stage::Ramp { since, tenths: reached };
+                }
                 self.changed.insert(PoolId::at(position));
                 if u128::from(reached) == STEPS {
                     self.ways_back.remove(&side);

@@ -35,17 +35,6 @@ pub(super) struct Target<'a> {
     pub(super) check: &'a Check,
 }
 
-/// Every target of a model: each address of each endpoint of each pool that has a check.
-pub(super) fn targets<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
-    let pools = model.written_pools();
-    let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
-    let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
-        let endpoints = pool.endpoints.iter();
-        endpoints.flat_map(|endpoint| targets_of(endpoint, check, names)).collect::<Vec<_>>()
-    };
-    pools.flat_map(of_pool).collect()
-}
-
 /// Every target of one endpoint: its own addresses, or those that its name resolved to.
 pub(super) fn targets_of<'m>(
     endpoint: &Endpoint,
@@ -107,13 +96,13 @@ impl Controller {
                 address: target.address,
                 check: Arc::clone(check.expect("targets name checks of this model")),
                 verdict: self
-                    .verdicts
-                    .get(&target.key)
-                    .map_or(Verdict::Unknown, |known| known.verdict),
+                    .brake
+                    .probed_verdict(&target.key)
+                    .unwrap_or_else(|| self.verdict(&target.key)),
                 key: target.key,
             }
         };
-        targets(model, &self.resolutions).into_iter().map(order).collect()
+        self.targets_in(model).into_iter().map(order).collect()
     }
 
     /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
@@ -121,7 +110,7 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let before = self.targets_in(&snapshot.compiled.model).into_iter();
         let before: HashMap<TargetKey, (IpAddr, &Check)> =
             before.map(|target| (target.key, (target.address, target.check))).collect();
         let is_same = |target: &Target<'_>| {
@@ -130,14 +119,14 @@ impl Controller {
                     == (target.address, &target.check.kind, target.check.port)
             })
         };
-        let next = targets(next, &self.resolutions).into_iter();
+        let next = self.targets_in(next).into_iter();
         next.filter(is_same).map(|target| target.key).collect()
     }
 
-    /// Drops what is known of addresses that names no longer have.
+    /// Drops what is known of addresses that names no longer have, and of endpoints that are disabled.
     pub(super) fn forget_gone_targets(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
-        let targets = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let targets = self.targets_in(&snapshot.compiled.model).into_iter();
         let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
         self.verdicts.retain(|key, _| keys.contains(key));
         self.brake.retain(|key| keys.contains(key));
@@ -145,15 +134,27 @@ impl Controller {
 
     /// The pool of a target, if it is probed.
     pub(super) fn pool_of(&self, key: &TargetKey) -> Option<PoolId> {
+        self.find_probed(key).map(|(pool, _)| pool)
+    }
+
+    /// A target, if it is probed.
+    pub(super) fn find_target(&self, key: &TargetKey) -> Option<Target<'_>> {
+        self.find_probed(key).map(|(_, target)| target)
+    }
+
+    fn find_probed(&self, key: &TargetKey) -> Option<(PoolId, Target<'_>)> {
         let model = &self.snapshot.as_ref()?.compiled.model;
         let (pool_name, _) = key.endpoint.split_once('/')?;
         let position = model.pools.iter().position(|pool| &*pool.name == pool_name)?;
         let pool = &model.pools[position];
         let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
+        if self.admin_of(model, pool, endpoint) == Admin::Disabled {
+            return None;
+        }
         let targets = targets_of(endpoint, check, &self.resolutions);
-        let is_target = targets.iter().any(|target| target.key == *key);
-        is_target.then(|| PoolId::at(position))
+        let target = targets.into_iter().find(|target| target.key == *key)?;
+        Some((PoolId::at(position), target))
     }
 
     /// The most specific order for an endpoint.
@@ -165,6 +166,32 @@ impl Controller {
     ) -> Option<(&Scope, &super::Order)> {
         // Scopes are ordered from wide to narrow.
         self.orders.iter().rev().find(|(scope, _)| scope.covers(model, pool, endpoint))
+    }
+
+    /// What an order says of an endpoint, else its file.
+    pub(super) fn admin_of(&self, model: &Model, pool: &Pool, endpoint: &Endpoint) -> Admin {
+        let order = self.order_for(model, pool, &endpoint.key);
+        order.map_or_else(|| endpoint.admin(), |(_, order)| order.admin)
+    }
+
+    /// Every target of a model but those of endpoints that are disabled.
+    pub(super) fn targets_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let is_ordered = self.orders.values().any(|order| order.admin == Admin::Disabled);
+        let pools = model.written_pools();
+        let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
+        let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
+            let endpoints = pool.endpoints.iter();
+            let is_probed = |endpoint: &&'m Endpoint| {
+                // Most often nothing is disabled, and nothing has to be looked up.
+                !(is_ordered || endpoint.admin() == Admin::Disabled)
+                    || self.admin_of(model, pool, endpoint) != Admin::Disabled
+            };
+            let probed = endpoints.filter(is_probed);
+            probed
+                .flat_map(|endpoint| targets_of(endpoint, check, &self.resolutions))
+                .collect::<Vec<_>>()
+        };
+        pools.flat_map(of_pool).collect()
     }
 
     /// Who of a pool was healthy last, by their positions in the pool at hand.
@@ -200,9 +227,7 @@ impl Controller {
             self.braked(counted.map(|target| target.key))
         };
         let state = |endpoint: &Endpoint| MemberState {
-            admin: self
-                .order_for(model, pool, &endpoint.key)
-                .map_or(Admin::Enabled, |(_, order)| order.admin),
+            admin: self.admin_of(model, pool, endpoint),
             verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
             braked: Family::BOTH.map(|family| braked(endpoint, family)),
         };
@@ -283,7 +308,7 @@ impl Health for Overlay<'_> {
         for (endpoint, state) in pool.endpoints.iter().zip(&mut states) {
             let is_down =
                 self.down.iter().any(|scope| scope.covers(self.model, pool, &endpoint.key));
-            if is_down && state.admin != Admin::Drained {
+            if is_down && state.is_enabled() {
                 state.admin = Admin::ForcedDown;
             }
         }

@@ -11,6 +11,8 @@ use crate::config::Files;
 use crate::config::render::FileProblem;
 use crate::control::attempt;
 use crate::control::parts::Base;
+use crate::control::stored::Kept;
+use crate::control::stored::ServedForm;
 use crate::geo::PlaceMap;
 use crate::model::NodeTerms;
 use crate::rtt::Shelf;
@@ -198,6 +200,18 @@ impl Job {
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let files = self.zones.iter().flat_map(|zones| zones.files.iter());
         files.map(|(_, file)| &*file.name)
+    }
+
+    /// What `served` is made of, to be kept: as far as it is in this job, the rest was kept before.
+    pub(super) fn kept(&self, served: ServedForm, base: &Base) -> Box<Kept> {
+        let files = self.zones.as_ref().filter(|zones| zones.digest == base.parts.zones);
+        let geo = self.geo.as_ref().filter(|geo| geo.digest() == base.parts.geo);
+        Box::new(Kept {
+            served,
+            files: files.map(|zones| zones.files.clone()),
+            geo: geo.map(|geo| geo.input().clone()),
+            table: base.table.as_ref().map(|shelved| Arc::clone(&shelved.table)),
+        })
     }
 
     /// Every file that could not be read.

@@ -271,6 +271,7 @@ impl Controller {
         self.note_table(settled.base.table.as_deref(), effects);
         if !settled.is_as_before {
             self.loading.ahead = Ahead::Nothing;
+            self.note_served(&job, &settled.base, effects);
             self.put_in_force(settled, before.as_deref(), now, effects);
         }
         self.compile_ahead(effects);
@@ -380,7 +381,8 @@ impl Controller {
         let Settled { base, is_as_before: _, warnings, warning_text } = settled;
         let compiled = Arc::clone(&base.compiled);
         let names = self.want_names(&compiled.model);
-        let known = self.unchanged_targets(&compiled.model);
+        let known = self.restore_verdicts(&compiled.model, now, effects);
+        let known = known.unwrap_or_else(|| self.unchanged_targets(&compiled.model));
         self.verdicts.retain(|key, _| known.contains(key));
         self.review_sheds(&compiled.model);
         self.remembered
@@ -395,6 +397,8 @@ impl Controller {
         let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
+        self.advance_ways_back(now, &mut reviewed);
+        self.advance_shifts(now, &mut reviewed);
         // What the review changed is in this publication, not in one of its own.
         let snapshot = self.with_changes(snapshot);
         self.snapshot = Some(Arc::clone(&snapshot));
@@ -472,6 +476,7 @@ mod tests {
             Effect::Compile(_) => "compiling".into(),
             Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
+            Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
     }

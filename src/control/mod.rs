@@ -8,25 +8,30 @@ mod brake;
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod event_record;
 pub mod failback;
 pub mod geo;
 mod health;
 pub mod job;
 mod load;
 pub mod order;
+mod order_end;
 mod parts;
+pub mod past;
 pub mod record;
 pub mod rejection;
 pub mod resolve;
+pub mod restart;
 pub mod round_trips;
 pub mod shed;
 pub mod shift;
 pub mod status;
+pub mod stored;
+pub mod tracked;
 pub mod weights;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use command::Command;
@@ -42,6 +47,7 @@ pub use order::Order;
 pub use order::Scope;
 pub use record::Written;
 pub use resolve::Resolution;
+pub use restart::Restored;
 pub use shed::LoadReport;
 pub use shift::Shift;
 
@@ -50,8 +56,11 @@ use crate::control::failback::Side;
 use crate::control::failback::WayBack;
 use crate::control::load::Loading;
 use crate::control::resolve::Resolutions;
+use crate::control::restart::Keeping;
 use crate::control::round_trips::RoundTrips;
 use crate::control::shed::Loads;
+use crate::control::tracked::Tracked;
+use crate::control::tracked::TrackedHash;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Now;
@@ -70,15 +79,15 @@ pub struct Controller {
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
-    verdicts: HashMap<TargetKey, Known>,
-    orders: BTreeMap<Scope, Order>,
-    remembered: HashMap<(Box<str>, Family), Memory>,
+    verdicts: TrackedHash<TargetKey, Known>,
+    orders: Tracked<Scope, Order>,
+    remembered: Tracked<Side, Memory>,
     /// Stamps of `remembered`: higher is later.
     stamp: u64,
     /// Pools that lost their qualification and have not got all clients back.
-    ways_back: BTreeMap<Side, WayBack>,
+    ways_back: Tracked<Side, WayBack>,
     /// Weights that differ from those of the files, by policy.
-    shifts: BTreeMap<Box<str>, Shift>,
+    shifts: Tracked<Box<str>, Shift>,
     /// How shifts ended, by policy, for people.
     shift_notes: BTreeMap<Box<str>, Box<str>>,
     /// Policies whose weights changed since the last publication.
@@ -94,10 +103,12 @@ pub struct Controller {
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
     round_trips: RoundTrips,
+    /// What is to survive a restart.
+    keeping: Keeping,
     /// What endpoints say of their load.
     loads: Loads,
     /// What pools shed for their load.
-    sheds: BTreeMap<Box<str>, shed::Record>,
+    sheds: Tracked<Box<str>, shed::Record>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -155,6 +166,16 @@ impl Controller {
     ///
     /// Changes of verdicts are published by the next [`Event::Settle`], so that flips of one moment are one snapshot.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        let is_settling = matches!(event, Event::Settle);
+        self.do_handle(event, now, effects);
+        self.note_events(&effects[before..], now);
+        if is_settling {
+            self.note_changes(now, effects);
+        }
+    }
+
+    fn do_handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         self.expire_orders(now, effects);
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
@@ -166,6 +187,7 @@ impl Controller {
             Event::Measured(measurements) => self.take_measurements(&measurements),
             Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
+            Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),
@@ -173,6 +195,7 @@ impl Controller {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
             }
+            Event::KeepAll => self.touch_all(),
             Event::Settle => {
                 self.advance_brake(now, effects);
                 self.publish_changes(effects);
@@ -192,7 +215,7 @@ impl Controller {
             let verdict = self.verdict(&target.key);
             (target.key, verdict)
         };
-        let targets = health::targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let targets = self.targets_in(&snapshot.compiled.model).into_iter();
         targets.map(with_verdict).collect()
     }
 

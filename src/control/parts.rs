@@ -138,6 +138,11 @@ impl GeoFiles {
         self.digest
     }
 
+    /// All of it that could be read.
+    pub(super) fn input(&self) -> &GeoInput {
+        &self.input
+    }
+
     /// What could not be read of it.
     pub(super) fn unread(&self) -> &[FileProblem] {
         &self.unread

@@ -3,7 +3,6 @@
 //! A name that stops resolving keeps its addresses: an empty set never replaces one that is not.
 
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Occurrence;
+use crate::control::tracked::Tracked;
 use crate::model::Endpoint;
 use crate::model::Leaf;
 use crate::model::Model;
@@ -34,7 +34,7 @@ pub struct Resolution {
 /// What is known of each name that is wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Resolutions {
-    known: HashMap<Name, Known>,
+    known: Tracked<Name, Known>,
 }
 
 /// What is known of one name.
@@ -60,6 +60,23 @@ impl Resolutions {
     /// The addresses of an endpoint that is a name, the last good ones; none for one that is not.
     pub(super) fn of(&self, endpoint: &Endpoint) -> Option<&Resolved> {
         self.known.get(endpoint.target()?).map(|known| &known.addresses)
+    }
+
+    /// Puts back the last good addresses of a name.
+    pub(super) fn restore(&mut self, name: Name, addresses: Resolved) {
+        self.known.insert(name, Known { addresses, failing: None });
+    }
+
+    /// Has every name written once more.
+    pub(super) fn touch_all(&mut self) {
+        self.known.touch_all();
+    }
+
+    /// Names that may have other addresses than before, with those they have.
+    pub(super) fn take_touched(&mut self) -> Vec<(Name, Option<Resolved>)> {
+        let touched = self.known.take_touched().into_iter();
+        let found = |known: &Known| Some(known.addresses.clone()).filter(|all| !all.is_empty());
+        touched.map(|name| (name.clone(), self.known.get(&name).and_then(found))).collect()
     }
 
     /// What people are told of an endpoint that is a name; empty for one that is not.

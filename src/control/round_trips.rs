@@ -200,6 +200,14 @@ impl Controller {
             }));
             effects.push(Effect::WriteTable { name, text });
         }
+        if self.keeps_state() {
+            effects.push(Effect::KeepTable(Arc::clone(&table)));
+        }
+        self.round_trips.latest = Some(table);
+    }
+
+    /// Takes up what was learnt before a restart; a table in the folder that was made later goes before it.
+    pub(super) fn restore_table(&mut self, table: Arc<Table>) {
         self.round_trips.latest = Some(table);
     }
 
@@ -256,6 +264,9 @@ mod tests {
                 | Effect::Resolve(_)
                 | Effect::Record(_)
                 | Effect::Reply(_)
+                | Effect::Persist(_)
+                | Effect::Keep(_)
+                | Effect::KeepTable(_)
                 | Effect::WriteTable { .. } => None,
             })
         };

@@ -159,7 +159,7 @@ impl Controller {
             return Ok(());
         };
         let mut all = vec![reweighed];
-        for (name, shift) in &self.shifts {
+        for (name, shift) in self.shifts.iter() {
             let (policy, targets) = find_policy(&base.compiled.model, name)?;
             let place = find_target(&base.compiled.model, name, targets, &shift.target)?;
             if all.iter().all(|one| one.policy != policy) {

@@ -1,5 +1,6 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,15 +24,18 @@ use crate::control::rejection::Rejection;
 use crate::control::resolve;
 use crate::control::shed::LoadGauges;
 use crate::control::weights::Billionths;
+use crate::model::Admin;
 use crate::model::Endpoint;
 use crate::model::Family;
 use crate::model::Now;
 use crate::model::Pool;
+use crate::model::PoolId;
 use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
+use crate::wire::Name;
 
 /// The server at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,6 +59,9 @@ pub struct Status {
     /// The certificate of the encrypted transports; filled in by the shell, which has it.
     #[serde(default)]
     pub certificate: Option<CertificateStatus>,
+    /// Whether state is kept; filled in by the shell, which keeps it.
+    #[serde(default)]
+    pub state: StateStatus,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -108,6 +115,19 @@ pub struct ShiftStatus {
     pub written: Option<WrittenStatus>,
     /// How the last one ended, in words.
     pub ended: Option<String>,
+}
+
+/// Whether state is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// Where; `None`: nowhere, a restart forgets everything.
+    pub folder: Option<String>,
+    /// Why nothing is written now.
+    pub fault: Option<String>,
+    /// Since when.
+    pub since: Option<String>,
+    /// What else is to be told.
+    pub note: Option<String>,
 }
 
 /// Files that are there but not in force.
@@ -259,6 +279,9 @@ pub struct OrderStatus {
     pub until: Option<String>,
 }
 
+/// An endpoint that is not as its probes say, its state, and whose word that is: `order` or `file`.
+pub type AdminState = (Arc<str>, Admin, &'static str);
+
 /// Records in force as numbers, for metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gauges {
@@ -306,6 +329,7 @@ impl Controller {
             generation: snapshot.generation,
             config: parts.map(|parts| short_digest(&parts.digest())).unwrap_or_default(),
             certificate: None,
+            state: StateStatus::default(),
             refused: zones.as_ref().map(RefusedStatus::new),
             refused_geo: geo.as_ref().map(RefusedStatus::new),
             refused_tables: tables.as_ref().map(RefusedStatus::new),
@@ -323,7 +347,7 @@ impl Controller {
     /// Records in force as numbers.
     pub fn gauges(&self) -> Gauges {
         let mut shares = Vec::new();
-        for (policy, shift) in &self.shifts {
+        for (policy, shift) in self.shifts.iter() {
             let share = f64::from(shift.share().0) / f64::from(Billionths::ALL.0);
             shares.push((policy.clone(), shift.target.clone(), share));
         }
@@ -385,7 +409,6 @@ impl Controller {
 
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
-        let order = self.order_for(model, pool, &endpoint.key);
         let check = pool.check.map(|id| &model.checks[id.index()]);
         let targets = match check {
             Some(check) => health::targets_of(endpoint, check, &self.resolutions)
@@ -400,9 +423,48 @@ impl Controller {
             name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
             load: self.loads.of_endpoint(&endpoint.key),
-            order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
+            order: self.state_text(pool, endpoint).unwrap_or_default(),
             targets,
         }
+    }
+
+    /// Why an endpoint is not as its probes say, in words: an order, or its file.
+    fn state_text(&self, pool: &Pool, endpoint: &Endpoint) -> Option<String> {
+        let model = self.model().ok()?;
+        let order = self.order_for(model, pool, &endpoint.key);
+        let of_order = order.map(|(scope, order)| format!("{scope}: {order}"));
+        of_order.or_else(|| endpoint.state.as_ref().map(ToString::to_string))
+    }
+
+    /// Endpoints below a steered name that are not as their probes say.
+    pub(super) fn state_texts(&self, name: &str) -> Vec<String> {
+        let (Ok(model), Ok(name)) = (self.model(), Name::absolute(name)) else { return Vec::new() };
+        let steers = model.steers.iter().filter(|steer| steer.owner == name);
+        let pools: BTreeSet<PoolId> =
+            steers.flat_map(|steer| model.pools_below(steer.target)).collect();
+        let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
+        let pools = pools.filter(|pool| pool.is_written());
+        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
+        let text = |(pool, endpoint): (&Pool, &Endpoint)| {
+            Some(format!("{}: {}", endpoint.key, self.state_text(pool, endpoint)?))
+        };
+        endpoints.filter_map(text).collect()
+    }
+
+    /// Every endpoint that is not as its probes say, with its state and whose word that is.
+    pub fn admin_states(&self) -> Vec<AdminState> {
+        let Ok(model) = self.model() else { return Vec::new() };
+        let pools = model.written_pools();
+        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
+        let state = |(pool, endpoint): (&Pool, &Endpoint)| {
+            let by = match self.order_for(model, pool, &endpoint.key) {
+                Some(_) => "order",
+                None => "file",
+            };
+            let admin = self.admin_of(model, pool, endpoint);
+            (admin != Admin::Enabled).then(|| (Arc::clone(&endpoint.key), admin, by))
+        };
+        endpoints.filter_map(state).collect()
     }
 
     fn target_status(&self, target: &health::Target<'_>, now: Now) -> TargetStatus {

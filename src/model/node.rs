@@ -67,6 +67,19 @@ pub struct Node {
     pub tcp_connections_per_client: Option<usize>,
     /// Measured round-trip times; none when absent.
     pub rtt: Option<Rtt>,
+    /// What survives a restart; nothing when absent.
+    pub state: Option<StateTerms>,
+}
+
+/// Where state is kept, and how much history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateTerms {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How long events are kept.
+    pub history: Duration,
+    /// Octets of events, and of the files that explain them.
+    pub history_octets: u64,
 }
 
 /// Measured round-trip times: where tables are, and what this node measures itself.

@@ -1,11 +1,13 @@
 //! Endpoints that serve the same thing, and how many of them a pool needs.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::Admin;
 use crate::model::CheckId;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -92,9 +94,34 @@ pub struct Endpoint {
     pub weight: u16,
     /// What it can carry, in a unit that is the same for all; more than 0.
     pub capacity: Option<f64>,
+    /// What its file says of it; an order goes before that.
+    pub state: Option<WrittenState>,
+}
+
+/// A state that a file gives an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenState {
+    /// Which; never `Enabled`.
+    pub admin: Admin,
+    /// Why; may be empty.
+    pub reason: Box<str>,
+}
+
+impl fmt::Display for WrittenState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.reason {
+            "" => write!(f, "{} by its file", self.admin),
+            reason => write!(f, "{} by its file: {reason}", self.admin),
+        }
+    }
 }
 
 impl Endpoint {
+    /// What its file says of it.
+    pub fn admin(&self) -> Admin {
+        self.state.as_ref().map_or(Admin::Enabled, |state| state.admin)
+    }
+
     /// Its own address of `family`; a name has none.
     pub fn address(&self, family: Family) -> Option<IpAddr> {
         match (&self.leaf, family) {

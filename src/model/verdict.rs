@@ -78,6 +78,8 @@ pub enum Admin {
     Enabled,
     /// Takes no new clients; leaves the denominator of thresholds.
     Drained,
+    /// As drained, and not probed either: it is not there.
+    Disabled,
     /// Counts as healthy whatever probes say.
     ForcedUp,
     /// Counts as down whatever probes say; stays in the denominator.
@@ -89,6 +91,7 @@ impl fmt::Display for Admin {
         f.write_str(match self {
             Self::Enabled => "enabled",
             Self::Drained => "drained",
+            Self::Disabled => "disabled",
             Self::ForcedUp => "forced up",
             Self::ForcedDown => "forced down",
         })

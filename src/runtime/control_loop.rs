@@ -27,11 +27,8 @@ use crate::control::Product;
 use crate::control::Reply;
 use crate::control::Resolution;
 use crate::control::Vote;
-use crate::control::effect::count;
 use crate::control::job::GeoDigest;
-use crate::control::order::instant;
 use crate::control::rejection::Rejection;
-use crate::control::status::CertificateStatus;
 use crate::geo::PlaceMap;
 use crate::health::LoadWord;
 use crate::model::Now;
@@ -51,6 +48,7 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
+use crate::runtime::state::State;
 use crate::runtime::waiters::Waiters;
 
 /// Commands that wait for the controller, at most.
@@ -59,11 +57,17 @@ pub const COMMANDS_MAX: usize = 64;
 /// Resolved names that wait for the controller, at most.
 const RESOLUTIONS_MAX: usize = 64;
 
-/// How long `readyz` waits for the first round of probes, at most.
-const FIRST_ROUND_MAX: Duration = Duration::from_secs(15);
-
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
+
+/// What the monotonic clock shows at the start: moments before it can be told.
+const BEFORE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Both clocks of a server that started then.
+pub fn clocks(start: Instant) -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { monotonic: BEFORE + start.elapsed(), unix }
+}
 
 /// A command and who waits for the reply.
 pub type Asked = (Command, oneshot::Sender<Reply>);
@@ -82,7 +86,7 @@ pub struct Inbox {
     resolutions: mpsc::Receiver<Resolution>,
     resolutions_sender: mpsc::Sender<Resolution>,
     /// For asking for a reading ourselves.
-    changes_sender: mpsc::Sender<()>,
+    pub(super) changes_sender: mpsc::Sender<()>,
     /// Files that were read.
     readings: mpsc::Receiver<Readings>,
     readings_sender: mpsc::Sender<Readings>,
@@ -183,6 +187,8 @@ pub struct Core {
     pub watchdog: Watchdog,
     /// Whether the service manager was told that files are being read.
     pub told_reloading: bool,
+    /// Where state is kept, if anywhere.
+    pub state: Option<Arc<State>>,
     /// Whether a worker runs a job.
     pub is_compiling: bool,
     /// The newest job that waits for it.
@@ -243,6 +249,9 @@ impl Core {
             let loads = std::mem::take(&mut self.loads);
             self.handle(Event::Loads(loads));
         }
+        if self.state.as_ref().is_some_and(|state| state.take_wants_all()) {
+            self.handle(Event::KeepAll);
+        }
         self.handle(Event::Settle);
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
@@ -272,41 +281,10 @@ impl Core {
 
     /// Both clocks.
     pub fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic: self.start.elapsed(), unix }
+        clocks(self.start)
     }
 
-    fn obey(&mut self, command: Command, reply: oneshot::Sender<Reply>) {
-        if command == Command::Reload {
-            // Goes the way of a changed file; a full channel means that a reading is due anyway.
-            let _ = self.inbox.changes_sender.try_send(());
-            self.inbox.reloads.notify_one();
-            self.waiters.add(reply);
-            return;
-        }
-        let mut effects = Vec::new();
-        self.controller.handle(Event::Command(command), self.now(), &mut effects);
-        let mut answer = None;
-        for effect in effects {
-            match effect {
-                Effect::Reply(reply) => answer = Some(reply),
-                other => self.carry_out(other),
-            }
-        }
-        // Before the reply: who has it may ask with dig at once.
-        self.handle(Event::Settle);
-        if let Some(Reply::Status(status)) = &mut answer {
-            last_results::add(&self.last_results, status);
-            status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
-                expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
-                is_stale: found.is_stale,
-            });
-        }
-        // Whoever asked may have gone.
-        let _ = reply.send(answer.unwrap_or(Reply::failed("nothing came of it".into())));
-    }
-
-    fn handle(&mut self, event: Event) {
+    pub(super) fn handle(&mut self, event: Event) {
         let mut effects = Vec::new();
         self.controller.handle(event, self.now(), &mut effects);
         effects.into_iter().for_each(|effect| self.carry_out(effect));
@@ -335,6 +313,7 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Reply(_) => {}
+            Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
                 let superfluous = self.controller.superfluous_tables(self.now());
@@ -457,34 +436,5 @@ impl Core {
     fn tell(&self, occurrence: &Occurrence) {
         self.metrics.count_occurrence(occurrence);
         log::occurrence::log(occurrence);
-    }
-
-    fn show_state(&self) {
-        let Some(snapshot) = self.controller.snapshot() else { return };
-        let (orders, verdicts) = (self.controller.order_count(), self.controller.verdicts());
-        let is_down = |(_, verdict): &&(TargetKey, Verdict)| *verdict == Verdict::Down;
-        let down = verdicts.iter().filter(is_down).count();
-        let zones = count(snapshot.compiled.model.zones.len(), "zone");
-        let orders_in_force = count(orders, "order");
-        self.manager.say_status(&format!(
-            "Serving {zones}, generation {}; {down} of {} down; {orders_in_force}",
-            snapshot.generation,
-            count(verdicts.len(), "target"),
-        ));
-        self.metrics.set_state(snapshot.generation, orders, verdicts);
-        self.metrics.set_names(self.controller.names());
-    }
-
-    /// Ready when every target has a result, or when that takes too long.
-    fn note_readiness(&self) {
-        if self.metrics.is_ready() {
-            return;
-        }
-        let targets = self.controller.verdicts().len();
-        let is_over = self.last_results.len() >= targets && self.controller.has_tried_names();
-        if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
-            self.metrics.set_ready();
-            tracing::info!(target: "rhumb::health", targets, "ready: the first round of probes is over");
-        }
     }
 }

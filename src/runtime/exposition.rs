@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::shed::LoadGauges;
+use crate::control::status::AdminState;
 use crate::health::LoadWord;
 use crate::health::load::LoadFault;
 use crate::model::TargetKey;
@@ -131,6 +132,26 @@ pub(super) fn family<L: prometheus_client::encoding::EncodeLabelSet>(
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {
         ConstCounter::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// Endpoints that are not as their probes say.
+pub(super) fn states_gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    states: &[AdminState],
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(1i64);
+    let help = "1 for an endpoint that an order or its file gives a state";
+    let kind = gauge.metric_type();
+    let mut family = encoder.encode_descriptor("endpoint_state", help, None, kind)?;
+    for (endpoint, state, by) in states {
+        let labels = [
+            ("endpoint", endpoint.to_string()),
+            ("state", state.to_string()),
+            ("by", (*by).into()),
+        ];
+        gauge.encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -19,8 +19,8 @@ use prometheus_client::registry::Registry;
 use crate::answer::Happened;
 use crate::answer::Outcome;
 use crate::answer::Transport;
-use crate::control::Occurrence;
 use crate::control::resolve::NameState;
+use crate::control::status::AdminState;
 use crate::control::status::Gauges;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -33,7 +33,9 @@ use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
+use crate::runtime::exposition::states_gauge;
 use crate::runtime::exposition::target_labels;
+use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
 use crate::runtime::udp::UdpCounters;
@@ -82,7 +84,9 @@ pub struct Metrics {
     restarts: Mutex<BTreeMap<&'static str, u64>>,
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
+    admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
+    kept: Mutex<Option<Reader>>,
     /// What became of load that endpoints were asked for.
     pub loads: LoadCells,
     probes_passed: AtomicU64,
@@ -132,6 +136,11 @@ impl Metrics {
         *lock(&self.certificates) = Some(certificates);
     }
 
+    /// Shows how state on disk stands too.
+    pub fn set_kept(&self, state: Reader) {
+        *lock(&self.kept) = Some(state);
+    }
+
     /// What became of the certificate, if there is one.
     pub fn certificate(&self) -> Option<CertificateState> {
         lock(&self.certificates).as_ref().map(|certificates| certificates.state())
@@ -170,38 +179,9 @@ impl Metrics {
         cell.fetch_add(1, Relaxed);
     }
 
-    /// Counts what the controller tells of, if it is to be counted.
-    pub fn count_occurrence(&self, occurrence: &Occurrence) {
-        match occurrence {
-            Occurrence::Verdict { .. } => self.count_flip(),
-            Occurrence::Reloaded { .. } => self.count_reload(true),
-            Occurrence::Refused { .. } | Occurrence::GeoRefused { .. } => {
-                self.count_reload(false);
-            }
-            Occurrence::GeoAccepted
-            | Occurrence::Unchanged
-            | Occurrence::Watching
-            | Occurrence::StillRefused
-            | Occurrence::Resolved { .. }
-            | Occurrence::NotResolved { .. }
-            | Occurrence::TableMade { .. }
-            | Occurrence::TableCounts { .. }
-            | Occurrence::TablesRefused { .. }
-            | Occurrence::TablesAccepted
-            | Occurrence::Unheard { .. }
-            | Occurrence::Ordered { .. }
-            | Occurrence::Withdrawn { .. }
-            | Occurrence::Expired { .. }
-            | Occurrence::WayBack { .. }
-            | Occurrence::BroughtBack { .. }
-            | Occurrence::Shed { .. }
-            | Occurrence::Laden { .. }
-            | Occurrence::Shifted { .. }
-            | Occurrence::ShiftEnded { .. }
-            | Occurrence::Braked { .. }
-            | Occurrence::BrakeEased { .. }
-            | Occurrence::BrakeReleased { .. } => {}
-        }
+    /// Sets which endpoints are not as their probes say.
+    pub fn set_admin(&self, states: Vec<AdminState>) {
+        *lock(&self.admin) = states;
     }
 
     /// Sets how names of endpoints stand.
@@ -328,7 +308,9 @@ impl Collector for Scrape {
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;
         self.encode_records(&mut encoder)?;
+        lock(&metrics.kept).as_ref().map_or(Ok(()), |kept| kept.figures().encode(&mut encoder))?;
         self.encode_verdicts(&mut encoder)?;
+        states_gauge(&mut encoder, &lock(&metrics.admin))?;
         self.encode_names(&mut encoder)
     }
 }

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use tokio::net::TcpListener;
 use tokio::net::UnixListener;
@@ -29,7 +27,6 @@ use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
-use crate::model::Now;
 use crate::model::ResolverSettings;
 use crate::model::Rtt;
 use crate::runtime::admin;
@@ -42,6 +39,7 @@ use crate::runtime::control_loop::COMMANDS_MAX;
 use crate::runtime::control_loop::Core;
 use crate::runtime::control_loop::Inbox;
 use crate::runtime::control_loop::Reading;
+use crate::runtime::control_loop::clocks;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
@@ -56,11 +54,16 @@ use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::state::Fault;
+use crate::runtime::state::Settings;
+use crate::runtime::state::State;
+use crate::runtime::state::start;
 use crate::runtime::supervise::supervise;
 use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
 use crate::runtime::tcp::handshakes;
+use crate::runtime::token;
 use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
@@ -90,6 +93,8 @@ pub struct Options {
     pub rtt: Option<Rtt>,
     /// Site of this node: what its clients' handshakes are measured to.
     pub site: Option<Box<str>>,
+    /// Where state is kept; nowhere if `None`.
+    pub state: Option<Settings>,
     /// Control socket; none if `None`.
     pub socket: Option<PathBuf>,
     /// Whether to read files again when they change.
@@ -142,6 +147,14 @@ pub enum StartError {
         /// Why.
         why: String,
     },
+    /// Another process keeps its state there.
+    #[error("state folder {}: {why}", folder.display())]
+    State {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        why: Fault,
+    },
     /// A thread or task cannot be started.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -159,6 +172,7 @@ pub struct Server {
     stop: DropGuard,
     tasks: TaskTracker,
     manager: ServiceManager,
+    state: Option<Arc<State>>,
 }
 
 impl Server {
@@ -179,7 +193,7 @@ impl Server {
         let pages = bind_pages("admin", options.admin).await?;
         let own = options.rtt.as_ref().filter(|rtt| rtt.build).and_then(|rtt| rtt.listen);
         let posts = bind_pages("posts", own).await?;
-        let token = read_token(options.rtt.as_ref())?;
+        let token = token::read(options.rtt.as_ref())?;
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
         // From here on whatever fails stops what has begun.
@@ -192,6 +206,8 @@ impl Server {
         let desk = beacon_desk(&options, token, &core, &metrics);
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
+        let state = core.state.clone();
+        state.iter().for_each(|state| metrics.set_kept(state.reader()));
         let reloads = Arc::clone(&core.inbox.reloads);
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
@@ -241,6 +257,7 @@ impl Server {
             stop: guard,
             tasks,
             manager,
+            state,
         })
     }
 
@@ -276,7 +293,7 @@ impl Server {
 
     /// Stops answering and waits for everything to end, at most [`STOP_MAX`].
     pub async fn stop(self) {
-        let Self { udp, stop, tasks, socket, manager, encrypted: _, .. } = self;
+        let Self { udp, stop, tasks, socket, manager, state, encrypted: _, .. } = self;
         manager.say_stopping();
         drop(stop);
         tasks.close();
@@ -286,6 +303,11 @@ impl Server {
             tracing::warn!(tasks = tasks.len(), "these do not end in time; stopping without them");
         }
         drop(socket);
+        // What waits is written, and joining a thread blocks.
+        let written = tokio::task::spawn_blocking(move || drop(state));
+        if tokio::time::timeout(STOP_MAX, written).await.is_err() {
+            tracing::warn!(target: "rhumb::state", "the disk does not take the state in time; stopping without it");
+        }
     }
 }
 
@@ -366,14 +388,6 @@ fn beacon_desk(
     Some(Arc::new(BeaconDesk::new(rtt, token, published, measured, Arc::clone(metrics))))
 }
 
-/// Reads the token of those who post measurements of others, if a file is named.
-fn read_token(rtt: Option<&Rtt>) -> Result<Option<Token>, StartError> {
-    let Some(path) = rtt.and_then(|rtt| rtt.token_file.as_ref()) else { return Ok(None) };
-    let fault = |why: String| StartError::Token { path: path.clone(), why };
-    let text = std::fs::read_to_string(path).map_err(|why| fault(why.to_string()))?;
-    Token::new(text.trim()).map(Some).map_err(fault)
-}
-
 /// Binds the address of metrics and health pages, if there is one.
 async fn bind_pages(
     what: &'static str,
@@ -417,8 +431,8 @@ async fn first_core(
     commands: mpsc::Receiver<Asked>,
     metrics: Arc<Metrics>,
 ) -> Result<Core, StartError> {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Now { monotonic: start.elapsed(), unix };
+    let (state, restored) = start::open(options.state.clone()).await?;
+    let now = clocks(start);
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
@@ -428,8 +442,11 @@ async fn first_core(
     let places = product.read.clone();
     let mut controller = Controller::default();
     let mut effects = Vec::new();
+    if let Some(kept) = restored {
+        controller.handle(Event::Restored(kept), now, &mut effects);
+    }
     controller.handle(Event::Files(job), now, &mut effects);
-    effects.clear(); // the job it asks for is done already
+    effects.retain(|effect| matches!(effect, Effect::Record(_))); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
     if options.watch {
         controller.expect_look();
@@ -469,6 +486,7 @@ async fn first_core(
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,
+        state,
         is_compiling: false,
         next_job: None,
     };

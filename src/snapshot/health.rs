@@ -1,5 +1,6 @@
 //! What the control plane knows of members, as snapshots ask for it.
 
+use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Model;
@@ -87,13 +88,17 @@ pub fn remembered(
     Some(Remembered { stamp, endpoints })
 }
 
-/// Nothing is known and nothing is ordered: every endpoint counts as up.
+/// Nothing is known and nothing is ordered: every endpoint counts as up, unless its file says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct AllUnknown;
 
 impl Health for AllUnknown {
     fn states(&self, pool: &Pool) -> Vec<MemberState> {
-        vec![MemberState::default(); pool.endpoints.len()]
+        let written = |endpoint: &Endpoint| {
+            let admin = endpoint.admin();
+            MemberState { admin, ..MemberState::default() }
+        };
+        pool.endpoints.iter().map(written).collect()
     }
 
     fn remembered(&self, _: &Pool, _: Family) -> Option<Remembered> {

@@ -21,14 +21,14 @@ impl MemberState {
     pub fn is_enabled(self) -> bool {
         match self.admin {
             Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
-            Admin::Drained => false,
+            Admin::Drained | Admin::Disabled => false,
         }
     }
 
     /// What counts for `family` after the operator's order.
     pub fn verdict(self, family: Family) -> Verdict {
         match self.admin {
-            Admin::Enabled | Admin::Drained => self.verdicts[family.index()],
+            Admin::Enabled | Admin::Drained | Admin::Disabled => self.verdicts[family.index()],
             Admin::ForcedUp => Verdict::Up,
             Admin::ForcedDown => Verdict::Down,
         }
@@ -38,7 +38,7 @@ impl MemberState {
     pub fn braked(self, family: Family) -> Option<Braked> {
         match self.admin {
             Admin::Enabled => self.braked[family.index()],
-            Admin::Drained | Admin::ForcedUp | Admin::ForcedDown => None,
+            Admin::Drained | Admin::Disabled | Admin::ForcedUp | Admin::ForcedDown => None,
         }
     }
 }

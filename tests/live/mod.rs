@@ -80,6 +80,7 @@ impl Folder {
             terms: NodeTerms::default(),
         };
         Options {
+            state: None,
             encrypted: None,
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             workers: 2,

@@ -216,6 +216,32 @@ DE,1
         expected: &[("zones/t.csv:1:1", "", "no column of traffic", "did you mean \"country\"?")],
     },
     Case {
+        title: "a state that there is not",
+        text: r#"[pool.x.endpoint.a]
+addresses = ["192.0.2.7"]
+state = "drain"
+"#,
+        expected: &[(
+            "3:9",
+            "pool.x.endpoint.a.state",
+            "not a state of an endpoint",
+            "did you mean \"drained\"? use",
+        )],
+    },
+    Case {
+        title: "a reason for no state",
+        text: r#"[pool.x.endpoint.a]
+addresses = ["192.0.2.7"]
+state_reason = "new disks"
+"#,
+        expected: &[(
+            "3:1",
+            "pool.x.endpoint.a.state_reason",
+            "there is no state",
+            "add state = \"drained\"",
+        )],
+    },
+    Case {
         title: "a capacity of nothing",
         text: r#"[pool.x]
 endpoint.a.addresses = ["192.0.2.7"]
@@ -3110,6 +3136,18 @@ pub const NODE_FILES: &[Case] = &[
 listen = ["[::]:53"]
 "#,
         expected: &[("1:8", "", "header is never closed", "]")],
+    },
+    Case {
+        title: "state without a folder, and a history of a minute",
+        text: r#"[state]
+history = "1m"
+history_megabytes = 1
+"#,
+        expected: &[
+            ("1:2", "state.folder", "missing", "/var/lib/rhumb"),
+            ("2:11", "state.history", "not allowed", "1h"),
+            ("3:21", "state.history_megabytes", "not allowed", "10"),
+        ],
     },
     Case {
         title: "an unknown table",

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod expect;
+mod ledger;
 mod loads;
 mod round_trips;
 mod world;
@@ -15,7 +16,7 @@ use world::World;
 pub fn run(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|why| format!("{}: {why}", path.display()))?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut world = World::default();
+    let mut world = World::start();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((number, line)) = lines.next() {
         let line = line.split(" #").next().unwrap_or(line).trim();
@@ -55,5 +56,5 @@ pub fn run(path: &Path) -> Result<(), String> {
             .step(step, rest.trim(), &block)
             .map_err(|why| format!("{name}:{}: {line}\n    {why}", number + 1))?;
     }
-    Ok(())
+    world.ledger.check().map_err(|why| format!("{name}: {why}"))
 }

@@ -29,6 +29,7 @@ use rhumb::control::Occurrence;
 use rhumb::control::ProbeOrder;
 use rhumb::control::Reply;
 use rhumb::control::Resolution;
+use rhumb::control::Restored;
 use rhumb::control::Vote;
 use rhumb::control::command::Action;
 use rhumb::control::effect::short_digest;
@@ -51,6 +52,7 @@ use rhumb::rtt::Shelf;
 use crate::common::GEO;
 use crate::common::NOON;
 use crate::common::ask;
+use crate::scenario::ledger::Ledger;
 
 /// Sites and a check that most scenarios use.
 const SHARED: &str = include_str!("shared.toml");
@@ -86,6 +88,8 @@ pub struct World {
     pub(super) published: usize,
     /// First octets of the digest that was told last.
     pub(super) digest_loaded: String,
+    /// State on a disk, and what was answered when.
+    pub(super) ledger: Ledger,
     /// What each client of the crowd got when it was noted.
     pub(super) noted: Vec<Vec<String>>,
 }
@@ -112,12 +116,20 @@ impl Default for World {
             command_result: None,
             published: 0,
             digest_loaded: String::new(),
+            ledger: Ledger::default(),
             noted: Vec::new(),
         }
     }
 }
 
 impl World {
+    /// A server that keeps state, and finds none.
+    pub fn start() -> Self {
+        let mut world = Self::default();
+        world.handle(Event::Restored(Restored::default()));
+        world
+    }
+
     /// Does one step; an error says what differs.
     pub fn step(&mut self, step: &str, rest: &str, block: &str) -> Result<(), String> {
         match step {
@@ -147,12 +159,13 @@ impl World {
                 let job = self.jobs.pop_front().ok_or("nothing is being compiled")?;
                 self.handle(Event::Compiled(job.run()));
             }
-            "RESTART" => self.restart(),
+            "RESTART" => self.restart(rest)?,
             "PROBE" => self.probe(rest)?,
             "VOTE" => self.vote(rest)?,
             "RESOLVE" => self.resolve(rest)?,
             "TIME" => self.pass_time(rest)?,
             "DRAIN" => self.order(Action::Drain, rest),
+            "DISABLE" => self.order(Action::Disable, rest),
             "FORCE-UP" => self.order(Action::ForceUp, rest),
             "FORCE-DOWN" => self.order(Action::ForceDown, rest),
             "UNDRAIN" => {
@@ -241,6 +254,9 @@ impl World {
                     self.resolving = names.iter().map(ToString::to_string).collect();
                 }
                 Effect::Record(occurrence) => self.tell(&occurrence),
+                Effect::Persist(entry) => self.ledger.persist(entry),
+                Effect::Keep(kept) => self.ledger.keep(&kept),
+                Effect::KeepTable(table) => self.ledger.latest = Some(table),
                 Effect::MakeTable(job) => self.handle(Event::TableMade(Some(job.run()))),
                 Effect::WriteTable { name, text } => {
                     self.tables.push((name.into(), text.into_bytes()));
@@ -250,7 +266,9 @@ impl World {
                     self.command_result = Some(match reply {
                         Reply::Done { text } => Ok(text),
                         Reply::Failed { error, problems: _ } => Err(error),
-                        Reply::Status(_) | Reply::Explanation(_) => Ok(String::new()),
+                        Reply::Status(_) | Reply::Explanation(_) | Reply::Events(_) => {
+                            Ok(String::new())
+                        }
                     });
                 }
             }
@@ -395,13 +413,41 @@ impl World {
     }
 
     /// A process that knows nothing but its files; also: another node.
-    fn restart(&mut self) {
+    ///
+    /// `kept`: the same node, with its state; `kept DURATION`: after so long; `kept DURATION clock +1h`: the wall clock is
+    /// another one then.
+    fn restart(&mut self, rest: &str) -> Result<(), String> {
+        let mut words = rest.split_whitespace();
+        let restored = match words.next() {
+            None => {
+                self.ledger.check()?;
+                self.ledger = Ledger::default();
+                Restored::default()
+            }
+            Some("kept") => {
+                // As the server does after everything.
+                self.handle(Event::Settle);
+                let restored = self.ledger.restore();
+                self.advance(words.next().map_or(Ok(Duration::ZERO), duration)?);
+                if let (Some("clock"), Some(jump)) = (words.next(), words.next()) {
+                    match (jump.strip_prefix('+'), jump.strip_prefix('-')) {
+                        (Some(ahead), _) => self.now.unix += duration(ahead)?,
+                        (_, Some(back)) => self.now.unix -= duration(back)?,
+                        _ => return Err("write clock +1h or clock -1h".into()),
+                    }
+                }
+                restored
+            }
+            Some(_) => return Err("write RESTART kept DURATION".into()),
+        };
         self.controller = Controller::default();
         self.trackers.clear();
         self.resolving.clear();
         self.probed.clear();
         self.jobs.clear();
         self.told.clear();
+        self.handle(Event::Restored(restored));
+        Ok(())
     }
 
     /// `+DURATION`, or `-DURATION` for the wall clock alone.
@@ -484,6 +530,32 @@ impl World {
     fn query(&mut self, rest: &str) -> Result<(), String> {
         self.reply_before = self.reply.take();
         self.reply = Some(self.answer(rest)?);
+        self.note_answer(rest)
+    }
+
+    /// Remembers what was asked and what came of it, to be explained afterwards.
+    fn note_answer(&mut self, rest: &str) -> Result<(), String> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [name, rtype, "from", client, ..] = words[..] else { return Ok(()) };
+        let question = Question {
+            name: name.into(),
+            rtype: rtype.into(),
+            client: client.parse().map_err(|_| "not an address")?,
+            resolver: None,
+            direct: false,
+            unix_s: self.now.unix.as_secs(),
+        };
+        self.handle(Event::Settle);
+        let command =
+            Command::Explain { question: question.clone(), down: Vec::new(), at_ms: None };
+        let mut effects = Vec::new();
+        self.controller.handle(Event::Command(command), self.now, &mut effects);
+        for effect in effects {
+            // A type that `explain` does not know, or a reply that it cannot read, has no reason to remember.
+            if let Effect::Reply(Reply::Explanation(explanation)) = effect {
+                self.ledger.note(question.clone(), *explanation);
+            }
+        }
         Ok(())
     }
 

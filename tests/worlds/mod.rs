@@ -480,6 +480,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 },
                 weight: if even { 1 } else { weight },
                 capacity: None,
+                state: None,
             }
         })
         .collect();

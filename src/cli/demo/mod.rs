@@ -90,6 +90,7 @@ impl Folder {
 
     fn options(&self, arguments: &DemoArguments) -> Options {
         Options {
+            state: None,
             encrypted: None,
             listen: vec![arguments.listen],
             workers: 0,

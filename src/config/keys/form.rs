@@ -230,6 +230,9 @@ pub(super) const NETWORK: Form = Form {
     length: (2, usize::MAX),
 };
 
+/// Any text.
+pub(super) const TEXT: Form = Form { what: "text", pattern: "", length: (0, usize::MAX) };
+
 /// A path of a file or folder.
 pub(super) const FILE: Form = Form { what: "path", pattern: "", length: (0, usize::MAX) };
 

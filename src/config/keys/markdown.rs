@@ -140,6 +140,10 @@ pub(super) fn range(kind: &'static Kind) -> String {
         Kind::Records => "table by record type: list of texts".to_owned(),
         Kind::Table(table) if table.path.contains("on_all_down") => "`{ pool = \"NAME\" }`".into(),
         Kind::Table(table) if table.path.ends_with(".failback") => "`{ ramp = \"10m\" }`".into(),
+        Kind::Table(table) if table.path.ends_with(".load") => "`{ json = \"/load\" }`".into(),
+        Kind::Table(table) if table.path.ends_with(".shed") => {
+            "`{ start = 0.8, full = 1.0 }`".into()
+        }
         Kind::Table(table) if table.path == "geo.databases" => "or `{ file = \"…\" }`".into(),
         Kind::Table(_) => String::new(),
         Kind::AnyOf(kinds) => kinds.iter().map(range).collect::<Vec<_>>().join(", "),

@@ -14,6 +14,7 @@ mod policy;
 mod pool;
 mod rtt;
 mod schema;
+mod state;
 mod zone;
 
 pub use assertion::ANYTHING_DOWN;
@@ -59,6 +60,8 @@ pub use rtt::POST_OCTETS;
 pub use rtt::POSTS_A_MINUTE;
 pub use rtt::WINDOW;
 pub use schema::schema;
+pub use state::HISTORY;
+pub use state::HISTORY_MEGABYTES;
 pub use zone::COST;
 pub use zone::NAMESERVER_TTL;
 pub use zone::NEGATIVE_TTL;

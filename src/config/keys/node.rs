@@ -12,6 +12,7 @@ use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
 use crate::config::keys::rtt::RTT;
+use crate::config::keys::state::STATE;
 use crate::config::node::DEFAULT_LISTEN;
 use crate::geo::Shape;
 
@@ -56,6 +57,12 @@ pub static NODE_FILE: Table = Table {
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
         Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
+        Key::new(
+            "state",
+            Kind::Table(&STATE),
+            NO_TABLE,
+            "what survives a restart, and the history",
+        ),
     ],
     rules: &[],
 };

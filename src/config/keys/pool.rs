@@ -168,8 +168,28 @@ static ENDPOINT: Table = Table {
             Absent::Means("unknown"),
             "what it can carry, in any unit that is the same for all and for `traffic`",
         ),
+        Key::new(
+            "state",
+            Kind::Words {
+                what: "a state of an endpoint",
+                words: &["drained", "disabled", "up", "down"],
+            },
+            Absent::Means("its probes decide"),
+            "`drained`: no new clients; `disabled`: not probed either; `up`, `down`: whatever probes say; an order goes before it",
+        )
+        .like(&["admin", "enabled", "status"]),
+        Key::new(
+            "state_reason",
+            Kind::Text(&form::TEXT),
+            Absent::Means("none"),
+            "why it has a `state`: whoever reads `rhumb status` at night wants to know",
+        )
+        .like(&["reason"]),
     ],
-    rules: &[Rule::ExactlyOne(&["addresses", "alias", "cname", "srv"])],
+    rules: &[
+        Rule::ExactlyOne(&["addresses", "alias", "cname", "srv"]),
+        Rule::Need { keys: &["state_reason"], other: "state" },
+    ],
 };
 
 static SRV: Table = Table {

@@ -130,7 +130,7 @@ fn read_keys_of_kind(
         path: path.map_or_else(|| keys::PATH.into(), |at| at.value),
         status: status.map_or_else(default_status, |at| at.value),
         body: body.map(|at| at.value),
-        load,
+        load: load.map(Box::new),
         tls,
     })
 }

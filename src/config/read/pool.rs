@@ -18,11 +18,13 @@ use crate::config::rules;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
+use crate::model::Admin;
 use crate::model::Failback;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Service;
 use crate::model::Shed;
+use crate::model::WrittenState;
 use crate::wire::Name;
 
 /// Keys that say what an endpoint is.
@@ -132,9 +134,31 @@ fn read_endpoint(
     let leaf = read_leaf(&mut section, problems);
     let weight = section.take("weight").and_then(|value| value.integer(problems));
     let capacity = section.take("capacity").and_then(|value| value.number(problems));
+    let state = read_state(&mut section, problems);
     section.finish(problems);
     let weight = weight.map_or(WEIGHT, |at| at.value as u16);
-    EndpointSpec { name, leaf, weight, capacity: capacity.map(|at| at.value) }
+    EndpointSpec { name, leaf, weight, capacity: capacity.map(|at| at.value), state }
+}
+
+/// `state` with its reason.
+fn read_state(section: &mut Section<'_>, problems: &mut Problems) -> Option<WrittenState> {
+    let state = section.take("state").and_then(|value| value.word(problems));
+    let reason = section.take("state_reason");
+    if let (None, Some(reason)) = (&state, &reason)
+        && !section.has_typo_of("state")
+    {
+        let fault = "there is no state that this is the reason of";
+        problems.error(&reason.key_place, &reason.path, fault, "add state = \"drained\"");
+    }
+    let reason = reason.and_then(|value| value.string(problems)).map(|at| at.value);
+    let admin = match state?.value {
+        "drained" => Admin::Drained,
+        "disabled" => Admin::Disabled,
+        "up" => Admin::ForcedUp,
+        // The table of keys lets no other word through.
+        _ => Admin::ForcedDown,
+    };
+    Some(WrittenState { admin, reason: reason.unwrap_or_default().into() })
 }
 
 /// What an endpoint is in an answer: exactly one of four things.

@@ -100,7 +100,7 @@ fn check_kind(
         path: path.as_str().into(),
         status: status.clone(),
         body: body.as_deref().map(Into::into),
-        load: load.clone(),
+        load: load.as_deref().cloned(),
     };
     let Some(tls) = tls else { return CheckKind::Http(http) };
     let mut ca_pem = None;
@@ -176,13 +176,14 @@ pub(super) fn add_pools(
 }
 
 fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
-    let EndpointSpec { name, leaf, weight, capacity } = spec;
+    let EndpointSpec { name, leaf, weight, capacity, state } = spec;
     let leaf = leaf.as_ref().map_or(Leaf::Addresses { v4: None, v6: None }, self::leaf);
     Endpoint {
         key: format!("{pool}/{}", name.value).into(),
         leaf,
         weight: *weight,
         capacity: *capacity,
+        state: state.clone(),
     }
 }
 

@@ -52,6 +52,22 @@ pub struct Course {
     strikes: u8,
 }
 
+impl Course {
+    /// All of it, as it is kept over a restart.
+    pub(in crate::control) fn octets(self) -> [u8; 8] {
+        let Self { shedding, rose, rest, went_back, patience, turned, strikes } = self;
+        let Shedding { level, is_closed } = shedding;
+        [level, is_closed.into(), rose, rest, went_back.into(), patience, turned, strikes]
+    }
+
+    /// What [`Course::octets`] was made of.
+    pub(in crate::control) fn of_octets(octets: [u8; 8]) -> Self {
+        let [level, is_closed, rose, rest, went_back, patience, turned, strikes] = octets;
+        let shedding = Shedding { level: level.min(LEVEL_MAX), is_closed: is_closed != 0 };
+        Self { shedding, rose, rest, went_back: went_back != 0, patience, turned, strikes }
+    }
+}
+
 impl Default for Course {
     fn default() -> Self {
         Self {

@@ -3,7 +3,7 @@
 //! Windows are cut by the wall clock, so that all nodes take each step together. Between their ends a report is two
 //! additions.
 
-mod law;
+pub(super) mod law;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -86,7 +86,7 @@ pub struct Record {
     /// Who wrote it.
     pub written: Written,
     /// What the law remembers.
-    course: Course,
+    pub(super) course: Course,
 }
 
 impl Loads {

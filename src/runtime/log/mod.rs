@@ -5,6 +5,7 @@
 mod journal;
 pub mod occurrence;
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::AtomicU64;
@@ -88,9 +89,25 @@ pub fn is_for_people(format: LogFormat) -> bool {
     format == LogFormat::Text && !journal::receives_stderr()
 }
 
+thread_local! {
+    /// Whether panics of this thread are expected: whoever catches them says what they mean.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs something whose panics are not logged.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let before = IS_QUIET.replace(true);
+    let result = work();
+    IS_QUIET.set(before);
+    result
+}
+
 /// Logs a panic with its place; the 1st, 2nd, 4th, 8th and so on, for a client may be able to cause them.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     static PANICS: AtomicU64 = AtomicU64::new(0);
+    if IS_QUIET.get() {
+        return;
+    }
     let panics = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
     if panics.is_power_of_two() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

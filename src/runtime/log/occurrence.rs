@@ -34,6 +34,9 @@ pub fn log(occurrence: &Occurrence) {
                 tracing::warn!(target: "rhumb::config", generation, warnings, %text, "the files gave {counted}");
             }
         }
+        Occurrence::Started { verdicts, left_out, records, away: _ } => {
+            tracing::info!(target: "rhumb::state", verdicts, left_out, records, "{occurrence}");
+        }
         Occurrence::Refused { text, problems } => {
             let (text, counted) = (text.trim_end(), count(*problems, "problem"));
             tracing::error!(

@@ -64,12 +64,12 @@ impl Situation<'_> {
             match state.admin {
                 Admin::ForcedUp => Verdict::Up,
                 Admin::ForcedDown => Verdict::Down,
-                Admin::Enabled | Admin::Drained => state.verdicts[family.index()],
+                Admin::Enabled | Admin::Drained | Admin::Disabled => state.verdicts[family.index()],
             }
         };
         let enabled: Vec<usize> = (0..endpoints.len())
             .filter(|&p| self.endpoint_has(pool, p, family))
-            .filter(|&p| self.state(pool, p).admin != Admin::Drained)
+            .filter(|&p| self.state(pool, p).is_enabled())
             .collect();
         let passing = |p: usize| matches!(verdict(p), Verdict::Up | Verdict::Unknown);
         let nobody_passes = !enabled.iter().any(|&p| passing(p));
@@ -129,7 +129,7 @@ impl Situation<'_> {
         if members.is_empty() {
             // A standby had taken over, and was the last.
             let kept = |id: &&EndpointId| {
-                self.state(pool, id.index()).admin != Admin::Drained
+                self.state(pool, id.index()).is_enabled()
                     && self.endpoint_has(pool, id.index(), family)
             };
             members = remembered.endpoints.iter().filter(kept).map(|&id| (id, 1)).collect();
