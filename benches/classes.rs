@@ -7,7 +7,8 @@
 //! - 4,000,000 networks, 10 policies: places 1.5 s, 300,000 pairs: 1 s, 10 covers of 6 million leaves: 2 s. 180 MB of
 //!   covers, 100 MB of places, 200 MB on the way.
 //! - a flip of one of 20 pools, 50 policies of 1,000 classes: a look at each class for both families at 3 ns: 0.3 ms.
-//! - the same after which no pool qualifies: four walks over 20 candidates for each class and family, 200 ns: 20 ms.
+//! - the same after which no pool qualifies: with the passes run for each class and family four walks over 20
+//!   candidates, 400 ns: 20 ms (measured: 22.7 ms). Left to the passes of whoever asks: eight looks, 0.3 ms.
 //!
 //! CPU time and the peak of memory are those of a process of its own for each line.
 //!
@@ -48,8 +49,6 @@ use rhumb::model::TargetKey;
 use rhumb::model::Verdict;
 use rhumb::snapshot::Cached;
 use rhumb::snapshot::compile;
-use rhumb::steering::Decision;
-use rhumb::steering::Pass;
 
 const RUNS: usize = 3;
 const FLIP_ROUNDS: usize = 5;
@@ -192,7 +191,7 @@ fn flips(job: Job) {
     // The kernel's clock of CPU time is too coarse for one flip.
     report("flips", (cpu() - cpu_before) / times.len() as u32, times);
 
-    // The last target that is left: no pool qualifies any more, so that the passes run for every class.
+    // The last target that is left: no pool qualifies any more, of no class.
     let mut keys: Vec<TargetKey> = controller.verdicts().into_iter().map(|(key, _)| key).collect();
     let last = keys.pop().unwrap();
     let first_of_last = last.endpoint.clone();
@@ -208,12 +207,8 @@ fn flips(job: Job) {
         times.push(flip(&mut controller, last.clone(), Verdict::Down, now));
         spent += cpu() - cpu_before;
         let snapshot = controller.snapshot().unwrap();
-        let all_down = (0..snapshot.compiled.routes.len()).all(|route| {
-            matches!(
-                snapshot.cached(route, 0, Family::V4),
-                Cached::Fixed(Decision::Serve(selection)) if selection.pass != Pass::Qualified
-            )
-        });
+        let all_down = (0..snapshot.compiled.routes.len())
+            .all(|route| snapshot.cached(route, 0, Family::V4) == Cached::Late);
         assert!(all_down, "no pool qualifies");
         flip(&mut controller, last.clone(), Verdict::Up, now);
     }

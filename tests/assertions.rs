@@ -279,11 +279,11 @@ fn shares_are_those_of_real_keys_and_nobody_gets_what_no_way_leads_to() {
         for (at, plan) in compiled.steers.iter().enumerate() {
             let client: IpAddr = world.address(&mut random);
             let subject = Subject {
-                address: client,
+                address: &client,
                 source_len: if client.is_ipv4() { 32 } else { 128 },
                 from_ecs: false,
             };
-            let class = locate(compiled, plan, &subject).classified.class;
+            let class = locate(compiled, plan, &subject).class;
             let route = &compiled.routes[plan.route];
             let tree = &compiled.classes[route.classes].trees()[usize::from(class)];
             let state = match random.below(3) {

@@ -25,6 +25,7 @@ use rhumb::answer::answer;
 use rhumb::model::Family;
 use rhumb::model::Pool;
 use rhumb::model::Resolved;
+use rhumb::snapshot::Cached;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Snapshot;
 use rhumb::steering::MemberState;
@@ -276,6 +277,16 @@ fn answers_of_names_and_hints_allocate_nothing() {
 #[test]
 fn degraded_answers_allocate_nothing() {
     let down = rich::snapshot(&Down(&["eu", "us", "us-next", "eight"]));
+    // Nothing is decided ahead of these queries: each of them runs the passes.
+    for name in ["www", "eight", "strict"] {
+        let owner = Name::absolute(&format!("{name}.rich.test")).unwrap();
+        let steer = down.compiled.model.steers.iter().position(|steer| steer.owner == owner);
+        let route = down.compiled.steers[steer.unwrap()].route;
+        let classes = &down.compiled.classes[down.compiled.routes[route].classes];
+        for class in 0..classes.trees().len() as u16 {
+            assert_eq!(down.cached(route, class, Family::V4), Cached::Late, "{name}");
+        }
+    }
     for (name, expected) in [
         ("www", Happened::Steered(Pass::FailOpen)),
         ("nested", Happened::Steered(Pass::FailOpen)),

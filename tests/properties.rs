@@ -697,8 +697,8 @@ fn one_level_more_moves_only_clients_of_its_band_and_only_away_from_the_pool() {
             moved += 1;
             let plan = world.compiled.steer(id);
             let source_len = width_of(client);
-            let subject = Subject { address: client, source_len, from_ecs: false };
-            let class = locate(&world.compiled, plan, &subject).classified.class;
+            let subject = Subject { address: &client, source_len, from_ecs: false };
+            let class = locate(&world.compiled, plan, &subject).class;
             let classes = &world.compiled.classes[world.compiled.routes[plan.route].classes];
             let band = classes.class(class).band_of(PoolId(pool as u32)).0;
             assert_eq!(band, 15 - level, "only this band moves");

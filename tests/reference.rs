@@ -307,7 +307,7 @@ fn check(
         Some(affinity) => NameSeed::of_owner(affinity.as_bytes()),
         None => NameSeed::of_owner(steer.owner.as_wire()),
     };
-    let key_address = key_address(steer.key, address, client.resolver);
+    let key_address = *key_address(steer.key, &address, &client.resolver);
     let key = ClientKey::of(key_address, steer.period, unix_s, seed);
     let class = map.class_of(address, source_len);
     let of_class = &map.shapes[class].1;
@@ -474,8 +474,8 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
         Form::Subnet(address, len) => Some(Ecs::new(address, len).expect("the prefix is masked")),
         Form::Plain | Form::Edns => None,
     };
-    let subject = Subject::seen_by(compiled, plan, ecs, client.resolver);
-    let class = steered::locate(compiled, plan, &subject).classified.class;
+    let subject = Subject::seen_by(compiled, plan, ecs.as_ref(), &client.resolver);
+    let class = steered::locate(compiled, plan, &subject).class;
     let route = &compiled.routes[plan.route];
     let class = compiled.classes[route.classes].class(class);
     let mut steps = Vec::new();

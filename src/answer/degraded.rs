@@ -213,14 +213,14 @@ impl Answering<'_> {
     fn case(&self, steer: SteerId, family: Family) -> Case<'_> {
         let compiled = &self.snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+        let subject = Subject::seen_by(compiled, plan, ecs, &self.request.client);
         Case {
             snapshot: self.snapshot,
             plan,
-            class: locate(compiled, plan, &subject).classified.class,
+            class: locate(compiled, plan, &subject).class,
             family,
-            key: key_of(plan, &subject, self.request.client, self.request.unix_s),
+            key: key_of(plan, &subject, &self.request.client, self.request.unix_s),
         }
     }
 

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use crate::answer::Happened;
 use crate::answer::data::Answering;
 use crate::answer::data::Step;
-use crate::geo::Leaf;
 use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
@@ -19,7 +18,6 @@ use crate::snapshot::Route;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
-use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
 use crate::steering::Class;
 use crate::steering::ClientKey;
@@ -45,34 +43,33 @@ pub const TTL_MIN: u32 = 5;
 
 /// For whom the answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct Subject<'a> {
     /// The client's prefix, rest zero; or the resolver's whole address.
-    pub address: IpAddr,
+    pub address: &'a IpAddr,
     /// Bits of it that are known.
     pub source_len: u8,
     /// Whether it came from a client subnet option; a prefix of length 0 does not count (RFC 7871 section 7.1.2).
     pub from_ecs: bool,
 }
 
-impl Subject {
-    /// For whom a steered name is answered: it may look at resolvers only, and some are not believed.
+impl<'a> Subject<'a> {
+    /// For whom a steered name is answered: the client subnet if the query has one that says something, else who sent it.
+    ///
+    /// A name may look at resolvers only, and some are not believed.
     #[inline]
     pub fn seen_by(
         compiled: &Compiled,
         plan: &SteerPlan,
-        ecs: Option<Ecs>,
-        client: IpAddr,
+        ecs: Option<&'a Ecs>,
+        client: &'a IpAddr,
     ) -> Self {
-        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(client);
-        Self::of(ecs.filter(|_| counts), client)
-    }
-
-    /// The client subnet if the query has one that says something, else who sent it.
-    #[inline]
-    pub fn of(ecs: Option<Ecs>, client: IpAddr) -> Self {
         match ecs {
-            Some(ecs) if ecs.source_prefix_len > 0 => {
-                Self { address: ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
+            Some(ecs)
+                if ecs.source_prefix_len > 0
+                    && plan.ecs == EcsUse::Use
+                    && compiled.node.ecs_from.has(client) =>
+            {
+                Self { address: &ecs.address, source_len: ecs.source_prefix_len, from_ecs: true }
             }
             _ => {
                 let source_len = if client.is_ipv4() { 32 } else { 128 };
@@ -141,34 +138,23 @@ fn each_resolved<E>(
     Ok(count)
 }
 
-/// Where the subject is and how the policy sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Located {
-    /// The leaf of the place table.
-    pub leaf: Leaf,
-    /// The class of its place, or of most of its prefix.
-    pub classified: Classified,
-}
-
-/// Finds the subject's place and class for a steered name.
+/// The class of the subject's place for a steered name, or of most of its prefix.
 #[inline]
-pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject) -> Located {
+pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject<'_>) -> Classified {
     let classes = &compiled.classes[compiled.routes[plan.route].classes];
-    located(compiled, classes, subject)
-}
-
-/// Finds the subject's place and class.
-#[inline(always)] // else its result goes through memory: 25 instructions
-fn located(compiled: &Compiled, classes: &Classes, subject: &Subject) -> Located {
-    let leaf = leaf_of(&compiled.places, subject.address);
-    let (address, source_len) = (subject.address, subject.source_len);
-    Located { leaf, classified: classes.classify(&compiled.places, address, source_len, leaf) }
+    classes.classify(&compiled.places, subject.address, subject.source_len)
 }
 
 /// The client's key for a steered name at a moment.
 #[inline]
-pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64) -> ClientKey {
-    ClientKey::of(key_address(plan.key, subject.address, resolver), plan.period, unix_s, plan.owner)
+pub fn key_of(
+    plan: &SteerPlan,
+    subject: &Subject<'_>,
+    resolver: &IpAddr,
+    unix_s: u64,
+) -> ClientKey {
+    let address = key_address(plan.key, subject.address, resolver);
+    ClientKey::of(*address, plan.period, unix_s, plan.owner)
 }
 
 /// How many bits of the client subnet the answer depends on (RFC 7871 section 7.2.1): whatever the health.
@@ -176,7 +162,7 @@ pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64
 pub fn scope_of(
     route: &Route,
     plan: &SteerPlan,
-    subject: &Subject,
+    subject: &Subject<'_>,
     uniform_len: u8,
     family: Family,
 ) -> u8 {
@@ -184,7 +170,7 @@ pub fn scope_of(
         return 0;
     }
     let is_keyed = route.keyed[family.index()] && plan.key == KeySource::Client;
-    let key_len = if is_keyed { client_prefix_len(subject.address) } else { 0 };
+    let key_len = if is_keyed { client_prefix_len(*subject.address) } else { 0 };
     uniform_len.max(key_len).min(subject.source_len)
 }
 
@@ -213,28 +199,26 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
     ///
-    /// Most clients get their first candidate: that is told without a walk. The key comes back if it was asked for.
-    #[inline]
+    /// Most clients get their first candidate: that is told without a walk.
+    #[inline(always)] // else arguments and result go through registers that have to be saved: 25 instructions
     fn decision(
         &self,
         plan: &SteerPlan,
-        classes: &Classes,
+        (route, classes): (&Route, &Classes),
         class: u16,
         family: Family,
-        key: impl FnOnce() -> ClientKey,
-    ) -> (Decision, Option<ClientKey>) {
+        key: ClientKey,
+    ) -> Decision {
         if let Cached::Fixed(decision) = self.cached(plan.route, class, family) {
-            return (decision, None);
+            return decision;
         }
-        let key = key();
-        let dual_stack = self.terms(plan.route).dual_stack;
-        let decision = match classes.first_choice(class, key) {
+        let dual_stack = route.terms.dual_stack;
+        match classes.first_choice(class, key) {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
             Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
-        };
-        (decision, Some(key))
+        }
     }
 
     /// The pool for one client, by the passes.
@@ -264,40 +248,45 @@ impl<'a> Answering<'a> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+        let subject = Subject::seen_by(compiled, plan, ecs, &self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
-        let classified = located(compiled, classes, &subject).classified;
-        let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
-        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        let (decision, known) = snapshot.decision(plan, classes, classified.class, family, key);
-        let key = || known.unwrap_or_else(key);
-        let selection = match decision {
-            Decision::Serve(selection) => selection,
-            Decision::NoFamily => {
-                if snapshot.terms(plan.route).families[family.index()] {
-                    // Other clients have it, as their names resolve: it is for these clients only.
-                    self.widen_scope(scope);
-                }
-                self.put_negative(zone, name, owner)?;
-                return Ok(Step::Done(Rcode::NoError, Happened::Static));
-            }
-            Decision::Nothing => {
-                return Ok(self.refuse_nothing(steer, family, scope));
-            }
+        let Subject { address, source_len, .. } = subject;
+        let classified = classes.classify(&compiled.places, address, source_len);
+        let key = match route.keyed[family.index()] {
+            true => key_of(plan, &subject, &self.request.client, self.request.unix_s),
+            false => ClientKey(0), // whatever it is, the answer is the same
         };
+        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
+        let selection =
+            match snapshot.decision(plan, (route, classes), classified.class, family, key) {
+                Decision::Serve(selection) => selection,
+                Decision::NoFamily => {
+                    if snapshot.terms(plan.route).families[family.index()] {
+                        // Other clients have it, as their names resolve: it is for these clients only.
+                        self.widen_scope(scope);
+                    }
+                    self.put_negative(zone, name, owner)?;
+                    return Ok(Step::Done(Rcode::NoError, Happened::Static));
+                }
+                Decision::Nothing => {
+                    return Ok(self.refuse_nothing(steer, family, scope));
+                }
+            };
         let side = snapshot.pools[selection.pool.index()].family(family);
         let members = selection.members_of(side);
-        let serves_held = || side.serves_held(&choose(members, plan.answers, key()));
+        let serves_held = || side.serves_held(&choose(members, plan.answers, key));
         let is_degraded = selection.is_degraded(side, serves_held);
         let (ttl, rtype) = (ttl_of(plan, is_degraded), rtype_of(family));
         match only(members, plan.answers, key) {
-            Some(only) if only.address_len > 0 => {
-                self.writer.put_record(owner, rtype, ttl, only.rdata())?;
-            }
+            // Each of a length that the compiler knows: copied without a call.
+            Some(only) if only.address_len > 0 => match family {
+                Family::V4 => self.writer.put_record(owner, rtype, ttl, &only.octets[..4])?,
+                Family::V6 => self.writer.put_record(owner, rtype, ttl, &only.octets)?,
+            },
             Some(_) | None => {
-                for_each_address(side, &choose(members, plan.answers, key()), |rdata| {
+                for_each_address(side, &choose(members, plan.answers, key), |rdata| {
                     self.writer.put_record(owner, rtype, ttl, rdata)
                 })?;
             }
@@ -316,14 +305,15 @@ impl<'a> Answering<'a> {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
-        let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs.as_ref());
+        let subject = Subject::seen_by(compiled, plan, ecs, &self.request.client);
         let route = &compiled.routes[plan.route];
         let classes = &*compiled.classes[route.classes];
-        let classified = locate(compiled, plan, &subject).classified;
-        let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
+        let classified = locate(compiled, plan, &subject);
+        let key = key_of(plan, &subject, &self.request.client, self.request.unix_s);
         let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        let choice = match snapshot.decision(plan, classes, classified.class, family, || key).0 {
+        let found = snapshot.decision(plan, (route, classes), classified.class, family, key);
+        let choice = match found {
             Decision::NoFamily => Err(NoChoice::NoFamily),
             Decision::Nothing => Err(NoChoice::Nothing { ttl: ttl_of(plan, true) }),
             Decision::Serve(selection) => {
@@ -360,7 +350,7 @@ impl<'a> Answering<'a> {
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
         let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
-        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
+        let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(&self.request.client);
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::answer::Request;
 use crate::answer::degraded::Case;
 use crate::answer::degraded::degraded_text;
-use crate::answer::steered::Located;
 use crate::answer::steered::Subject;
 use crate::answer::steered::key_of;
 use crate::answer::steered::locate;
@@ -27,6 +26,7 @@ use crate::model::SteerId;
 use crate::snapshot::Classes;
 use crate::snapshot::Compiled;
 use crate::snapshot::Snapshot;
+use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
 use crate::steering::Decision;
 use crate::steering::Pass;
@@ -104,15 +104,15 @@ pub(super) fn steering(asker: Asker<'_>, steer: SteerId, family: Family) -> Stee
     let compiled = &snapshot.compiled;
     let model = &compiled.model;
     let plan = compiled.steer(steer);
-    let subject = Subject::seen_by(compiled, plan, ecs, request.client);
+    let subject = Subject::seen_by(compiled, plan, ecs.as_ref(), &request.client);
     // Where no client subnet counts, the resolver is the client.
-    let client = if subject.from_ecs { client } else { subject.address };
-    let located = locate(compiled, plan, &subject);
+    let client = if subject.from_ecs { client } else { *subject.address };
+    let classified = locate(compiled, plan, &subject);
     let route = &compiled.routes[plan.route];
     let classes = &compiled.classes[route.classes];
-    let key = key_of(plan, &subject, request.client, request.unix_s);
-    let class = classes.class(located.classified.class);
-    let mut steps = growth(compiled, steer, classes, located, client);
+    let key = key_of(plan, &subject, &request.client, request.unix_s);
+    let class = classes.class(classified.class);
+    let mut steps = growth(compiled, steer, classes, classified, client);
     let decision =
         decide(class, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     let notes = weight_notes(snapshot, &steps);
@@ -130,8 +130,8 @@ pub(super) fn steering(asker: Asker<'_>, steer: SteerId, family: Family) -> Stee
             true => "unknown: no geo data for it".into(),
             false => place.to_string(),
         },
-        source: source_text(&subject, located.classified.uniform_len),
-        class: located.classified.class,
+        source: source_text(&subject, classified.uniform_len),
+        class: classified.class,
         classes: classes.trees().len(),
         steps: notes
             .iter()
@@ -147,16 +147,16 @@ pub(super) fn steering(asker: Asker<'_>, steer: SteerId, family: Family) -> Stee
         ground: String::new(),
         members: Vec::new(),
         ttl: 0,
-        scope: scope_of(route, plan, &subject, located.classified.uniform_len, family),
+        scope: scope_of(route, plan, &subject, classified.uniform_len, family),
         choice_lasts_s: None,
     };
-    let case = Case { snapshot, plan, class: located.classified.class, family, key };
+    let case = Case { snapshot, plan, class: classified.class, family, key };
     match decision {
         Decision::Serve(selection) => {
             add_selection(&mut report, case, selection);
             if class.tree.is_keyed() || report.members.len() > 1 {
-                let address = key_address(plan.key, subject.address, request.client);
-                report.choice_lasts_s = seconds_left(address, plan.period, request.unix_s);
+                let address = key_address(plan.key, subject.address, &request.client);
+                report.choice_lasts_s = seconds_left(*address, plan.period, request.unix_s);
             }
         }
         Decision::NoFamily => report.ground = format!("no pool has an {family} address: NODATA"),
@@ -199,16 +199,16 @@ fn growth(
     compiled: &Compiled,
     steer: SteerId,
     classes: &Classes,
-    located: Located,
+    classified: Classified,
     client: IpAddr,
 ) -> Vec<Step> {
     let own = leaf_of(&compiled.places, client).place;
-    let place = classes.place_like(own, located.classified.class);
+    let place = classes.place_like(own, classified.class);
     compiled.explain(compiled.model.steers[steer.index()].target, place)
 }
 
 /// As whom the server saw the client.
-fn source_text(subject: &Subject, uniform_len: u8) -> String {
+fn source_text(subject: &Subject<'_>, uniform_len: u8) -> String {
     let Subject { address, source_len, from_ecs } = subject;
     match (from_ecs, source_len < &uniform_len) {
         (false, _) => format!("{address} itself, no client subnet"),

@@ -63,7 +63,14 @@ impl PlaceMap {
     #[inline]
     pub fn find_v4(&self, address: Ipv4Addr) -> Leaf {
         let bits = address.to_bits();
-        self.v4.find(bits, (bits >> 16) as usize)
+        self.v4.find(bits, (bits >> 16) as u16)
+    }
+
+    /// Index and place of an IPv4 address's leaf: what a query asks, in two registers.
+    #[inline(never)] // so that the search has its registers for itself
+    pub fn find_place_v4(&self, address: Ipv4Addr) -> (u32, PlaceId) {
+        let bits = address.to_bits();
+        self.v4.find_place(bits, (bits >> 16) as u16)
     }
 
     /// The leaf of an IPv6 address, taken as it is: also `::ffff:0:0/96` has only IPv6 leaves.
@@ -73,7 +80,14 @@ impl PlaceMap {
     #[inline]
     pub fn find_v6(&self, address: Ipv6Addr) -> Leaf {
         let bits = address.to_bits();
-        self.v6.find(bits, (bits >> 112) as usize)
+        self.v6.find(bits, (bits >> 112) as u16)
+    }
+
+    /// As [`PlaceMap::find_place_v4`], of an IPv6 address.
+    #[inline(never)]
+    pub fn find_place_v6(&self, address: Ipv6Addr) -> (u32, PlaceId) {
+        let bits = address.to_bits();
+        self.v6.find_place(bits, (bits >> 112) as u16)
     }
 
     /// The leaf of an address; an IPv4-mapped IPv6 address is looked up as IPv4.
@@ -163,7 +177,7 @@ struct Family<A> {
     prefix_lens: Box<[u8]>,
     places: Box<[PlaceId]>,
     /// For each value of the top 16 bits the leaf of its first address; at the end the last leaf.
-    index: Box<[u32]>,
+    index: Box<[u32; INDEX_LEN]>,
 }
 
 impl<A: Bits> Family<A> {
@@ -186,21 +200,33 @@ impl<A: Bits> Family<A> {
             starts: starts.into(),
             prefix_lens: prefix_lens.into(),
             places: places.into_iter().map(PlaceId).collect(),
-            index: index.into(),
+            index: index.into_boxed_slice().try_into().expect("it was made of this length"),
         }
     }
 
     /// The leaf of `address`, whose top 16 bits are `block`.
     #[inline]
-    fn find(&self, address: A, block: usize) -> Leaf {
-        let first = self.index[block] as usize;
-        let last = self.index[block + 1] as usize;
-        let position = first + self.starts[first + 1..=last].partition_point(|s| *s <= address);
+    fn find(&self, address: A, block: u16) -> Leaf {
+        let position = self.position(address, block);
         Leaf {
             index: position as u32,
             prefix_len: self.prefix_lens[position],
             place: self.places[position],
         }
+    }
+
+    /// Index and place of the leaf of `address`, whose top 16 bits are `block`.
+    #[inline]
+    fn find_place(&self, address: A, block: u16) -> (u32, PlaceId) {
+        let position = self.position(address, block);
+        (position as u32, self.places[position])
+    }
+
+    #[inline]
+    fn position(&self, address: A, block: u16) -> usize {
+        let block = usize::from(block);
+        let (first, last) = (self.index[block] as usize, self.index[block + 1] as usize);
+        first + self.starts[first + 1..=last].partition_point(|start| *start <= address)
     }
 
     fn leaves(&self) -> Leaves<'_, A> {

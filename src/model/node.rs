@@ -133,10 +133,10 @@ pub enum EcsTrust {
 impl EcsTrust {
     /// Whether a resolver's client subnets are believed.
     #[inline]
-    pub fn has(&self, resolver: IpAddr) -> bool {
+    pub fn has(&self, resolver: &IpAddr) -> bool {
         match self {
             Self::Any => true,
-            Self::Networks(networks) => networks.iter().any(|network| network.contains(&resolver)),
+            Self::Networks(networks) => networks.iter().any(|network| network.contains(resolver)),
         }
     }
 }

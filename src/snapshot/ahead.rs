@@ -1,7 +1,7 @@
 //! Decisions made ahead: for each class of a route and family, anew at each flip of a pool that it can depend on.
 //!
-//! Pass 1 is a look along the first candidates of a class; the passes themselves run only where none of these
-//! qualifies. So a flip costs nanoseconds a class, whatever the policies are made of.
+//! Pass 1 is a look along the first candidates of a class; where none of these qualifies the passes are left to whoever
+//! asks. So a flip costs nanoseconds a class, whatever the policies are made of and whatever is down.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::PoolPlan;
 use crate::steering::Selection;
+use crate::steering::Shedding;
 use crate::steering::Tree;
-use crate::steering::decide;
 use crate::steering::passes::Terms;
 use crate::steering::passes::has_all_back;
 use crate::steering::passes::qualifies;
@@ -37,6 +37,8 @@ pub enum Cached {
     Fixed(Decision),
     /// Shares decide: the passes are run for each client.
     Keyed,
+    /// None of the first candidates is taken, or one of them sheds the class: the passes are run when somebody asks.
+    Late,
 }
 
 /// What the decisions of a route's classes depend on: the first candidates of each, as positions in [`Route::pools`].
@@ -85,7 +87,7 @@ pub fn decide_ahead(
     for (first, class) in route.candidates.first.iter().zip(classes.all()) {
         decided.extend(match first {
             Some(first) if !(any_ramping && ramps(class.tree, plans)) => {
-                [v4.decide(first, class), v6.decide(first, class)].map(Cached::Fixed)
+                [v4.decide(first, class), v6.decide(first, class)]
             }
             Some(_) | None => [Cached::Keyed; 2],
         });
@@ -106,7 +108,7 @@ enum Turn {
     /// It is taken.
     Taken(Decision),
     /// It is taken by those clients that it does not shed.
-    MaySend(Decision, PoolId),
+    MaySend(Selection, Shedding),
     /// The next one's turn.
     PassedOver,
     /// It qualifies, and stands back for others that do.
@@ -114,24 +116,21 @@ enum Turn {
 }
 
 /// One route and family at one moment.
-struct Moment<'a> {
-    plans: &'a [Arc<PoolPlan>],
-    terms: Terms,
-    family: Family,
+struct Moment {
     /// By position in [`Route::pools`].
     turns: Box<[Turn]>,
     /// No pool of the entry has the family by configuration.
     is_absent: bool,
 }
 
-impl<'a> Moment<'a> {
-    fn new(route: &Route, terms: Terms, plans: &'a [Arc<PoolPlan>], family: Family) -> Self {
+impl Moment {
+    fn new(route: &Route, terms: Terms, plans: &[Arc<PoolPlan>], family: Family) -> Self {
         let turn = |&pool: &PoolId| {
             let plan = &plans[pool.index()];
             let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
             match (qualifies(plan, terms, family), has_all_back(plan, terms, family)) {
                 (true, true) if plan.shedding().level > 0 => {
-                    Turn::MaySend(Decision::Serve(selection), pool)
+                    Turn::MaySend(selection, plan.shedding())
                 }
                 (true, true) => Turn::Taken(Decision::Serve(selection)),
                 (true, false) => Turn::StandsBack,
@@ -139,33 +138,24 @@ impl<'a> Moment<'a> {
             }
         };
         let turns = route.pools.iter().map(turn).collect();
-        Self { plans, terms, family, turns, is_absent: !terms.families[family.index()] }
+        Self { turns, is_absent: !terms.families[family.index()] }
     }
 
     #[inline]
-    fn decide(&self, first: &[u16; DEPTH], class: Class<'_>) -> Decision {
+    fn decide(&self, first: &[u16; DEPTH], class: Class<'_>) -> Cached {
         for &position in first {
             match self.turns.get(usize::from(position)) {
-                Some(Turn::Taken(decision)) => return *decision,
-                Some(Turn::MaySend(decision, pool)) => {
-                    let plan = &self.plans[pool.index()];
-                    if plan.shedding().sheds(class.band_of(*pool)) {
+                Some(Turn::Taken(decision)) => return Cached::Fixed(*decision),
+                Some(Turn::MaySend(selection, shedding)) => {
+                    if shedding.sheds(class.band_of(selection.pool)) {
                         break;
                     }
-                    return *decision;
+                    return Cached::Fixed(Decision::Serve(*selection));
                 }
                 Some(Turn::PassedOver) => {}
                 Some(Turn::StandsBack) | None => break,
             }
         }
-        self.run_passes(class)
-    }
-
-    #[cold]
-    fn run_passes(&self, class: Class<'_>) -> Decision {
-        if self.is_absent {
-            return Decision::NoFamily;
-        }
-        decide(class, self.terms, self.plans, self.family, ClientKey(0), &mut NoTrace)
+        if self.is_absent { Cached::Fixed(Decision::NoFamily) } else { Cached::Late }
     }
 }

@@ -149,30 +149,30 @@ impl Classes {
         self.by_place.as_ref().map_or(0, |by_place| by_place.class[place.index()])
     }
 
-    /// The class of a client prefix of `source_len` bits around `address`, which lies in `leaf`.
+    /// The class of a client prefix of `source_len` bits around `address`.
     ///
     /// A prefix with several classes gets the one that covers most of it.
-    #[inline]
-    pub fn classify(
-        &self,
-        places: &PlaceMap,
-        address: IpAddr,
-        source_len: u8,
-        leaf: Leaf,
-    ) -> Classified {
+    #[inline(always)] // in the answer path; else addresses and results go through memory
+    pub fn classify(&self, places: &PlaceMap, address: &IpAddr, source_len: u8) -> Classified {
         let Some(by_place) = &self.by_place else { return Classified { class: 0, uniform_len: 0 } };
-        let cover = match address {
-            IpAddr::V4(_) => &by_place.v4,
-            IpAddr::V6(_) => &by_place.v6,
+        let (cover, (leaf, place)) = match address {
+            IpAddr::V4(v4) => (&by_place.v4, places.find_place_v4(*v4)),
+            IpAddr::V6(v6) => (&by_place.v6, places.find_place_v6(*v6)),
         };
-        let uniform_len = cover.uniform_len(leaf.index);
+        let uniform_len = cover.uniform_len(leaf);
         let class = if source_len >= uniform_len {
-            by_place.class[leaf.place.0 as usize]
+            by_place.class[place.index()]
         } else {
-            cover.most(leaf_of(places, middle(address, source_len)).index)
+            class_of_most(cover, places, *address, source_len)
         };
         Classified { class, uniform_len }
     }
+}
+
+/// The class that covers most of a prefix that has several.
+#[inline(never)]
+fn class_of_most(cover: &Cover, places: &PlaceMap, address: IpAddr, source_len: u8) -> u16 {
+    cover.most(leaf_of(places, middle(address, source_len)).index)
 }
 
 /// Classes of all that is known of places.

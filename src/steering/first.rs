@@ -36,6 +36,22 @@ impl Reciprocal {
 /// The alternative with the best score; the earlier of equals.
 #[inline]
 pub fn first_of<A: Alternative>(alternatives: &[A], key: ClientKey) -> Option<&A> {
+    match alternatives {
+        [one, other] => Some(first_of_two(one, other, key)),
+        _ => first_of_many(alternatives, key),
+    }
+}
+
+/// As [`first_of`]: two scores cost less than two distances and what has to be asked of them.
+#[inline(never)] // callers keep their registers
+fn first_of_two<'a, A: Alternative>(one: &'a A, other: &'a A, key: ClientKey) -> &'a A {
+    let score = |alternative: &A| Score::of(key, alternative.seed(), alternative.weight());
+    if score(other).beats(score(one)) { other } else { one }
+}
+
+/// As [`first_of`], by distances.
+#[inline(never)] // callers keep their registers
+fn first_of_many<A: Alternative>(alternatives: &[A], key: ClientKey) -> Option<&A> {
     let mut best =
         Nearest { distance: u64::MAX, far: u64::MAX, alternative: alternatives.first()? };
     let mut second = u64::MAX;
@@ -89,6 +105,9 @@ fn at_most(far: u64) -> u64 {
     x + ((x * more) >> FAR_BITS) + 1
 }
 
+/// So many are quicker scored than sifted.
+const FEW: usize = 4;
+
 /// As [`first_of`], by scores: of all that may be better than `likely`.
 #[inline(never)]
 fn first_by_scores<'a, A: Alternative>(
@@ -96,7 +115,11 @@ fn first_by_scores<'a, A: Alternative>(
     key: ClientKey,
     likely: &A,
 ) -> Option<&'a A> {
-    let bar = Bar::new(Score::of(key, likely.seed(), likely.weight()));
+    // Of few none is worth passing over.
+    let bar = match alternatives.len() {
+        ..=FEW => None,
+        _ => Bar::new(Score::of(key, likely.seed(), likely.weight())),
+    };
     let mut best: Option<(&'a A, Score)> = None;
     for alternative in alternatives {
         let (seed, weight) = (alternative.seed(), alternative.weight());

@@ -57,9 +57,8 @@ impl Selection {
     #[inline]
     pub fn members_of(self, side: &FamilyPlan) -> &[Member] {
         match self.pass {
-            Pass::Qualified | Pass::BestShare | Pass::NamedPool if !side.serving.is_empty() => {
-                &side.serving
-            }
+            Pass::Qualified if !side.serving.is_empty() => &side.serving,
+            Pass::BestShare | Pass::NamedPool if !side.serving.is_empty() => &side.serving,
             // Joint choice may land on a pool whose other family is the healthy one.
             Pass::Qualified | Pass::BestShare | Pass::NamedPool | Pass::FailOpen => &side.enabled,
             // Joint choice may land on a pool that is remembered for its other family.

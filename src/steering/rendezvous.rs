@@ -102,7 +102,7 @@ pub fn seconds_left(client: IpAddr, period: Period, unix_s: u64) -> Option<u64> 
 
 /// Whose address is the key: `resolver` where the name says so, else `client`.
 #[inline]
-pub fn key_address(source: KeySource, client: IpAddr, resolver: IpAddr) -> IpAddr {
+pub fn key_address<'a>(source: KeySource, client: &'a IpAddr, resolver: &'a IpAddr) -> &'a IpAddr {
     match source {
         KeySource::Client => client,
         KeySource::Resolver => resolver,

@@ -45,7 +45,7 @@ impl<'a> Chosen<'a> {
 #[inline]
 pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
     let mut chosen = Chosen { members: [None; ANSWERS_MAX] };
-    if let Some(only) = only(members, answers, || key) {
+    if let Some(only) = only(members, answers, key) {
         chosen.members[0] = Some(only);
         return chosen;
     }
@@ -71,12 +71,12 @@ pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
     chosen
 }
 
-/// The member that answers if it is but one; `key` is asked for only where it matters.
+/// The member that answers if it is but one.
 #[inline]
-pub fn only(members: &[Member], answers: u8, key: impl FnOnce() -> ClientKey) -> Option<&Member> {
+pub fn only(members: &[Member], answers: u8, key: ClientKey) -> Option<&Member> {
     match members {
         [only] => Some(only),
-        _ if answers <= 1 => first_of(members, key()),
+        _ if answers <= 1 => first_of(members, key),
         _ => None,
     }
 }
