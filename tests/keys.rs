@@ -68,6 +68,16 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("check.*.path", "'/'", "'/healthz?a=b'"),
     ("check.*.status", "'200-299'", "'200 - 204, 401'"),
     ("check.*.body", "'ok'", "'ü'"),
+    ("check.*.source", "['127.0.0.1']", "['::1', '192.0.2.1']"),
+    ("check.*.send", "'PING'", "'ü\\r\\n'"),
+    ("check.*.send_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.expect", "'PONG'", "'ü'"),
+    ("check.*.expect_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.headers", "{ Accept = 'text/plain' }", "{ X-A = '', x-b = 'b c' }"),
+    ("check.*.body_regex", "'^ok$'", "'(?i)ready|up'"),
+    ("check.*.json", "{ '/status' = 'ok' }", "{ '/a/0' = 3, '/b~0' = true, '' = '' }"),
+    ("pool.*.endpoint.*.probe.*.host", "'www.example.com'", "'a:8080'"),
+    ("pool.*.endpoint.*.probe.*.path", "'/'", "'/healthz'"),
     ("check.*.server_name", "'www.example.com'", "'a'"),
     ("check.*.ca", "'own.pem'", "'other.pem'"),
     ("pool.*.site", "'fra'", "'iad'"),
@@ -101,6 +111,9 @@ const SAMPLES: &[(&str, &str, &str)] = &[
 
 /// A rule of a `geo` policy.
 const RULE: &str = "[{ where = ['continent:EU'], to = 'eu' }]";
+
+/// The table of what is different for one endpoint.
+const SPECIAL: &str = "pool.NAME.endpoint.NAME.probe.NAME";
 
 /// What must stand beside a key so that all its values make sense.
 const BESIDE: &[(&str, &str, &str)] = &[
@@ -289,6 +302,13 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             (_, Some(_)) => Some(("addresses", "['192.0.2.7']")),
         });
     }
+    if entry.table.path == SPECIAL && value.is_none() {
+        // Something must differ.
+        lines.insert(
+            if entry.key.name == "port" { "path" } else { "port" },
+            if entry.key.name == "port" { "'/'" } else { "1" },
+        );
+    }
     if entry.table.path == "assert" {
         let is_claim = keys::CLAIMS.contains(&entry.key.name) || entry.key.name == "traffic";
         if value.is_none() || !is_claim {
@@ -307,6 +327,10 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
+        "pool.x.endpoint.x.probe.x" => {
+            let pool = "[check.x]\nkind = 'http'\n[pool.x]\ncheck = 'x'\n";
+            format!("{pool}[pool.x.endpoint.x]\naddresses = ['192.0.2.9']\n[{path}]\n")
+        }
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
         }

@@ -291,9 +291,8 @@ impl Controller {
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
         let order = self.order_for(model, pool, &endpoint.key);
-        let check = pool.check.map(|id| &model.checks[id.index()]);
-        let targets = match check {
-            Some(check) => health::targets_of(endpoint, check, &self.resolutions)
+        let targets = match pool.check {
+            Some(check) => health::targets_of(model, endpoint, check, &self.resolutions)
                 .into_iter()
                 .map(|target| self.target_status(&target, now))
                 .collect(),

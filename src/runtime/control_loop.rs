@@ -443,13 +443,10 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let reason = match &report.result.outcome {
-            Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
-            Err(why) => why.to_string(),
-        };
+        let (reason, phases) = (report.result.reason(), report.result.phases);
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
-        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");
+        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let verdict = report.verdict;
         if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
@@ -457,7 +454,8 @@ impl Core {
             let reason = format!("{reason} ({run} in a row){held}").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
         }
-        self.last_results.insert(report.key, reason + &held);
+        let phases = report.result.phases_text();
+        self.last_results.insert(report.key, reason + &phases + &held);
     }
 
     /// Logs what happened, once, and counts it.

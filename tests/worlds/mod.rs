@@ -443,6 +443,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 },
                 weight: if even { 1 } else { weight },
                 capacity: None,
+                probe: Vec::new(),
             }
         })
         .collect();

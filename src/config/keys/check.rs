@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::config::keys::Absent;
 use crate::config::keys::Applies;
+use crate::config::keys::Count;
 use crate::config::keys::Key;
 use crate::config::keys::Kind;
 use crate::config::keys::Literal;
+use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
 
@@ -31,8 +33,27 @@ pub const STATUS: &str = "200-299";
 /// Whether certificates are judged when nothing is said.
 pub const VERIFY: bool = true;
 
-/// Kinds that speak HTTP.
+/// Whether what a probe says is turned round when nothing is said.
+pub const INVERT: bool = false;
+/// Method of a request when nothing is said.
+pub const METHOD: &str = "GET";
+/// Version of HTTP when nothing is said.
+pub const VERSION: &str = "1.1";
+
+/// Largest whole number that every reader of JSON takes for itself (RFC 8259 section 6).
+const INTEGER_MAX: i64 = (1 << 53) - 1;
+
+/// Most further headers of a request, and most fields of a JSON document.
+const FEW: Count = Count { min: 0, max: Some(32) };
+
+/// Kinds that speak HTTP as it is spoken to clients.
 const HTTP: &[&str] = &["http", "https"];
+
+/// Kinds with a handshake.
+const TLS: &[&str] = &["tls", "https"];
+
+/// Kinds that send something and look for something in what comes back.
+const TALK: &[&str] = &["tcp"];
 
 /// A duration of `min` to `max` milliseconds.
 const fn duration(min: u64, max: u64) -> Kind {
@@ -50,7 +71,7 @@ pub(super) static CHECK: Table = Table {
     keys: &[
         Key::needed(
             "kind",
-            Kind::Words { what: "a kind of check", words: &["tcp", "http", "https"] },
+            Kind::Words { what: "a kind of check", words: &["tcp", "tls", "http", "https"] },
             "\"http\"",
             "what a probe does",
         )
@@ -58,10 +79,22 @@ pub(super) static CHECK: Table = Table {
         Key::new(
             "port",
             Kind::Integer { min: 1, max: 65535, least: "" },
-            Absent::Means("80 for http, 443 for https"),
-            "TCP port",
+            Absent::Means("80 for http, 443 for tls and https"),
+            "port",
         )
         .needed_for(&["tcp"], "443"),
+        Key::new(
+            "source",
+            Kind::Addresses,
+            Absent::Means("what the system chooses"),
+            "addresses of this host from which probes go out",
+        ),
+        Key::new(
+            "invert",
+            Kind::Boolean,
+            Absent::Default(Literal::Boolean(INVERT)),
+            "whether a probe that passes counts as failed, and the other way round",
+        ),
         Key::new(
             "interval",
             duration(100, 3_600_000),
@@ -109,6 +142,44 @@ pub(super) static CHECK: Table = Table {
             "share of the interval by which each probe is moved at random",
         ),
         Key::new(
+            "send",
+            Kind::Text(&form::NEEDLE),
+            Absent::Means("nothing"),
+            "text that is sent once the connection stands",
+        )
+        .only(TALK),
+        Key::new(
+            "send_hex",
+            Kind::Text(&form::HEX),
+            Absent::Means("nothing"),
+            "the same as hexadecimal octets",
+        )
+        .only(TALK),
+        Key::new(
+            "expect",
+            Kind::Text(&form::NEEDLE),
+            Absent::Means("nothing"),
+            "text that the first 64 KiB of the reply must hold",
+        )
+        .only(TALK),
+        Key::new(
+            "expect_hex",
+            Kind::Text(&form::HEX),
+            Absent::Means("nothing"),
+            "the same as hexadecimal octets",
+        )
+        .only(TALK),
+        Key::new(
+            "method",
+            Kind::Words {
+                what: "a method",
+                words: &["GET", "HEAD", "POST", "PUT", "OPTIONS"],
+            },
+            Absent::Default(Literal::Text(METHOD)),
+            "method of the request, which has no body",
+        )
+        .only(HTTP),
+        Key::new(
             "host",
             Kind::Text(&form::HOST_HEADER),
             Absent::Means("the endpoint's address"),
@@ -124,6 +195,26 @@ pub(super) static CHECK: Table = Table {
         )
         .only(HTTP),
         Key::new(
+            "headers",
+            Kind::Map {
+                names: &form::HEADER_NAME,
+                of: &Kind::Text(&form::HEADER_VALUE),
+                count: FEW,
+                one_above_zero: false,
+            },
+            Absent::Means("none"),
+            "table of further headers",
+        )
+        .only(HTTP),
+        Key::new(
+            "http_version",
+            Kind::Words { what: "a version of HTTP", words: &["1.1", "2"] },
+            Absent::Default(Literal::Text(VERSION)),
+            "version of HTTP; 2 by ALPN for https, without asking for http",
+        )
+        .like(&["version"])
+        .only(HTTP),
+        Key::new(
             "status",
             Kind::Text(&form::STATUS_CODES),
             Absent::Default(Literal::Text(STATUS)),
@@ -136,29 +227,62 @@ pub(super) static CHECK: Table = Table {
             Absent::Means("none"),
             "text that the first 64 KiB of the body must hold",
         )
-        .like(&["expect", "expected_body", "contains"])
+        .like(&["expected_body", "contains"])
+        .only(HTTP),
+        Key::new(
+            "body_regex",
+            Kind::Text(&form::REGEX),
+            Absent::Means("none"),
+            "regular expression that must match somewhere in the first 64 KiB of the body",
+        )
+        .like(&["regex"])
+        .only(HTTP),
+        Key::new(
+            "json",
+            Kind::Map {
+                names: &form::JSON_POINTER,
+                of: &Kind::AnyOf(&[
+                    Kind::Text(&form::JSON_TEXT),
+                    Kind::Integer { min: -INTEGER_MAX, max: INTEGER_MAX, least: "" },
+                    Kind::Boolean,
+                ]),
+                count: FEW,
+                one_above_zero: false,
+            },
+            Absent::Means("none"),
+            "table of fields, by JSON pointer, and the values they must have; the body must be JSON of at most 64 KiB",
+        )
         .only(HTTP),
         Key::new(
             "server_name",
             Kind::Text(&form::HOST_HEADER),
-            Absent::Means("`host`"),
+            Absent::Means("`host`, else the endpoint's address"),
             "name for SNI and in the certificate",
         )
-        .only(&["https"]),
+        .like(&["sni"])
+        .only(TLS),
         Key::new(
             "ca",
             Kind::Text(&form::FILE_NAME),
             Absent::Means("the system's"),
             "PEM file beside this one; only its certificates are trusted",
         )
-        .only(&["https"]),
+        .only(TLS),
         Key::new(
             "verify",
             Kind::Boolean,
             Absent::Default(Literal::Boolean(VERIFY)),
             "whether the certificate must be valid",
         )
-        .only(&["https"]),
+        .only(TLS),
+        Key::new(
+            "min_validity",
+            duration(0, 365 * 86_400_000),
+            Absent::Default(Literal::Duration(Duration::ZERO)),
+            "how long the certificate must still hold at least",
+        )
+        .like(&["expiry", "expires", "days"])
+        .only(TLS),
     ],
-    rules: &[],
+    rules: &[Rule::Apart(["send", "send_hex"]), Rule::Apart(["expect", "expect_hex"])],
 };

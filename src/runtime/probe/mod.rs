@@ -5,12 +5,15 @@
 
 mod body;
 mod failure;
-mod http;
+mod judge;
+mod kinds;
+mod line;
 mod meter;
+mod outcome;
 mod plan;
+mod progress;
 mod run;
 mod slot;
-mod tcp;
 mod tls;
 
 use std::net::IpAddr;
@@ -28,8 +31,11 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
 
-pub use failure::Phase;
 pub use failure::ProbeFailure;
+pub use outcome::ProbeResult;
+pub use outcome::Success;
+pub use progress::Phase;
+pub use progress::Phases;
 pub use tls::install_crypto;
 
 use run::Runner;
@@ -58,15 +64,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { max_in_flight: 1024 }
     }
-}
-
-/// How one probe ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeResult {
-    /// Success, or why not.
-    pub outcome: Result<(), ProbeFailure>,
-    /// From its start to its end.
-    pub duration: Duration,
 }
 
 /// One probe's result and what it means for its target.

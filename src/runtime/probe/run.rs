@@ -22,10 +22,12 @@ use crate::health::Schedule;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::probe::Limits;
+use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
 use crate::runtime::probe::slot::Slot;
@@ -60,7 +62,7 @@ pub(super) struct Runner<P> {
 impl<P, F> Runner<P>
 where
     P: Fn(Arc<Plan>) -> F,
-    F: Future<Output = Result<(), ProbeFailure>> + Send + 'static,
+    F: Future<Output = Probed> + Send + 'static,
 {
     pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
         Self {
@@ -132,12 +134,13 @@ where
             let probe = (self.probe)(Arc::clone(&slot.plan));
             let clock_start = self.clock_start;
             let task = self.in_flight.spawn(async move {
-                let outcome = AssertUnwindSafe(probe).catch_unwind().await;
-                let outcome = outcome.unwrap_or_else(|panic| {
-                    Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
+                let probed = AssertUnwindSafe(probe).catch_unwind().await;
+                let Probed { outcome, phases } = probed.unwrap_or_else(|panic| Probed {
+                    outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
+                    phases: Phases::default(),
                 });
                 let duration = clock_start.elapsed().saturating_sub(started);
-                Finished { slot: id, started, result: ProbeResult { outcome, duration } }
+                Finished { slot: id, started, result: ProbeResult { outcome, duration, phases } }
             });
             slot.state = State::Probing(task);
         }
@@ -224,12 +227,17 @@ mod tests {
     use crate::model::Check;
     use crate::model::CheckKind;
     use crate::model::Family;
+    use crate::model::Sources;
+    use crate::model::Talk;
     use crate::model::TargetKey;
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
+    use crate::runtime::probe::Phases;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::Success;
+    use crate::runtime::probe::outcome::Probed;
     use crate::runtime::probe::plan::Plan;
     use std::future::Future;
     use std::future::pending;
@@ -249,8 +257,10 @@ mod tests {
     fn target(port: u16) -> ProbeTarget {
         let check = Check {
             name: "tcp".into(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(Talk::default()),
             port,
+            source: Sources::default(),
+            invert: false,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             fall: 3,
@@ -289,13 +299,23 @@ mod tests {
         }
     }
 
+    /// A probe without anything to tell but its outcome.
+    fn probed(
+        outcome: impl Future<Output = Outcome> + Send + 'static,
+    ) -> impl Future<Output = Probed> + Send + 'static {
+        async {
+            let outcome = outcome.await.map(|()| Success::default());
+            Probed { outcome, phases: Phases::default() }
+        }
+    }
+
     fn start<P, F>(targets: &[ProbeTarget], max_in_flight: usize, room: usize, probe: P) -> Bench
     where
         P: Fn(u16) -> F + Send + 'static,
         F: Future<Output = Outcome> + Send + 'static,
     {
         start_runner(targets, room, |clock_start| {
-            let probe = move |plan: Arc<Plan>| probe(plan.address().port());
+            let probe = move |plan: Arc<Plan>| probed(probe(plan.address().port()));
             Runner::new(Limits { max_in_flight }, clock_start, probe)
         })
     }
@@ -307,7 +327,7 @@ mod tests {
     ) -> Bench
     where
         P: Fn(Arc<Plan>) -> F + Send + 'static,
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Probed> + Send + 'static,
     {
         let (targets, seen) = watch::channel(Arc::from(targets));
         let (sender, reports) = mpsc::channel(room);
@@ -339,7 +359,7 @@ mod tests {
         for _ in 0..6 {
             let report = bench.next().await;
             match report.result.outcome {
-                Ok(()) => assert_eq!(&*report.key.endpoint, "pool/2"),
+                Ok(_) => assert_eq!(&*report.key.endpoint, "pool/2"),
                 Err(failure) => {
                     assert_eq!(&*report.key.endpoint, "pool/1");
                     assert!(failure.to_string().contains("one is bad"), "{failure}");
@@ -386,7 +406,7 @@ mod tests {
         let mut before = bench.next().await.at;
         for _ in 0..5 {
             let report = bench.next().await;
-            assert_eq!(report.result.outcome, Ok(()));
+            assert!(report.result.outcome.is_ok());
             let step = report.at - before;
             assert!(step.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(2), "{step:?}");
             before = report.at;
@@ -479,7 +499,7 @@ mod tests {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
-        let probe = |_| async { Ok(()) };
+        let probe = |_| probed(async { Ok(()) });
         Runner::new(Limits::default(), Instant::now(), probe).run(seen, sender).await;
     }
 }

@@ -58,8 +58,7 @@ impl Slot {
 
     /// Whether `target` asks the same thing of the same place, so that what is known stays true.
     pub(super) fn is_same_probe(&self, target: &ProbeTarget) -> bool {
-        let (old, new) = (&self.target.check, &target.check);
-        self.target.address == target.address && old.kind == new.kind && old.port == new.port
+        self.target.address == target.address && self.target.check.is_same_probe(&target.check)
     }
 
     /// Takes over new thresholds of the same probe.
@@ -71,7 +70,7 @@ impl Slot {
     /// Counts a result in and says what it means.
     pub(super) fn report(&mut self, result: ProbeResult, at: Duration) -> ProbeReport {
         let flip = match &result.outcome {
-            Ok(()) => self.tracker.observe(Observation::Pass, at),
+            Ok(_) => self.tracker.observe(Observation::Pass, at),
             Err(failure) if failure.is_local() => None,
             Err(_) => self.tracker.observe(Observation::Fail, at),
         };

@@ -1,17 +1,25 @@
 //! `[check.NAME]`
 
-use std::ops::RangeInclusive;
+mod http;
+mod talk;
+mod tls;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::Problems;
 use crate::config::keys;
 use crate::config::problem::At;
+use crate::config::read::pool::read_addresses;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
-use crate::config::spec::TlsSpec;
+use crate::config::spec::PaceSpec;
+use crate::model::Sources;
+
+pub(super) use http::read_path;
 
 pub(super) fn read_check(
     name: At<String>,
@@ -20,14 +28,9 @@ pub(super) fn read_check(
 ) -> Option<CheckSpec> {
     let kind_text = section.need("kind", problems).and_then(|value| value.word(problems));
     let kind_text = kind_text.map(|at| At { value: Kind::of(at.value), place: at.place });
-    let is_interval_said = section.find_key("interval").is_some();
-    let interval = section.take("interval").and_then(|value| value.duration(problems));
-    let timeout = section.take("timeout").and_then(|value| value.duration(problems));
-    let hold_down = section.take("hold_down").and_then(|value| value.duration(problems));
-    let damping = section.take("damping").and_then(|value| read_damping(&value, problems));
-    let fall = section.take("fall").and_then(|value| value.integer(problems));
-    let rise = section.take("rise").and_then(|value| value.integer(problems));
-    let jitter = section.take("jitter").and_then(|value| value.percent(problems));
+    let pace = read_pace(&name, &mut section, problems);
+    let source = section.take("source").map(|value| read_source(&value, problems));
+    let invert = section.take("invert").and_then(|value| value.boolean(problems));
     let is_port_said = section.find_key("port").is_some();
     let port = section.take("port").and_then(|value| value.integer(problems));
     let kind = match &kind_text {
@@ -43,6 +46,26 @@ pub(super) fn read_check(
         }
         section.finish(problems);
     }
+    Some(CheckSpec {
+        kind: kind?,
+        port: port?,
+        source: source.unwrap_or_default(),
+        invert: invert.map_or(keys::INVERT, |at| at.value),
+        pace,
+        name,
+    })
+}
+
+/// How often is probed, and how many results count.
+fn read_pace(name: &At<String>, section: &mut Section<'_>, problems: &mut Problems) -> PaceSpec {
+    let is_interval_said = section.find_key("interval").is_some();
+    let interval = section.take("interval").and_then(|value| value.duration(problems));
+    let timeout = section.take("timeout").and_then(|value| value.duration(problems));
+    let hold_down = section.take("hold_down").and_then(|value| value.duration(problems));
+    let damping = section.take("damping").and_then(|value| read_damping(&value, problems));
+    let fall = section.take("fall").and_then(|value| value.integer(problems));
+    let rise = section.take("rise").and_then(|value| value.integer(problems));
+    let jitter = section.take("jitter").and_then(|value| value.percent(problems));
     let interval = match (interval, &timeout) {
         (Some(at), _) => at.value,
         // A wrong interval is one mistake: the timeout is not compared with the default.
@@ -51,9 +74,7 @@ pub(super) fn read_check(
     };
     let timeout =
         timeout.unwrap_or(At { value: keys::TIMEOUT.min(interval), place: name.place.clone() });
-    Some(CheckSpec {
-        kind: kind?,
-        port: port?,
+    PaceSpec {
         interval,
         timeout,
         fall: fall.map_or(keys::FALL, |at| at.value as u8),
@@ -61,8 +82,7 @@ pub(super) fn read_check(
         hold_down: hold_down.map_or(keys::HOLD_DOWN, |at| at.value),
         damping: damping.unwrap_or(Some(keys::DAMPING)),
         jitter_percent: jitter.map_or(keys::JITTER_PERCENT, |at| at.value),
-        name,
-    })
+    }
 }
 
 /// A half-life, or `"off"`
@@ -73,10 +93,23 @@ fn read_damping(value: &Value<'_>, problems: &mut Problems) -> Option<Option<Dur
     }
 }
 
+/// One address a family.
+fn read_source(value: &Value<'_>, problems: &mut Problems) -> Sources {
+    let mut sources = Sources::default();
+    for address in read_addresses(value, problems) {
+        match address.value {
+            IpAddr::V4(address) => sources.v4 = Some(address),
+            IpAddr::V6(address) => sources.v6 = Some(address),
+        }
+    }
+    sources
+}
+
 /// What `kind` may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Tcp,
+    Tls,
     Http,
     Https,
 }
@@ -86,6 +119,7 @@ impl Kind {
     fn of(word: &str) -> Self {
         match word {
             "tcp" => Self::Tcp,
+            "tls" => Self::Tls,
             "http" => Self::Http,
             _ => Self::Https,
         }
@@ -95,7 +129,7 @@ impl Kind {
         match self {
             Self::Tcp => None,
             Self::Http => Some(80),
-            Self::Https => Some(443),
+            Self::Tls | Self::Https => Some(443),
         }
     }
 }
@@ -105,34 +139,19 @@ fn read_keys_of_kind(
     kind: Kind,
     problems: &mut Problems,
 ) -> Option<CheckKindSpec> {
-    if kind == Kind::Tcp {
-        return Some(CheckKindSpec::Tcp);
-    }
-    let host = section.take("host").and_then(|value| value.parsed(read_host, problems));
-    let path = section.take("path").and_then(|value| value.parsed(read_path, problems));
-    let status = section.take("status").and_then(|value| value.parsed(read_status, problems));
-    let body = section.take("body").and_then(|value| value.parsed(read_body, problems));
-    let tls = (kind == Kind::Https).then(|| {
-        let server_name =
-            section.take("server_name").and_then(|value| value.parsed(read_host, problems));
-        let ca = section.take("ca").and_then(|value| value.string(problems));
-        let verify = section.take("verify").and_then(|value| value.boolean(problems));
-        TlsSpec {
-            server_name: server_name.map(|at| at.value),
-            ca,
-            verify: verify.map_or(keys::VERIFY, |at| at.value),
+    Some(match kind {
+        Kind::Tcp => CheckKindSpec::Tcp(talk::read_talk(section, problems)?),
+        Kind::Tls => CheckKindSpec::Tls(tls::read_tls(section, problems)),
+        Kind::Http => CheckKindSpec::Http { http: http::read_http(section, problems), tls: None },
+        Kind::Https => {
+            let http = http::read_http(section, problems);
+            CheckKindSpec::Http { http, tls: Some(tls::read_tls(section, problems)) }
         }
-    });
-    Some(CheckKindSpec::Http {
-        host: host.map(|at| at.value),
-        path: path.map_or_else(|| keys::PATH.into(), |at| at.value),
-        status: status.map_or_else(default_status, |at| at.value),
-        body: body.map(|at| at.value),
-        tls,
     })
 }
 
-fn read_host(text: &str) -> Result<String, Refusal> {
+/// What a `Host` header or a certificate may have.
+pub(super) fn read_host(text: &str) -> Result<String, Refusal> {
     let is_host = !text.is_empty()
         && text.len() <= 253
         && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet));
@@ -145,20 +164,8 @@ fn read_host(text: &str) -> Result<String, Refusal> {
     }
 }
 
-fn read_path(text: &str) -> Result<String, Refusal> {
-    let is_path = text.starts_with('/')
-        && text.len() <= 2048
-        && text.bytes().all(|octet| (0x21..0x7f).contains(&octet));
-    match is_path {
-        true => Ok(text.to_owned()),
-        false => Err((
-            format!("\"{text}\" is not a path"),
-            "begin with \"/\", use at most 2048 ASCII characters, no blanks; escape the rest as %20".into(),
-        )),
-    }
-}
-
-fn read_body(text: &str) -> Result<String, Refusal> {
+/// Something to look for.
+fn read_needle(text: &str) -> Result<String, Refusal> {
     match text.len() {
         1..=1024 => Ok(text.to_owned()),
         len => Err((
@@ -166,25 +173,4 @@ fn read_body(text: &str) -> Result<String, Refusal> {
             "use 1 to 1024 octets".into(),
         )),
     }
-}
-
-fn default_status() -> Vec<RangeInclusive<u16>> {
-    read_status(keys::STATUS).expect("the default is a list of status codes")
-}
-
-/// `"200-299, 401"`
-fn read_status(text: &str) -> Result<Vec<RangeInclusive<u16>>, Refusal> {
-    let one = |part: &str| {
-        let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let (low, high): (u16, u16) =
-            (low.trim_matches(' ').parse().ok()?, high.trim_matches(' ').parse().ok()?);
-        (100 <= low && low <= high && high <= 599).then_some(low..=high)
-    };
-    let ranges: Option<Vec<_>> = text.split(',').map(one).collect();
-    ranges.ok_or_else(|| {
-        (
-            format!("\"{text}\" is not a list of status codes"),
-            "write codes of 100 to 599, as \"200-299, 401\"".into(),
-        )
-    })
 }

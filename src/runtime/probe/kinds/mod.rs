@@ -1,0 +1,47 @@
+//! One file for each kind of probe: what it asks once, made ready, and how it judges what comes back.
+//!
+//! A kind opens its own connection over a [`Line`], tells its [`Progress`], and knows no deadline, schedule or verdict.
+
+pub(super) mod http;
+pub(super) mod tcp;
+pub(super) mod tls;
+
+use crate::runtime::probe::failure::ProbeFailure;
+use crate::runtime::probe::line::Line;
+use crate::runtime::probe::outcome::Success;
+use crate::runtime::probe::progress::Progress;
+
+/// A probe of one kind, made ready.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Tcp(tcp::Conversation),
+    Tls(tls::Handshake),
+    Http(http::Exchange),
+    Https(http::Exchange, tls::Handshake),
+    /// Each probe fails with this reason.
+    Broken(ProbeFailure),
+}
+
+impl Kind {
+    /// Runs one probe; whoever calls sets the deadline.
+    pub(super) async fn run(
+        &self,
+        line: Line,
+        progress: &mut Progress,
+    ) -> Result<Success, ProbeFailure> {
+        match self {
+            Self::Tcp(conversation) => conversation.run(line, progress).await,
+            Self::Tls(handshake) => handshake.run(line, progress).await,
+            Self::Http(exchange) => {
+                let stream = line.connect().await?;
+                exchange.run(stream, progress).await.map(|()| Success::default())
+            }
+            Self::Https(exchange, handshake) => {
+                let stream = line.connect().await?;
+                let (stream, success) = handshake.shake(stream, progress).await?;
+                exchange.run(stream, progress).await.map(|()| success)
+            }
+            Self::Broken(failure) => Err(failure.clone()),
+        }
+    }
+}
