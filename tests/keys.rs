@@ -78,6 +78,14 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("check.*.json", "{ '/status' = 'ok' }", "{ '/a/0' = 3, '/b~0' = true, '' = '' }"),
     ("pool.*.endpoint.*.probe.*.host", "'www.example.com'", "'a:8080'"),
     ("pool.*.endpoint.*.probe.*.path", "'/'", "'/healthz'"),
+    ("check.*.service", "''", "'shop.Cart'"),
+    ("check.*.qname", "'www.example.com'", "'.'"),
+    ("check.*.qtype", "'AAAA'", "'type65'"),
+    ("check.*.answer", "'192.0.2.1'", "'192.0.2.2'"),
+    ("check.*.command", "['/opt/checks/a']", "['/opt/checks/a/b', '{address}', '']"),
+    ("check.*.token_sha256", DIGESTS[0], DIGESTS[1]),
+    ("check.*.state_file", "'/var/lib/states'", "'/a'"),
+    ("probe.exec", "[]", "['/usr/lib/nagios/plugins', '/opt/checks']"),
     ("check.*.server_name", "'www.example.com'", "'a'"),
     ("check.*.ca", "'own.pem'", "'other.pem'"),
     ("pool.*.site", "'fra'", "'iad'"),
@@ -107,6 +115,12 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("assert.stays_in", "'continent:EU'", "['country:DE', 'site:fra']"),
     ("assert.within", "'1500km'", "' 20040 km'"),
     ("assert.traffic", "'traffic.csv'", "'other.csv'"),
+];
+
+/// Digests of tokens.
+const DIGESTS: [&str; 2] = [
+    "['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']",
+    "['60303AE22B998861BCE3B28F33EEC1BE758A213C86C93C076DBE9F558C11C752']",
 ];
 
 /// A rule of a `geo` policy.
@@ -275,7 +289,12 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         ("kind", Some("'failover'" | "'nearest'" | "'fastest'" | "'all'")) => {
             &[("targets", "['eu']")]
         }
-        ("kind", Some("'tcp'")) => &[("port", "443")],
+        ("kind", Some("'tcp'" | "'grpc'" | "'grpcs'")) => &[("port", "443")],
+        ("kind", Some("'udp'")) => &[("port", "443"), ("send", "'x'")],
+        ("kind", Some("'dns'")) => &[("qname", "'www.example.com'")],
+        ("kind", Some("'exec'")) => &[("command", "['/opt/checks/a']")],
+        ("kind", Some("'push'")) => &[("token_sha256", DIGESTS[0])],
+        ("kind", Some("'file'")) => &[("state_file", "'/var/lib/states'")],
         // Neither may stand alone.
         ("prefer", Some(_)) if entry.table.path == "policy.NAME" => &[("within", "'500km'")],
         ("within", Some(_)) if entry.table.path == "policy.NAME" => &[("prefer", "'cheap'")],
@@ -319,6 +338,11 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
                 _ => lines.insert("answers", "true"),
             };
         }
+    }
+    if kind == "udp" && (value.is_none() || !entry.key.name.starts_with("send")) {
+        // A datagram must be sent.
+        let other = if entry.key.name == "send" { "send_hex" } else { "send" };
+        lines.insert(other, "'00'");
     }
     lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));
@@ -382,7 +406,8 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
     ] {
         files.push(SourceFile::new(name, text));
     }
-    let files = Files::new(files);
+    let exec = ["/opt/checks".into(), "/usr/lib/nagios/plugins".into()];
+    let files = Files::new(files).allowing(&exec);
     let (model, problems) = config::load(&files);
     (format!("{model:?}"), files, problems)
 }

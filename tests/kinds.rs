@@ -7,12 +7,22 @@ mod backend;
 #[path = "probes/certificate.rs"]
 #[allow(dead_code, reason = "the other test of probes needs the rest")]
 mod certificate;
+#[path = "kinds/dns.rs"]
+mod dns;
+#[path = "kinds/grpc.rs"]
+mod grpc;
 #[path = "kinds/http.rs"]
 mod http;
+#[path = "kinds/icmp.rs"]
+mod icmp;
 #[path = "kinds/tcp.rs"]
 mod tcp;
 #[path = "kinds/tls.rs"]
 mod tls;
+#[path = "kinds/told.rs"]
+mod told;
+#[path = "kinds/udp.rs"]
+mod udp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,7 +75,7 @@ fn target(check: Check, address: SocketAddr) -> ProbeTarget {
 
 /// A prober at work on targets.
 struct Bench {
-    _prober: Prober,
+    prober: Prober,
     reports: mpsc::Receiver<ProbeReport>,
 }
 
@@ -75,7 +85,7 @@ impl Bench {
         let restarts = |name| panic!("{name} was restarted");
         let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts);
         prober.set_targets(targets);
-        Self { _prober: prober, reports }
+        Self { prober, reports }
     }
 
     async fn next(&mut self) -> ProbeReport {

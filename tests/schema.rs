@@ -83,6 +83,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a list of a file and of entries",
             "sticky and a period",
             "a body of a reply to HEAD",
+            "datagrams without anything to send",
             "a regular expression that is none, and one of another dialect",
             "an assertion that is false",
             "an assertion that cannot hold whatever is down",

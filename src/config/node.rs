@@ -9,6 +9,7 @@ use crate::config::Files;
 use crate::config::Problems;
 use crate::config::SourceFile;
 use crate::config::encrypted;
+use crate::config::exec;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
 use crate::config::keys::IDENTITY_MAX;
@@ -58,6 +59,7 @@ pub fn default_node() -> Node {
         tcp_connections: TCP_CONNECTIONS,
         tcp_connections_per_client: None,
         rtt: None,
+        exec: Vec::new(),
     }
 }
 
@@ -133,6 +135,10 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     }
     if let Some(value) = root.take("resolver") {
         node.resolver = resolver::read(&value, problems);
+    }
+    if let Some(mut probe) = root.take("probe").and_then(|value| value.section(problems)) {
+        node.exec = exec::read(&mut probe, problems);
+        probe.finish(problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);

@@ -9,15 +9,19 @@ use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::model::Clients;
+use crate::model::DnsCheck;
 use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
+use crate::model::FileCheck;
+use crate::model::GrpcCheck;
 use crate::model::HttpCheck;
 use crate::model::KeySource;
 use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
+use crate::model::PushCheck;
 use crate::model::Service;
 use crate::model::Sources;
 use crate::model::Talk;
@@ -171,6 +175,25 @@ pub enum CheckKindSpec {
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
+    /// `kind = "grpc"` and `kind = "grpcs"`
+    Grpc {
+        /// What is asked.
+        grpc: GrpcCheck,
+        /// `Some` for grpcs.
+        tls: Option<TlsSpec>,
+    },
+    /// `kind = "dns"`
+    Dns(DnsCheck),
+    /// `kind = "udp"`
+    Udp(Talk),
+    /// `kind = "icmp"`
+    Icmp,
+    /// `kind = "exec"`: program and arguments.
+    Exec(Vec<At<String>>),
+    /// `kind = "push"`
+    Push(PushCheck),
+    /// `kind = "file"`
+    File(FileCheck),
 }
 
 /// Keys of kinds with a handshake.

@@ -225,7 +225,8 @@ impl Job {
         hash.update(self.files.digest());
         hash.update(geo);
         hash.update(list(&self.unread));
-        let NodeTerms { identity, explain, ecs_from } = &self.node;
+        // Which programs may be run decides whether files are taken, not what they come to.
+        let NodeTerms { identity, explain, ecs_from, exec: _ } = &self.node;
         hash.update(identity);
         hash.update(format!("{explain:?}{ecs_from:?}"));
         // What is wrong with tables is told once, by a load of its own.

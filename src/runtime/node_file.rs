@@ -89,6 +89,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         tcp_connections,
         tcp_connections_per_client,
         rtt,
+        exec,
     } = before;
     let server = *site != now.site
         || *listen != now.listen
@@ -108,6 +109,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
+        ("[probe]", *exec != now.exec),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

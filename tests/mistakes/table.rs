@@ -13,6 +13,83 @@ pub struct Case {
 /// Mistakes in TOML files of the zones folder.
 pub const ZONE_FILES: &[Case] = &[
     Case {
+        title: "datagrams without anything to send",
+        text: r#"[check.a]
+kind = "udp"
+port = 9
+expect = "x"
+"#,
+        expected: &[("1:1", "check.a.send", "nothing is sent", "send_hex")],
+    },
+    Case {
+        title: "questions that cannot be answered so",
+        text: r#"[check.a]
+kind = "dns"
+qname = "a..b"
+qtype = "AA"
+[check.b]
+kind = "dns"
+qname = "www.test"
+qtype = "AAAA"
+answer = "192.0.2.1"
+[check.c]
+kind = "dns"
+qname = "www.test"
+rcode = "NXDOMAIN"
+answer = "192.0.2.1"
+[check.d]
+kind = "dns"
+"#,
+        expected: &[
+            ("3:9", "check.a.qname", "empty label", "whole name"),
+            ("4:9", "check.a.qtype", "not a record type", "TYPE65"),
+            ("9:10", "check.b.answer", "not an IPv6 address", "type AAAA"),
+            ("14:10", "check.c.answer", "no record comes with NXDOMAIN", "leave answer out"),
+            ("15:1", "check.d.qname", "missing", "qname = \"www.example.com\""),
+        ],
+    },
+    Case {
+        title: "commands that are not allowed, or none",
+        text: r#"[check.a]
+kind = "exec"
+command = ["/bin/sh", "-c", "true"]
+[check.b]
+kind = "exec"
+command = ["check_ssh", "{address}"]
+[check.c]
+kind = "exec"
+command = []
+"#,
+        expected: &[
+            ("3:12", "check.a.command", "not allowed on this node", "[probe] exec"),
+            ("6:12", "check.b.command", "no whole path", "begin with \"/\""),
+            ("9:11", "check.c.command", "no program", "check_ssh"),
+        ],
+    },
+    Case {
+        title: "tokens that are no digests",
+        text: r#"[check.a]
+kind = "push"
+token_sha256 = ["secret"]
+port = 80
+[check.b]
+kind = "push"
+"#,
+        expected: &[
+            ("3:17", "check.a.token_sha256", "no SHA-256", "sha256sum"),
+            ("4:1", "check.a.port", "not known", "it is for kind = \"tcp\""),
+            ("5:1", "check.b.token_sha256", "missing", "token_sha256 = ["),
+        ],
+    },
+    Case {
+        title: "a file of states beside this one",
+        text: r#"[check.a]
+kind = "file"
+state_file = "states"
+"#,
+        expected: &[("3:14", "check.a.state_file", "no whole path", "begin with \"/\"")],
+    },
+    Case {
         title: "the same thing to send twice",
         text: r#"[check.a]
 kind = "tcp"
@@ -3128,6 +3205,15 @@ $TTL 9999999999
 
 /// Mistakes in `rhumb.toml`.
 pub const NODE_FILES: &[Case] = &[
+    Case {
+        title: "folders of programs that are none",
+        text: "[probe]\nexec = [\"plugins\", \"/\", \"/opt/../bin\"]\n",
+        expected: &[
+            ("2:9", "probe.exec", "no whole path", "begin with \"/\""),
+            ("2:20", "probe.exec", "no whole path", "do not name the root"),
+            ("2:25", "probe.exec", "no whole path", "without \"..\""),
+        ],
+    },
     Case {
         title: "broken syntax",
         text: r#"[server

@@ -50,10 +50,43 @@ const FEW: Count = Count { min: 0, max: Some(32) };
 const HTTP: &[&str] = &["http", "https"];
 
 /// Kinds with a handshake.
-const TLS: &[&str] = &["tls", "https"];
+const TLS: &[&str] = &["tls", "https", "grpcs"];
 
 /// Kinds that send something and look for something in what comes back.
-const TALK: &[&str] = &["tcp"];
+const TALK: &[&str] = &["tcp", "udp"];
+
+/// Kinds that speak gRPC.
+const GRPC: &[&str] = &["grpc", "grpcs"];
+
+/// Kinds that name a host.
+const HOST: &[&str] = &["http", "https", "grpc", "grpcs"];
+
+/// Kinds that go to a port.
+const PORT: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp"];
+
+/// Kinds that go to an address.
+const NETWORK: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp"];
+
+/// Kinds that take time.
+const TIMED: &[&str] =
+    &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec"];
+
+/// How long a report counts when nothing is said.
+pub const SILENCE: Duration = Duration::from_secs(60);
+/// Response code that must come when nothing is said.
+pub const RCODE: &str = "NOERROR";
+/// Whether recursion is desired when nothing is said.
+pub const RECURSION: bool = false;
+/// Service of gRPC when nothing is said: the server as a whole.
+pub const SERVICE: &str = "";
+/// Most words of a command.
+pub const WORDS_MAX: usize = 64;
+/// Most tokens of a check.
+pub const TOKENS_MAX: usize = 8;
+
+/// Response codes that a name server may have to give.
+const RCODES: &[&str] =
+    &["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH"];
 
 /// A duration of `min` to `max` milliseconds.
 const fn duration(min: u64, max: u64) -> Kind {
@@ -71,7 +104,7 @@ pub(super) static CHECK: Table = Table {
     keys: &[
         Key::needed(
             "kind",
-            Kind::Words { what: "a kind of check", words: &["tcp", "tls", "http", "https"] },
+            Kind::Words { what: "a kind of check", words: &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec", "push", "file"] },
             "\"http\"",
             "what a probe does",
         )
@@ -79,16 +112,18 @@ pub(super) static CHECK: Table = Table {
         Key::new(
             "port",
             Kind::Integer { min: 1, max: 65535, least: "" },
-            Absent::Means("80 for http, 443 for tls and https"),
+            Absent::Means("80 for http, 443 for tls and https, 53 for dns"),
             "port",
         )
-        .needed_for(&["tcp"], "443"),
+        .needed_for(&["tcp", "grpc", "grpcs", "udp"], "443")
+        .only(PORT),
         Key::new(
             "source",
             Kind::Addresses,
             Absent::Means("what the system chooses"),
             "addresses of this host from which probes go out",
-        ),
+        )
+        .only(NETWORK),
         Key::new(
             "invert",
             Kind::Boolean,
@@ -106,7 +141,8 @@ pub(super) static CHECK: Table = Table {
             duration(10, 60_000),
             Absent::Default(Literal::Duration(TIMEOUT)),
             "for the whole probe; at most the interval, which is the default if it is shorter",
-        ),
+        )
+        .only(TIMED),
         Key::new(
             "fall",
             COUNT,
@@ -145,7 +181,7 @@ pub(super) static CHECK: Table = Table {
             "send",
             Kind::Text(&form::NEEDLE),
             Absent::Means("nothing"),
-            "text that is sent once the connection stands",
+            "text that is sent; udp needs it, or `send_hex`",
         )
         .only(TALK),
         Key::new(
@@ -183,10 +219,10 @@ pub(super) static CHECK: Table = Table {
             "host",
             Kind::Text(&form::HOST_HEADER),
             Absent::Means("the endpoint's address"),
-            "`Host` header",
+            "`Host` header, for gRPC the authority",
         )
         .like(&["url"])
-        .only(HTTP),
+        .only(HOST),
         Key::new(
             "path",
             Kind::Text(&form::URL_PATH),
@@ -283,6 +319,90 @@ pub(super) static CHECK: Table = Table {
         )
         .like(&["expiry", "expires", "days"])
         .only(TLS),
+        Key::new(
+            "service",
+            Kind::Text(&form::GRPC_SERVICE),
+            Absent::Default(Literal::Text(SERVICE)),
+            "name of the service as it registers itself; empty for the server as a whole",
+        )
+        .only(GRPC),
+        Key::new(
+            "qname",
+            Kind::Text(&form::QNAME),
+            Absent::Means("none"),
+            "name that is asked for",
+        )
+        .needed_for(&["dns"], "\"www.example.com\"")
+        .like(&["name", "query"])
+        .only(&["dns"]),
+        Key::new(
+            "qtype",
+            Kind::Text(&form::RECORD_TYPE),
+            Absent::Default(Literal::Text("A")),
+            "type that is asked for",
+        )
+        .only(&["dns"]),
+        Key::new(
+            "recursion",
+            Kind::Boolean,
+            Absent::Default(Literal::Boolean(RECURSION)),
+            "whether recursion is desired: the endpoint is a resolver",
+        )
+        .only(&["dns"]),
+        Key::new(
+            "rcode",
+            Kind::Words { what: "a response code", words: RCODES },
+            Absent::Default(Literal::Text(RCODE)),
+            "response code that must come",
+        )
+        .only(&["dns"]),
+        Key::new(
+            "answer",
+            Kind::Text(&form::NEEDLE),
+            Absent::Means("none"),
+            "data that one record of the answer must have, as `dig +short` shows it; for A and AAAA an address",
+        )
+        .only(&["dns"]),
+        Key::new(
+            "command",
+            Kind::Texts {
+                of: &form::WORD,
+                count: Count::up_to(WORDS_MAX),
+                distinct: false,
+            },
+            Absent::Means("none"),
+            "program, by its whole path, and its arguments, in which `{address}` and `{endpoint}` are replaced; it must be in a folder of `[probe] exec`",
+        )
+        .needed_for(&["exec"], "[\"/usr/lib/nagios/plugins/check_ssh\", \"{address}\"]")
+        .only(&["exec"]),
+        Key::new(
+            "token_sha256",
+            Kind::Texts { of: &form::SHA256, count: Count::up_to(TOKENS_MAX), distinct: true },
+            Absent::Means("none"),
+            "SHA-256 of the tokens of those who may report, in hexadecimal",
+        )
+        .needed_for(
+            &["push"],
+            "[\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"]",
+        )
+        .like(&["token", "tokens"])
+        .only(&["push"]),
+        Key::new(
+            "state_file",
+            Kind::Text(&form::WHOLE_PATH),
+            Absent::Means("none"),
+            "file that says what is up, by its whole path",
+        )
+        .needed_for(&["file"], "\"/var/lib/rhumb/states\"")
+        .only(&["file"]),
+        Key::new(
+            "silence",
+            duration(1000, 30 * 86_400_000),
+            Absent::Means("`\"1m\"` for push, for ever for file"),
+            "how long a report counts, or how old the file may become; then it is a failure",
+        )
+        .like(&["ttl", "max_age"])
+        .only(&["push", "file"]),
     ],
     rules: &[Rule::Apart(["send", "send_hex"]), Rule::Apart(["expect", "expect_hex"])],
 };

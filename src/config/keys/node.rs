@@ -56,6 +56,7 @@ pub static NODE_FILE: Table = Table {
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
         Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
+        Key::new("probe", Kind::Table(&PROBE), NO_TABLE, "what probes may do on this node"),
     ],
     rules: &[],
 };
@@ -231,6 +232,19 @@ static DATABASE: Table = Table {
             "how its records are laid out",
         ),
     ],
+    rules: &[],
+};
+
+static PROBE: Table = Table {
+    path: "probe",
+    about: "what probes may do on this node",
+    applies: Applies::Restart,
+    keys: &[Key::new(
+        "exec",
+        Kind::Texts { of: &form::WHOLE_PATH, count: Count::ANY, distinct: true },
+        Absent::Default(Literal::Texts(&[])),
+        "folders whose programs checks of kind `exec` may run, by their whole paths",
+    )],
     rules: &[],
 };
 

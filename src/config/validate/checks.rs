@@ -4,6 +4,7 @@ use crate::config::Files;
 use crate::config::Problems;
 use crate::config::duration::spell;
 use crate::config::problem::At;
+use crate::config::read::refuse_program;
 use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::CheckKindSpec;
@@ -17,6 +18,7 @@ use crate::config::validate::pools::missing_file_remedy;
 use crate::model::Check;
 use crate::model::CheckId;
 use crate::model::CheckKind;
+use crate::model::ExecCheck;
 use crate::model::Model;
 use crate::model::Special;
 use crate::model::TlsCheck;
@@ -75,6 +77,23 @@ fn check_kind(
         CheckKindSpec::Http { http, tls: Some(spec) } => {
             CheckKind::Https(http.clone(), tls(files, name, spec, problems))
         }
+        CheckKindSpec::Grpc { grpc, tls: None } => CheckKind::Grpc(grpc.clone()),
+        CheckKindSpec::Grpc { grpc, tls: Some(spec) } => {
+            CheckKind::Grpcs(grpc.clone(), tls(files, name, spec, problems))
+        }
+        CheckKindSpec::Dns(dns) => CheckKind::Dns(dns.clone()),
+        CheckKindSpec::Udp(talk) => CheckKind::Udp(talk.clone()),
+        CheckKindSpec::Icmp => CheckKind::Icmp,
+        CheckKindSpec::Exec(words) => {
+            if let Some(program) = words.first() {
+                let key = format!("check.{}.command", name.value);
+                refuse_program(key, program, files.exec_folders(), problems);
+            }
+            let command = words.iter().map(|word| word.value.as_str().into()).collect();
+            CheckKind::Exec(ExecCheck { command })
+        }
+        CheckKindSpec::Push(push) => CheckKind::Push(push.clone()),
+        CheckKindSpec::File(file) => CheckKind::File(file.clone()),
     }
 }
 
@@ -155,8 +174,9 @@ pub(super) fn specials(
 /// What of a kind of check an endpoint may have its own.
 fn allowed(kind: &CheckKind) -> &'static [&'static str] {
     match kind {
-        CheckKind::Tcp(_) => &["port"],
-        CheckKind::Tls(_) => &["port", "host"],
+        CheckKind::Tcp(_) | CheckKind::Dns(_) | CheckKind::Udp(_) => &["port"],
+        CheckKind::Tls(_) | CheckKind::Grpc(_) | CheckKind::Grpcs(..) => &["port", "host"],
+        CheckKind::Icmp | CheckKind::Exec(_) | CheckKind::Push(_) | CheckKind::File(_) => &[],
         CheckKind::Http(_) | CheckKind::Https(..) => &["port", "host", "path"],
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::wire::Name;
+use crate::wire::RecordType;
+
 /// What is said over a connection or in a datagram, and what must come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Talk {
@@ -112,4 +115,53 @@ impl Default for TlsCheck {
     fn default() -> Self {
         Self { server_name: None, ca_pem: None, verify: true, min_validity: Duration::ZERO }
     }
+}
+
+/// What is asked by the health protocol of gRPC (`grpc.health.v1.Health/Check`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrpcCheck {
+    /// `:authority`; the endpoint's address when absent.
+    pub host: Option<Box<str>>,
+    /// Name of the service; empty for the server as a whole.
+    pub service: Box<str>,
+}
+
+/// A question to a name server, and what must come back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsCheck {
+    /// The name that is asked for.
+    pub qname: Name,
+    /// The type.
+    pub qtype: RecordType,
+    /// Whether recursion is desired.
+    pub recursion: bool,
+    /// Mnemonic of the response code that must come.
+    pub rcode: &'static str,
+    /// Data that one record of the answer must have, as dig shows it.
+    pub answer: Option<Box<str>>,
+}
+
+/// A command that is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecCheck {
+    /// The program, then its arguments; `{address}` and `{endpoint}` in them are replaced.
+    pub command: Vec<Box<str>>,
+}
+
+/// Reports that somebody else makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushCheck {
+    /// SHA-256 of the tokens of those who may.
+    pub tokens: Vec<[u8; 32]>,
+    /// How long a report counts; silence after it is a failure.
+    pub silence: Duration,
+}
+
+/// A file that says which endpoints are up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCheck {
+    /// Where it is.
+    pub path: Box<str>,
+    /// How old it may become; for ever when absent.
+    pub silence: Option<Duration>,
 }

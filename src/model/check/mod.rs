@@ -8,10 +8,15 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+pub use kinds::DnsCheck;
+pub use kinds::ExecCheck;
+pub use kinds::FileCheck;
+pub use kinds::GrpcCheck;
 pub use kinds::HttpCheck;
 pub use kinds::HttpVersion;
 pub use kinds::JsonField;
 pub use kinds::JsonValue;
+pub use kinds::PushCheck;
 pub use kinds::Talk;
 pub use kinds::TlsCheck;
 
@@ -66,7 +71,16 @@ impl Check {
                 http.path = path.clone().unwrap_or_else(|| http.path.clone());
             }
             CheckKind::Tls(tls) => tls.server_name = host.clone().or(tls.server_name.take()),
-            CheckKind::Tcp(_) => {}
+            CheckKind::Grpc(grpc) | CheckKind::Grpcs(grpc, _) => {
+                grpc.host = host.clone().or(grpc.host.take());
+            }
+            CheckKind::Tcp(_)
+            | CheckKind::Dns(_)
+            | CheckKind::Udp(_)
+            | CheckKind::Icmp
+            | CheckKind::Exec(_)
+            | CheckKind::Push(_)
+            | CheckKind::File(_) => {}
         }
         Cow::Owned(check)
     }
@@ -83,6 +97,29 @@ pub enum CheckKind {
     Http(HttpCheck),
     /// The same behind TLS.
     Https(HttpCheck, TlsCheck),
+    /// A gRPC service says that it serves.
+    Grpc(GrpcCheck),
+    /// The same behind TLS.
+    Grpcs(GrpcCheck, TlsCheck),
+    /// A name server gives the expected answer.
+    Dns(DnsCheck),
+    /// A datagram is answered as expected.
+    Udp(Talk),
+    /// An ICMP echo request is answered.
+    Icmp,
+    /// A command ends well.
+    Exec(ExecCheck),
+    /// Somebody else reports.
+    Push(PushCheck),
+    /// A file says what is up.
+    File(FileCheck),
+}
+
+impl CheckKind {
+    /// Whether a probe depends on whose address it is, and not on the address alone: it is never shared by two endpoints.
+    pub fn is_of_endpoint(&self) -> bool {
+        matches!(self, Self::Exec(_) | Self::Push(_) | Self::File(_))
+    }
 }
 
 /// In what one endpoint differs from a check by which it is probed.

@@ -127,9 +127,10 @@ impl ProbeFailure {
         match (phase, error.kind()) {
             (Phase::Connecting, io::ErrorKind::ConnectionRefused) => Self::Refused,
             (Phase::Connecting, _) => Self::Unreachable(error.to_string().into()),
-            (Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody, _) => {
-                Self::Closed(phase)
-            }
+            (
+                Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody | Phase::Running,
+                _,
+            ) => Self::Closed(phase),
         }
     }
 

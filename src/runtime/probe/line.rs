@@ -1,10 +1,13 @@
 //! The way to a target: where it is, from where it is probed, and what it may cost.
 
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
+use tokio::net::UdpSocket;
 
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::meter::Meter;
@@ -41,5 +44,19 @@ impl Line {
         // A failure costs only that.
         let _ = stream.set_nodelay(true);
         Ok(Meter::new(stream, WIRE_MAX))
+    }
+
+    /// Opens a socket that hears nobody but the target, from a port of its own.
+    pub(super) async fn datagrams(self) -> Result<UdpSocket, ProbeFailure> {
+        let any = match self.address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let opening = async {
+            let socket = UdpSocket::bind(SocketAddr::new(self.source.unwrap_or(any), 0)).await?;
+            socket.connect(self.address).await?;
+            Ok(socket)
+        };
+        opening.await.map_err(|error| ProbeFailure::from_io(&error, Phase::Connecting))
     }
 }

@@ -3,6 +3,7 @@
 //! One task owns all trackers and timers; probes are tasks of their own. Does not decide what an
 //! answer is, does not vote, and logs nothing: whoever takes the reports does.
 
+mod board;
 mod body;
 mod failure;
 mod judge;
@@ -31,6 +32,8 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
 
+pub use board::Board;
+pub use board::Refused;
 pub use failure::ProbeFailure;
 pub use outcome::ProbeResult;
 pub use outcome::Success;
@@ -92,6 +95,7 @@ pub struct ProbeReport {
 pub struct Prober {
     targets: watch::Sender<Arc<[ProbeTarget]>>,
     stop: CancellationToken,
+    board: Arc<Board>,
 }
 
 impl Prober {
@@ -109,8 +113,11 @@ impl Prober {
         let (targets, seen) = watch::channel(Arc::from([]));
         let stop = CancellationToken::new();
         let stop_when_unheard = stop.clone();
+        let board = Arc::new(Board::default());
+        let shared = Arc::clone(&board);
         let make = move || {
             let runner = Runner::new(limits, clock_start, plan::probe);
+            let runner = runner.with_board(Arc::clone(&shared));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;
@@ -118,7 +125,12 @@ impl Prober {
             }
         };
         tokio::spawn(supervise("prober", stop.clone(), restarts, make));
-        Self { targets, stop }
+        Self { targets, stop, board }
+    }
+
+    /// Where others report what they know of endpoints, for checks of kind `push`.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// Replaces the set of targets; a key stands in it once.

@@ -15,15 +15,27 @@ use crate::model::CheckKind;
 use crate::model::Family;
 use crate::model::HttpCheck;
 use crate::model::HttpVersion;
+use crate::model::TargetKey;
 use crate::model::TlsCheck;
+use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::board::Board;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::kinds::Kind;
+use crate::runtime::probe::kinds::dns::Question;
+use crate::runtime::probe::kinds::exec::Run;
+use crate::runtime::probe::kinds::exec::Turns;
+use crate::runtime::probe::kinds::file::LineOf;
+use crate::runtime::probe::kinds::file::StateFile;
+use crate::runtime::probe::kinds::grpc::Call;
 use crate::runtime::probe::kinds::http::Exchange;
 use crate::runtime::probe::kinds::http::Judge;
 use crate::runtime::probe::kinds::http::Scheme;
+use crate::runtime::probe::kinds::icmp::Echo;
+use crate::runtime::probe::kinds::push::Listen;
 use crate::runtime::probe::kinds::tcp::Conversation;
 use crate::runtime::probe::kinds::tls::HTTP_2;
 use crate::runtime::probe::kinds::tls::Handshake;
+use crate::runtime::probe::kinds::udp::Datagrams;
 use crate::runtime::probe::line::Line;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::outcome::Success;
@@ -75,6 +87,15 @@ pub(super) struct Planner {
     system: SystemRoots,
     clients: Vec<(TlsCheck, Alpn, Result<Arc<ClientConfig>, ProbeFailure>)>,
     judges: HashMap<Box<str>, (HttpCheck, Arc<Judge>)>,
+    shared: Shared,
+}
+
+/// What plans of several sets of targets share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    turns: Turns,
+    pub(super) board: Arc<Board>,
+    files: Vec<Arc<StateFile>>,
 }
 
 /// What a client offers to speak behind TLS.
@@ -84,14 +105,28 @@ pub(super) type Alpn = &'static [u8];
 const HTTP_1: Alpn = b"http/1.1";
 
 impl Planner {
-    pub(super) fn plan(&mut self, address: IpAddr, check: &Check) -> Plan {
+    /// A planner that shares what those before it shared.
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
+    /// What is to be shared with the next.
+    pub(super) fn into_shared(mut self) -> Shared {
+        // A file that no plan names any more is forgotten.
+        self.shared.files.retain(|file| Arc::strong_count(file) > 1);
+        self.shared
+    }
+
+    pub(super) fn plan(&mut self, target: &ProbeTarget) -> Plan {
+        let (address, check) = (target.address, &*target.check);
         let source = check.source.of(Family::of(address));
         let line = Line { address: SocketAddr::new(address, check.port), source };
-        let kind = self.kind(line.address, check).unwrap_or_else(Kind::Broken);
+        let kind = self.kind(line, &target.key, check).unwrap_or_else(Kind::Broken);
         Plan { line, timeout: check.timeout, invert: check.invert, kind }
     }
 
-    fn kind(&mut self, address: SocketAddr, check: &Check) -> Result<Kind, ProbeFailure> {
+    fn kind(&mut self, line: Line, key: &TargetKey, check: &Check) -> Result<Kind, ProbeFailure> {
+        let address = line.address;
         Ok(match &check.kind {
             CheckKind::Tcp(talk) => Kind::Tcp(Conversation(talk.clone())),
             CheckKind::Tls(tls) => Kind::Tls(self.handshake(tls, None, address.ip(), &[])?),
@@ -110,7 +145,37 @@ impl Planner {
                 let judge = self.judge(&check.name, http)?;
                 Kind::Https(Exchange::new(http, judge, address, Scheme::Https)?, handshake)
             }
+            CheckKind::Grpc(grpc) => Kind::Grpc(Call::new(grpc, address, Scheme::Http)?),
+            CheckKind::Grpcs(grpc, tls) => {
+                let handshake = self.handshake(tls, grpc.host.as_deref(), address.ip(), HTTP_2)?;
+                Kind::Grpcs(Call::new(grpc, address, Scheme::Https)?, handshake)
+            }
+            CheckKind::Dns(dns) => Kind::Dns(Question::new(dns)?),
+            CheckKind::Udp(talk) => Kind::Udp(Datagrams(talk.clone())),
+            CheckKind::Icmp => Kind::Icmp(Echo),
+            CheckKind::Exec(exec) => Kind::Exec(Run::new(exec, key, line, &self.shared.turns)?),
+            CheckKind::Push(push) => Kind::Push(Listen {
+                board: Arc::clone(&self.shared.board),
+                check: check.name.clone(),
+                endpoint: (*key.endpoint).into(),
+                silence: push.silence,
+            }),
+            CheckKind::File(file) => Kind::File(LineOf {
+                file: self.file(&file.path),
+                endpoint: (*key.endpoint).into(),
+                silence: file.silence,
+            }),
         })
+    }
+
+    /// The file at a path, the same for all that name it.
+    fn file(&mut self, path: &str) -> Arc<StateFile> {
+        let known = self.shared.files.iter().find(|file| file.path() == path);
+        let file = known.map_or_else(|| Arc::new(StateFile::new(path)), Arc::clone);
+        if known.is_none() {
+            self.shared.files.push(Arc::clone(&file));
+        }
+        file
     }
 
     fn handshake(
@@ -183,9 +248,13 @@ mod tests {
     use super::without_port;
     use crate::model::Check;
     use crate::model::CheckKind;
+    use crate::model::Family;
     use crate::model::HttpCheck;
     use crate::model::Sources;
+    use crate::model::TargetKey;
     use crate::model::TlsCheck;
+    use crate::model::Verdict;
+    use crate::runtime::probe::ProbeTarget;
     use crate::runtime::probe::failure::ProbeFailure;
     use crate::runtime::probe::tls::install_crypto;
     use std::sync::Arc;
@@ -210,13 +279,26 @@ mod tests {
         }
     }
 
+    fn target(check: &Check, address: &str) -> ProbeTarget {
+        ProbeTarget {
+            key: TargetKey {
+                endpoint: "eu/a".into(),
+                check: "web".into(),
+                family: Family::V4,
+                address: None,
+            },
+            address: address.parse().unwrap(),
+            check: Arc::new(check.clone()),
+            initial: Verdict::Unknown,
+        }
+    }
+
     #[test]
     fn targets_of_equal_tls_settings_share_one_client() {
         install_crypto();
         let mut planner = Planner::default();
         let mut client =
-            |check: &Check, address: &str| match planner.plan(address.parse().unwrap(), check).kind
-            {
+            |check: &Check, address: &str| match planner.plan(&target(check, address)).kind {
                 Kind::Https(_, handshake) => handshake.client,
                 other => panic!("{other:?}"),
             };
@@ -229,7 +311,7 @@ mod tests {
     fn a_check_that_cannot_be_run_fails_with_its_reason() {
         install_crypto();
         for check in [https("no slash \u{7f}", None), https("/", Some("not a name"))] {
-            let plan = Planner::default().plan("127.0.0.1".parse().unwrap(), &check);
+            let plan = Planner::default().plan(&target(&check, "127.0.0.1"));
             assert!(matches!(plan.kind, Kind::Broken(ProbeFailure::BadCheck(_))), "{plan:?}");
         }
     }

@@ -16,6 +16,8 @@ pub enum Phase {
     AwaitingResponse,
     /// Reading the body.
     ReadingBody,
+    /// A command runs.
+    Running,
 }
 
 impl fmt::Display for Phase {
@@ -25,6 +27,7 @@ impl fmt::Display for Phase {
             Self::Handshake => "in the TLS handshake",
             Self::AwaitingResponse => "waiting for the response",
             Self::ReadingBody => "reading the body",
+            Self::Running => "running the command",
         })
     }
 }
@@ -77,15 +80,16 @@ impl Progress {
         self.phases
     }
 
-    /// The phase before is over, and this one begins.
+    /// The phase before is over, and this one begins. Of what is done twice the times add up.
     pub(super) fn enter(&mut self, phase: Phase) {
         let now = Instant::now();
-        let took = Some(now - self.since);
+        let took = now - self.since;
+        let more = |before: Option<Duration>| Some(before.unwrap_or_default() + took);
         match self.phase {
-            Phase::Connecting => self.phases.connect = took,
-            Phase::Handshake => self.phases.tls = took,
-            Phase::AwaitingResponse => self.phases.first_byte = took,
-            Phase::ReadingBody => {}
+            Phase::Connecting => self.phases.connect = more(self.phases.connect),
+            Phase::Handshake => self.phases.tls = more(self.phases.tls),
+            Phase::AwaitingResponse => self.phases.first_byte = more(self.phases.first_byte),
+            Phase::ReadingBody | Phase::Running => {}
         }
         (self.phase, self.since) = (phase, now);
     }

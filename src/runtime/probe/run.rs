@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
 
 use crate::health::Schedule;
+use crate::model::CheckKind;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::probe::Limits;
@@ -27,9 +28,12 @@ use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::board::Board;
+use crate::runtime::probe::board::Places;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
+use crate::runtime::probe::plan::Shared;
 use crate::runtime::probe::slot::Slot;
 use crate::runtime::probe::slot::SlotId;
 use crate::runtime::probe::slot::State;
@@ -57,6 +61,8 @@ pub(super) struct Runner<P> {
     /// A report that the channel had no room for yet. While there is one, no result is taken.
     outbox: Option<(SlotId, ProbeReport)>,
     random: RandomState,
+    /// What plans share.
+    shared: Shared,
 }
 
 impl<P, F> Runner<P>
@@ -77,7 +83,14 @@ where
             in_flight: JoinSet::new(),
             outbox: None,
             random: RandomState::new(),
+            shared: Shared::default(),
         }
+    }
+
+    /// The same with a board on which others report.
+    pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.shared.board = board;
+        self
     }
 
     /// Probes until nobody sets targets or takes reports any more.
@@ -161,7 +174,8 @@ where
     /// Keeps what stays, removes what goes, adds what is new.
     fn set_targets(&mut self, targets: &[ProbeTarget]) {
         let mut gone = std::mem::take(&mut self.by_key);
-        let mut planner = Planner::default();
+        self.shared.board.set_places(places(targets));
+        let mut planner = Planner::new(self.shared.clone());
         for target in targets {
             debug_assert!(!self.by_key.contains_key(&target.key), "{} twice", target.key);
             let kept = gone.remove(&target.key).and_then(|id| self.keep(id, target, &mut planner));
@@ -171,6 +185,7 @@ where
         for id in gone.into_values() {
             self.remove(id);
         }
+        self.shared = planner.into_shared();
     }
 
     /// Keeps a target that is still the same; removes it if it is not.
@@ -184,7 +199,7 @@ where
         if old == new {
             return Some(id);
         }
-        slot.plan = Arc::new(planner.plan(target.address, &new));
+        slot.plan = Arc::new(planner.plan(target));
         slot.set_target(target.clone(), self.clock_start.elapsed());
         if (old.interval, old.jitter_percent) != (new.interval, new.jitter_percent) {
             let now = self.clock_start.elapsed();
@@ -203,7 +218,7 @@ where
         let mut schedule = Schedule::new(&target.key, &target.check);
         let due = schedule.first(self.now(), target.initial != Verdict::Unknown);
         let timer = self.timers.insert_at(id, self.clock_start + due);
-        let plan = planner.plan(target.address, &target.check);
+        let plan = planner.plan(target);
         self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer));
         id
     }
@@ -219,6 +234,18 @@ where
             self.outbox = None;
         }
     }
+}
+
+/// Who may report on which endpoints.
+fn places(targets: &[ProbeTarget]) -> Places {
+    let mut places = Places::new();
+    for target in targets {
+        let CheckKind::Push(push) = &target.check.kind else { continue };
+        let place = places.entry((*target.key.check).into());
+        let (_, endpoints) = place.or_insert_with(|| (push.tokens.clone(), Vec::new()));
+        endpoints.push((*target.key.endpoint).into());
+    }
+    places
 }
 
 #[cfg(test)]

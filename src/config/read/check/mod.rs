@@ -1,8 +1,10 @@
 //! `[check.NAME]`
 
+mod dns;
 mod http;
 mod talk;
 mod tls;
+mod told;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,30 +19,30 @@ use crate::config::reader::Value;
 use crate::config::spec::CheckKindSpec;
 use crate::config::spec::CheckSpec;
 use crate::config::spec::PaceSpec;
+use crate::model::GrpcCheck;
 use crate::model::Sources;
 
 pub(super) use http::read_path;
+pub(in crate::config) use told::refuse_program;
 
 pub(super) fn read_check(
     name: At<String>,
     mut section: Section<'_>,
     problems: &mut Problems,
 ) -> Option<CheckSpec> {
-    let kind_text = section.need("kind", problems).and_then(|value| value.word(problems));
-    let kind_text = kind_text.map(|at| At { value: Kind::of(at.value), place: at.place });
-    let pace = read_pace(&name, &mut section, problems);
-    let source = section.take("source").map(|value| read_source(&value, problems));
+    let word = section.need("kind", problems).and_then(|value| value.word(problems));
+    let word = word.map(|at| at.value);
+    let kind_of = word.map(Kind::of);
+    let pace = read_pace(&name, word, &mut section, problems);
+    let source = section.take_for(word, "source").map(|value| read_source(&value, problems));
     let invert = section.take("invert").and_then(|value| value.boolean(problems));
     let is_port_said = section.find_key("port").is_some();
-    let port = section.take("port").and_then(|value| value.integer(problems));
-    let kind = match &kind_text {
-        Some(kind) => read_keys_of_kind(&mut section, kind.value, problems),
-        None => None,
-    };
-    let default_port = kind_text.as_ref().and_then(|kind| kind.value.default_port());
+    let port = section.take_for(word, "port").and_then(|value| value.integer(problems));
+    let kind = kind_of.and_then(|kind| read_keys_of_kind(&mut section, kind, problems));
+    let default_port = kind_of.and_then(Kind::default_port);
     let port = port.map(|at| at.value as u16).or(default_port);
     // Without a kind nobody knows which other keys belong here.
-    if kind_text.is_some() {
+    if word.is_some() {
         if port.is_none() && !is_port_said {
             section.miss("port", problems);
         }
@@ -57,15 +59,21 @@ pub(super) fn read_check(
 }
 
 /// How often is probed, and how many results count.
-fn read_pace(name: &At<String>, section: &mut Section<'_>, problems: &mut Problems) -> PaceSpec {
+fn read_pace(
+    name: &At<String>,
+    kind: Option<&str>,
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+) -> PaceSpec {
     let is_interval_said = section.find_key("interval").is_some();
-    let interval = section.take("interval").and_then(|value| value.duration(problems));
-    let timeout = section.take("timeout").and_then(|value| value.duration(problems));
-    let hold_down = section.take("hold_down").and_then(|value| value.duration(problems));
-    let damping = section.take("damping").and_then(|value| read_damping(&value, problems));
-    let fall = section.take("fall").and_then(|value| value.integer(problems));
-    let rise = section.take("rise").and_then(|value| value.integer(problems));
-    let jitter = section.take("jitter").and_then(|value| value.percent(problems));
+    let interval = section.take_for(kind, "interval").and_then(|value| value.duration(problems));
+    let timeout = section.take_for(kind, "timeout").and_then(|value| value.duration(problems));
+    let hold_down = section.take_for(kind, "hold_down").and_then(|value| value.duration(problems));
+    let damping =
+        section.take_for(kind, "damping").and_then(|value| read_damping(&value, problems));
+    let fall = section.take_for(kind, "fall").and_then(|value| value.integer(problems));
+    let rise = section.take_for(kind, "rise").and_then(|value| value.integer(problems));
+    let jitter = section.take_for(kind, "jitter").and_then(|value| value.percent(problems));
     let interval = match (interval, &timeout) {
         (Some(at), _) => at.value,
         // A wrong interval is one mistake: the timeout is not compared with the default.
@@ -112,6 +120,14 @@ enum Kind {
     Tls,
     Http,
     Https,
+    Grpc,
+    Grpcs,
+    Dns,
+    Udp,
+    Icmp,
+    Exec,
+    Push,
+    File,
 }
 
 impl Kind {
@@ -121,15 +137,26 @@ impl Kind {
             "tcp" => Self::Tcp,
             "tls" => Self::Tls,
             "http" => Self::Http,
+            "grpc" => Self::Grpc,
+            "grpcs" => Self::Grpcs,
+            "dns" => Self::Dns,
+            "udp" => Self::Udp,
+            "icmp" => Self::Icmp,
+            "exec" => Self::Exec,
+            "push" => Self::Push,
+            "file" => Self::File,
             _ => Self::Https,
         }
     }
 
+    /// 0 for kinds without a port.
     fn default_port(self) -> Option<u16> {
         match self {
-            Self::Tcp => None,
+            Self::Tcp | Self::Grpc | Self::Grpcs | Self::Udp => None,
             Self::Http => Some(80),
             Self::Tls | Self::Https => Some(443),
+            Self::Dns => Some(53),
+            Self::Icmp | Self::Exec | Self::Push | Self::File => Some(0),
         }
     }
 }
@@ -147,7 +174,31 @@ fn read_keys_of_kind(
             let http = http::read_http(section, problems);
             CheckKindSpec::Http { http, tls: Some(tls::read_tls(section, problems)) }
         }
+        Kind::Grpc => CheckKindSpec::Grpc { grpc: read_grpc(section, problems), tls: None },
+        Kind::Grpcs => {
+            let grpc = read_grpc(section, problems);
+            CheckKindSpec::Grpc { grpc, tls: Some(tls::read_tls(section, problems)) }
+        }
+        Kind::Dns => CheckKindSpec::Dns(dns::read_dns(section, problems)?),
+        Kind::Udp => CheckKindSpec::Udp(talk::read_datagrams(section, problems)?),
+        Kind::Icmp => CheckKindSpec::Icmp,
+        Kind::Exec => CheckKindSpec::Exec(told::read_exec(section, problems)?),
+        Kind::Push => CheckKindSpec::Push(told::read_push(section, problems)?),
+        Kind::File => CheckKindSpec::File(told::read_file(section, problems)?),
     })
+}
+
+fn read_grpc(section: &mut Section<'_>, problems: &mut Problems) -> GrpcCheck {
+    let host = section.take("host").and_then(|value| value.parsed(read_host, problems));
+    let parse = |text: &str| match text.len() {
+        0..=256 => Ok(text.to_owned()),
+        len => Err((format!("a name of {len} octets"), "use at most 256".into())),
+    };
+    let service = section.take("service").and_then(|value| value.parsed(parse, problems));
+    GrpcCheck {
+        host: host.map(|at| at.value.into()),
+        service: service.map_or_else(|| keys::SERVICE.into(), |at| at.value.into()),
+    }
 }
 
 /// What a `Host` header or a certificate may have.

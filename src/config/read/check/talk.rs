@@ -18,6 +18,21 @@ pub(super) fn read_talk(section: &mut Section<'_>, problems: &mut Problems) -> O
     Some(Talk { send: send?, expect: expect? })
 }
 
+/// The same for datagrams, of which one must be sent: nobody speaks first.
+pub(super) fn read_datagrams(section: &mut Section<'_>, problems: &mut Problems) -> Option<Talk> {
+    let has_typo = ["send", "send_hex"].iter().any(|key| section.has_typo_of(key));
+    let talk = read_talk(section, problems)?;
+    if talk.send.is_none() && !has_typo {
+        let path = format!("{}.send", section.path);
+        let remedy = "add send = \"…\", or send_hex = \"…\"";
+        problems
+            .error(&section.place, path, "nothing is sent, so nothing can come back", remedy)
+            .rule(&rules::MISSING_KEY);
+        return None;
+    }
+    Some(talk)
+}
+
 /// Octets as a text or in hexadecimal, not both.
 fn read_octets(
     section: &mut Section<'_>,

@@ -2,9 +2,16 @@
 //!
 //! A kind opens its own connection over a [`Line`], tells its [`Progress`], and knows no deadline, schedule or verdict.
 
+pub(super) mod dns;
+pub(super) mod exec;
+pub(super) mod file;
+pub(super) mod grpc;
 pub(super) mod http;
+pub(super) mod icmp;
+pub(super) mod push;
 pub(super) mod tcp;
 pub(super) mod tls;
+pub(super) mod udp;
 
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::line::Line;
@@ -18,6 +25,14 @@ pub(super) enum Kind {
     Tls(tls::Handshake),
     Http(http::Exchange),
     Https(http::Exchange, tls::Handshake),
+    Grpc(grpc::Call),
+    Grpcs(grpc::Call, tls::Handshake),
+    Dns(dns::Question),
+    Udp(udp::Datagrams),
+    Icmp(icmp::Echo),
+    Exec(exec::Run),
+    Push(push::Listen),
+    File(file::LineOf),
     /// Each probe fails with this reason.
     Broken(ProbeFailure),
 }
@@ -41,6 +56,21 @@ impl Kind {
                 let (stream, success) = handshake.shake(stream, progress).await?;
                 exchange.run(stream, progress).await.map(|()| success)
             }
+            Self::Grpc(call) => {
+                let stream = line.connect().await?;
+                call.run(stream, progress).await.map(|()| Success::default())
+            }
+            Self::Grpcs(call, handshake) => {
+                let stream = line.connect().await?;
+                let (stream, success) = handshake.shake(stream, progress).await?;
+                call.run(stream, progress).await.map(|()| success)
+            }
+            Self::Dns(question) => question.run(line, progress).await,
+            Self::Udp(datagrams) => datagrams.run(line, progress).await,
+            Self::Icmp(echo) => echo.run(line, progress).await,
+            Self::Exec(command) => command.run(line, progress).await,
+            Self::Push(listen) => listen.run(),
+            Self::File(line_of) => line_of.run(line).await,
             Self::Broken(failure) => Err(failure.clone()),
         }
     }
