@@ -218,6 +218,7 @@ impl Core {
     /// Waits for something, handles it with all else that is waiting, and publishes once.
     async fn turn(&mut self) {
         let mut reports = Vec::new();
+        let rest = self.rest();
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
             Some(product) = self.inbox.products.recv() => self.take_product(product),
@@ -233,7 +234,7 @@ impl Core {
                     return std::future::pending().await; // the prober is gone: the process is stopping
                 }
             }
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(rest) => {}
         }
         for report in reports {
             self.take_report(report);
@@ -242,10 +243,15 @@ impl Core {
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
-        let is_refused = |refused: Option<&Rejection>| refused.is_some();
-        let (files, geo) = (self.controller.refused(), self.controller.refused_geo());
-        self.metrics.set_refused(is_refused(files), is_refused(geo));
+        let refused: Vec<&str> = self.controller.refused().map(|(what, _)| what).collect();
+        self.metrics.set_refused(&refused);
         self.report_to_manager();
+    }
+
+    /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
+    fn rest(&self) -> Duration {
+        let Some(at_s) = self.controller.next_instant() else { return TICK };
+        Duration::from_secs(at_s).saturating_sub(self.now().unix).min(TICK)
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -377,8 +383,8 @@ impl Core {
         if let Some(job) = self.next_job.take() {
             self.compile(job);
         }
-        if let Ok(compiled) = &product.result {
-            self.places = Some((product.geo, Arc::clone(&compiled.geo)));
+        if let Some(read) = &product.read {
+            self.places = Some(read.clone());
         }
         self.handle(Event::Compiled(product));
         self.reply_to_waiters();

@@ -219,7 +219,7 @@ impl Sources {
     /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
     pub fn folders_with(&self, job: &Job) -> Vec<PathBuf> {
         let mut folders = self.folders();
-        let read = job.files().iter().map(|(_, file)| &*file.name);
+        let read = job.files();
         let unread = job.unread().map(|problem| &*problem.file);
         folders.extend(read.chain(unread).filter_map(|name| folder_of(Path::new(name))));
         folders.sort();

@@ -405,12 +405,10 @@ async fn first_core(
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    if let Err(Rejection { text, problems }) = &product.result {
-        return Err(StartError::Refused { text: text.clone(), problems: *problems });
-    }
+    let refused = |Rejection { text, problems }| StartError::Refused { text, problems };
+    product.compiled().map_err(refused)?;
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
-    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.geo));
-    let places = places.map(|places| (product.geo, places));
+    let places = product.read.clone();
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     controller.handle(Event::Files(job), now, &mut effects);
