@@ -193,8 +193,7 @@ fn flips(job: Job) {
     report("flips", (cpu() - cpu_before) / times.len() as u32, times);
 
     // The last target that is left: no pool qualifies any more, so that the passes run for every class.
-    let mut keys: Vec<TargetKey> =
-        controller.verdicts().into_iter().map(|(key, _)| key).collect();
+    let mut keys: Vec<TargetKey> = controller.verdicts().into_iter().map(|(key, _)| key).collect();
     let last = keys.pop().unwrap();
     let first_of_last = last.endpoint.clone();
     keys.retain(|key| key.endpoint != first_of_last);
@@ -236,7 +235,7 @@ fn started(job: Job) -> Controller {
 
 /// One verdict, until there is a snapshot to publish.
 fn flip(controller: &mut Controller, key: TargetKey, verdict: Verdict, now: Now) -> Duration {
-    let vote = Vote { key, verdict, reason: "bench".into() };
+    let vote = Vote { key, verdict, degraded: 0, reason: "bench".into() };
     let mut effects = Vec::new();
     let started = Instant::now();
     controller.handle(Event::Vote(vote), now, &mut effects);

@@ -133,6 +133,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent,
+            degraded: Vec::new(),
         }
     }
 

@@ -160,6 +160,11 @@ impl Planner {
                 endpoint: (*key.endpoint).into(),
                 silence: push.silence,
             }),
+            // Its parts are probed.
+            CheckKind::Composite(_) => {
+                let text = "it is made of others and is not probed itself";
+                return Err(ProbeFailure::BadCheck(text.into()));
+            }
             CheckKind::File(file) => Kind::File(LineOf {
                 file: self.file(&file.path),
                 endpoint: (*key.endpoint).into(),
@@ -276,6 +281,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent: 0,
+            degraded: Vec::new(),
         }
     }
 
@@ -290,6 +296,7 @@ mod tests {
             address: address.parse().unwrap(),
             check: Arc::new(check.clone()),
             initial: Verdict::Unknown,
+            degraded: 0,
         }
     }
 

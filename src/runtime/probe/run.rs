@@ -295,6 +295,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent: 0,
+            degraded: Vec::new(),
         };
         ProbeTarget {
             key: TargetKey {
@@ -306,6 +307,7 @@ mod tests {
             address: "192.0.2.1".parse().unwrap(),
             check: Arc::new(check),
             initial: Verdict::Unknown,
+            degraded: 0,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::time::delay_queue;
 
+use crate::health::Degree;
 use crate::health::Observation;
 use crate::health::Schedule;
 use crate::health::Thresholds;
@@ -42,6 +43,7 @@ pub(super) struct Slot {
     pub(super) schedule: Schedule,
     pub(super) state: State,
     tracker: Tracker,
+    degree: Degree,
 }
 
 impl Slot {
@@ -52,8 +54,9 @@ impl Slot {
         timer: delay_queue::Key,
     ) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let degree = Degree::new(target.degraded);
         let state = State::Waiting(timer);
-        Self { target, plan: Arc::new(plan), schedule, state, tracker }
+        Self { target, plan: Arc::new(plan), schedule, state, tracker, degree }
     }
 
     /// Whether `target` asks the same thing of the same place, so that what is known stays true.
@@ -74,11 +77,15 @@ impl Slot {
             Err(failure) if failure.is_local() => None,
             Err(_) => self.tracker.observe(Observation::Fail, at),
         };
+        if result.outcome.is_ok() {
+            self.degree.observe(result.duration, &self.target.check);
+        }
         let verdict = self.tracker.verdict();
         ProbeReport {
             key: self.target.key.clone(),
             flip,
             verdict,
+            degraded: self.degree.level(),
             result,
             at,
             consecutive_passes: self.tracker.consecutive_passes(),
