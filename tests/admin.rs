@@ -23,6 +23,7 @@ use live::exists;
 use live::find_metric;
 use live::get;
 use live::wait_until;
+use rhumb::control::status::PoolStatus;
 use rhumb::runtime::serve::StartError;
 
 fn zone(port: u16, timing: &str) -> String {
@@ -186,6 +187,47 @@ fn metrics_show_what_happened() {
     let target = "rhumb_target{endpoint=\"eu/a\",check=\"alive\",family=\"IPv4\",address=\"\",verdict=\"down\"}";
     let targets: Vec<_> = series.keys().filter(|name| name.starts_with("rhumb_target{")).collect();
     assert_eq!(targets, [target]);
+    live.stop();
+}
+
+#[test]
+fn what_the_brake_holds_up_has_a_metric_and_a_status_of_its_own() {
+    let backends: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut text =
+        String::from("[zone]\nname = \"shop.test\"\nnameservers = [\"ns.example.net\"]\n");
+    for (n, backend) in backends.iter().enumerate() {
+        let port = backend.local_addr().unwrap().port();
+        text += &format!(
+            "[site.s{n}]\nlatitude = {n}\nlongitude = 1\n\
+             [check.c{n}]\nkind = \"tcp\"\nport = {port}\ninterval = \"200ms\"\ntimeout = \"200ms\"\n\
+             [pool.p{n}]\nsite = \"s{n}\"\ncheck = \"c{n}\"\nendpoint.a.addresses = [\"127.0.0.1\"]\n\
+             [name.n{n}]\nsteer = \"p{n}\"\n"
+        );
+    }
+    let folder = Folder::new();
+    folder.write("zones/shop.toml", text);
+    let live = Live::start(&folder.options());
+    let admin = live.server.admin_address().unwrap();
+    let verdicts = |word: &str| {
+        (0..3).filter(|n| live.verdict(&format!("p{n}/a")).0 == word).collect::<Vec<_>>()
+    };
+    wait_until("all are up", || verdicts("up").len() == 3);
+    drop(backends);
+    let held = |pools: &[PoolStatus]| {
+        let targets = pools.iter().flat_map(|pool| &pool.endpoints[0].targets);
+        targets.filter(|target| target.verdict_text() == "up (brake)").count()
+    };
+    wait_until("the brake holds two of three", || held(&live.status().pools) == 2);
+    let down = verdicts("down")[0];
+    wait_until("metrics say so", || parse(&get(admin, "/metrics").2)["rhumb_brake_held"] == 2.0);
+    let series = parse(&get(admin, "/metrics").2);
+    for n in 0..3 {
+        let labels = format!("endpoint=\"p{n}/a\",check=\"c{n}\",family=\"IPv4\",address=\"\"");
+        let braked = series.get(&format!("rhumb_target_braked{{{labels}}}")).copied();
+        assert_eq!(braked, (n != down).then_some(1.0), "p{n}");
+        let verdict = if n == down { "down" } else { "up" };
+        assert_eq!(series[&format!("rhumb_target{{{labels},verdict=\"{verdict}\"}}")], 1.0);
+    }
     live.stop();
 }
 

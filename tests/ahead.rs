@@ -56,16 +56,21 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
         }
         for (number, route) in world.compiled.routes.iter().enumerate() {
             let classes = &world.compiled.classes[route.classes];
-            for (class, tree) in classes.trees().iter().enumerate() {
+            for (number_of_class, class) in classes.all().enumerate() {
+                let tree = class.tree;
                 for _ in 0..4 {
                     let key = ClientKey(random.below(u64::MAX));
                     let first = tree
                         .walk(key, Reach::Spill, &mut NoTrace, |pool, _| ControlFlow::Break(pool));
-                    assert_eq!(classes.first_choice(class as u16, key), first, "{tree:?}");
+                    assert_eq!(
+                        classes.first_choice(number_of_class as u16, key),
+                        first,
+                        "{tree:?}"
+                    );
                 }
                 for family in Family::BOTH {
-                    let cached = changed.cached(number, class as u16, family);
-                    assert_eq!(cached, fresh.cached(number, class as u16, family));
+                    let cached = changed.cached(number, number_of_class as u16, family);
+                    assert_eq!(cached, fresh.cached(number, number_of_class as u16, family));
                     let mut ramps = false;
                     tree.for_each_pool(&mut |pool| {
                         ramps |= fresh.pools[pool.index()].is_ramping();
@@ -78,7 +83,7 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
                     let key = ClientKey(random.below(u64::MAX));
                     let plans = &fresh.pools;
                     let decision =
-                        decide(tree, fresh.terms(number), plans, family, key, &mut NoTrace);
+                        decide(class, fresh.terms(number), plans, family, key, &mut NoTrace);
                     assert_eq!(cached, Cached::Fixed(decision), "{tree:?}");
                     fixed += 1;
                 }

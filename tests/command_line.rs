@@ -177,6 +177,15 @@ fn files_are_read_again_on_hangup_and_by_command() {
     let (_, status, _) = rhumb(&folder, &["status"]);
     assert!(status.contains("REFUSED: files on disk since "), "{status}");
     assert!(status.contains("zones/shop.toml:1:1\n"), "{status}");
+    let (code, output, _) = rhumb(&folder, &["reload", "--json"]);
+    let reply: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &reply["reply"]), (1, &"failed".into()));
+    let problem = &reply["problems"][0];
+    let shown = ["severity", "rule", "key", "fault"].map(|key| problem[key].as_str().unwrap());
+    assert_eq!(shown, ["error", "unknown-key", "nonsense", "this key is not known here"]);
+    assert!(problem["file"].as_str().unwrap().ends_with("zones/shop.toml"), "{problem}");
+    assert_eq!((&problem["line"], &problem["column"]), (&1.into(), &1.into()));
+    assert!(problem["remedy"].as_str().unwrap().starts_with("the keys here are: "), "{problem}");
     folder.write("zones/shop.toml", zone(50, port));
     let (code, output, _) = rhumb(&folder, &["reload"]);
     assert_eq!((code, ttl()), (0, 50), "it is in force when the command ends");

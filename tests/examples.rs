@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::GEO;
+use common::NOON;
 use common::ask;
 use common::places;
 use common::request;
@@ -29,8 +30,16 @@ use rhumb::model::Model;
 use rhumb::model::NodeTerms;
 use rhumb::model::PolicyKind;
 use rhumb::model::Steered;
+use rhumb::rtt::Ground;
+use rhumb::rtt::Moment;
+use rhumb::rtt::Table;
+use rhumb::rtt::import::window_of;
+use rhumb::rtt::import_table;
+use rhumb::rtt::parse_import;
+use rhumb::snapshot::Contents;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
+use rhumb::snapshot::compile_measured;
 use rhumb::snapshot::health::AllUnknown;
 
 /// Every file below `folder`, with its path from the root of the repository.
@@ -72,7 +81,7 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = "alias all assert canary cdn cheap checks cname failback failover fastest fence geo nearest nested networks regions shop srv-https static weighted";
+    let expected = "alias all assert canary cdn cheap checks cname failback failover fastest fence geo nearest nested networks regions shed shop srv-https static weighted";
     let expected = expected.split(' ').map(|name| format!("{name}.example."));
     assert_eq!(apexes, expected.collect());
 }
@@ -148,6 +157,29 @@ fn what_the_examples_assert_is_so_and_would_be_refused_if_it_were_not() {
         endpoint.capacity = endpoint.capacity.map(|capacity| capacity / 2.0);
     }
     assert_eq!(failures(model), [0, 4], "accounts leave Europe, and a loss fills another site");
+}
+
+#[test]
+fn the_example_of_measured_times_sends_singapore_to_frankfurt() {
+    let geo = Arc::new(places(&read("geodb/demo.csv")));
+    let sites = model().sites;
+    let ground = Ground { places: &geo, sites: &sites };
+    let rows = parse_import(&read("zones/parts/fastest.csv"), &ground).expect("each can be true");
+    let moment = Moment { built_s: NOON, activates_s: NOON };
+    let (table, left_out) = import_table(&Table::default(), &window_of(&rows), &ground, moment);
+    assert_eq!(left_out, 0);
+    let address = |table: Option<&Table>| {
+        let compiled =
+            compile_measured(Contents::new(model()), Arc::clone(&geo), NodeTerms::default(), table);
+        let snapshot = Snapshot::new(Arc::new(compiled.expect("few")), 1, &AllUnknown);
+        let mut query = Message::new(7, MessageType::Query, OpCode::Query);
+        let name = Name::from_ascii("www.fastest.example").expect("a name");
+        query.add_query(Query::query(name, RecordType::A));
+        let reply = ask(&snapshot, &request("203.0.113.40"), &query);
+        reply.answers.iter().map(|record| record.data.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(address(None), ["203.0.113.81"]);
+    assert_eq!(address(Some(&table)), ["192.0.2.81"]);
 }
 
 #[test]

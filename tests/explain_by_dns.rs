@@ -18,6 +18,8 @@ use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::model::ExplainAccess;
 use rhumb::model::NodeTerms;
+use rhumb::model::PolicyId;
+use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -58,12 +60,17 @@ A = ["192.0.2.77"]
 
 /// The zone on a node that tells `10.0.0.0/8` all and `10.0.0.0/7` the same without addresses.
 fn snapshot() -> Snapshot {
+    snapshot_of(ZONE)
+}
+
+/// The same with another zone.
+fn snapshot_of(zone: &str) -> Snapshot {
     let explain = ExplainAccess {
         full: vec!["10.0.0.0/8".parse().unwrap()],
         redacted: vec!["10.0.0.0/7".parse().unwrap()],
     };
     let node = NodeTerms { explain, ..NodeTerms::default() };
-    let model = common::model(&[("zones/shop.toml", ZONE)]);
+    let model = common::model(&[("zones/shop.toml", zone)]);
     let compiled = compile(model, Arc::new(common::places(GEO)), node).unwrap();
     Snapshot::new(Arc::new(compiled), 7, &AllUnknown)
 }
@@ -115,7 +122,8 @@ fn an_allowed_client_is_told_place_steps_members_and_answer() {
         assert_eq!(lines[1], "zone shop.test., generation 7");
         assert_eq!(lines[2], "asked as: client subnet 198.51.100.0/24");
         assert!(lines[3].starts_with("place: AS SG Singapore"), "{lines:#?}");
-        assert!(lines[3].ends_with("(198.51.100.0/24)"), "{lines:#?}");
+        assert!(lines[3].ends_with(" +-20 km AS64498 (198.51.100.0/24)"), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.is_ascii()), "dig shows other octets as numbers");
         assert!(lines.contains(&"step: pass 1: pool eu taken".into()), "{lines:#?}");
         assert!(lines.contains(&"member served: eu/a 192.0.2.10 weight 1".into()), "{lines:#?}");
         assert!(lines.contains(&"answer: www.shop.test. 30 IN A 192.0.2.10".into()), "{lines:#?}");
@@ -170,6 +178,33 @@ fn the_redacted_reason_has_no_address() {
     for address in ["192.0.2.", "198.51.100.", "11.1.1.1"] {
         assert!(!lines.iter().any(|line| line.contains(address)), "{lines:#?}");
     }
+}
+
+#[test]
+fn the_redacted_reason_says_that_weights_are_shifted_and_not_by_whom() {
+    let zone = ZONE.replace("steer = \"world\"\necs", "steer = \"canary\"\necs")
+        + "[policy.canary]\nkind = \"weighted\"\nweights = { world = 9, us = 1 }\n";
+    let snapshot = snapshot_of(&zone);
+    let policy = PolicyId(1);
+    assert_eq!(&*snapshot.compiled.model.policies[1].name, "canary");
+    let note = Some("us has 5 %, by ann: a secret".into());
+    let shifted = snapshot.with_weights(8, &[Reweighed { policy, weights: vec![95, 5], note }]);
+    let told = |client| {
+        let query = Packet::with_flags([0, 0]).question(
+            &packet::wire_name("_explain.blind.shop.test"),
+            rtype::TXT,
+            CH,
+        );
+        let request = Request { transport: Transport::Tcp, ..common::request(client) };
+        let (_, octets) = common::answer_octets(&shifted, &request, &query.0);
+        lines(&Message::from_vec(&octets).unwrap())
+    };
+    let full = told("10.1.1.1");
+    let step = "step: policy canary is shifted: us has 5 %, by ann: a secret";
+    assert!(full.contains(&step.into()), "{full:#?}");
+    let redacted = told("11.1.1.1");
+    assert!(redacted.contains(&"step: policy canary is shifted".into()), "{redacted:#?}");
+    assert!(!redacted.iter().any(|line| line.contains("ann")), "{redacted:#?}");
 }
 
 #[test]

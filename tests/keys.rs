@@ -22,6 +22,7 @@ use rhumb::config::node::load_readable_node;
 const BASE: &str = r#"
 site.fra = { latitude = 50.11, longitude = 8.68 }
 check.web = { kind = "http" }
+check.load = { kind = "http", load = "orca" }
 pool.eu = { site = "fra", endpoint.a.addresses = ["192.0.2.1", "2001:db8::1"], endpoint.a.capacity = 1 }
 pool.us = { site = "fra", endpoint.a.addresses = ["192.0.2.2", "2001:db8::2"], endpoint.a.capacity = 1 }
 pool.next = { site = "fra", endpoint.a.addresses = ["192.0.2.3", "2001:db8::3"] }
@@ -57,6 +58,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("admin.listen", "'127.0.0.1:8053'", "'[::]:8053'"),
     ("admin.socket", "'/run/rhumb.sock'", "'a'"),
     ("rtt.folder", "'rtt'", "'/var/lib/rhumb/rtt'"),
+    ("rtt.listen", "'127.0.0.1:8054'", "'[::]:8054'"),
     ("rtt.origins", "['*']", "['https://www.example.com', 'http://localhost:8080']"),
     ("rtt.token_file", "'rtt.token'", "'/run/token'"),
     ("zone.name", "'case.test'", "'CASE.example.'"),
@@ -90,6 +92,8 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("probe.exec", "[]", "['/usr/lib/nagios/plugins', '/opt/checks']"),
     ("check.*.server_name", "'www.example.com'", "'a'"),
     ("check.*.ca", "'own.pem'", "'other.pem'"),
+    ("check.*.load.json", "'/load'", "''"),
+    ("pool.*.shed", "{ start = 0.8, full = 1.0 }", "{ start = 0.5, full = 0.75 }"),
     ("pool.*.site", "'fra'", "'iad'"),
     ("pool.*.check", "'web'", "'tcp'"),
     ("pool.*.endpoint", "{ a = { addresses = ['192.0.2.7'] } }", "{ b-1.addresses = ['::7'] }"),
@@ -146,6 +150,7 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("rtt.window", "folder", "'rtt'"),
     ("rtt.delay", "folder", "'rtt'"),
     ("rtt.handshakes", "folder", "'rtt'"),
+    ("rtt.listen", "folder", "'rtt'\nbuild = true"),
     ("rtt.origins", "folder", "'rtt'"),
     ("rtt.token_file", "folder", "'rtt'"),
     ("rtt.post_octets", "folder", "'rtt'"),
@@ -156,6 +161,10 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("check.*.must", "of", "['web']"),
     ("resolver.min_refresh", "max_refresh", "'1d'"),
     ("resolver.max_refresh", "min_refresh", "'1s'"),
+    ("pool.*.shed", "site", "'fra'"),
+    ("pool.*.shed", "check", "'load'"),
+    ("pool.*.shed.start", "full", "20.0"),
+    ("pool.*.shed.full", "start", "0.01"),
     ("pool.*.panic_below", "min_healthy", "'100%'"),
     ("assert.max_load", "traffic", "'traffic.csv'"),
     ("assert.max_load", "name", "'x'"),
@@ -372,6 +381,10 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             format!("{pool}[pool.x.endpoint.x]\naddresses = ['192.0.2.9']\n[{path}]\n")
         }
         "check.x.degraded" => format!("[check.x]\nkind = 'icmp'\n[[{path}]]\n"),
+        "pool.x.shed" => format!(
+            "[pool.x]\nsite = 'fra'\ncheck = 'load'\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"
+        ),
+        "check.x.load" => format!("[check.x]\nkind = 'http'\n[{path}]\n"),
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
         }

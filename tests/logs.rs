@@ -197,7 +197,7 @@ fn a_thousand_queries_are_no_line_whatever_the_level() {
     );
     let process = Process::start(&folder);
     // The reading that follows each start is over, and so is what it logs.
-    process.wait_for_log("the files have not changed");
+    process.wait_for_log("changes of files are noticed from now on");
     let before = process.lines();
     let mut udp = UdpClient::new(process.address());
     let mut tcp = live::TcpClient::new(process.address());

@@ -160,8 +160,22 @@ fn problems_of_all_files_come_at_once_in_the_order_of_files_and_lines() {
     let places: Vec<_> = problems.iter().map(|problem| place(&files, problem)).collect();
     assert_eq!(
         places,
-        ["zones/b.toml:6:7", "zones/c.toml:1:6", "4:25", "zones/d.test.zone:3:7"],
-        "while a file's syntax is broken, names that may be in it are not missed"
+        [
+            "zones/b.toml:5:9",
+            "zones/b.toml:6:7",
+            "zones/c.toml:1:6",
+            "2:8",
+            "3:9",
+            "4:25",
+            "zones/d.test.zone:3:7"
+        ]
+    );
+    let meant = self::files(&text.replace("[zone\n", "[pool.wrold\n"));
+    let (_, problems) = config::load(&meant);
+    let places: Vec<_> = problems.iter().map(|problem| place(&meant, problem)).collect();
+    assert!(
+        !places.contains(&"zones/b.toml:5:9".to_owned()) && places.contains(&"2:8".to_owned()),
+        "a name that stands in a file with broken syntax is not missed: {places:?}"
     );
     let sound = self::files(&text.replace("[zone\n", "\n"));
     let (_, problems) = config::load(&sound);
@@ -274,6 +288,34 @@ fn columns_count_characters_not_octets() {
     assert_eq!((at.line, at.column), (2, 5));
     let end = render::line_column("a\n", 99);
     assert_eq!((end.line, end.column), (2, 1));
+}
+
+#[test]
+fn unknown_names_are_missed_whatever_else_is_wrong_beside_them() {
+    let text = "[policy.p]\nkind = \"nearest\"\ntargets = [\"nowhere\"]\nprefer = \"cheep\"\n\
+                [policy.q]\nkind = \"geo\"\ndefault = \"lost\"\n\
+                rule = [{ where = [\"continent:XX\"], to = [\"gone\", \"lost\"] }]\n\
+                [policy.r]\nkind = \"wieghted\"\nweights = { away = 1 }\n\
+                [policy.s]\nkind = \"networks\"\ndefault = \"p\"\n\
+                rule = [{ where = [\"list:pals\", \"nonsense\"], to = \"p\" }]\n\
+                -- zones/b.toml --\n[zone]\nname = 5\nnameservers = [\"ns1.example.net\"]\n\
+                [name.www]\nsteer = \"elsewhere\"\n";
+    let files = files(text);
+    let (_, problems) = config::load(&files);
+    let mut missed: Vec<_> = problems.iter().filter(|one| one.rule.id == "unknown-name").collect();
+    missed.sort_by_key(|one| (one.place.file, one.place.span.start));
+    let missed: Vec<_> = missed.iter().map(|one| (&*one.key, &*one.fault)).collect();
+    assert_eq!(
+        missed,
+        [
+            ("name.www.steer", "there is no pool or policy \"elsewhere\""),
+            ("policy.p.targets", "there is no pool or policy \"nowhere\""),
+            ("policy.q.default", "there is no pool or policy \"lost\""),
+            ("policy.q.rule", "there is no pool or policy \"gone\""),
+            ("policy.r.weights", "there is no pool or policy \"away\""),
+            ("policy.s.rule", "there is no list \"pals\""),
+        ]
+    );
 }
 
 #[test]

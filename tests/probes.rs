@@ -11,10 +11,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rhumb::health::LoadWord;
+use rhumb::health::load::LoadFault;
 use rhumb::model::Check;
 use rhumb::model::CheckKind;
 use rhumb::model::Family;
 use rhumb::model::HttpCheck;
+use rhumb::model::LoadSource;
 use rhumb::model::Sources;
 use rhumb::model::Talk;
 use rhumb::model::TargetKey;
@@ -406,4 +409,81 @@ async fn unchanged_targets_keep_their_state_when_others_come() {
             newcomer_is_up |= report.flip == Some(Verdict::Up);
         }
     }
+}
+
+/// The first word of load of a check that reads it, over HTTP and over HTTPS, which must agree.
+async fn first_load(load: LoadSource, body: Option<&str>, reply: Reply) -> LoadWord {
+    let check = HttpCheck { load: Some(load), body: body.map(Into::into), ..http() };
+    let clear = Backend::start(reply.clone()).await;
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("shop.test", 2100);
+    let hidden = Backend::start_tls(acceptor, reply).await;
+    let tls = TlsCheck {
+        server_name: Some("shop.test".into()),
+        ca_pem: Some(authority.pem()),
+        verify: true,
+        ..TlsCheck::default()
+    };
+    let targets = [
+        target(CheckKind::Http(check.clone()), clear.address),
+        target(CheckKind::Https(check, tls), hidden.address),
+    ];
+    let mut words = Vec::new();
+    for target in targets {
+        let (prober, mut reports) = prober();
+        prober.set_targets(vec![target]);
+        let report = reports.recv().await.unwrap();
+        assert!(report.result.outcome.is_ok(), "load fails no probe");
+        words.push(report.result.load());
+    }
+    assert_eq!(words[0], words[1]);
+    words[0]
+}
+
+fn with_header(value: &str) -> Reply {
+    Reply::Full(format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nEndpoint-Load-Metrics: {value}\r\n\r\nok"
+    ))
+}
+
+#[tokio::test]
+async fn load_is_read_of_the_orca_header() {
+    let orca = |value| first_load(LoadSource::Orca, None, with_header(value));
+    let text = "TEXT application_utilization=0.5, cpu_utilization=0.3";
+    assert_eq!(orca(text).await, LoadWord::Says(0.5));
+    assert_eq!(orca("JSON {\"cpu_utilization\": 0.25}").await, LoadWord::Says(0.25));
+    let with_body = first_load(LoadSource::Orca, Some("ok"), with_header(text)).await;
+    assert_eq!(with_body, LoadWord::Says(0.5), "beside a text that the body must hold");
+    for lie in ["cpu_utilization=-1", "cpu_utilization=NaN", "cpu_utilization=1e300"] {
+        let word = orca(lie).await;
+        assert!(matches!(word, LoadWord::Faulty(LoadFault::NotBelieved(_))), "{word:?}");
+    }
+    let giant = format!("cpu_utilization=0.5,x={}", "1".repeat(12_000));
+    assert_eq!(orca(&giant).await, LoadWord::Faulty(LoadFault::Unreadable));
+    let none = first_load(LoadSource::Orca, None, ok("ok")).await;
+    assert_eq!(none, LoadWord::Faulty(LoadFault::Missing));
+}
+
+#[tokio::test]
+async fn load_is_read_of_a_number_in_a_json_body() {
+    let json = |pointer: &str| LoadSource::Json { pointer: pointer.into(), max: 400.0 };
+    let body = "{\"requests\": {\"active\": 120}, \"state\": \"ok\"}";
+    let at = |pointer| first_load(json(pointer), None, ok(body));
+    assert_eq!(at("/requests/active").await, LoadWord::Says(0.3));
+    assert_eq!(at("/requests/queue").await, LoadWord::Faulty(LoadFault::Missing));
+    assert_eq!(at("/state").await, LoadWord::Faulty(LoadFault::Unreadable));
+    let (head, tail) = body.split_at(20);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", body.len());
+    let pieces = Reply::Pieces(vec![head.clone(), tail.into()]);
+    let word = first_load(json("/requests/active"), Some("ok"), pieces).await;
+    assert_eq!(word, LoadWord::Says(0.3), "the whole body is read, though the text came");
+    let word = first_load(json("/requests/active"), None, Reply::Full(head)).await;
+    assert_eq!(word, LoadWord::Faulty(LoadFault::Unreadable), "it breaks off");
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned();
+    let endless = Reply::Endless(head, "[".repeat(4096));
+    let word = first_load(json("/0"), None, endless).await;
+    assert_eq!(word, LoadWord::Faulty(LoadFault::TooLong));
+    let lacks = HttpCheck { load: Some(json("/x")), body: Some("well".into()), ..http() };
+    let failed = first_http(CheckKind::Http(lacks), ok(body)).await;
+    assert!(failed.contains("well"), "the text still counts: {failed}");
 }

@@ -16,6 +16,8 @@ use common::NOON;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::answer::answer;
+use rhumb::answer::steered::Subject;
+use rhumb::answer::steered::locate;
 use rhumb::model::Admin;
 use rhumb::model::AllDown;
 use rhumb::model::DualStack;
@@ -29,9 +31,11 @@ use rhumb::model::PoolId;
 use rhumb::model::SteerId;
 use rhumb::model::Target;
 use rhumb::model::Verdict;
+use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
+use rhumb::snapshot::compile_measured;
 use rhumb::snapshot::health::AllUnknown;
 use rhumb::steering::MemberState;
 use rhumb::steering::interpreter::Outline;
@@ -149,7 +153,7 @@ impl Health for Orders {
             .map(|endpoint| MemberState {
                 admin: order(&endpoint.key).map_or(Admin::Enabled, |&(_, admin)| admin),
                 verdicts: up,
-                lowered: [0; 2],
+                ..MemberState::default()
             })
             .collect()
     }
@@ -648,4 +652,79 @@ fn a_fenced_client_never_leaves_its_fence() {
     if ran >= WORLDS {
         assert!(fenced > ran / 2 && failing > ran / 5);
     }
+}
+
+// -- (g) Shedding -----------------------------------------------------------------------------------
+
+#[test]
+fn one_level_more_moves_only_clients_of_its_band_and_only_away_from_the_pool() {
+    let (mut asked, mut moved) = (0u64, 0u64);
+    let ran = for_each_seed(WORLDS, |seed| {
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random);
+        let pools = world.model.pools.iter().enumerate();
+        let sheds: Vec<usize> = pools.filter(|(_, p)| p.shed.is_some()).map(|(at, _)| at).collect();
+        if sheds.is_empty() {
+            return;
+        }
+        let pool = *random.pick(&sheds);
+        let mut health = RandomHealth::new(&mut random, &world.model);
+        let level = random.below(15) as u8;
+        let mut with_level = |level| {
+            health.sheddings[pool].level = level;
+            Snapshot::new(Arc::clone(&world.compiled), 1, &health)
+        };
+        let (less, more) = (with_level(level), with_level(level + 1));
+        for _ in 0..12 {
+            let id = SteerId(random.below(world.model.steers.len() as u64) as u32);
+            let owner = &world.model.steers[id.index()].owner;
+            let (client, family) = (world.address(&mut random), *random.pick(&Family::BOTH));
+            let before = ask(&less, owner, family, client, Form::Edns, NOON);
+            let after = ask(&more, owner, family, client, Form::Edns, NOON);
+            asked += 1;
+            assert_eq!((before.rcode, before.ttl), (after.rcode, after.ttl));
+            if before.addresses == after.addresses {
+                continue;
+            }
+            moved += 1;
+            let plan = world.compiled.steer(id);
+            let source_len = width_of(client);
+            let subject = Subject { address: client, source_len, from_ecs: false };
+            let class = locate(&world.compiled, plan, &subject).classified.class;
+            let classes = &world.compiled.classes[world.compiled.routes[plan.route].classes];
+            let band = classes.class(class).band_of(PoolId(pool as u32)).0;
+            assert_eq!(band, 15 - level, "only this band moves");
+            let is_of_it = |address: &IpAddr| member_of(*address).0.index() == pool;
+            assert!(before.addresses.iter().all(is_of_it), "away from the pool");
+        }
+    });
+    println!("{moved} of {asked} moved");
+    assert!(ran < WORLDS || moved > WORLDS / 100, "{moved} of {asked}");
+}
+
+#[test]
+fn at_level_0_answers_are_those_of_pools_that_never_shed() {
+    let mut asked = 0u64;
+    for_each_seed(WORLDS / 5, |seed| {
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random);
+        let mut health = RandomHealth::new(&mut random, &world.model);
+        health.sheddings.iter_mut().for_each(|shedding| shedding.level = 0);
+        let mut model = (*world.model).clone();
+        model.pools.iter_mut().for_each(|pool| pool.shed = None);
+        let places = worlds::place_map(&world.networks);
+        let table = Some(&world.table);
+        let plain =
+            compile_measured(Contents::new(model), Arc::new(places), NodeTerms::default(), table);
+        let plain = plain.unwrap();
+        let plain = Snapshot::new(Arc::new(plain), 1, &health);
+        let banded = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+        for steer in &world.model.steers {
+            let (client, family) = (world.address(&mut random), *random.pick(&Family::BOTH));
+            let ask = |snapshot| ask(snapshot, &steer.owner, family, client, Form::Edns, NOON);
+            assert_eq!(ask(&plain), ask(&banded));
+            asked += 1;
+        }
+    });
+    println!("{asked} asked");
 }

@@ -82,13 +82,14 @@ fn compiled_answers_are_what_the_interpreter_says() {
 }
 
 /// What the random worlds must meet, each at least once in a hundred worlds.
-const SEEN: [&str; 20] = [
+const SEEN: [&str; 24] = [
     "Qualified",
     "BestShare",
     "FailOpen",
     "NamedPool",
     "LastGood",
     "panic",
+    "held up by the brake",
     "NODATA",
     "SERVFAIL",
     "widened",
@@ -103,6 +104,9 @@ const SEEN: [&str; 20] = [
     "ramping",
     "nobody else",
     "shifted",
+    "shed",
+    "shed and taken elsewhere",
+    "laden",
 ];
 
 type Seen = BTreeMap<&'static str, u64>;
@@ -212,7 +216,10 @@ impl Leaves {
             Self::Addresses => {}
             Self::Cnames | Self::Services => {
                 let states = health.states.iter_mut().flatten();
-                states.for_each(|state| state.verdicts[1] = state.verdicts[0]);
+                states.for_each(|state| {
+                    state.verdicts[1] = state.verdicts[0];
+                    state.braked[1] = state.braked[0];
+                });
                 health.remembered.iter_mut().for_each(|both| both[1] = both[0].clone());
             }
             Self::Aliases if health.resolved.iter().any(|pool| !pool.is_empty()) => {}
@@ -222,7 +229,10 @@ impl Leaves {
                         let v4 = (0..random.below(4)).map(|n| IpAddr::from([203, 0, 113, n as u8]));
                         let v4: Vec<IpAddr> = v4.collect();
                         let v6 = (0..random.below(3)).map(|n| IpAddr::from([n as u8; 16]));
+                        // Now and then only one question was answered.
+                        let unheard = [random.below(8) == 0, random.below(4) == 0];
                         Resolved::of(v4.into_iter().chain(v6.collect::<Vec<_>>()))
+                            .with_unheard(unheard)
                     }
                     Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => Resolved::default(),
                 };
@@ -307,6 +317,8 @@ fn check(
         resolved: &health.resolved,
         remembered: &health.remembered,
         intakes: &health.intakes,
+        sheddings: &health.sheddings,
+        bands: &of_class.bands,
         position: of_class.position(),
         place: &of_class.place,
         address: of_class.address,
@@ -320,7 +332,26 @@ fn check(
     let reply = read(octets);
     assert_eq!(reply, expected, "{question:?}\n{meaning:?}");
     assert_eq!(trace(snapshot, question, key), meaning.steps, "{question:?}");
-    note(seen, question, &meaning, &reply, uniform_len);
+    let is_braked = is_braked(model, health, question, &meaning);
+    if is_braked {
+        *seen.entry("held up by the brake").or_default() += 1;
+    }
+    note(seen, question, &meaning, &reply, uniform_len, is_braked);
+}
+
+/// Whether any member of the answer is up by the brake alone.
+fn is_braked(
+    model: &Model,
+    health: &RandomHealth,
+    question: &Question<'_>,
+    meaning: &Interpretation,
+) -> bool {
+    let Meaning::Serve { pool, members, .. } = &meaning.result else { return false };
+    let parts = &model.pools[pool.index()].parts;
+    members.iter().any(|id| {
+        let (pool, id) = parts.get(id.index()).copied().unwrap_or((*pool, *id));
+        health.states[pool.index()][id.index()].braked(question.family).is_some()
+    })
 }
 
 /// The reply that the interpreter's meaning comes to.
@@ -367,7 +398,7 @@ fn expected(
                 explained: has_edns && *ttl != steer.ttl,
             }
         }
-        Meaning::NoFamily => {
+        Meaning::NoFamily | Meaning::NoFamilyHere => {
             Reply { rcode: ResponseCode::NoError, answers: Vec::new(), scope, explained: false }
         }
         Meaning::Nothing => {
@@ -446,9 +477,9 @@ fn trace(snapshot: &Snapshot, question: &Question<'_>, key: ClientKey) -> Vec<St
     let subject = Subject::seen_by(compiled, plan, ecs, client.resolver);
     let class = steered::locate(compiled, plan, &subject).classified.class;
     let route = &compiled.routes[plan.route];
-    let tree = &compiled.classes[route.classes].trees()[usize::from(class)];
+    let class = compiled.classes[route.classes].class(class);
     let mut steps = Vec::new();
-    decide(tree, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
+    decide(class, snapshot.terms(plan.route), &snapshot.pools, family, key, &mut steps);
     steps
 }
 
@@ -459,13 +490,14 @@ fn note(
     meaning: &Interpretation,
     reply: &Reply,
     uniform_len: u8,
+    is_braked: bool,
 ) {
     let mut met = Vec::new();
     match &meaning.result {
         Meaning::Serve { pass, ttl, members, .. } => {
             let is_panic = *ttl != question.steer.ttl && *pass == rhumb::steering::Pass::Qualified;
             met.push(match pass {
-                _ if is_panic => "panic",
+                _ if is_panic && !is_braked => "panic",
                 rhumb::steering::Pass::Qualified => "Qualified",
                 rhumb::steering::Pass::BestShare => "BestShare",
                 rhumb::steering::Pass::FailOpen => "FailOpen",
@@ -477,6 +509,7 @@ fn note(
             }
         }
         Meaning::NoFamily => met.push("NODATA"),
+        Meaning::NoFamilyHere => met.push("NODATA here"),
         Meaning::Nothing => met.push("SERVFAIL"),
     }
     if meaning.steps.contains(&Step::WidenedForFamily) {
@@ -492,6 +525,13 @@ fn note(
         match step {
             Step::PassedOver { reason: Reason::AwaitsFailback, .. } => met.push("awaits failback"),
             Step::PassedOver { reason: Reason::Ramping { .. }, .. } => met.push("ramping"),
+            Step::PassedOver { reason: Reason::Laden, .. } => met.push("laden"),
+            Step::PassedOver { reason: Reason::Shed { .. }, pool, .. } => {
+                met.push("shed");
+                let is_elsewhere =
+                    matches!(meaning.result, Meaning::Serve { pool: other, .. } if other != *pool);
+                met.extend(is_elsewhere.then_some("shed and taken elsewhere"));
+            }
             _ => {}
         }
     }

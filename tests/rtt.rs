@@ -216,6 +216,25 @@ fn browsers_are_told_before_they_post() {
 }
 
 #[test]
+fn posts_may_have_an_address_of_their_own_that_shows_nothing_else() {
+    let folder = folder();
+    let live = Live::start(&options(&folder, "listen = '127.0.0.1:0'"));
+    let (posts, admin) =
+        (live.server.posts_address().unwrap(), live.server.admin_address().unwrap());
+    let line = "{\"site\":\"fra\",\"rtt_ms\":80}\n";
+    let (status, _, body) = request(posts, "POST", &[origin()], line);
+    assert_eq!(status, 200, "{body}");
+    let (status, _, script) = get(posts, "/beacon.js");
+    assert_eq!((status, script.as_str()), (200, include_str!("../deploy/beacon.js")));
+    for page in ["/metrics", "/healthz", "/readyz", "/"] {
+        assert_eq!(get(posts, page).0, 404, "{page}");
+    }
+    assert_eq!(get(admin, "/metrics").0, 200);
+    assert_eq!(request(admin, "POST", &[origin()], line).0, 404, "not in two places");
+    live.stop();
+}
+
+#[test]
 fn handshakes_of_resolvers_are_measured_to_the_site_of_the_node() {
     let folder = folder();
     let mut options = options(&folder, "handshakes = true");

@@ -51,6 +51,9 @@ const BEYOND: &[(&str, &[&str])] = &[
             "an endpoint that differs in what is not there",
             "a check that is made of itself",
             "three checks in a circle, and one that leads to them",
+            "shedding without a check and a site",
+            "shedding by a check that reads no load",
+            "shedding by a check that asks too seldom",
         ],
     ),
     (
@@ -69,6 +72,7 @@ const BEYOND: &[(&str, &[&str])] = &[
         "one value is judged by another: a schema compares with constants only",
         &[
             "a timeout longer than the interval",
+            "shedding that is at full pace before it starts",
             "a timeout longer than the default interval",
             "a panic limit above the default minimum",
             "a panic limit above the minimum",

@@ -6,6 +6,7 @@
 use crate::answer::additional::Target;
 use crate::answer::data::Answering;
 use crate::answer::data::look_up;
+use crate::answer::steered::NoChoice;
 use crate::answer::steered::for_each_address;
 use crate::model::ANSWERS_MAX;
 use crate::model::Family;
@@ -26,6 +27,34 @@ use crate::zone::Zone;
 pub(super) fn has_auto_hints(zone: &Zone, rrset: &Rrset) -> bool {
     let has_hints = rrset.rtype == RecordType::HTTPS || rrset.rtype == RecordType::SVCB;
     has_hints && zone.rdata(rrset).any(|rdata| find_auto(rdata, 0).is_some())
+}
+
+/// Which families' hints of a set follow addresses, and whose: each pair once.
+pub(super) fn followed(zone: &Zone, rrset: &Rrset, owner: &Qname) -> Vec<(Family, Qname)> {
+    let mut all: Vec<(Family, Qname)> = Vec::new();
+    if !has_auto_hints(zone, rrset) {
+        return all;
+    }
+    for rdata in zone.rdata(rrset) {
+        let mut from = 0;
+        while let Some((at, key)) = find_auto(rdata, from) {
+            from = at + PARAMETER_HEAD_LEN;
+            let Some(name) = followed_name(rrset.rtype, rdata, owner) else { continue };
+            let is_known = |(family, other): &(Family, Qname)| {
+                *family == family_of(key) && other.as_wire() == name.as_wire()
+            };
+            if !all.iter().any(is_known) {
+                all.push((family_of(key), name));
+            }
+        }
+    }
+    all
+}
+
+/// The name that a record is for, whose addresses its hints follow; none for an alias.
+fn followed_name(rtype: RecordType, rdata: &[u8], owner: &Qname) -> Option<Qname> {
+    let target = Target::of(rtype, rdata, owner.as_wire()).filter(|target| !target.is_alias)?;
+    Qname::parse(target.name)
 }
 
 /// The key of a family's hints.
@@ -151,8 +180,7 @@ impl<'a> Answering<'a> {
     /// The addresses of one family that the client would get for the name a record is for.
     fn hints(&self, rtype: RecordType, rdata: &[u8], owner: &Qname, family: Family) -> Hints {
         let mut hints = Hints::NONE;
-        let target = Target::of(rtype, rdata, owner.as_wire()).filter(|target| !target.is_alias);
-        let Some(name) = target.and_then(|target| Qname::parse(target.name)) else { return hints };
+        let Some(name) = followed_name(rtype, rdata, owner) else { return hints };
         let asked = match family {
             Family::V4 => RecordType::A,
             Family::V6 => RecordType::AAAA,
@@ -166,13 +194,17 @@ impl<'a> Answering<'a> {
             Some((_, Found::Steered(steer))) => {
                 let (scope, choice) = self.choose_for(steer, family);
                 hints.scope = scope;
-                if let Some(choice) = choice {
-                    hints.ttl = choice.ttl;
-                    let chosen = choice.members();
-                    let Ok(()) = for_each_address(choice.side, &chosen, |address| {
-                        hints.push(family, address);
-                        Ok::<(), std::convert::Infallible>(())
-                    });
+                match choice {
+                    Ok(choice) => {
+                        hints.ttl = choice.ttl;
+                        let Ok(()) = for_each_address(choice.side, &choice.chosen, |address| {
+                            hints.push(family, address);
+                            Ok::<(), std::convert::Infallible>(())
+                        });
+                    }
+                    // They are back as soon as anybody is.
+                    Err(NoChoice::Nothing { ttl }) => hints.ttl = ttl,
+                    Err(NoChoice::NoFamily) => {}
                 }
             }
             Some((

@@ -7,6 +7,7 @@
 mod additional;
 mod chaos;
 mod data;
+pub mod degraded;
 pub mod explain;
 mod hints;
 mod names;
@@ -15,6 +16,8 @@ mod reason;
 mod referral;
 pub mod request;
 pub mod steered;
+pub mod steering_report;
+pub mod step_report;
 pub mod words;
 
 pub use outcome::Happened;

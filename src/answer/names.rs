@@ -25,16 +25,17 @@ impl<'a> Answering<'a> {
     /// The one CNAME of a name that is steered to names, and on to where it leads.
     pub(super) fn put_steered_alias(&mut self, steer: SteerId, owner: usize) -> Result<Step, Full> {
         let (scope, choice) = self.choose_for(steer, EITHER);
-        let first = choice.and_then(|choice| {
-            let member = choice.members().iter().next()?;
+        let first = choice.ok().and_then(|choice| {
+            let member = choice.chosen.iter().next()?;
             Some((choice, &endpoint(self.snapshot, &choice, member).leaf))
         });
         let Some((choice, Leaf::Cname(target))) = first else {
-            return Ok(self.refuse_nothing(steer, scope));
+            return Ok(self.refuse_nothing(steer, EITHER, scope));
         };
         let followed = self.writer.put_alias(owner, choice.ttl, target.as_wire())?;
         self.widen_scope(scope);
-        let happened = self.note_pass(choice.selection, EITHER, choice.is_degraded);
+        let Choice { selection, is_degraded, .. } = choice;
+        let happened = self.note_pass(steer, EITHER, selection, is_degraded);
         // As at any alias, CNAME and ANY end there (RFC 1034 section 3.6.2, RFC 8482 section 4.2).
         Ok(match self.query.qtype {
             RecordType::CNAME | RecordType::ANY => Step::Done(Rcode::NoError, happened),
@@ -52,9 +53,9 @@ impl<'a> Answering<'a> {
         owner: usize,
     ) -> Result<Step, Full> {
         let (scope, choice) = self.choose_for(steer, EITHER);
-        let Some(choice) = choice else { return Ok(self.refuse_nothing(steer, scope)) };
+        let Ok(choice) = choice else { return Ok(self.refuse_nothing(steer, EITHER, scope)) };
         let snapshot: &'a Snapshot = self.snapshot;
-        let members = choice.members();
+        let members = choice.chosen;
         let endpoints = || members.iter().map(|member| endpoint(snapshot, &choice, member));
         let services = || endpoints().filter_map(|one| Some((service(one)?, one.weight)));
         let mut rdata = [0; 6 + NAME_MAX];
@@ -69,7 +70,8 @@ impl<'a> Answering<'a> {
                 self.add_addresses(&host, false);
             }
         }
-        let happened = self.note_pass(choice.selection, EITHER, choice.is_degraded);
+        let Choice { selection, is_degraded, .. } = choice;
+        let happened = self.note_pass(steer, EITHER, selection, is_degraded);
         Ok(Step::Done(Rcode::NoError, happened))
     }
 }

@@ -8,6 +8,7 @@ use crate::answer::Outcome;
 use crate::answer::data::Answering;
 use crate::answer::explain::Asked;
 use crate::answer::explain::Explanation;
+use crate::answer::explain::HintReport;
 use crate::answer::explain::Question;
 use crate::answer::explain::Steering;
 use crate::answer::explain::explain_query;
@@ -91,7 +92,9 @@ impl Answering<'_> {
     fn put_lines(&mut self, class: u16, lines: &[String]) -> Result<(), Full> {
         // Numbered, because the records of a set have no order.
         for (number, line) in lines.iter().take(LINES_MAX).enumerate() {
-            self.writer.put_text(class, format!("{:02} {line}", number + 1).as_bytes())?;
+            // A text record is shown octet by octet.
+            let line = format!("{:02} {}", number + 1, line.replace('\u{b1}', "+-"));
+            self.writer.put_text(class, line.as_bytes())?;
         }
         match lines.len().saturating_sub(LINES_MAX) {
             0 => Ok(()),
@@ -112,6 +115,7 @@ fn lines(explanation: &Explanation, disclosure: Disclosure) -> Vec<String> {
         zone,
         found,
         steering,
+        hints,
         rcode,
         records,
     } = explanation;
@@ -122,6 +126,12 @@ fn lines(explanation: &Explanation, disclosure: Disclosure) -> Vec<String> {
     ];
     if let Some(steering) = steering {
         steering_lines(steering, is_full, &mut lines);
+    }
+    for HintReport { parameter, name, found, steering } in hints {
+        lines.push(format!("{parameter} follows {name}: {found}"));
+        if let Some(steering) = steering {
+            steering_lines(steering, is_full, &mut lines);
+        }
     }
     match is_full {
         true => lines.extend(records.iter().map(|record| format!("answer: {record}"))),
@@ -140,6 +150,7 @@ fn steering_lines(steering: &Steering, is_full: bool, lines: &mut Vec<String>) {
         class,
         classes,
         steps,
+        trace,
         pool,
         ground,
         members,
@@ -155,13 +166,18 @@ fn steering_lines(steering: &Steering, is_full: bool, lines: &mut Vec<String>) {
         false => lines.push(format!("place: {place}")),
     }
     lines.push(format!("class {class} of {classes} of {entry}"));
-    lines.extend(steps.iter().map(|step| format!("step: {step}")));
+    for (step, report) in steps.iter().zip(trace) {
+        // Who shifts, and why, is not for everybody.
+        let redacted = if is_full { None } else { report.without_author().shift_text() };
+        lines.push(format!("step: {}", redacted.as_ref().unwrap_or(step)));
+    }
     lines.push(format!("pool {}: {ground}", pool.as_deref().unwrap_or("none")));
     for member in members {
         let mark = if member.chosen { "member served" } else { "member not served" };
         let address = if is_full { format!(" {}", member.address) } else { String::new() };
+        let held = if member.held_by_brake { ", held up by the brake" } else { "" };
         let (key, weight, slow) = (&member.endpoint, member.weight, member.slow_text());
-        lines.push(format!("{mark}: {key}{address} weight {weight}{slow}"));
+        lines.push(format!("{mark}: {key}{address} weight {weight}{slow}{held}"));
     }
     let lasts = match choice_lasts_s {
         Some(seconds) => format!(", choice holds {seconds} s more"),

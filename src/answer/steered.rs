@@ -10,7 +10,6 @@ use crate::model::ANSWERS_MAX;
 use crate::model::EcsUse;
 use crate::model::Family;
 use crate::model::KeySource;
-use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Cached;
@@ -22,17 +21,16 @@ use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
 use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
-use crate::steering::Tree;
 use crate::steering::choose;
 use crate::steering::decide;
 use crate::steering::only;
 use crate::steering::plan::FamilyPlan;
-use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
 use crate::wire::Ecs;
 use crate::wire::Qname;
@@ -44,9 +42,6 @@ use crate::zone::Zone;
 
 /// Shortest TTL of a steered answer, in seconds: below it resolvers and we would do little else.
 pub const TTL_MIN: u32 = 5;
-
-/// Info-code "Other Error" of an extended error (RFC 8914 section 4.1).
-const EDE_OTHER: u16 = 0;
 
 /// For whom the answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,20 +85,21 @@ impl Subject {
 /// A pool that was chosen for the client of a query.
 #[derive(Clone, Copy)]
 pub(super) struct Choice<'a> {
-    plan: &'a SteerPlan,
     pub(super) selection: Selection,
     pub(super) side: &'a FamilyPlan,
-    members: &'a [Member],
-    key: ClientKey,
+    /// Who answers, best first.
+    pub(super) chosen: Chosen<'a>,
     pub(super) ttl: u32,
     pub(super) is_degraded: bool,
 }
 
-impl<'a> Choice<'a> {
-    /// Who answers, best first.
-    pub(super) fn members(&self) -> Chosen<'a> {
-        choose(self.members, self.plan.answers, self.key)
-    }
+/// Why nothing was chosen for the client of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// No pool has the family by configuration.
+    NoFamily,
+    /// Nothing may be served now, which is to be believed for so many seconds.
+    Nothing { ttl: u32 },
 }
 
 /// Hands out the address of each chosen member as rdata, several of those that are aliases; [`ANSWERS_MAX`] at most.
@@ -214,37 +210,6 @@ pub fn ttl_of(plan: &SteerPlan, is_degraded: bool) -> u32 {
     if is_degraded { (plan.ttl / 2).max(TTL_MIN) } else { plan.ttl }
 }
 
-/// What an extended error says of a degraded answer.
-pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
-    match (selection.pass, selection.fenced) {
-        (Pass::Qualified, _) => {
-            "rhumb: healthy weight below panic_below, all enabled members served"
-        }
-        (Pass::BestShare, false) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, true) if is_panic => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served; below panic_below, so all its enabled members"
-        }
-        (Pass::BestShare, false) => "rhumb: no pool keeps min_healthy, best share served",
-        (Pass::BestShare, true) => {
-            "rhumb: no pool keeps min_healthy, best share inside the fence served"
-        }
-        (Pass::FailOpen, false) => "rhumb: all down, first pool served (fail_open)",
-        (Pass::FailOpen, true) => {
-            "rhumb: all down inside the fence, first pool there served (fail_open)"
-        }
-        (Pass::NamedPool, false) => "rhumb: all down, pool of on_all_down served",
-        (Pass::NamedPool, true) => {
-            "rhumb: all down inside the fence, pool of on_all_down there served"
-        }
-        (Pass::LastGood, false) => "rhumb: all down, last good members served",
-        (Pass::LastGood, true) => {
-            "rhumb: all down inside the fence, last good members there served"
-        }
-    }
-}
-
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
     ///
@@ -267,9 +232,7 @@ impl Snapshot {
             Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
                 Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
             }
-            Some(_) | None => {
-                self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
-            }
+            Some(_) | None => self.run_passes(plan, classes.class(class), family, key),
         };
         (decision, Some(key))
     }
@@ -279,11 +242,11 @@ impl Snapshot {
     fn run_passes(
         &self,
         plan: &SteerPlan,
-        tree: &Tree,
+        class: Class<'_>,
         family: Family,
         key: ClientKey,
     ) -> Decision {
-        decide(tree, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
+        decide(class, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
     }
 }
 
@@ -313,16 +276,21 @@ impl<'a> Answering<'a> {
         let selection = match decision {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
+                if snapshot.terms(plan.route).families[family.index()] {
+                    // Other clients have it, as their names resolve: it is for these clients only.
+                    self.widen_scope(scope);
+                }
                 self.put_negative(zone, name, owner)?;
                 return Ok(Step::Done(Rcode::NoError, Happened::Static));
             }
             Decision::Nothing => {
-                return Ok(self.refuse_nothing(steer, scope));
+                return Ok(self.refuse_nothing(steer, family, scope));
             }
         };
         let side = snapshot.pools[selection.pool.index()].family(family);
         let members = selection.members_of(side);
-        let is_degraded = selection.is_degraded_at(side);
+        let serves_held = || side.serves_held(&choose(members, plan.answers, key()));
+        let is_degraded = selection.is_degraded(side, serves_held);
         let (ttl, rtype) = (ttl_of(plan, is_degraded), rtype_of(family));
         match only(members, plan.answers, key) {
             Some(only) if only.address_len > 0 => {
@@ -335,11 +303,16 @@ impl<'a> Answering<'a> {
             }
         }
         self.widen_scope(scope);
-        Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
+        let happened = self.note_pass(steer, family, selection, is_degraded);
+        Ok(Step::Done(Rcode::NoError, happened))
     }
 
     /// Chooses for the client as [`Answering::put_steered`] does, for what is not addresses of the asked family.
-    pub(super) fn choose_for(&self, steer: SteerId, family: Family) -> (u8, Option<Choice<'a>>) {
+    pub(super) fn choose_for(
+        &self,
+        steer: SteerId,
+        family: Family,
+    ) -> (u8, Result<Choice<'a>, NoChoice>) {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
@@ -350,42 +323,18 @@ impl<'a> Answering<'a> {
         let classified = locate(compiled, plan, &subject).classified;
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
         let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
-        match snapshot.decision(plan, classes, classified.class, family, || key).0 {
-            Decision::NoFamily | Decision::Nothing => (scope, None),
+        let choice = match snapshot.decision(plan, classes, classified.class, family, || key).0 {
+            Decision::NoFamily => Err(NoChoice::NoFamily),
+            Decision::Nothing => Err(NoChoice::Nothing { ttl: ttl_of(plan, true) }),
             Decision::Serve(selection) => {
                 let side = snapshot.pools[selection.pool.index()].family(family);
-                let is_degraded = selection.is_degraded_at(side);
-                let choice = Choice {
-                    plan,
-                    selection,
-                    side,
-                    members: selection.members_of(side),
-                    key,
-                    ttl: ttl_of(plan, is_degraded),
-                    is_degraded,
-                };
-                (scope, Some(choice))
+                let chosen = choose(selection.members_of(side), plan.answers, key);
+                let is_degraded = selection.is_degraded(side, || side.serves_held(&chosen));
+                let ttl = ttl_of(plan, is_degraded);
+                Ok(Choice { selection, side, chosen, ttl, is_degraded })
             }
-        }
-    }
-
-    /// There is nothing to serve. Other clients may be better off: resolvers keep failures too (RFC 9520).
-    #[cold]
-    pub(super) fn refuse_nothing(&mut self, steer: SteerId, scope: u8) -> Step {
-        self.widen_scope(scope);
-        let compiled = &self.snapshot.compiled;
-        let route = &compiled.routes[compiled.steer(steer).route];
-        let has_any = |pool: &PoolId| self.snapshot.pools[pool.index()].has_any_family();
-        self.options.ede = Some((
-            EDE_OTHER,
-            match route.pools.iter().any(has_any) {
-                true => {
-                    "rhumb: all members are drained, or all are down and on_all_down is servfail"
-                }
-                false => "rhumb: none of the names that are to answer has been resolved yet",
-            },
-        ));
-        Step::Done(Rcode::ServFail, Happened::NothingToServe)
+        };
+        (scope, choice)
     }
 
     /// The answer depends on so many bits of the client subnet too (RFC 7871 section 7.2.1).
@@ -415,29 +364,10 @@ impl<'a> Answering<'a> {
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());
         }
-        let (_, Some(choice)) = self.choose_for(steer, family) else { return Ok(()) };
-        for_each_address(choice.side, &choice.members(), |rdata| {
+        let (_, Ok(choice)) = self.choose_for(steer, family) else { return Ok(()) };
+        for_each_address(choice.side, &choice.chosen, |rdata| {
             let (owner, rtype) = (name.as_wire(), rtype_of(family));
             self.writer.put_named(Section::Additional, owner, rtype, choice.ttl, rdata)
         })
-    }
-
-    /// Says in the reply why it is worse than configured, and names it for the counters.
-    #[inline]
-    pub(super) fn note_pass(
-        &mut self,
-        selection: Selection,
-        family: Family,
-        is_degraded: bool,
-    ) -> Happened {
-        if !is_degraded {
-            return Happened::Steered(selection.pass);
-        }
-        let is_panic = selection.is_panic(&self.snapshot.pools, family);
-        self.options.ede = Some((EDE_OTHER, degraded_text(selection, is_panic)));
-        match is_panic {
-            true => Happened::Panic(selection.pass),
-            false => Happened::Steered(selection.pass),
-        }
     }
 }

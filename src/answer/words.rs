@@ -1,11 +1,12 @@
 //! Steps of an evaluation in words.
 
 use crate::model::Model;
-use crate::model::Policy;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::SiteId;
 use crate::model::Target;
+use crate::rtt::text::spell_instant;
+use crate::steering::Braked;
 use crate::steering::Pass;
 use crate::steering::Step;
 use crate::steering::trace::Estimate;
@@ -57,13 +58,27 @@ pub fn step_text(model: &Model, step: &Step) -> String {
             format!("{}: pool {} taken", pass_name(pass), pool_name(pool))
         }
         Step::PassedOver { pass, pool, reason } => {
-            format!(
-                "{}: pool {} passed over: {}",
-                pass_name(pass),
-                pool_name(pool),
-                reason_text(reason)
-            )
+            let (pass, pool) = (pass_name(pass), pool_name(pool));
+            format!("{pass}: pool {pool} passed over: {}", reason_text(reason, pool))
         }
+        Step::HeldUp { pool, endpoint, braked } => {
+            let endpoint = &model.pools[pool.index()].endpoints[endpoint.index()].key;
+            format!("member {endpoint}: {}", braked_text(braked))
+        }
+    }
+}
+
+/// Since when and why the brake holds an endpoint up.
+fn braked_text(braked: Braked) -> String {
+    let Braked { failing, passing, since_s } = braked;
+    let since = spell_instant(since_s);
+    match (failing, passing) {
+        (0, _) => format!("held up by the brake since {since}: passes again, but has to wait"),
+        (1, 0) => format!("held up by the brake: its probe says down since {since}"),
+        (_, 0) => format!("held up by the brake: {failing} probes say down since {since}"),
+        (_, _) => format!(
+            "held up by the brake since {since}: {failing} probes say down, {passing} pass again but have to wait"
+        ),
     }
 }
 
@@ -75,7 +90,7 @@ fn pass_name(pass: Pass) -> &'static str {
     }
 }
 
-fn reason_text(reason: Reason) -> String {
+fn reason_text(reason: Reason, pool: &str) -> String {
     match reason {
         Reason::LacksFamily => "it has no address of that family".into(),
         Reason::BelowMinHealthy { family, enabled: 0, .. } => {
@@ -84,9 +99,18 @@ fn reason_text(reason: Reason) -> String {
         Reason::BelowMinHealthy { family, healthy, needed, enabled } => {
             format!("{family} healthy {healthy} of {enabled}, needs {needed}")
         }
-        Reason::AwaitsFailback => "it qualifies, but waits for `rhumb failback`".into(),
+        Reason::AwaitsFailback => {
+            format!("it qualifies, but waits for `rhumb failback {pool} --reason ...`")
+        }
         Reason::Ramping { tenths } => {
             format!("its clients come back by and by, {} % so far, this one not yet", tenths * 10)
+        }
+        Reason::Shed { level, band } => format!(
+            "its load makes it shed the farthest {level} of 16 parts of its clients, this one is in part {} from the nearest",
+            band + 1
+        ),
+        Reason::Laden => {
+            "it has load enough of its own to take nobody whom another pool sheds".into()
         }
         Reason::FamilyDown => {
             "no member of that family passes its probe, another pool has one that does".into()
@@ -100,18 +124,27 @@ fn reason_text(reason: Reason) -> String {
     }
 }
 
-/// Which rule of a policy fits the client, and by what.
-fn matched_text(model: &Model, policy: PolicyId, rule: Option<u16>, ground: Ground) -> String {
-    let Policy { name, kind, fence: _ } = &model.policies[policy.index()];
-    let (to, fence) = match kind {
+/// Where a rule of a policy leads, or its default, and whether a fence ends that.
+pub(super) fn rule_targets(
+    model: &Model,
+    policy: PolicyId,
+    rule: Option<u16>,
+) -> (&[Target], bool) {
+    match &model.policies[policy.index()].kind {
         PolicyKind::Geo(rules) => rules.list(rule),
         PolicyKind::Networks(rules) => rules.list(rule),
         PolicyKind::Failover(_)
         | PolicyKind::Nearest { .. }
         | PolicyKind::Weighted(_)
         | PolicyKind::Fastest { .. }
-        | PolicyKind::All { .. } => (&[][..], false),
-    };
+        | PolicyKind::All { .. } => (&[], false),
+    }
+}
+
+/// Which rule of a policy fits the client, and by what.
+fn matched_text(model: &Model, policy: PolicyId, rule: Option<u16>, ground: Ground) -> String {
+    let name = &model.policies[policy.index()].name;
+    let (to, fence) = rule_targets(model, policy, rule);
     let to: Vec<_> = to.iter().map(|&target| target_name(model, target)).collect();
     let fence = if fence { ", fenced" } else { "" };
     let which = match (rule, ground) {

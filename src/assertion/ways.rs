@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::model::Family;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
@@ -34,7 +35,7 @@ pub struct TooManyWays;
 /// What is decided for one class of clients in one state of health.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
-    /// The candidates.
+    /// The candidates. Nobody is shed: assertions are about health, not load.
     pub tree: &'a Tree,
     /// What the name asks of the passes.
     pub terms: Terms,
@@ -74,7 +75,7 @@ impl Case<'_> {
 
     /// The decision for one client.
     pub fn decide(&self, key: ClientKey) -> Decision {
-        decide(self.tree, self.terms, self.plans, self.family, key, &mut NoTrace)
+        decide(Class::unbanded(self.tree), self.terms, self.plans, self.family, key, &mut NoTrace)
     }
 
     /// Runs the passes for each way until `visit` says that it is enough.
@@ -87,7 +88,14 @@ impl Case<'_> {
         for _ in 0..WAYS_MAX {
             let ways = Ways { plans: self.plans, family: self.family, walk: RefCell::default() };
             ways.walk.borrow_mut().script = script;
-            let decision = decide(self.tree, self.terms, self.plans, self.family, &ways, trace);
+            let decision = decide(
+                Class::unbanded(self.tree),
+                self.terms,
+                self.plans,
+                self.family,
+                &ways,
+                trace,
+            );
             let walk = ways.walk.into_inner();
             if visit(decision, walk.share, trace) {
                 return Ok(());

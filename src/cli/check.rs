@@ -195,12 +195,20 @@ fn no_geo_data(zones: &str, model: &Model) -> Option<FileProblem> {
         | PolicyKind::Networks(_)
         | PolicyKind::All { .. } => None,
     };
-    let (name, outcome) = model.policies.iter().find_map(outcome)?;
+    let policies = model.policies.iter().find_map(outcome);
+    let sheds = || model.pools.iter().find(|pool| pool.shed.is_some());
+    let fault = match policies {
+        Some((name, outcome)) => format!("policy.{name}: there is no geo data, so {outcome}"),
+        None => {
+            let name = &sheds()?.name;
+            format!("pool.{name}.shed: there is no geo data, so nobody is shed")
+        }
+    };
     Some(FileProblem {
         severity: Severity::Warning,
         rule: &rules::LIKELY_MISTAKE,
         file: zones.to_owned(),
-        fault: format!("policy.{name}: there is no geo data, so {outcome}"),
+        fault,
         remedy: "name a database: [geo] databases = [\"geodb/city.mmdb\"] in rhumb.toml".into(),
     })
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::answer::explain::Explanation;
+use crate::answer::explain::HintReport;
+use crate::answer::explain::MemberReport;
 use crate::answer::explain::Question;
 use crate::answer::explain::Steering;
 use crate::cli::ask;
@@ -76,7 +78,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     match reply {
         Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
         Reply::Explanation(explanation) => show(&explanation, &source),
-        Reply::Failed { error } => return fail(PROBLEMS, error),
+        Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
         Reply::Done { .. } | Reply::Status(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
@@ -135,8 +137,17 @@ fn ask_files(
 }
 
 fn show(explanation: &Explanation, source: &str) {
-    let Explanation { question, supposed_down, generation, zone, found, steering, rcode, records } =
-        explanation;
+    let Explanation {
+        question,
+        supposed_down,
+        generation,
+        zone,
+        found,
+        steering,
+        hints,
+        rcode,
+        records,
+    } = explanation;
     print(format!("{} {} for client {}", question.name, question.rtype, question.client));
     line("health", source);
     if !supposed_down.is_empty() {
@@ -146,6 +157,12 @@ fn show(explanation: &Explanation, source: &str) {
     line("found", found);
     if let Some(steering) = steering {
         show_steering(steering);
+    }
+    for HintReport { parameter, name, found, steering } in hints {
+        line(parameter, &format!("follows {name}: {found}"));
+        if let Some(steering) = steering {
+            show_steering(steering);
+        }
     }
     print("");
     print(format!("{rcode}, {}", count(records.len(), "record", "records")));
@@ -163,16 +180,10 @@ fn show_steering(steering: &Steering) {
     for (position, member) in steering.members.iter().enumerate() {
         let label = if position == 0 { "members" } else { "" };
         let mark = if member.chosen { "->" } else { "  " };
-        line(
-            label,
-            &format!(
-                "{mark} {} {} weight {}{}",
-                member.endpoint,
-                member.address,
-                member.weight,
-                member.slow_text()
-            ),
-        );
+        let MemberReport { endpoint, address, weight, .. } = member;
+        let held = if member.held_by_brake { ", held up by the brake" } else { "" };
+        let slow = member.slow_text();
+        line(label, &format!("{mark} {endpoint} {address} weight {weight}{slow}{held}"));
     }
     let lasts = match steering.choice_lasts_s {
         Some(seconds) => format!(", this client's choice holds for {seconds} s more"),

@@ -69,7 +69,7 @@ pub(super) struct OrderArguments {
 pub(super) struct DrainArguments {
     #[command(flatten)]
     order: OrderArguments,
-    /// Even if it leaves a name with nothing to serve
+    /// Even if it leaves a name nothing to serve, or nobody who passes a probe
     #[arg(long)]
     force: bool,
 }
@@ -137,8 +137,11 @@ pub(super) struct ShiftArguments {
     /// Why: whoever reads `status` at night wants to know
     #[arg(long, required_unless_present = "back")]
     reason: Option<String>,
+    /// Even if an assertion does not hold with these weights
+    #[arg(long)]
+    force: bool,
     /// Let the weights of the files count again, at once
-    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason"])]
+    #[arg(long, conflicts_with_all = ["share", "over", "watch", "until", "reason", "force"])]
     back: bool,
     #[command(flatten)]
     server: ServerOption,
@@ -206,6 +209,7 @@ pub(super) fn shift(arguments: &ShiftArguments) -> ExitCode {
         until_s,
         reason: arguments.reason.clone().unwrap_or_default(),
         author: author(),
+        force: arguments.force,
     };
     send(&arguments.server, &command)
 }
@@ -295,7 +299,7 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
     match reply {
         Reply::Done { text } => print(text),
         Reply::Status(status) => show(&status),
-        Reply::Failed { error } => return fail(PROBLEMS, error),
+        Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
         Reply::Explanation(_) => return fail(PROBLEMS, "the server answered something else"),
     }
     ExitCode::SUCCESS
@@ -318,7 +322,7 @@ fn show(status: &Status) {
         ("round-trip times", &status.refused_tables),
     ];
     for (what, refused) in refused {
-        let Some(RefusedStatus { problems, since, text }) = refused else { continue };
+        let Some(RefusedStatus { problems, since, text, list: _ }) = refused else { continue };
         let counted = count(*problems, "problem", "problems");
         print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
         print(text.trim_end());
@@ -349,14 +353,12 @@ fn show_shift(shift: &ShiftStatus) {
 fn show_pool(pool: &PoolStatus) {
     let site = pool.site.as_deref().unwrap_or("no site");
     let check = pool.check.as_deref().unwrap_or("none");
-    let standing = match (pool.qualifies, pool.panic) {
-        (true, false) => "qualifies".to_owned(),
-        (false, false) => format!("DOES NOT QUALIFY: {}", pool.short.join("; ")),
-        (_, true) => "PANIC: all members served".to_owned(),
-    };
-    print(format!("\npool {}  ({site}, check {check})  {standing}", pool.name));
+    print(format!("\npool {}  ({site}, check {check})  {}", pool.name, pool.standing_text()));
     if let Some(failback) = &pool.failback {
         print(format!("  {failback}"));
+    }
+    if let Some(shed) = &pool.shed {
+        print(format!("  {shed}"));
     }
     for endpoint in &pool.endpoints {
         if !endpoint.name.is_empty() {
@@ -380,8 +382,11 @@ fn show_pool(pool: &PoolStatus) {
             let last =
                 if target.parts.is_empty() { format!("last: {last}") } else { String::new() };
             print(format!(
-                "  {:<20} {:<24} weight {:<5} {:<9} {since:<14} {slow}{last}",
-                endpoint.key, target.address, endpoint.weight, target.verdict
+                "  {:<20} {:<24} weight {:<5} {:<10} {since:<14} {slow}{last}",
+                endpoint.key,
+                target.address,
+                endpoint.weight,
+                target.verdict_text()
             ));
             for part in &target.parts {
                 let last = part.last.as_deref().unwrap_or("not probed yet");

@@ -73,9 +73,28 @@ pub fn spell(duration: Duration) -> String {
     }
 }
 
+/// A duration for people: as [`spell`], but never in milliseconds from a second on: `33.5s`.
+pub fn tell(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis < 1000 || millis.is_multiple_of(1000) {
+        return spell(duration);
+    }
+    let fraction = format!("{:03}", millis % 1000);
+    format!("{}.{}s", millis / 1000, fraction.trim_end_matches('0'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_told_no_thousands_of_milliseconds() {
+        for (millis, text) in
+            [(0, "0s"), (500, "500ms"), (33_500, "33.5s"), (1_050, "1.05s"), (90_000, "90s")]
+        {
+            assert_eq!(tell(Duration::from_millis(millis)), text);
+        }
+    }
 
     fn read(text: &str) -> Result<u128, String> {
         let all = Duration::ZERO..=Duration::MAX;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::duration::spell;
+use crate::config::duration::tell;
 use crate::model::Check;
 use crate::model::Model;
 use crate::model::Steer;
@@ -66,7 +66,7 @@ impl std::fmt::Display for Failover {
         if let Some(terms) = &self.slowest {
             let Terms { check, interval, fall, timeout, ttl } = terms;
             let [total, interval, timeout, quorum, propagation, ttl] =
-                [terms.total(), *interval, *timeout, QUORUM, PROPAGATION, *ttl].map(spell);
+                [terms.total(), *interval, *timeout, QUORUM, PROPAGATION, *ttl].map(tell);
             write!(
                 f,
                 "{total} = {interval} x {fall} + {timeout} + {quorum} + {propagation} + {ttl} (check \"{check}\")"
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(
             shown(one),
             [
-                "14500ms = 1s x 3 + 500ms + 0s + 1s + 10s (check \"fast\"); never from pool \"b\", which has no check"
+                "14.5s = 1s x 3 + 500ms + 0s + 1s + 10s (check \"fast\"); never from pool \"b\", which has no check"
             ]
         );
         let none = "pool.a = { endpoint.a.addresses = [\"192.0.2.1\"] }\n\

@@ -251,7 +251,8 @@ pub(super) fn read_listen(
     addresses
 }
 
-fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {
+/// An address with a port.
+pub(super) fn read_address(value: &Value<'_>, problems: &mut Problems) -> Option<SocketAddr> {
     let parse = |text: &str| {
         let fault = || {
             (

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::config::rules;
 use crate::config::rules::Rule;
 use crate::zonefile::master;
@@ -36,7 +39,8 @@ pub struct At<T> {
 }
 
 /// Whether a problem blocks a load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The load is refused; the running snapshot stays.
     Error,
@@ -147,6 +151,11 @@ impl Problems {
     /// Every problem.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
+    }
+
+    /// How many block the load.
+    pub fn errors(&self) -> usize {
+        self.list.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
     /// How many there are.

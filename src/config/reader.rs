@@ -136,6 +136,33 @@ impl<'t> Section<'t> {
         Some(entry.key_place.clone())
     }
 
+    /// The texts of a key, one or a list, whatever else is wrong with its table: nothing is taken or reported.
+    pub fn find_texts(&self, key: &str) -> Vec<At<String>> {
+        self.find_value(key).map_or_else(Vec::new, |value| texts_in(self.file, value))
+    }
+
+    /// The keys of a table under a key.
+    pub fn find_names(&self, key: &str) -> Vec<At<String>> {
+        let table = self.find_value(key).and_then(|value| value.get_ref().as_table());
+        let keys = table.into_iter().flat_map(|table| table.keys());
+        let place = |span| Place { file: self.file, span };
+        keys.map(|key| At { value: key.get_ref().to_string(), place: place(key.span()) }).collect()
+    }
+
+    /// The texts of a key of each table of a list.
+    pub fn find_texts_below(&self, list: &str, key: &str) -> Vec<At<String>> {
+        let items = self.find_value(list).and_then(|value| value.get_ref().as_array());
+        let tables = items
+            .into_iter()
+            .flat_map(|items| items.iter())
+            .filter_map(|item| item.get_ref().as_table()?.get(key));
+        tables.flat_map(|value| texts_in(self.file, value)).collect()
+    }
+
+    fn find_value(&self, key: &str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.value)
+    }
+
     /// The value of a key that must be there.
     pub fn need(&mut self, name: &'static str, problems: &mut Problems) -> Option<Value<'t>> {
         let value = self.take(name);
@@ -223,6 +250,17 @@ impl<'t> Section<'t> {
     fn key_path(&self, key: &str) -> String {
         dotted(&self.path, key)
     }
+}
+
+/// A text, or the texts of a list.
+fn texts_in(file: FileId, value: &Spanned<DeValue<'_>>) -> Vec<At<String>> {
+    let items = value.get_ref().as_array();
+    let items = items.into_iter().flat_map(|items| items.iter());
+    let text = |value: &Spanned<DeValue<'_>>| {
+        let text = value.get_ref().as_str()?.to_owned();
+        Some(At { value: text, place: Place { file, span: value.span() } })
+    };
+    [value].into_iter().chain(items).filter_map(text).collect()
 }
 
 /// What names of sites, checks, pools, endpoints and policies are made of.

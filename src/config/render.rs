@@ -4,6 +4,7 @@ use annotate_snippets::AnnotationKind;
 use annotate_snippets::Level;
 use annotate_snippets::Renderer;
 use annotate_snippets::Snippet;
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::config::Files;
@@ -53,20 +54,19 @@ impl FileProblem {
     }
 
     /// For machines; line and column are 0.
-    pub fn for_machines(&self) -> JsonProblem<'_> {
+    pub fn for_machines(&self) -> ProblemReport {
         let Self { severity, rule, file, fault, remedy } = self;
-        let (severity, rule) = (severity_name(*severity), rule.id);
-        JsonProblem {
-            severity,
-            rule,
-            file,
+        ProblemReport {
+            severity: *severity,
+            rule: rule.id.to_owned(),
+            file: file.clone(),
             line: 0,
             column: 0,
-            key: "",
-            fault,
-            remedy,
+            key: String::new(),
+            fault: fault.clone(),
+            remedy: remedy.clone(),
             also: None,
-            notes: &[],
+            notes: Vec::new(),
         }
     }
 }
@@ -139,46 +139,68 @@ fn snippet(files: &Files, problem: &Problem, renderer: &Renderer) -> String {
 }
 
 /// One problem for machines.
-#[derive(Debug, Serialize)]
-pub struct JsonProblem<'a> {
-    severity: &'static str,
-    rule: &'static str,
-    file: &'a str,
-    line: usize,
-    column: usize,
-    key: &'a str,
-    fault: &'a str,
-    remedy: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    also: Option<JsonPlace<'a>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'a [String],
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemReport {
+    /// Whether it blocks.
+    pub severity: Severity,
+    /// What kind of problem it is.
+    pub rule: String,
+    /// Path as the operator would write it.
+    pub file: String,
+    /// From 1; 0 if it is about the file as a whole.
+    pub line: usize,
+    /// From 1, in characters; 0 if it is about the file as a whole.
+    pub column: usize,
+    /// The key it is about; may be empty.
+    pub key: String,
+    /// What is wrong.
+    pub fault: String,
+    /// What to do.
+    pub remedy: String,
+    /// Another place that it has to do with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<PlaceReport>,
+    /// Further lines that show why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Another place that a problem has to do with.
-#[derive(Debug, Serialize)]
-pub struct JsonPlace<'a> {
-    file: &'a str,
-    line: usize,
-    column: usize,
-    what: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceReport {
+    /// Path as the operator would write it.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What stands there.
+    pub what: String,
 }
 
 /// Every problem for machines, in order.
-pub fn for_machines<'a>(files: &'a Files, problems: &'a Problems) -> Vec<JsonProblem<'a>> {
-    let json = |problem: &'a Problem| {
+pub fn for_machines(files: &Files, problems: &Problems) -> Vec<ProblemReport> {
+    let report = |problem: &Problem| {
         let file = files.get(problem.place.file);
         let LineColumn { line, column } = file.line_column(problem.place.span.start);
-        let severity = severity_name(problem.severity);
-        let rule = problem.rule.id;
-        let Problem { severity: _, rule: _, place: _, key, fault, remedy, also, notes } = problem;
+        let Problem { severity, rule, place: _, key, fault, remedy, also, notes } = problem;
         let also = also.as_ref().map(|(place, what)| {
             let file = files.get(place.file);
             let LineColumn { line, column } = file.line_column(place.span.start);
-            JsonPlace { file: &file.name, line, column, what }
+            PlaceReport { file: file.name.to_string(), line, column, what: what.clone() }
         });
-        let file = &file.name;
-        JsonProblem { severity, rule, file, line, column, key, fault, remedy, also, notes }
+        ProblemReport {
+            severity: *severity,
+            rule: rule.id.to_owned(),
+            file: file.name.to_string(),
+            line,
+            column,
+            key: key.clone(),
+            fault: fault.clone(),
+            remedy: remedy.clone(),
+            also,
+            notes: notes.clone(),
+        }
     };
-    problems.iter().map(json).collect()
+    problems.iter().map(report).collect()
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::Problems;
 use crate::config::keys;
+use crate::config::node::read_address;
 use crate::config::problem::At;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
@@ -18,6 +19,7 @@ pub(super) fn defaults(folder: PathBuf) -> Rtt {
         window: keys::WINDOW,
         delay: keys::DELAY,
         handshakes: false,
+        listen: None,
         origins: Vec::new(),
         token_file: None,
         post_octets: keys::POST_OCTETS,
@@ -53,6 +55,14 @@ pub(super) fn read(value: &Value<'_>, has_site: bool, problems: &mut Problems) -
         if let Some((remedy, why)) = lacks {
             let fault = format!("handshakes are not measured: {why}");
             problems.warning(&place, &value.path, fault, remedy).rule(&rules::LIKELY_MISTAKE);
+        }
+    }
+    if let Some(value) = section.take("listen") {
+        rtt.listen = read_address(&value, problems);
+        if let (Some(at), false) = (value.string(&mut Problems::default()), rtt.build) {
+            let fault = "nobody posts there: this node makes no table";
+            let remedy = "set build = true, or take it out";
+            problems.warning(&at.place, &value.path, fault, remedy).rule(&rules::LIKELY_MISTAKE);
         }
     }
     if let Some(origins) = section.take("origins") {

@@ -23,6 +23,7 @@ use crate::model::Percent;
 use crate::model::Period;
 use crate::model::PushCheck;
 use crate::model::Service;
+use crate::model::Shed;
 use crate::model::Sources;
 use crate::model::Step;
 use crate::model::Talk;
@@ -58,8 +59,8 @@ pub struct FileSpec {
 /// What could not be read: asking for it is no second mistake.
 #[derive(Clone, Debug, Default)]
 pub struct Broken {
-    /// The file's syntax: nobody knows what else it holds.
-    pub syntax: bool,
+    /// The file, if its syntax is broken: nobody knows what else it holds.
+    pub syntax: Option<FileId>,
     /// `[zone]`, or the SOA of a master file.
     pub zone: bool,
     /// `[site.*]`
@@ -70,6 +71,28 @@ pub struct Broken {
     pub policies: Vec<At<String>>,
     /// `[list.*]`
     pub lists: Vec<At<String>>,
+    /// What the tables among these name: that must be there all the same.
+    pub mentions: Vec<Mention>,
+}
+
+/// A name that a table uses which cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mention {
+    /// Under which key.
+    pub key: String,
+    /// The name.
+    pub name: At<String>,
+    /// What it is to be.
+    pub what: Mentioned,
+}
+
+/// What a name is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mentioned {
+    /// A pool or policy.
+    Target,
+    /// A list of networks.
+    List,
 }
 
 /// A zone, from `[zone]` or from a master file.
@@ -236,6 +259,8 @@ pub struct PoolSpec {
     pub panic_below: Option<At<Percent>>,
     /// How clients come back.
     pub failback: Failback,
+    /// When clients are sent elsewhere.
+    pub shed: Option<At<Shed>>,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
 }

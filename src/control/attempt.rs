@@ -24,13 +24,12 @@ use crate::control::geo::GeoReport;
 use crate::control::job::Faults;
 use crate::control::job::Job;
 use crate::control::job::Product;
-use crate::control::job::Rejection;
 use crate::control::job::Settled;
 use crate::control::parts::Base;
 use crate::control::parts::GeoDigest;
 use crate::control::parts::Parts;
 use crate::control::parts::ZoneFiles;
-use crate::control::parts::list;
+use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
 use crate::model::NodeTerms;
 use crate::rtt::Shelved;
@@ -170,8 +169,7 @@ impl Zones {
         let (model, problems) = config::load(&read.files);
         let unread = &read.unread;
         let Some(model) = model.filter(|_| unread.is_empty()) else {
-            let text = list(unread) + &render::for_people(&read.files, &problems, false);
-            return Err(Rejection { text, problems: unread.len() + problems.len() });
+            return Err(Rejection::of_files(&read.files, &problems, unread));
         };
         if model.zones.is_empty() {
             refuse_emptiness(base)?;
@@ -270,14 +268,13 @@ fn attempt(
     let mut problems = zones.warnings.clone();
     assertion::report(&compiled, &failures, &mut problems);
     problems.sort();
-    let text = render::for_people(&zones.files, &problems, false);
-    Err(Rejection { text, problems: problems.len() })
+    Err(Rejection::of_files(&zones.files, &problems, &[]))
 }
 
 /// Why a table does not count.
 fn left_out(table: &Shelved, why: &Rejection) -> Rejection {
     let text = format!("{}: with it these files would be refused:\n{}", table.name, why.text);
-    Rejection { text, problems: why.problems }
+    Rejection { text, problems: why.problems, list: why.list.clone() }
 }
 
 /// What is in force once these parts are.

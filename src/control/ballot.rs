@@ -53,7 +53,7 @@ impl Controller {
     ) {
         let before = self.verdict(&vote.key);
         let after = quorum::decide([vote.verdict], before);
-        if self.is_held_by_brake(&vote.key, after, effects) {
+        if self.is_held_by_brake(&vote.key, pool, after, effects) {
             return;
         }
         if before == after {

@@ -13,12 +13,15 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Known;
 use crate::control::Occurrence;
+use crate::control::status::BrakeStatus;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
+use crate::model::PoolId;
 use crate::model::SiteId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::steering::Braked;
 
 /// Fewest sites with probed endpoints for which there is a brake.
 const SITES_MIN: usize = 3;
@@ -144,10 +147,15 @@ impl Controller {
     pub(super) fn is_held_by_brake(
         &mut self,
         key: &TargetKey,
+        pool: PoolId,
         verdict: Verdict,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let Some(flip) = self.brake.held.get_mut(key) else { return false };
+        // Answers say what it is held for.
+        if flip.passes != (verdict == Verdict::Held) || verdict == Verdict::Up {
+            self.changed.insert(pool);
+        }
         match verdict {
             Verdict::Down => flip.passes = false,
             Verdict::Held => flip.passes = true,
@@ -197,6 +205,8 @@ impl Controller {
         let told = Occurrence::Braked { key: key.clone(), reason: reason.clone() };
         effects.push(Effect::Record(told));
         self.brake.held.insert(key.clone(), HeldFlip { site, since: now, reason, passes: false });
+        // Answers say so, and hold for a shorter time.
+        self.changed.extend(self.pool_of(key));
         true
     }
 
@@ -293,6 +303,35 @@ impl Controller {
     /// How many targets the brake holds.
     pub fn held_by_brake(&self) -> usize {
         self.brake.held.len()
+    }
+
+    /// Every target that the brake holds.
+    pub(super) fn braked_targets(&self) -> Vec<TargetKey> {
+        self.brake.held.keys().cloned().collect()
+    }
+
+    /// What the brake holds of an endpoint's targets; `None` if nothing.
+    pub(super) fn braked(&self, targets: impl Iterator<Item = TargetKey>) -> Option<Braked> {
+        if self.brake.held.is_empty() {
+            return None;
+        }
+        let held: Vec<&HeldFlip> = targets.filter_map(|key| self.brake.held.get(&key)).collect();
+        let passing = held.iter().filter(|flip| flip.passes).count();
+        Some(Braked {
+            failing: u16::try_from(held.len() - passing).unwrap_or(u16::MAX),
+            passing: u16::try_from(passing).unwrap_or(u16::MAX),
+            since_s: held.iter().map(|flip| flip.since.unix.as_secs()).min()?,
+        })
+    }
+
+    /// What the brake holds a target for, if it does.
+    pub(super) fn brake_status(&self, key: &TargetKey, now: Now) -> Option<BrakeStatus> {
+        let HeldFlip { site: _, since, reason, passes } = self.brake.held.get(key)?;
+        Some(BrakeStatus {
+            since_s: now.monotonic.saturating_sub(since.monotonic).as_secs(),
+            reason: reason.to_string(),
+            passes_again: *passes,
+        })
     }
 }
 

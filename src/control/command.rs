@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
+use crate::config::render::ProblemReport;
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -15,7 +16,7 @@ use crate::control::Order;
 use crate::control::Scope;
 use crate::control::effect::count;
 use crate::control::health::Overlay;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::control::shift::Wanted;
 use crate::control::status::Status;
 use crate::control::weights::Billionths;
@@ -30,6 +31,7 @@ use crate::model::PoolId;
 use crate::model::Verdict;
 use crate::snapshot::Route;
 use crate::snapshot::SteerPlan;
+use crate::steering::MemberState;
 use crate::steering::Tree;
 use crate::steering::plan::can_answer;
 use crate::steering::tree::Reach;
@@ -99,6 +101,9 @@ pub enum Command {
         reason: String,
         /// Who.
         author: String,
+        /// Even if an assertion does not hold with these weights.
+        #[serde(default)]
+        force: bool,
     },
     /// Let the weights of the files count again.
     ShiftBack {
@@ -143,11 +148,21 @@ pub enum Reply {
     Failed {
         /// Why, and what to do.
         error: String,
+        /// What is wrong with files, if it is files.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<ProblemReport>,
     },
     /// Everything.
     Status(Box<Status>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
+}
+
+impl Reply {
+    /// Something is not done, and no file is to blame.
+    pub fn failed(error: String) -> Self {
+        Self::Failed { error, problems: Vec::new() }
+    }
 }
 
 /// Which endpoints count as able to answer.
@@ -186,7 +201,17 @@ impl Controller {
                 self.order(&target, order, force, now, effects)
             }
             Command::Withdraw { target, author } => self.withdraw(&target, &author, now, effects),
-            Command::Shift { policy, target, share, over_s, watch_s, until_s, reason, author } => {
+            Command::Shift {
+                policy,
+                target,
+                share,
+                over_s,
+                watch_s,
+                until_s,
+                reason,
+                author,
+                force,
+            } => {
                 let wanted = Wanted {
                     policy,
                     target,
@@ -196,6 +221,7 @@ impl Controller {
                     until: until_s.map(Duration::from_secs),
                     reason,
                     author,
+                    force,
                 };
                 self.shift(wanted, now, effects)
             }
@@ -209,7 +235,7 @@ impl Controller {
         };
         match result {
             Ok(text) => Reply::Done { text },
-            Err(error) => Reply::Failed { error },
+            Err(error) => Reply::failed(error),
         }
     }
 
@@ -219,14 +245,16 @@ impl Controller {
         let generation = self.snapshot().map_or(0, |now| now.generation);
         let served = format!("{}, generation {generation}", count(zones, "zone"));
         let (mut texts, mut serving) = (String::new(), format!("; serving {served}, as before"));
-        for (what, Rejection { text, problems }) in self.refused() {
+        let mut all = Vec::new();
+        for (what, Rejection { text, problems, list }) in self.refused() {
+            all.extend(list.iter().cloned());
             let counted = count(*problems, "problem");
             let serving = std::mem::take(&mut serving);
             texts += &format!("{what} refused, {counted}{serving}\n{}\n", text.trim_end());
         }
         match texts.trim_end() {
             "" => Reply::Done { text: format!("serving {served}") },
-            error => Reply::Failed { error: error.into() },
+            error => Reply::Failed { error: error.into(), problems: all },
         }
     }
 
@@ -274,6 +302,15 @@ impl Controller {
         }
         let takes_away = matches!(order.admin, Admin::Drained | Admin::ForcedDown);
         let sick = self.left_without(&scope, Count::Healthy).filter(|_| takes_away);
+        if order.admin == Admin::Drained
+            && !force
+            && let Some(name) = &sick
+        {
+            return Err(format!(
+                "this drains the last endpoint that passes its probe for clients of {name}; \
+                     drain with --force to serve what is down from then on"
+            ));
+        }
         let sick = sick.map_or(String::new(), |name| {
             format!("; WARNING: nothing that passes its probe is left for clients of {name}")
         });
@@ -407,7 +444,7 @@ impl Controller {
             endpoints.any(|(position, (endpoint, state))| {
                 can_answer(endpoint, EndpointId::at(position), &resolved, family)
                     && state.is_enabled()
-                    && (count == Count::Enabled || state.verdict(family) != Verdict::Down)
+                    && (count == Count::Enabled || is_well(state, family))
                     && !drained.is_some_and(|scope| scope.covers(model, pool, &endpoint.key))
             })
         };
@@ -435,4 +472,10 @@ impl Controller {
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }
+}
+
+/// Whether an endpoint is not known to be down; what only the brake keeps up is.
+fn is_well(state: MemberState, family: Family) -> bool {
+    state.verdict(family) != Verdict::Down
+        && state.braked(family).is_none_or(|braked| braked.failing == 0)
 }

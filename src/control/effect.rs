@@ -64,7 +64,7 @@ pub struct ProbeOrder {
 }
 
 /// Something that happened and that people want to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Occurrence {
     /// A target's verdict changed.
     Verdict {
@@ -105,6 +105,8 @@ pub enum Occurrence {
     },
     /// The files are the ones in force.
     Unchanged,
+    /// The first look at the folders, just after the start, has found what is in force.
+    Watching,
     /// The files are the ones that were refused last.
     StillRefused,
     /// New files were refused; the old ones stay in force.
@@ -207,6 +209,26 @@ pub enum Occurrence {
         /// Why.
         reason: Box<str>,
     },
+    /// A pool sends more of its clients elsewhere for its load, or fewer.
+    Shed {
+        /// Which pool.
+        pool: Box<str>,
+        /// How many sixteenths of its clients it was.
+        before: u8,
+        /// How many it is now.
+        level: u8,
+        /// Its load, if it is known.
+        load: Option<f64>,
+    },
+    /// A pool takes nobody any more whom others shed, or does again.
+    Laden {
+        /// Which pool.
+        pool: Box<str>,
+        /// Whether it takes nobody.
+        is_closed: bool,
+        /// Its load, if it is known.
+        load: Option<f64>,
+    },
     /// Weights of a policy begin to move, or have come where they should.
     Shifted {
         /// Which policy.
@@ -285,6 +307,28 @@ pub fn way_back_text(failback: Failback, stage: Option<Stage>) -> String {
     }
 }
 
+/// What a pool sheds, in words.
+pub fn shed_text(level: u8, load: Option<f64>) -> String {
+    let load = load_text(load);
+    match level {
+        0 => format!("{load}, sheds nobody any more"),
+        _ => format!("{load}, sheds the farthest {level} of 16 parts of its clients"),
+    }
+}
+
+/// Whether a pool takes in whom others shed, in words.
+pub fn laden_text(is_closed: bool, load: Option<f64>) -> String {
+    let load = load_text(load);
+    match is_closed {
+        true => format!("{load}, takes nobody any more whom others shed"),
+        false => format!("{load}, takes clients again whom others shed"),
+    }
+}
+
+fn load_text(load: Option<f64>) -> String {
+    load.map_or_else(|| "load not known".to_owned(), |load| format!("load {load:.2}"))
+}
+
 /// Hexadecimal of the first four octets of a digest: enough for people to compare.
 pub fn short_digest(digest: &[u8; 32]) -> String {
     digest[..4].iter().map(|octet| format!("{octet:02x}")).collect()
@@ -312,6 +356,7 @@ impl fmt::Display for Occurrence {
                 )
             }
             Self::Unchanged => f.write_str("the files have not changed"),
+            Self::Watching => f.write_str("changes of files are noticed from now on"),
             Self::StillRefused => f.write_str(
                 "the files are still the refused ones; the ones before them stay in force",
             ),
@@ -372,6 +417,12 @@ impl fmt::Display for Occurrence {
             }
             Self::BroughtBack { pool, by, reason } => {
                 write!(f, "pool {pool}: all clients brought back by {by}: {reason}")
+            }
+            Self::Shed { pool, level, load, .. } => {
+                write!(f, "pool {pool}: {}", shed_text(*level, *load))
+            }
+            Self::Laden { pool, is_closed, load } => {
+                write!(f, "pool {pool}: {}", laden_text(*is_closed, *load))
             }
             Self::Shifted { policy, shift } => write!(f, "policy {policy}: {shift}"),
             Self::ShiftEnded { policy, why, .. } => {

@@ -6,6 +6,7 @@ use crate::control::job::Product;
 use crate::control::resolve::Resolution;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
+use crate::control::shed::LoadReport;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -22,6 +23,8 @@ pub enum Event {
     Resolved(Resolution),
     /// An operator asks for something.
     Command(Command),
+    /// Endpoints said how much load they have.
+    Loads(Vec<LoadReport>),
     /// Round-trip times were measured.
     Measured(Vec<Measurement>),
     /// A worker is done with a table; `None` if it failed.

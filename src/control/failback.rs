@@ -96,7 +96,11 @@ impl Controller {
         let pool = &snapshot.compiled.model.pools[id.index()];
         let after = self.qualifies(id);
         for family in Family::BOTH {
-            let Some(after) = after[family.index()] else { continue };
+            let Some(after) = after[family.index()] else {
+                // A family that left a pool has no clients that could come back to it.
+                self.ways_back.remove(&(pool.name.clone(), family));
+                continue;
+            };
             let before = before[family.index()].unwrap_or(true);
             let side = (pool.name.clone(), family);
             let stage = self.ways_back.get(&side).map(|way| way.stage);
@@ -241,7 +245,7 @@ impl Controller {
                 Stage::Away => format!("its clients left at {since}: {}", way.written.reason),
             },
             _ => format!(
-                "its clients left at {since} and wait for `rhumb failback {}`: {}",
+                "its clients left at {since} and wait for `rhumb failback {} --reason ...`: {}",
                 pool.name, way.written.reason
             ),
         })

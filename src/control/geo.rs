@@ -7,6 +7,7 @@ use crate::config::SourceFile;
 use crate::config::problem::Place;
 use crate::config::render;
 use crate::config::render::FileProblem;
+use crate::config::render::ProblemReport;
 use crate::config::rules;
 use crate::geo::GeoInput;
 use crate::geo::input::GeoProblem;
@@ -58,6 +59,13 @@ impl GeoReport {
             text += &(problem.for_people() + "\n");
         }
         text
+    }
+
+    /// For machines.
+    pub fn for_machines(&self) -> Vec<ProblemReport> {
+        let mut all = render::for_machines(&self.files, &self.problems);
+        all.extend(self.others.iter().map(FileProblem::for_machines));
+        all
     }
 
     /// How many problems there are.

@@ -30,6 +30,7 @@ use crate::model::Verdict;
 use crate::snapshot::Health;
 use crate::steering::Intake;
 use crate::steering::MemberState;
+use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
@@ -124,6 +125,15 @@ fn is_same_check(one: &Check, other: &Check) -> bool {
     match (&one.kind, &other.kind) {
         (CheckKind::Composite(_), CheckKind::Composite(_)) => true,
         _ => one.is_same_probe(other),
+    }
+}
+
+/// Whether the verdict on a target says something of a family of its endpoint.
+fn counts(endpoint: &Endpoint, family: Family, target: &Target<'_>) -> bool {
+    match endpoint.leaf {
+        // Clients choose the family themselves, so that a name has one verdict.
+        Leaf::Cname(_) | Leaf::Srv(_) => true,
+        Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
     }
 }
 
@@ -245,12 +255,13 @@ impl Controller {
         let verdict = |endpoint: &Endpoint, family| {
             let Some(check) = pool.check else { return Verdict::Up };
             let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
-            let counts = |target: &Target<'_>| match endpoint.leaf {
-                // Clients choose the family themselves, so that a name has one verdict.
-                Leaf::Cname(_) | Leaf::Srv(_) => true,
-                Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
-            };
-            best_of(targets.filter(counts).map(|target| self.verdict(&target.key)))
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            best_of(counted.map(|target| self.verdict(&target.key)))
+        };
+        let braked = |endpoint: &Endpoint, family| {
+            let targets = targets_of(model, endpoint, pool.check?, &self.resolutions).into_iter();
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            self.braked(counted.map(|target| target.key))
         };
         // Of several addresses the fastest that is up counts.
         let lowered = |endpoint: &Endpoint, family| {
@@ -260,11 +271,8 @@ impl Controller {
                 return 0;
             }
             let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
-            let counts = |target: &Target<'_>| match endpoint.leaf {
-                Leaf::Cname(_) | Leaf::Srv(_) => true,
-                Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
-            };
-            let up = targets.filter(counts).filter(|one| self.verdict(&one.key) == Verdict::Up);
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            let up = counted.filter(|one| self.verdict(&one.key) == Verdict::Up);
             let left = up.map(|one| self.weight_left(model, check, &one.key).0);
             100 - left.max().unwrap_or(100)
         };
@@ -274,6 +282,7 @@ impl Controller {
                 .order_for(model, pool, &endpoint.key)
                 .map_or(Admin::Enabled, |(_, order)| order.admin),
             verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
+            braked: Family::BOTH.map(|family| braked(endpoint, family)),
         };
         pool.endpoints.iter().map(state).collect()
     }
@@ -304,6 +313,7 @@ impl Controller {
                 good.map(|target| target.address).collect::<Vec<_>>()
             };
             Resolved::of(Family::BOTH.into_iter().flat_map(passing))
+                .with_unheard(Family::BOTH.map(|family| all.is_unknown(family)))
         };
         pool.endpoints.iter().map(of).collect()
     }
@@ -330,6 +340,10 @@ impl Health for HealthOf<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }
 
@@ -363,5 +377,9 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.controller.shedding_of(pool)
     }
 }

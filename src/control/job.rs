@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 use crate::config::Files;
 use crate::config::render::FileProblem;
 use crate::control::attempt;
@@ -18,6 +21,7 @@ pub use crate::control::parts::GeoDigest;
 pub use crate::control::parts::GeoFiles;
 pub use crate::control::parts::Parts;
 pub use crate::control::parts::ZoneFiles;
+pub use crate::control::rejection::Rejection;
 
 /// Everything a snapshot's expensive half is made of.
 #[derive(Clone, Debug)]
@@ -76,28 +80,6 @@ pub struct Faults {
     pub tables: Option<Rejection>,
 }
 
-/// Why something is not served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Every problem, as `rhumb check` shows it.
-    pub text: String,
-    /// How many there are.
-    pub problems: usize,
-}
-
-impl Rejection {
-    /// One problem.
-    pub fn one(text: String) -> Self {
-        Self { text, problems: 1 }
-    }
-
-    /// This one, then another.
-    pub(super) fn and(self, other: Option<Self>) -> Self {
-        let Some(other) = other else { return self };
-        Self { text: self.text + &other.text, problems: self.problems + other.problems }
-    }
-}
-
 impl Product {
     /// The product of a job that came to nothing.
     pub fn failed(job: &Job, why: Rejection) -> Self {
@@ -111,13 +93,12 @@ impl Product {
 
     /// The tables, or everything that is wrong.
     pub fn compiled(&self) -> Result<&Arc<Compiled>, Rejection> {
-        let none = || Rejection { text: String::new(), problems: 0 };
         let Faults { zones, geo, tables } = &self.faults;
         match &self.settled {
             Some(settled) => Ok(&settled.base.compiled),
             None => Err([zones, geo, tables]
                 .into_iter()
-                .fold(none(), |all, fault| all.and(fault.clone()))),
+                .fold(Rejection::default(), |all, fault| all.and(fault.clone()))),
         }
     }
 }
@@ -192,9 +173,15 @@ impl Job {
 
     /// Tables that cannot be read.
     pub(super) fn damaged(&self) -> Option<Rejection> {
-        let problems = &self.shelf.problems;
-        let text = problems.iter().map(|(name, problem)| format!("{name}:{problem}\n")).collect();
-        (!problems.is_empty()).then_some(Rejection { text, problems: problems.len() })
+        Rejection::of_tables(&self.shelf)
+    }
+
+    /// SHA-256 of the table that is to count, and of what is damaged beside it.
+    pub(super) fn tables_digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.parts.table.unwrap_or_default());
+        hash.update(self.damaged().map_or_else(String::new, |damaged| damaged.text));
+        hash.finalize().into()
     }
 
     /// Digest of each part that is to be in force.

@@ -14,10 +14,10 @@ use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::effect::Change;
 use crate::control::job::Faults;
-use crate::control::job::Rejection;
 use crate::control::job::Settled;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
+use crate::control::rejection::Rejection;
 use crate::model::Model;
 use crate::model::Now;
 use crate::rtt::Shelf;
@@ -84,7 +84,8 @@ enum Step {
     Over,
 }
 
-/// Puts a fault in the place of the one before it.
+/// Puts a fault in the place of the one before it. What is refused again is told once, though it may read otherwise beside
+/// other parts.
 fn replace(
     before: &mut Option<Refused>,
     fault: Option<Rejection>,
@@ -94,13 +95,10 @@ fn replace(
     let Some(why) = fault else {
         return if before.take().is_some() { Step::Over } else { Step::Fine };
     };
-    match before {
-        Some(before) if before.why == why && before.digest == digest => Step::Same,
-        _ => {
-            *before = Some(Refused { digest, since: now, why });
-            Step::New
-        }
-    }
+    let same = before.as_ref().filter(|before| before.digest == digest);
+    let (since, step) = same.map_or((now, Step::New), |same| (same.since, Step::Same));
+    *before = Some(Refused { digest, since, why });
+    step
 }
 
 impl Controller {
@@ -143,15 +141,17 @@ impl Controller {
         let job = job.at(now_s).with_base(self.loading.base.clone());
         self.set_shelf(&job, now_s);
         let parts = *job.parts();
+        let is_first_look = std::mem::take(&mut self.is_look_due);
         if self.loading.wanted.as_ref().is_some_and(|wanted| wanted.digest() == job.digest()) {
             effects.push(Effect::Record(Occurrence::Unchanged));
         } else if self.loading.tried == Some(parts) {
             self.loading.wanted = None;
             let is_refused = self.loading.refused.zones.is_some();
             self.note_tables(&job, now, effects);
-            effects.push(Effect::Record(match is_refused {
-                true => Occurrence::StillRefused,
-                false => Occurrence::Unchanged,
+            effects.push(Effect::Record(match (is_refused, is_first_look) {
+                (true, _) => Occurrence::StillRefused,
+                (false, true) => Occurrence::Watching,
+                (false, false) => Occurrence::Unchanged,
             }));
         } else if self.loading.base.as_ref().is_some_and(|base| base.parts == parts) {
             // Whatever was tried meanwhile has been taken back.
@@ -305,7 +305,7 @@ impl Controller {
         if job.geo.is_some() {
             self.note_geo(geo, parts.geo, now, effects);
         }
-        self.note_refused_tables(tables, parts.table, now, effects);
+        self.note_refused_tables(tables, job, now, effects);
     }
 
     fn note_zones(
@@ -317,7 +317,7 @@ impl Controller {
     ) {
         let told = fault.clone();
         match (replace(&mut self.loading.refused.zones, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::Refused { text, problems }));
             }
             (Step::Same, _) => effects.push(Effect::Record(Occurrence::StillRefused)),
@@ -334,7 +334,7 @@ impl Controller {
     ) {
         let told = fault.clone();
         match (replace(&mut self.loading.refused.geo, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::GeoRefused { text, problems }));
             }
             (Step::Over, _) => effects.push(Effect::Record(Occurrence::GeoAccepted)),
@@ -345,14 +345,14 @@ impl Controller {
     fn note_refused_tables(
         &mut self,
         fault: Option<Rejection>,
-        digest: Option<[u8; 32]>,
+        job: &Job,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let told = fault.clone();
-        let digest = digest.unwrap_or_default();
+        let digest = job.tables_digest();
         match (replace(&mut self.loading.refused.tables, fault, digest, now), told) {
-            (Step::New, Some(Rejection { text, problems })) => {
+            (Step::New, Some(Rejection { text, problems, list: _ })) => {
                 effects.push(Effect::Record(Occurrence::TablesRefused { text, problems }));
             }
             (Step::Over, _) => effects.push(Effect::Record(Occurrence::TablesAccepted)),
@@ -364,7 +364,7 @@ impl Controller {
     fn note_tables(&mut self, job: &Job, now: Now, effects: &mut Vec<Effect>) {
         let in_force = self.loading.base.as_ref().map(|base| base.parts.table);
         if in_force == Some(job.parts().table) {
-            self.note_refused_tables(job.damaged(), job.parts().table, now, effects);
+            self.note_refused_tables(job.damaged(), job, now, effects);
             self.note_table(job.table(), effects);
         }
     }
@@ -383,17 +383,18 @@ impl Controller {
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
         self.parts.retain(|key, _| known.contains(key));
+        self.review_sheds(&compiled.model);
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
         let change = before.map(|before| change(before, &base)).unwrap_or_default();
         self.generation += 1;
+        self.brake.set_model(&compiled.model, |key| known.contains(key));
         let mut reviewed = Vec::new();
         self.weigh_parts(&compiled.model, now, &mut reviewed);
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
-        self.brake.set_model(&compiled.model, |key| known.contains(key));
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
         // What the review changed is in this publication, not in one of its own.
@@ -528,6 +529,50 @@ mod tests {
         assert_ne!(again, first_digest);
         assert_eq!(read("[zone]", bad).0, ["refused", "geo 2"]);
         assert_eq!(read(&two, good).0, back);
+    }
+
+    /// Files with one pool after the other in `targets`, and an assertion about Germany.
+    fn asserting(targets: &str) -> String {
+        zone("shop.test")
+            + &format!(
+                "[site.fra]\nlatitude = 50\nlongitude = 9\ncountry = \"DE\"\n\
+                 [site.iad]\nlatitude = 39\nlongitude = -77\ncountry = \"US\"\n\
+                 [pool.eu]\nsite = \"fra\"\nendpoint.a.addresses = [\"192.0.2.1\"]\n\
+                 [pool.us]\nsite = \"iad\"\nendpoint.a.addresses = [\"192.0.2.2\"]\n\
+                 [policy.p]\nkind = \"geo\"\ndefault = \"us\"\n\
+                 [[policy.p.rule]]\nwhere = [{targets}]\nto = \"eu\"\n\
+                 [name.www]\nsteer = \"p\"\n\
+                 [[assert]]\nclients = \"country:DE\"\nstays_in = \"site:fra\"\n"
+            )
+    }
+
+    #[test]
+    fn of_zones_and_geo_data_that_do_not_hold_together_zones_come_first() {
+        let mut controller = Controller::default();
+        let (country, state) = (asserting("\"country:DE\""), asserting("\"subdivision:DE-HE\""));
+        let (one, two) = ("192.0.2.0/24,DE\n", "192.0.2.0/24,DE\n198.51.100.0/24,DE\n");
+        let (own, other) = ("192.0.2.0/24,DE,DE-HE\n", "192.0.2.0/24,DE,DE-BY\n");
+        let mut read = |text: &str, overlay: &str| {
+            let told = read_job(&mut controller, job_with_geo(text, overlay));
+            let status = controller.status(Now::default());
+            (told, status.refused.is_some(), status.refused_geo.is_some(), status.parts)
+        };
+        let (told, _, _, first) = read(&country, one);
+        assert_eq!(told, ["reloaded 1", "published"]);
+        // Both are new, and neither would go with the other one before.
+        let (told, zones, geo, parts) = read(&state, own);
+        assert_eq!((told.len(), zones, geo), (2, false, false), "they go together");
+        assert!(parts.zones != first.zones && parts.geo != first.geo);
+        let (told, zones, geo, now) = read(&state, other);
+        assert_eq!((told, zones, geo), (vec!["geo 1".to_owned()], false, true));
+        assert_eq!(now, parts, "all as before");
+        // Zones that go with neither are refused; the geo data counts by itself if it goes with those in force.
+        let (told, zones, geo, now) = read(&country, two);
+        assert_eq!((zones, geo), (false, false), "{told:?}");
+        let (told, zones, geo, bad) = read(&state, one);
+        assert_eq!((zones, geo), (true, false), "{told:?}");
+        assert_eq!(bad.zones, now.zones);
+        assert_eq!(bad.geo, first.geo, "geo data is not held back by zones");
     }
 
     fn short_digest_of(text: &str) -> String {

@@ -17,8 +17,10 @@ mod load;
 pub mod order;
 mod parts;
 pub mod record;
+pub mod rejection;
 pub mod resolve;
 pub mod round_trips;
+pub mod shed;
 pub mod shift;
 pub mod status;
 pub mod weights;
@@ -41,6 +43,7 @@ pub use order::Order;
 pub use order::Scope;
 pub use record::Written;
 pub use resolve::Resolution;
+pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
@@ -49,6 +52,7 @@ use crate::control::failback::WayBack;
 use crate::control::load::Loading;
 use crate::control::resolve::Resolutions;
 use crate::control::round_trips::RoundTrips;
+use crate::control::shed::Loads;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Now;
@@ -85,11 +89,17 @@ pub struct Controller {
     brake: Brake,
     /// Version of the record written last.
     version: u64,
+    /// The shell will look at the files once more by itself, just after the start.
+    is_look_due: bool,
     /// Pools whose members changed since the last publication.
     changed: BTreeSet<PoolId>,
     /// What the names of endpoints resolve to.
     resolutions: Resolutions,
     round_trips: RoundTrips,
+    /// What endpoints say of their load.
+    loads: Loads,
+    /// What pools shed for their load.
+    sheds: BTreeMap<Box<str>, shed::Record>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -154,6 +164,7 @@ impl Controller {
         self.advance_shifts(now, effects);
         self.mind_instants(now, effects);
         self.mind_windows(now, effects);
+        self.mind_loads(now, effects);
         match event {
             Event::Files(job) => self.take_files(job, now, effects),
             Event::Measured(measurements) => self.take_measurements(&measurements),
@@ -161,6 +172,7 @@ impl Controller {
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
+            Event::Loads(reports) => self.take_loads(&reports),
             Event::Command(command) => {
                 let reply = self.obey(command, now, effects);
                 effects.push(Effect::Reply(reply));
@@ -170,6 +182,11 @@ impl Controller {
                 self.publish_changes(effects);
             }
         }
+    }
+
+    /// Expects that the shell looks at the files once more by itself, just after the start.
+    pub fn expect_look(&mut self) {
+        self.is_look_due = true;
     }
 
     /// Every target with its verdict, and every part of one whose check is made of others.

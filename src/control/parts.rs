@@ -11,7 +11,7 @@ use crate::config::Severity;
 use crate::config::SourceFile;
 use crate::config::render::FileProblem;
 use crate::control::geo::GeoReport;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::geo::DatabaseFile;
 use crate::geo::GeoInput;
 use crate::geo::PlaceMap;
@@ -146,14 +146,14 @@ impl GeoFiles {
 
     /// The places with the warnings, or every problem.
     pub(super) fn compile(&self) -> Result<(Arc<PlaceMap>, GeoReport), Rejection> {
-        let (unread, problems) = (list(&self.unread), self.unread.len());
         match self.input.read() {
             Err(found) => {
                 let report = GeoReport::new(&self.input, &found, Severity::Error);
-                let (text, problems) = (unread + &report.text(), problems + report.len());
-                Err(Rejection { text, problems })
+                Err(Rejection::of_geo(&report, &self.unread))
             }
-            Ok(_) if problems > 0 => Err(Rejection { text: unread, problems }),
+            Ok(_) if !self.unread.is_empty() => {
+                Err(Rejection::of_geo(&GeoReport::default(), &self.unread))
+            }
             Ok(table) => {
                 let report = GeoReport::new(&self.input, &table.warnings, Severity::Warning);
                 Ok((Arc::new(table.into_places()), report))

@@ -27,6 +27,8 @@ pub struct Resolution {
     pub name: Name,
     /// Its addresses, or why there are none.
     pub result: Result<Vec<IpAddr>, Box<str>>,
+    /// By [`Family::index`]: the question for it has not been answered once, so that nobody knows of any or none.
+    pub unheard: [bool; 2],
 }
 
 /// What is known of each name that is wanted.
@@ -111,7 +113,7 @@ impl Controller {
     /// Takes what came of resolving a name; nobody else may know that it is no longer wanted.
     pub(super) fn take_resolution(
         &mut self,
-        Resolution { name, result }: Resolution,
+        Resolution { name, result, unheard }: Resolution,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
@@ -122,7 +124,7 @@ impl Controller {
         let before = self.resolutions.known.get(&name).cloned().unwrap_or_default();
         let found = result.and_then(|addresses| match addresses.is_empty() {
             true => Err("it has no addresses".into()),
-            false => Ok(Resolved::of(addresses)),
+            false => Ok(before.addresses.replaced_by(addresses, unheard)),
         });
         let addresses = match found {
             Ok(addresses) => addresses,

@@ -60,7 +60,8 @@ pub(super) struct RoundTrips {
     ends_s: Option<u64>,
     /// What is known with the newest window, whether it was written or not.
     latest: Option<Arc<Table>>,
-    is_making: bool,
+    /// The table that a worker makes.
+    being_made: Option<Arc<TableJob>>,
     /// Measurements of this window that were not believed or had no room.
     unheard: u64,
 }
@@ -150,7 +151,7 @@ impl Controller {
         let ends_s = *self.round_trips.ends_s.get_or_insert(next_end);
         // A clock that was set back must not make the window last for ever.
         let is_over = now_s >= ends_s || ends_s > next_end;
-        if is_over && !self.round_trips.is_making {
+        if is_over && self.round_trips.being_made.is_none() {
             self.round_trips.ends_s = Some(next_end);
             let moment = Moment { built_s: now_s, activates_s: now_s + delay.as_secs() };
             self.make_table(moment, effects);
@@ -175,15 +176,21 @@ impl Controller {
         if window.is_empty() && before.rows.is_empty() {
             return;
         }
-        known.is_making = true;
-        let job = TableJob { before, window, compiled, moment, written_s };
-        effects.push(Effect::MakeTable(Arc::new(job)));
+        let job = Arc::new(TableJob { before, window, compiled, moment, written_s });
+        known.being_made = Some(Arc::clone(&job));
+        effects.push(Effect::MakeTable(job));
     }
 
-    /// Takes what a worker made; `None` if it failed.
+    /// Takes what a worker made; `None` if it failed: then what was measured waits for the next window.
     pub(super) fn take_table(&mut self, made: Option<MadeTable>, effects: &mut Vec<Effect>) {
-        self.round_trips.is_making = false;
-        let Some(MadeTable { table, file, left_out }) = made else { return };
+        let job = self.round_trips.being_made.take();
+        let Some(MadeTable { table, file, left_out }) = made else {
+            if let Some(job) = job {
+                self.round_trips.window.absorb(&job.window);
+                self.round_trips.latest = Some(Arc::clone(&job.before));
+            }
+            return;
+        };
         if let Some((name, text)) = file {
             effects.push(Effect::Record(Occurrence::TableMade {
                 name: name.as_str().into(),
@@ -205,5 +212,63 @@ impl Controller {
     pub fn superfluous_tables(&self, now: Now) -> Vec<Box<str>> {
         let counting = self.round_trips.counting.as_deref();
         self.shelf().superfluous(now.unix.as_secs(), counting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+    use crate::config::SourceFile;
+    use crate::control::Event;
+    use crate::control::Job;
+    use crate::control::job::GeoFiles;
+    use crate::model::NodeTerms;
+
+    const ZONE: &str = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
+        [site.fra]\nlatitude = 50.1\nlongitude = 8.7\n\
+        [pool.eu]\nsite = \"fra\"\nendpoint.a.addresses = [\"192.0.2.10\"]\n\
+        [name.www]\nsteer = \"eu\"\n";
+
+    #[test]
+    fn what_was_measured_waits_for_the_next_window_if_making_a_table_fails() {
+        let mut controller = Controller::default();
+        let (window, delay) = (Duration::from_secs(60), Duration::ZERO);
+        controller.make_tables(Making { window, delay });
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", ZONE)]);
+        let job = Job::new(files, GeoFiles::default(), NodeTerms::default());
+        let at = |s| Now { monotonic: Duration::from_secs(s), unix: Duration::from_secs(s) };
+        let product = job.run();
+        let mut effects = Vec::new();
+        controller.handle(Event::Files(job), at(1), &mut effects);
+        controller.handle(Event::Compiled(product), at(1), &mut effects);
+        let measured = |rtt_us: u32| {
+            let network = "192.0.2.0/24".parse().expect("a network");
+            let (site, source) = ("fra".into(), Source::Beacon);
+            Event::Measured(vec![Measurement { network, site, source, rtt_us }])
+        };
+        let made = |effects: &mut Vec<Effect>| {
+            effects.drain(..).find_map(|effect| match effect {
+                Effect::MakeTable(job) => Some(job),
+                Effect::Publish(_)
+                | Effect::Compile(_)
+                | Effect::Probe(_)
+                | Effect::Resolve(_)
+                | Effect::Record(_)
+                | Effect::Reply(_)
+                | Effect::WriteTable { .. } => None,
+            })
+        };
+        controller.handle(measured(10_000), at(2), &mut effects);
+        controller.handle(Event::Settle, at(60), &mut effects);
+        assert_eq!(made(&mut effects).expect("a window is over").window.len(), 1);
+        controller.handle(measured(30_000), at(61), &mut effects);
+        controller.handle(Event::TableMade(None), at(62), &mut effects);
+        controller.handle(Event::Settle, at(120), &mut effects);
+        let job = made(&mut effects).expect("another window is over");
+        let table = job.run().table;
+        let key = crate::rtt::Key::find("192.0.2.0/24").expect("a key");
+        let row = table.find(key, "fra").expect("the network was measured");
+        assert_eq!(row.evidence[Source::Beacon.index()].weight_milli, 2_000, "both are in it");
     }
 }

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::assertion;
+use crate::config::Problems;
 use crate::config::duration::spell;
 use crate::config::reader::closest;
+use crate::config::render;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Occurrence;
@@ -91,6 +94,7 @@ pub(super) struct Wanted {
     pub until: Option<Duration>,
     pub reason: String,
     pub author: String,
+    pub force: bool,
 }
 
 impl Controller {
@@ -101,7 +105,7 @@ impl Controller {
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> Result<String, String> {
-        let Wanted { policy, target, share, over, watch, until, reason, author } = wanted;
+        let Wanted { policy, target, share, over, watch, until, reason, author, force } = wanted;
         if reason.trim().is_empty() {
             return Err("an order needs a reason: others will read it at night".into());
         }
@@ -122,12 +126,15 @@ impl Controller {
             Some(shift) => shift.share(),
             None => share_of(targets, place),
         };
-        weigh(targets, place, share, [from, share])
+        let weights = weigh(targets, place, share, [from, share])
             .map_err(|why| format!("policy {policy}: {why}"))?;
         if share > from && !self.target_qualifies(targets[place].target) {
             return Err(format!(
                 "{target} does not qualify now; `rhumb status` shows what it is short of"
             ));
+        }
+        if !force {
+            self.judge_weights(Reweighed { policy: id, weights, note: None })?;
         }
         let written = self.write(&author, &reason, now);
         let step = if over.is_zero() { STEPS } else { 0 };
@@ -142,6 +149,36 @@ impl Controller {
         self.shifts.insert(policy.into(), shift);
         self.reweighed.insert(id);
         Ok(text)
+    }
+
+    /// Refuses weights with which an assertion does not hold; other shifts count as if they were through. What holds at both
+    /// ends holds on the way: loads are sums of shares.
+    fn judge_weights(&self, reweighed: Reweighed) -> Result<(), String> {
+        let Some(base) = self.base().filter(|base| !base.compiled.model.assertions.is_empty())
+        else {
+            return Ok(());
+        };
+        let mut all = vec![reweighed];
+        for (name, shift) in &self.shifts {
+            let (policy, targets) = find_policy(&base.compiled.model, name)?;
+            let place = find_target(&base.compiled.model, name, targets, &shift.target)?;
+            if all.iter().all(|one| one.policy != policy) {
+                let weights = weigh(targets, place, shift.to, [shift.from, shift.to])?;
+                all.push(Reweighed { policy, weights, note: None });
+            }
+        }
+        let compiled = base.compiled.with_weights(&all);
+        let failures = assertion::judge(&compiled);
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let mut problems = Problems::default();
+        assertion::report(&compiled, &failures, &mut problems);
+        let text = render::for_people(&base.files, &problems, false);
+        Err(format!(
+            "an assertion does not hold with these weights; --force shifts all the same\n{}",
+            text.trim_end()
+        ))
     }
 
     /// Lets the weights of the files count again.

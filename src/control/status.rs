@@ -1,10 +1,12 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::config::render::ProblemReport;
 use crate::control::Controller;
 use crate::control::Known;
 use crate::control::effect::short_digest;
@@ -12,13 +14,14 @@ use crate::control::failback::Side;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
 use crate::control::health;
-use crate::control::job::Rejection;
 use crate::control::load::Refusals;
 use crate::control::load::Refused;
 use crate::control::order::instant;
 use crate::control::parts::Parts;
 use crate::control::record::WrittenStatus;
+use crate::control::rejection::Rejection;
 use crate::control::resolve;
+use crate::control::shed::LoadGauges;
 use crate::control::weights::Billionths;
 use crate::model::CheckId;
 use crate::model::Endpoint;
@@ -28,6 +31,7 @@ use crate::model::Now;
 use crate::model::Percent;
 use crate::model::Pool;
 use crate::model::Resolved;
+use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
@@ -116,8 +120,11 @@ pub struct RefusedStatus {
     pub problems: usize,
     /// Since when.
     pub since: String,
-    /// Every problem, as `rhumb check` shows it.
+    /// Every problem and warning, as `rhumb check` shows it.
     pub text: String,
+    /// The same, as `rhumb check --json` has it.
+    #[serde(default)]
+    pub list: Vec<ProblemReport>,
 }
 
 /// A certificate.
@@ -131,8 +138,8 @@ pub struct CertificateStatus {
 
 impl RefusedStatus {
     fn new(Refused { digest: _, since, why }: &Refused) -> Self {
-        let Rejection { text, problems } = why.clone();
-        Self { problems, since: instant(since.unix), text }
+        let Rejection { text, problems, list } = why.clone();
+        Self { problems, since: instant(since.unix), text, list }
     }
 }
 
@@ -153,10 +160,31 @@ pub struct PoolStatus {
     /// What its clients wait for on their way back, in words.
     #[serde(default)]
     pub failback: Option<String>,
+    /// Its load, and whom it sends elsewhere for it, in words; `None` if it never does.
+    #[serde(default)]
+    pub shed: Option<String>,
+    /// Its load, 1 being all it can carry.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// So little of it is healthy that all of it is served.
     pub panic: bool,
+    /// None of the names it consists of has been resolved yet: nobody knows what it has.
+    #[serde(default)]
+    pub unresolved: bool,
     /// Its endpoints.
     pub endpoints: Vec<EndpointStatus>,
+}
+
+impl PoolStatus {
+    /// How it stands, in words.
+    pub fn standing_text(&self) -> String {
+        match (self.unresolved, self.qualifies, self.panic) {
+            (true, _, _) => "UNRESOLVED: none of its names has an address yet".into(),
+            (false, _, true) => "PANIC: all members served".into(),
+            (false, true, false) => "qualifies".into(),
+            (false, false, false) => format!("DOES NOT QUALIFY: {}", self.short.join("; ")),
+        }
+    }
 }
 
 /// An endpoint.
@@ -169,6 +197,9 @@ pub struct EndpointStatus {
     pub name: String,
     /// Its share.
     pub weight: u16,
+    /// Its load, if it says so.
+    #[serde(default)]
+    pub load: Option<f64>,
     /// The order in force for it, in words; empty if none.
     pub order: String,
     /// Each of its addresses.
@@ -188,6 +219,9 @@ pub struct TargetStatus {
     pub reason: String,
     /// The newest result; filled in by the shell, which sees all of them.
     pub last: Option<String>,
+    /// What the brake holds it for, if it is up by the brake alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brake: Option<BrakeStatus>,
     /// How slow it is and what is left of its weight, in words; empty if it is not degraded.
     #[serde(default)]
     pub degraded: String,
@@ -211,6 +245,27 @@ pub struct PartStatus {
     pub last: Option<String>,
 }
 
+impl TargetStatus {
+    /// The verdict, as people are shown it.
+    pub fn verdict_text(&self) -> String {
+        match self.brake {
+            Some(_) => format!("{} (brake)", self.verdict),
+            None => self.verdict.clone(),
+        }
+    }
+}
+
+/// What the brake holds a target for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrakeStatus {
+    /// For how many seconds.
+    pub since_s: u64,
+    /// The result of the probe that would have taken it down.
+    pub reason: String,
+    /// Its probes pass again, and hold-down or damping still runs.
+    pub passes_again: bool,
+}
+
 /// An order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrderStatus {
@@ -232,11 +287,13 @@ pub struct OrderStatus {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gauges {
     /// Targets that the brake holds.
-    pub held_by_brake: usize,
+    pub held_by_brake: Vec<TargetKey>,
     /// Policy, target and its share of now, of each shift.
     pub shares: Vec<(Box<str>, Box<str>, f64)>,
     /// Pool, family and the share of its clients it takes, of each that stands back.
     pub intakes: Vec<(Box<str>, Family, f64)>,
+    /// Loads, and what pools shed for them.
+    pub loads: Arc<LoadGauges>,
 }
 
 /// What a pool lacks in a family to qualify, in words.
@@ -302,9 +359,10 @@ impl Controller {
             (pool.clone(), *family, f64::from(tenths) / 10.0)
         };
         Gauges {
-            held_by_brake: self.held_by_brake(),
+            held_by_brake: self.braked_targets(),
             shares,
             intakes: self.ways_back.iter().map(intake).collect(),
+            loads: self.load_gauges(),
         }
     }
 
@@ -333,9 +391,13 @@ impl Controller {
             name: pool.name.to_string(),
             site: pool.site.map(|site| model.sites[site.index()].name.to_string()),
             check: pool.check.map(|check| model.checks[check.index()].name.to_string()),
-            qualifies: sides.iter().all(|side| !side.configured || side.standing.qualifies()),
+            qualifies: plan.has_any_family()
+                && sides.iter().all(|side| !side.configured || side.standing.qualifies()),
+            unresolved: !plan.has_any_family(),
             short: Family::BOTH.into_iter().filter_map(|family| shortfall(plan, family)).collect(),
             failback: self.way_back_text(pool),
+            shed: self.shed_text(pool),
+            load: self.load_of(&pool.name),
             panic: sides.iter().any(|side| side.panic),
             endpoints: pool
                 .endpoints
@@ -360,6 +422,7 @@ impl Controller {
             key: endpoint.key.to_string(),
             name: self.resolutions.text(endpoint, is_wanted, now),
             weight: endpoint.weight,
+            load: self.loads.of_endpoint(&endpoint.key),
             order: order.map(|(scope, order)| format!("{scope}: {order}")).unwrap_or_default(),
             targets,
         }
@@ -394,6 +457,7 @@ impl Controller {
             last: None,
             degraded: if is_slow { format!("degraded to {left} %") } else { String::new() },
             parts: target.parts(model).into_iter().map(part).collect(),
+            brake: self.brake_status(&target.key, now),
         }
     }
 }
@@ -410,6 +474,7 @@ fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec<TargetStat
         last: None,
         degraded: String::new(),
         parts: Vec::new(),
+        brake: None,
     };
     all.map(status).collect()
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
+use ipnet::IpNet;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -82,6 +83,25 @@ impl PlaceMap {
             IpAddr::V4(address) => self.find_v4(address),
             IpAddr::V6(address) => self.find_v6(address),
         }
+    }
+
+    /// Places of a network's leaves in order; neighbours differ.
+    pub fn within(&self, network: IpNet) -> impl Iterator<Item = PlaceId> + '_ {
+        let (first, last, places) = match network {
+            IpNet::V4(network) => (
+                self.find_v4(network.network()).index,
+                self.find_v4(network.broadcast()).index,
+                self.leaves_v4().places,
+            ),
+            IpNet::V6(network) => (
+                self.find_v6(network.network()).index,
+                self.find_v6(network.broadcast()).index,
+                self.leaves_v6().places,
+            ),
+        };
+        let mut before = None;
+        let places = places[first as usize..=last as usize].iter().copied();
+        places.filter(move |place| before.replace(*place) != Some(*place))
     }
 
     /// The place of an id.

@@ -7,11 +7,13 @@
 pub mod composite;
 pub mod damping;
 pub mod degree;
+pub mod load;
 pub mod schedule;
 pub mod tracker;
 
 pub use damping::Damping;
 pub use degree::Degree;
+pub use load::LoadWord;
 pub use schedule::Schedule;
 pub use tracker::Holding;
 pub use tracker::Observation;

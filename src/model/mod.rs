@@ -35,6 +35,7 @@ pub use check::HttpCheck;
 pub use check::HttpVersion;
 pub use check::JsonField;
 pub use check::JsonValue;
+pub use check::LoadSource;
 pub use check::PushCheck;
 pub use check::Sources;
 pub use check::Special;
@@ -79,6 +80,7 @@ pub use pool::MinHealthy;
 pub use pool::Percent;
 pub use pool::Pool;
 pub use pool::Service;
+pub use pool::Shed;
 pub use resolved::Resolved;
 pub use resolver::ResolverSettings;
 pub use site::Location;
@@ -129,6 +131,30 @@ impl Model {
                 targets.into_iter().flat_map(|target| self.pools_below(target)).collect()
             }
         }
+    }
+
+    /// Pools that a target chooses from: those of `all` are one.
+    pub fn choices_below(&self, target: Target) -> Vec<PoolId> {
+        let policy = match target {
+            Target::Pool(pool) => return vec![pool],
+            Target::Policy(policy) => policy,
+        };
+        match &self.policies[policy.index()].kind {
+            PolicyKind::All { pool, .. } => vec![*pool],
+            kind @ (PolicyKind::Failover(_)
+            | PolicyKind::Nearest { .. }
+            | PolicyKind::Weighted(_)
+            | PolicyKind::Fastest { .. }
+            | PolicyKind::Geo(_)
+            | PolicyKind::Networks(_)) => {
+                kind.targets().into_iter().flat_map(|target| self.choices_below(target)).collect()
+            }
+        }
+    }
+
+    /// Whether any pool that a target can lead to sheds clients.
+    pub fn sheds_below(&self, target: Target) -> bool {
+        self.choices_below(target).iter().any(|pool| self.pools[pool.index()].shed.is_some())
     }
 
     /// Whether any pool that a target can lead to has an address of a family.

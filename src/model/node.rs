@@ -84,6 +84,8 @@ pub struct Rtt {
     pub delay: Duration,
     /// Whether TCP handshakes are measured.
     pub handshakes: bool,
+    /// An address of its own for posts.
+    pub listen: Option<SocketAddr>,
     /// Web pages that browsers may post from; `*` for all.
     pub origins: Vec<Box<str>>,
     /// File with the token of those who may name clients.

@@ -29,6 +29,8 @@ pub struct Pool {
     pub panic_below: Percent,
     /// How clients come back to it.
     pub failback: Failback,
+    /// From which load on it sends clients elsewhere; never, if nothing is said.
+    pub shed: Option<Shed>,
     /// Its members, 1 to 256.
     pub endpoints: Vec<Endpoint>,
     /// Of a pool that `all` is made of: whose endpoints its own are, in their order. Of a pool of a file: nothing.
@@ -69,6 +71,15 @@ pub enum Failback {
     Manual,
     /// A tenth of them after each tenth of this time.
     Ramp(Duration),
+}
+
+/// From which load on a pool sends its farthest clients elsewhere; 1 is all that it can carry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shed {
+    /// Above it the pool begins, slowly, and takes nobody whom others send.
+    pub start: f64,
+    /// Above it the pool goes at full pace. More than `start`.
+    pub full: f64,
 }
 
 /// One machine or service: at most one address a family, or a name.

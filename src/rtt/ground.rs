@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::geo::Place;
+use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::Location;
 use crate::model::Site;
@@ -43,7 +44,7 @@ pub enum Refusal {
     TooFast {
         /// The least that is possible, in microseconds.
         least_us: i64,
-        /// Kilometres between client and site.
+        /// Kilometres between site and client, or the nearest place of a network.
         km: u64,
     },
 }
@@ -105,7 +106,8 @@ impl<'a> Ground<'a> {
 
     /// The site of a measurement that can be true.
     ///
-    /// Of a network that spans several places, the nearest of its ends counts.
+    /// Of a network that spans several places the nearest counts; of those without a location nobody can say that they
+    /// are near.
     ///
     /// # Errors
     /// Why it cannot be.
@@ -114,18 +116,17 @@ impl<'a> Ground<'a> {
         if !(1..=RTT_MAX_US).contains(&rtt_us) {
             return Err(Refusal::OutOfRange);
         }
-        let ends = [network.network(), network.broadcast()].map(|end| self.shortest(end, site));
-        let [Some(one), Some(other)] = ends else { return Ok(site) };
-        let (least_us, metres) = one.min(other);
+        let shortest = |id: PlaceId| self.shortest(self.places.place(id), site);
+        let nearest = self.places.within(network).filter_map(shortest).min();
+        let Some((least_us, metres)) = nearest else { return Ok(site) };
         match i64::from(rtt_us) < least_us {
             true => Err(Refusal::TooFast { least_us, km: metres / 1000 }),
             false => Ok(site),
         }
     }
 
-    /// The shortest round trip from an address, and the metres it goes.
-    fn shortest(&self, address: IpAddr, site: &Site) -> Option<(i64, u64)> {
-        let place = self.place(address);
+    /// The shortest round trip from a place, and the metres it goes.
+    fn shortest(&self, place: &Place, site: &Site) -> Option<(i64, u64)> {
         let metres = self.metres(place, site)?;
         // The radius holds most users, not all: twice as far out is still believed.
         let radius_km = place.accuracy_km.unwrap_or(RADIUS_UNKNOWN_KM);
@@ -196,6 +197,22 @@ pub(in crate::rtt) mod tests {
             assert_eq!(judge("192.0.2.0/24", "fra", out), Err(Refusal::OutOfRange.to_string()));
         }
         assert_eq!(judge("192.0.2.0/24", "ams", 9_000), Err("there is no site `ams`".into()));
+    }
+
+    #[test]
+    fn of_a_network_of_several_places_the_nearest_decides() {
+        let (places, sites) = (places(), sites());
+        let ground = Ground { places: &places, sites: &sites };
+        let is_believed =
+            |network: &str, site: &str| ground.judge(network.parse().unwrap(), site, 1_000).is_ok();
+        // Both ends are unknown: what is known of it decides all the same.
+        assert!(!is_believed("192.0.0.0/16", "iad"), "Frankfurt alone is known of it");
+        assert!(is_believed("192.0.0.0/16", "fra"));
+        // Frankfurt is neither its first address nor its last.
+        assert!(is_believed("192.0.0.0/8", "fra"));
+        assert!(is_believed("192.0.0.0/4", "iad"), "Ashburn is in it, too");
+        assert!(is_believed("0.0.0.0/0", "iad") && is_believed("2001:db8::/16", "fra"));
+        assert!(!is_believed("2001::/16", "iad"));
     }
 
     #[test]

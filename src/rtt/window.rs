@@ -78,6 +78,20 @@ impl Window {
         Ok(())
     }
 
+    /// Adds what another window has, as far as there is room.
+    pub fn absorb(&mut self, other: &Self) {
+        for (key, sums) in &other.cells {
+            if self.cells.len() >= self.cells_max && !self.cells.contains_key(key) {
+                continue;
+            }
+            let known = self.cells.entry(key.clone()).or_default();
+            for (known, sum) in known.iter_mut().zip(sums) {
+                known.samples += sum.samples;
+                known.total_us += sum.total_us;
+            }
+        }
+    }
+
     /// Each network and site with its evidence by source, in order.
     pub fn cells(&self) -> impl Iterator<Item = (IpNet, &str, [Evidence; Source::ALL.len()])> {
         self.cells.iter().map(|((network, site), sums)| {
@@ -118,6 +132,18 @@ mod tests {
         assert_eq!((of, site), (network("192.0.2.0/24"), "fra"));
         assert_eq!(handshake, Evidence::default());
         assert_eq!((beacon, import), (Evidence::new(50, 10_000), Evidence::new(900, 20_000)));
+    }
+
+    #[test]
+    fn what_was_heard_before_and_after_adds_up() {
+        let mut windows = [Window::default(), Window::default()];
+        for (window, rtt_us) in windows.iter_mut().zip([10_000, 30_000]) {
+            window.add(network("192.0.2.0/24"), "fra", Source::Beacon, (1, rtt_us)).unwrap();
+        }
+        let [mut one, other] = windows;
+        one.absorb(&other);
+        let (_, _, [_, beacon, _]) = one.cells().next().unwrap();
+        assert_eq!((one.len(), beacon), (1, Evidence::new(2, 20_000)));
     }
 
     #[test]

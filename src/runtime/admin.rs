@@ -62,6 +62,14 @@ pub async fn serve(
     }
 }
 
+/// Serves posts of round-trip times and the script that posts until dropped.
+pub async fn serve_posts(listener: Arc<TcpListener>, desk: Arc<BeaconDesk>) {
+    let pages = beacons::public_router(desk).into_make_service_with_connect_info::<Peer>();
+    if let Err(why) = axum::serve(Shared(listener), pages).await {
+        tracing::error!(%why, "posts of round-trip times failed");
+    }
+}
+
 /// The pages.
 fn router(metrics: Arc<Metrics>, desk: Option<Arc<BeaconDesk>>) -> Router {
     let pages = Router::new()

@@ -20,6 +20,7 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use axum::routing::get;
 use axum::routing::post;
 use ipnet::IpNet;
 use serde::Serialize;
@@ -122,6 +123,15 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// What measures in browsers, as `deploy/` has it.
+const SCRIPT: &str = include_str!("../../deploy/beacon.js");
+
+/// Posts and the script alone: what may stand on the open internet.
+pub fn public_router(desk: Arc<BeaconDesk>) -> Router {
+    let script = || async { ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT) };
+    router(desk).route("/beacon.js", get(script))
 }
 
 /// The page.

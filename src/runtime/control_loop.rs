@@ -21,6 +21,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::LoadReport;
 use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
@@ -28,10 +29,11 @@ use crate::control::Resolution;
 use crate::control::Vote;
 use crate::control::effect::count;
 use crate::control::job::GeoDigest;
-use crate::control::job::Rejection;
 use crate::control::order::instant;
+use crate::control::rejection::Rejection;
 use crate::control::status::CertificateStatus;
 use crate::geo::PlaceMap;
+use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -165,6 +167,8 @@ pub struct Core {
     pub start: Instant,
     /// Newest result of each target, for `status`.
     pub last_results: BTreeMap<TargetKey, String>,
+    /// Loads that the controller has not been told.
+    pub loads: Vec<LoadReport>,
     /// Places of the geo data compiled last.
     pub places: Option<(GeoDigest, Arc<PlaceMap>)>,
     /// Whether files are being read.
@@ -214,8 +218,7 @@ impl Drop for Returned {
 impl Core {
     /// Waits for something, handles it with all else that is waiting, and publishes once.
     async fn turn(&mut self) {
-        let mut reports = Vec::new();
-        let rest = self.rest();
+        let (mut reports, rest) = (Vec::new(), self.rest());
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
             Some(product) = self.inbox.products.recv() => self.take_product(product),
@@ -236,19 +239,22 @@ impl Core {
         for report in reports {
             self.take_report(report);
         }
+        if !self.loads.is_empty() {
+            let loads = std::mem::take(&mut self.loads);
+            self.handle(Event::Loads(loads));
+        }
         self.handle(Event::Settle);
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
-        let refused: Vec<&str> = self.controller.refused().map(|(what, _)| what).collect();
-        self.metrics.set_refused(&refused);
+        self.metrics.set_refused(self.controller.refused().map(|(what, _)| what));
         self.report_to_manager();
     }
 
     /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
     fn rest(&self) -> Duration {
-        let Some(at_s) = self.controller.next_instant() else { return TICK };
-        Duration::from_secs(at_s).saturating_sub(self.now().unix).min(TICK)
+        let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
+        self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK))
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -290,14 +296,14 @@ impl Core {
         // Before the reply: who has it may ask with dig at once.
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
-            last_results::add(status, &self.last_results);
+            last_results::add(&self.last_results, status);
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
                 is_stale: found.is_stale,
             });
         }
         // Whoever asked may have gone.
-        let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
+        let _ = reply.send(answer.unwrap_or(Reply::failed("nothing came of it".into())));
     }
 
     fn handle(&mut self, event: Event) {
@@ -366,9 +372,7 @@ impl Core {
         if let Some(job) = self.next_job.take() {
             self.compile(job);
         }
-        if let Some(read) = &product.read {
-            self.places = Some(read.clone());
-        }
+        self.places = product.read.clone().or(self.places.take());
         self.handle(Event::Compiled(product));
         self.reply_to_waiters();
     }
@@ -424,7 +428,7 @@ impl Core {
             }
             Err(text) => {
                 self.tell(&Occurrence::Refused { text: text.clone(), problems: 1 });
-                self.waiters.end(|| Reply::Failed { error: text.clone() });
+                self.waiters.end(|| Reply::failed(text.clone()));
             }
         }
     }
@@ -433,6 +437,10 @@ impl Core {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
         let (reason, phases) = (report.result.reason(), report.result.phases);
+        self.metrics.loads.count(report.result.load());
+        if let LoadWord::Says(load) = report.result.load() {
+            self.loads.push(LoadReport { key: report.key.clone(), load });
+        }
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");

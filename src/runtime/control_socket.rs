@@ -170,9 +170,9 @@ async fn serve_one(stream: UnixStream, commands: mpsc::Sender<Asked>) {
     while let Ok(Some(line)) = tokio::time::timeout(IDLE_MAX, lines.next()).await {
         let reply = match line.map(|line| serde_json::from_str::<Command>(&line)) {
             Ok(Ok(command)) => ask(&commands, command).await,
-            Ok(Err(why)) => Reply::Failed { error: format!("not a command: {why}") },
+            Ok(Err(why)) => Reply::failed(format!("not a command: {why}")),
             Err(LinesCodecError::MaxLineLengthExceeded) => {
-                Reply::Failed { error: format!("a command has at most {COMMAND_MAX} octets") }
+                Reply::failed(format!("a command has at most {COMMAND_MAX} octets"))
             }
             // Not text, or the client is gone.
             Err(LinesCodecError::Io(_)) => return,
@@ -187,7 +187,7 @@ async fn serve_one(stream: UnixStream, commands: mpsc::Sender<Asked>) {
 /// Asks the controller.
 pub async fn ask(commands: &mpsc::Sender<Asked>, command: Command) -> Reply {
     let (sender, receiver) = oneshot::channel();
-    let gone = || Reply::Failed { error: "the server is stopping".into() };
+    let gone = || Reply::failed("the server is stopping".into());
     if commands.send((command, sender)).await.is_err() {
         return gone();
     }

@@ -1,9 +1,65 @@
 //! Families of metrics as Prometheus reads them: each with its help and its labels.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::control::shed::LoadGauges;
+use crate::health::LoadWord;
+use crate::health::load::LoadFault;
+use crate::model::TargetKey;
+
+/// What became of load that endpoints were asked for.
+#[derive(Debug, Default)]
+pub struct LoadCells {
+    taken: AtomicU64,
+    missing: AtomicU64,
+    unreadable: AtomicU64,
+    not_believed: AtomicU64,
+}
+
+impl LoadCells {
+    /// Counts the word of an answer.
+    pub fn count(&self, word: LoadWord) {
+        let cell = match word {
+            LoadWord::Unasked => return,
+            LoadWord::Says(_) => &self.taken,
+            LoadWord::Faulty(LoadFault::Missing) => &self.missing,
+            LoadWord::Faulty(LoadFault::Unreadable | LoadFault::TooLong) => &self.unreadable,
+            LoadWord::Faulty(LoadFault::NotBelieved(_)) => &self.not_believed,
+        };
+        cell.fetch_add(1, Relaxed);
+    }
+}
+
+/// Loads, what pools shed for them, and what became of reports.
+pub(super) fn loads(
+    encoder: &mut DescriptorEncoder<'_>,
+    gauges: &LoadGauges,
+    cells: &LoadCells,
+) -> Result<(), std::fmt::Error> {
+    let pools = gauges.pools.iter().map(|(pool, load)| ([("pool", pool.to_string())], *load));
+    ratios(encoder, "pool_load", "Load of a pool, 1 being all it can carry", pools)?;
+    let endpoints = gauges.endpoints.iter();
+    let endpoints = endpoints.map(|(key, load)| ([("endpoint", key.to_string())], *load));
+    ratios(encoder, "endpoint_load", "Load of an endpoint, 1 being all it can carry", endpoints)?;
+    let levels = gauges.levels.iter();
+    let levels = levels.map(|(pool, level)| ([("pool", pool.to_string())], f64::from(*level)));
+    let help = "Sixteenths of its clients that a pool sends elsewhere for its load";
+    ratios(encoder, "shed_level", help, levels)?;
+    let results = [
+        ("taken", &cells.taken),
+        ("missing", &cells.missing),
+        ("unreadable", &cells.unreadable),
+        ("not_believed", &cells.not_believed),
+    ];
+    let results = results.map(|(result, cell)| ([("result", result)], cell.load(Relaxed)));
+    family(encoder, "load_reports", "Answers of endpoints that were asked for their load", results)
+}
 
 pub(super) fn names_gauge(
     encoder: &mut DescriptorEncoder<'_>,
@@ -39,7 +95,17 @@ pub(super) fn gauge(
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
 }
 
-/// One gauge of 0 to 1 for each set of labels.
+/// What names a target.
+pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
+    [
+        ("endpoint", key.endpoint.to_string()),
+        ("check", key.check.to_string()),
+        ("family", key.family.to_string()),
+        ("address", key.address.map_or_else(String::new, |address| address.to_string())),
+    ]
+}
+
+/// One gauge with a fraction for each set of labels.
 pub(super) fn ratios<L: prometheus_client::encoding::EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,

@@ -12,7 +12,7 @@ use crate::model::TargetKey;
 type Place<'a> = (&'a str, &'a str, Family, Option<IpAddr>);
 
 /// Puts the newest result to each target, and to each part of one whose check is made of others.
-pub(super) fn add(status: &mut Status, results: &BTreeMap<TargetKey, String>) {
+pub fn add(results: &BTreeMap<TargetKey, String>, status: &mut Status) {
     let mut by_place: HashMap<Place<'_>, &String> = HashMap::with_capacity(results.len());
     for (key, text) in results {
         by_place.insert((&key.endpoint, &key.check, key.family, key.address), text);

@@ -26,11 +26,14 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
+use crate::runtime::exposition::LoadCells;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
+use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::ratios;
+use crate::runtime::exposition::target_labels;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
 use crate::runtime::udp::UdpCounters;
@@ -80,6 +83,8 @@ pub struct Metrics {
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
     records: Mutex<Gauges>,
+    /// What became of load that endpoints were asked for.
+    pub loads: LoadCells,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -176,6 +181,7 @@ impl Metrics {
             Occurrence::GeoAccepted
             | Occurrence::Degraded { .. }
             | Occurrence::Unchanged
+            | Occurrence::Watching
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
             | Occurrence::NotResolved { .. }
@@ -189,6 +195,8 @@ impl Metrics {
             | Occurrence::Expired { .. }
             | Occurrence::WayBack { .. }
             | Occurrence::BroughtBack { .. }
+            | Occurrence::Shed { .. }
+            | Occurrence::Laden { .. }
             | Occurrence::Shifted { .. }
             | Occurrence::ShiftEnded { .. }
             | Occurrence::Braked { .. }
@@ -215,7 +223,8 @@ impl Metrics {
     }
 
     /// Shows what is on disk that is not in force because it was refused, as the controller calls it.
-    pub fn set_refused(&self, parts: &[&str]) {
+    pub fn set_refused<'a>(&self, parts: impl Iterator<Item = &'a str>) {
+        let parts: Vec<&str> = parts.collect();
         self.files_refused.store(parts.contains(&"files"), Relaxed);
         self.geo_refused.store(parts.contains(&"geo data"), Relaxed);
         self.tables_refused.store(parts.contains(&"round-trip times"), Relaxed);
@@ -446,7 +455,10 @@ impl Scrape {
     fn encode_records(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let records = lock(&self.0.records);
         let help = "Targets that are down by their probes and held by the brake";
-        gauge(encoder, "brake_held", help, records.held_by_brake as u64)?;
+        gauge(encoder, "brake_held", help, records.held_by_brake.len() as u64)?;
+        let help = "1 for a target that is down by its probes and up by the brake alone";
+        let braked = records.held_by_brake.iter().map(|key| (target_labels(key), 1.0));
+        ratios(encoder, "target_braked", help, braked)?;
         let help = "Share of clients that a shift gives its target now";
         let shares = records.shares.iter().map(|(policy, target, share)| {
             ([("policy", policy.to_string()), ("target", target.to_string())], *share)
@@ -456,7 +468,8 @@ impl Scrape {
         let intakes = records.intakes.iter().map(|(pool, family, share)| {
             ([("pool", pool.to_string()), ("family", family.to_string())], *share)
         });
-        ratios(encoder, "pool_intake", help, intakes)
+        ratios(encoder, "pool_intake", help, intakes)?;
+        loads(encoder, &records.loads, &self.0.loads)
     }
 
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -464,13 +477,8 @@ impl Scrape {
         let help = "1 for the verdict that holds for a target";
         let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
         for (key, verdict) in lock(&self.0.verdicts).iter() {
-            let labels = [
-                ("endpoint", key.endpoint.to_string()),
-                ("check", key.check.to_string()),
-                ("family", key.family.to_string()),
-                ("address", key.address.map_or_else(String::new, |address| address.to_string())),
-                ("verdict", verdict.to_string()),
-            ];
+            let [endpoint, check, of_family, address] = target_labels(key);
+            let labels = [endpoint, check, of_family, address, ("verdict", verdict.to_string())];
             gauge.encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -91,6 +91,7 @@ async fn follow_all(
                 name: name.clone(),
                 settings: Arc::clone(&settings),
                 last: Default::default(),
+                unheard: [true; 2],
                 refused: Vec::new(),
             };
             let task = tasks.spawn(follower.follow(Arc::clone(&permits), results.clone()));
@@ -114,6 +115,8 @@ struct Follower {
     settings: Arc<ResolverSettings>,
     /// What each family had last: a question without an answer does not take it away.
     last: [Vec<IpAddr>; 2],
+    /// By [`Family::index`]: no question for it has been answered yet.
+    unheard: [bool; 2],
     /// What was not believed the last time; told once.
     refused: Vec<IpAddr>,
 }
@@ -134,7 +137,7 @@ impl Follower {
                 let _permit = permits.acquire().await;
                 self.resolve().await
             };
-            let resolution = Resolution { name: self.name.clone(), result };
+            let resolution = Resolution { name: self.name.clone(), result, unheard: self.unheard };
             if results.send(resolution).await.is_err() {
                 return;
             }
@@ -160,6 +163,7 @@ impl Follower {
         let (mut wait, mut why) = (Duration::MAX, Vec::new());
         let mut is_known = false;
         for (family, found) in [(Family::V4, v4), (Family::V6, v6)] {
+            self.unheard[family.index()] &= matches!(found, Found::Failed(_));
             match found {
                 Found::Addresses(addresses, ttl) => {
                     self.last[family.index()] = addresses;

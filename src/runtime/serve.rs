@@ -25,7 +25,7 @@ use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
 use crate::control::effect::count;
-use crate::control::job::Rejection;
+use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
 use crate::model::Encrypted;
@@ -126,8 +126,10 @@ pub enum StartError {
     #[error(transparent)]
     Socket(#[from] SocketFault),
     /// The address of the pages cannot be used.
-    #[error("admin address {address}: {source}")]
+    #[error("{what} address {address}: {source}")]
     Admin {
+        /// Of what.
+        what: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -151,6 +153,7 @@ pub struct Server {
     udp: UdpServer,
     encrypted: Vec<(Transport, SocketAddr)>,
     admin: Option<SocketAddr>,
+    posted: Option<SocketAddr>,
     socket: Option<SocketFile>,
     commands: mpsc::Sender<Asked>,
     metrics: Arc<Metrics>,
@@ -174,7 +177,9 @@ impl Server {
         let encrypted = bind_encrypted(options.encrypted.clone()).await?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
-        let pages = bind_pages(options.admin).await?;
+        let pages = bind_pages("admin", options.admin).await?;
+        let own = options.rtt.as_ref().filter(|rtt| rtt.build).and_then(|rtt| rtt.listen);
+        let posts = bind_pages("posts", own).await?;
         let token = read_token(options.rtt.as_ref())?;
         let metrics = Arc::new(Metrics::default());
         let stop = CancellationToken::new();
@@ -197,7 +202,15 @@ impl Server {
         if let Some(listener) = socket {
             supervisor.run_control_socket(Arc::new(listener), commands.clone());
         }
-        let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
+        let [admin, posted] = [&pages, &posts].map(|listener| listener.as_ref()?.local_addr().ok());
+        // What has an address of its own is not on that of the pages, too.
+        let desk = match (posts, desk) {
+            (Some(listener), Some(desk)) => {
+                supervisor.run_posts(Arc::new(listener), desk);
+                None
+            }
+            (_, desk) => desk,
+        };
         if let Some(listener) = pages {
             supervisor.run_pages(Arc::new(listener), desk, board);
         }
@@ -223,6 +236,7 @@ impl Server {
             udp,
             encrypted,
             admin,
+            posted,
             socket: socket_file,
             commands,
             metrics,
@@ -245,6 +259,11 @@ impl Server {
     /// Where its pages are.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Where round-trip times alone are posted, if that is an address of its own.
+    pub fn posts_address(&self) -> Option<SocketAddr> {
+        self.posted
     }
 
     /// Where commands go.
@@ -315,6 +334,11 @@ impl Supervisor {
         Some(handshakes)
     }
 
+    /// Serves what is posted, and nothing else.
+    fn run_posts(&self, listener: Arc<TcpListener>, desk: Arc<BeaconDesk>) {
+        self.run("posts", move || admin::serve_posts(Arc::clone(&listener), Arc::clone(&desk)));
+    }
+
     /// Serves metrics and health pages.
     fn run_pages(
         &self,
@@ -361,10 +385,13 @@ fn read_token(rtt: Option<&Rtt>) -> Result<Option<Token>, StartError> {
 }
 
 /// Binds the address of metrics and health pages, if there is one.
-async fn bind_pages(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+async fn bind_pages(
+    what: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = address else { return Ok(None) };
     let bound = admin::bind(address).await;
-    bound.map(Some).map_err(|source| StartError::Admin { address, source })
+    bound.map(Some).map_err(|source| StartError::Admin { what, address, source })
 }
 
 /// Limits of each encrypted transport: what the descriptors allow TCP they allow each of the others.
@@ -405,7 +432,7 @@ async fn first_core(
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    let refused = |Rejection { text, problems }| StartError::Refused { text, problems };
+    let refused = |Rejection { text, problems, list: _ }| StartError::Refused { text, problems };
     product.compiled().map_err(refused)?;
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
     let places = product.read.clone();
@@ -414,6 +441,9 @@ async fn first_core(
     controller.handle(Event::Files(job), now, &mut effects);
     effects.clear(); // the job it asks for is done already
     controller.handle(Event::Compiled(product), now, &mut effects);
+    if options.watch {
+        controller.expect_look();
+    }
     if let Some(rtt) = options.rtt.as_ref().filter(|rtt| rtt.build) {
         controller.make_tables(Making { window: rtt.window, delay: rtt.delay });
     }
@@ -441,6 +471,7 @@ async fn first_core(
         metrics,
         start,
         last_results: BTreeMap::new(),
+        loads: Vec::new(),
         places,
         reading: Reading::Idle,
         waiters: Waiters::default(),

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::snapshot::Classes;
 use crate::snapshot::Route;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
 use crate::steering::NoTrace;
@@ -18,8 +20,8 @@ use crate::steering::Selection;
 use crate::steering::Tree;
 use crate::steering::decide;
 use crate::steering::passes::Terms;
+use crate::steering::passes::has_all_back;
 use crate::steering::passes::qualifies;
-use crate::steering::passes::takes_all;
 use crate::steering::tree::Reach;
 
 /// Candidates of a class that are written down; those of policies that rank are four and a tail.
@@ -72,18 +74,18 @@ fn first_candidates(tree: &Tree, pools: &[PoolId]) -> Option<[u16; DEPTH]> {
 
 /// Decides for every class of a route and both families.
 pub fn decide_ahead(
-    trees: &[Tree],
+    classes: &Classes,
     route: &Route,
     terms: Terms,
     plans: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
     let [v4, v6] = Family::BOTH.map(|family| Moment::new(route, terms, plans, family));
     let any_ramping = route.pools.iter().any(|pool| plans[pool.index()].is_ramping());
-    let mut decided = Vec::with_capacity(trees.len() * 2);
-    for (first, tree) in route.candidates.first.iter().zip(trees) {
+    let mut decided = Vec::with_capacity(classes.trees().len() * 2);
+    for (first, class) in route.candidates.first.iter().zip(classes.all()) {
         decided.extend(match first {
-            Some(first) if !(any_ramping && ramps(tree, plans)) => {
-                [v4.decide(first, tree), v6.decide(first, tree)].map(Cached::Fixed)
+            Some(first) if !(any_ramping && ramps(class.tree, plans)) => {
+                [v4.decide(first, class), v6.decide(first, class)].map(Cached::Fixed)
             }
             Some(_) | None => [Cached::Keyed; 2],
         });
@@ -103,6 +105,8 @@ fn ramps(tree: &Tree, plans: &[Arc<PoolPlan>]) -> bool {
 enum Turn {
     /// It is taken.
     Taken(Decision),
+    /// It is taken by those clients that it does not shed.
+    MaySend(Decision, PoolId),
     /// The next one's turn.
     PassedOver,
     /// It qualifies, and stands back for others that do.
@@ -125,7 +129,10 @@ impl<'a> Moment<'a> {
         let turn = |&pool: &PoolId| {
             let plan = &plans[pool.index()];
             let selection = Selection { pool, pass: Pass::Qualified, fenced: false };
-            match (qualifies(plan, terms, family), takes_all(plan, terms, family)) {
+            match (qualifies(plan, terms, family), has_all_back(plan, terms, family)) {
+                (true, true) if plan.shedding().level > 0 => {
+                    Turn::MaySend(Decision::Serve(selection), pool)
+                }
                 (true, true) => Turn::Taken(Decision::Serve(selection)),
                 (true, false) => Turn::StandsBack,
                 (false, _) => Turn::PassedOver,
@@ -136,22 +143,29 @@ impl<'a> Moment<'a> {
     }
 
     #[inline]
-    fn decide(&self, first: &[u16; DEPTH], tree: &Tree) -> Decision {
+    fn decide(&self, first: &[u16; DEPTH], class: Class<'_>) -> Decision {
         for &position in first {
             match self.turns.get(usize::from(position)) {
                 Some(Turn::Taken(decision)) => return *decision,
+                Some(Turn::MaySend(decision, pool)) => {
+                    let plan = &self.plans[pool.index()];
+                    if plan.shedding().sheds(class.band_of(*pool)) {
+                        break;
+                    }
+                    return *decision;
+                }
                 Some(Turn::PassedOver) => {}
                 Some(Turn::StandsBack) | None => break,
             }
         }
-        self.run_passes(tree)
+        self.run_passes(class)
     }
 
     #[cold]
-    fn run_passes(&self, tree: &Tree) -> Decision {
+    fn run_passes(&self, class: Class<'_>) -> Decision {
         if self.is_absent {
             return Decision::NoFamily;
         }
-        decide(tree, self.terms, self.plans, self.family, ClientKey(0), &mut NoTrace)
+        decide(class, self.terms, self.plans, self.family, ClientKey(0), &mut NoTrace)
     }
 }

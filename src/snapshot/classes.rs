@@ -10,6 +10,7 @@ use crate::geo::PlaceMap;
 use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::Target;
+use crate::snapshot::bands::Banding;
 use crate::snapshot::cover::Cover;
 use crate::snapshot::grow::Grower;
 use crate::snapshot::sketch::Sketch;
@@ -17,6 +18,8 @@ use crate::snapshot::views::Signature;
 use crate::snapshot::views::Uses;
 use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
+use crate::steering::Bands;
+use crate::steering::Class;
 use crate::steering::ClientKey;
 use crate::steering::Heads;
 use crate::steering::tree::Tree;
@@ -27,6 +30,8 @@ pub struct Classes {
     trees: Box<[Tree]>,
     /// What the client's key decides first in each.
     heads: Heads,
+    /// By class; empty if no candidate sheds.
+    bands: Box<[Bands]>,
     /// By class: a place of it.
     examples: Box<[PlaceId]>,
     /// `None`: every place is of class 0.
@@ -61,51 +66,38 @@ impl std::fmt::Display for TooManyClasses {
 }
 
 impl Classes {
-    /// Classifies every place for `entry`; `views` is shared by all entries of one model.
+    /// Classifies every place for `entry`; `views` is shared by all entries of one model, and so is `banding`, which is
+    /// there if any pool sheds.
     pub fn new(
         grower: Grower<'_>,
         entry: Target,
         places: &PlaceMap,
         views: &Views,
+        banding: Option<&Banding>,
     ) -> Result<Self, TooManyClasses> {
         let uses = grower.uses(entry);
-        if uses == Uses::default() {
-            return Ok(Self::one(grower.tree(entry, None)));
+        let banding = banding.filter(|_| grower.model.sheds_below(entry));
+        let mut sorted = match uses == Uses::default() {
+            true => Sorted::one(grower.tree(entry, None)),
+            false => Sorted::new(grower, entry, places, views)?,
+        };
+        if let Some(banding) = banding {
+            sorted = banding.split(sorted, grower.model, places, views)?;
         }
-        let mut sorter = Sorter::new(grower, entry);
-        let mut by_signature: HashMap<Signature, u16> = HashMap::new();
-        let mut classes = Vec::with_capacity(views.signatures().len());
-        for &(signature, place) in views.signatures() {
-            let signature = signature.masked(uses);
-            let id = match by_signature.get(&signature) {
-                Some(&id) => id,
-                None => {
-                    let id = sorter.class_of(place, views.view(places, place))?;
-                    by_signature.insert(signature, id);
-                    id
-                }
-            };
-            classes.push(id);
-        }
-        let Sorter { trees, examples, .. } = sorter;
-        let (trees, examples) = (trees.into_boxed_slice(), examples.into_boxed_slice());
+        let Sorted { trees, bands, examples, of_signature } = sorted;
+        let is_one = of_signature.is_empty() || trees.len() == 1;
+        let (trees, bands, examples) = (trees.into_boxed_slice(), bands.into(), examples.into());
         let heads = Heads::of(&trees);
-        if trees.len() == 1 {
-            return Ok(Self { trees, heads, examples, by_place: None });
+        if is_one {
+            return Ok(Self { trees, heads, bands, examples, by_place: None });
         }
-        let class: Vec<u16> = views.of_place().iter().map(|&at| classes[at as usize]).collect();
+        let class: Vec<u16> =
+            views.of_place().iter().map(|&at| of_signature[at as usize]).collect();
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
         let v4 = Cover::new::<u32>(v4.prefix_lens, v4.places, &class);
         let v6 = Cover::new::<u128>(v6.prefix_lens, v6.places, &class);
         let by_place = Some(Arc::new(ByPlace { class: class.into(), v4, v6 }));
-        Ok(Self { trees, heads, examples, by_place })
-    }
-
-    /// One tree for everybody.
-    fn one(tree: Tree) -> Self {
-        let trees: Box<[Tree]> = [tree].into();
-        let heads = Heads::of(&trees);
-        Self { trees, heads, examples: [PlaceId::UNKNOWN].into(), by_place: None }
+        Ok(Self { trees, heads, bands, examples, by_place })
     }
 
     /// This place if it is of the class, else another one that is.
@@ -125,13 +117,25 @@ impl Classes {
         }
         let trees: Box<[Tree]> =
             self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
-        let (examples, by_place) = (self.examples.clone(), self.by_place.clone());
-        Some(Self { heads: Heads::of(&trees), trees, examples, by_place })
+        Some(Self { heads: Heads::of(&trees), trees, ..self.clone() })
     }
 
     /// Candidate trees by class.
     pub fn trees(&self) -> &[Tree] {
         &self.trees
+    }
+
+    /// A class by number.
+    #[inline]
+    pub fn class(&self, class: u16) -> Class<'_> {
+        let class = usize::from(class);
+        Class { tree: &self.trees[class], bands: self.bands.get(class) }
+    }
+
+    /// Every class by number.
+    pub fn all(&self) -> impl Iterator<Item = Class<'_>> {
+        let with_bands = |(class, tree)| Class { tree, bands: self.bands.get::<usize>(class) };
+        self.trees.iter().enumerate().map(with_bands)
     }
 
     /// The first candidate of a client of a class.
@@ -168,6 +172,58 @@ impl Classes {
             cover.most(leaf_of(places, middle(address, source_len)).index)
         };
         Classified { class, uniform_len }
+    }
+}
+
+/// Classes of all that is known of places.
+pub(super) struct Sorted {
+    /// By class.
+    pub(super) trees: Vec<Tree>,
+    /// By class; empty if there are none.
+    pub(super) bands: Vec<Bands>,
+    /// By class: a place of it.
+    pub(super) examples: Vec<PlaceId>,
+    /// By position among [`Views::signatures`]; empty if all are of class 0.
+    pub(super) of_signature: Vec<u16>,
+}
+
+impl Sorted {
+    /// One tree for everybody.
+    fn one(tree: Tree) -> Self {
+        let (trees, examples) = (vec![tree], vec![PlaceId::UNKNOWN]);
+        Self { trees, bands: Vec::new(), examples, of_signature: Vec::new() }
+    }
+
+    /// Sorts by tree.
+    fn new(
+        grower: Grower<'_>,
+        entry: Target,
+        places: &PlaceMap,
+        views: &Views,
+    ) -> Result<Self, TooManyClasses> {
+        let uses = grower.uses(entry);
+        let mut sorter = Sorter::new(grower, entry);
+        let mut by_signature: HashMap<Signature, u16> = HashMap::new();
+        let mut of_signature = Vec::with_capacity(views.signatures().len());
+        for &(signature, place) in views.signatures() {
+            let signature = signature.masked(uses);
+            let id = match by_signature.get(&signature) {
+                Some(&id) => id,
+                None => {
+                    let id = sorter.class_of(place, views.view(places, place))?;
+                    by_signature.insert(signature, id);
+                    id
+                }
+            };
+            of_signature.push(id);
+        }
+        let Sorter { trees, examples, .. } = sorter;
+        Ok(Self { trees, bands: Vec::new(), examples, of_signature })
+    }
+
+    /// The class of what is known of some place, by its position.
+    pub(super) fn class_of(&self, signature: usize) -> u16 {
+        self.of_signature.get(signature).copied().unwrap_or(0)
     }
 }
 

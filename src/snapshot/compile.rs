@@ -25,6 +25,7 @@ use crate::model::SteerId;
 use crate::model::Target;
 use crate::rtt::Table;
 use crate::snapshot::ahead::Candidates;
+use crate::snapshot::bands::Banding;
 use crate::snapshot::classes::Classes;
 use crate::snapshot::classes::TooManyClasses;
 use crate::snapshot::grow::Grower;
@@ -40,6 +41,7 @@ use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
 use crate::steering::Intake;
 use crate::steering::PoolPlan;
+use crate::steering::Shedding;
 use crate::steering::Step;
 use crate::steering::distance;
 use crate::steering::distance::Radius;
@@ -95,6 +97,8 @@ pub struct Route {
     pub terms: Terms,
     /// Every pool that a decision can depend on, sorted.
     pub pools: Box<[PoolId]>,
+    /// Those of `pools` that are candidates of some class.
+    pub choices: Box<[PoolId]>,
     /// Where decisions made ahead look first.
     pub candidates: Candidates,
     /// By [`Family::index`]: whether the client key can change the answer.
@@ -164,6 +168,7 @@ pub fn compile_measured(
     let places = geo.refined(&[matcher.networks().refinement(), rows.refinement()]);
     let round_trips = rows.at(&places);
     let views = Views::new(&model, &places, &matcher, &round_trips);
+    let banding = Banding::new(&model, &places, &views);
     let mut entries: HashMap<Target, usize> = HashMap::new();
     let mut classes: Vec<Arc<Classes>> = Vec::new();
     let mut known: HashMap<(usize, Terms), usize> = HashMap::new();
@@ -174,7 +179,9 @@ pub fn compile_measured(
             Some(&entry) => entry,
             None => {
                 let grower = Grower { model: &model, matcher: &matcher, round_trips: &round_trips };
-                classes.push(Arc::new(Classes::new(grower, steer.target, &places, &views)?));
+                let banding = banding.as_ref();
+                let of_entry = Classes::new(grower, steer.target, &places, &views, banding)?;
+                classes.push(Arc::new(of_entry));
                 entries.insert(steer.target, classes.len() - 1);
                 classes.len() - 1
             }
@@ -217,6 +224,7 @@ fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: 
     pools.dedup();
     let is_ramp = |pool: &PoolId| matches!(model.pools[pool.index()].failback, Failback::Ramp(_));
     let can_ramp = pools.len() > 1 && pools.iter().any(is_ramp);
+    let choices = pools.clone().into();
     if let AllDown::Pool(pool) = terms.on_all_down {
         pools.push(pool);
         pools.sort_unstable();
@@ -239,7 +247,8 @@ fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: 
         below.clear();
     }
     let candidates = Candidates::new(classes.trees(), &pools);
-    Route { classes: entry, terms, pools: pools.into(), candidates, keyed, below: below.into() }
+    let (pools, below) = (pools.into(), below.into());
+    Route { classes: entry, terms, pools, choices, candidates, keyed, below }
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
@@ -330,9 +339,14 @@ impl Compiled {
             true => health.intake(pool, family),
             false => Intake::All,
         });
+        let shedding = match pool.is_written() && pool.shed.is_some() {
+            true => health.shedding(pool),
+            false => Shedding::default(),
+        };
         let states = states(&self.model, pool, health);
         PoolPlan::new(pool, &states, &resolved(&self.model, pool, health), &remembered)
             .with_intakes(intakes)
+            .with_shedding(shedding)
     }
 
     /// These pools, and those that `all` made of any of them.

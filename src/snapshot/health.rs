@@ -8,6 +8,7 @@ use crate::model::PoolId;
 use crate::model::Resolved;
 use crate::steering::Intake;
 use crate::steering::MemberState;
+use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Answers for the state of a pool's members.
@@ -26,6 +27,11 @@ pub trait Health {
     /// Which clients `pool` takes while it qualifies.
     fn intake(&self, _pool: &Pool, _family: Family) -> Intake {
         Intake::All
+    }
+
+    /// Whom `pool` sends elsewhere for its load.
+    fn shedding(&self, _pool: &Pool) -> Shedding {
+        Shedding::default()
     }
 }
 

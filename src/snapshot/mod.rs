@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ahead;
+pub mod bands;
 pub mod classes;
 pub mod compile;
 pub mod cover;
@@ -101,19 +102,16 @@ impl Snapshot {
     }
 }
 
-/// The terms of a route, whose families are those that its aliases have resolved to.
-///
-/// While nothing is resolved nobody can say that there is no such family.
+/// The terms of a route, whose families are those that its aliases have resolved to, and those that they still may.
 fn terms_now(route: &Route, pools: &[Arc<PoolPlan>]) -> Terms {
     if route.below.is_empty() {
         return route.terms;
     }
-    let families = Family::BOTH
-        .map(|family| route.below.iter().any(|pool| pools[pool.index()].family(family).configured));
-    match families {
-        [false, false] => route.terms,
-        _ => Terms { families, ..route.terms },
-    }
+    let families = Family::BOTH.map(|family| {
+        let mut sides = route.below.iter().map(|pool| pools[pool.index()].family(family));
+        sides.any(|side| side.configured || side.unknown)
+    });
+    Terms { families, ..route.terms }
 }
 
 /// The decisions of a route.
@@ -123,5 +121,5 @@ fn decided(
     terms: Terms,
     pools: &[Arc<PoolPlan>],
 ) -> Arc<[Cached]> {
-    decide_ahead(compiled.classes[route.classes].trees(), route, terms, pools)
+    decide_ahead(&compiled.classes[route.classes], route, terms, pools)
 }

@@ -7,17 +7,18 @@ use crate::model::AllDown;
 use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
+use crate::steering::band::Class;
 use crate::steering::order::Rank;
 use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
+use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
 use crate::steering::tree::Reach;
-use crate::steering::tree::Tree;
 
 /// Which pass chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,14 +84,8 @@ impl Selection {
 
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
-    pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        self.is_degraded_at(plans[self.pool.index()].family(family))
-    }
-
-    /// Whether the answer from this side of the chosen pool is worse than configured.
-    #[inline]
-    pub fn is_degraded_at(self, side: &FamilyPlan) -> bool {
-        self.pass != Pass::Qualified || side.panic
+    pub fn is_degraded(&self, side: &FamilyPlan, serves_held: impl FnOnce() -> bool) -> bool {
+        self.pass != Pass::Qualified || side.is_strained && (side.panic || serves_held())
     }
 }
 
@@ -99,7 +94,8 @@ impl Selection {
 pub enum Decision {
     /// This pool answers.
     Serve(Selection),
-    /// No pool of the policy has the asked family by configuration: NODATA.
+    /// No pool of the policy has the asked family, or by what aliases resolve to none of this client's candidates has:
+    /// NODATA.
     NoFamily,
     /// Nothing may be served: SERVFAIL.
     Nothing,
@@ -112,7 +108,7 @@ pub struct Terms {
     pub on_all_down: AllDown,
     /// Whether both families choose one pool.
     pub dual_stack: DualStack,
-    /// By [`Family::index`]: whether any pool of the entry has it by configuration, this client's candidates or not.
+    /// By [`Family::index`]: whether any pool of the entry has it or may turn out to, this client's candidates or not.
     pub families: [bool; 2],
 }
 
@@ -120,14 +116,14 @@ pub struct Terms {
 ///
 /// `plans` is indexed by [`PoolId`]. Deterministic: equal arguments give equal results.
 pub fn decide(
-    tree: &Tree,
+    class: Class<'_>,
     terms: Terms,
     plans: &[Arc<PoolPlan>],
     family: Family,
     key: impl Rank,
     trace: &mut impl Trace,
 ) -> Decision {
-    let passes = Passes { tree, terms, plans, family, key };
+    let passes = Passes { class, terms, plans, family, key };
     match passes.qualified(Reach::Spill, trace) {
         First::Qualified(pool) => return serve(pool, Pass::Qualified, false, trace),
         First::None => {}
@@ -136,10 +132,12 @@ pub fn decide(
                 return Decision::NoFamily;
             }
             trace.step(Step::WidenedForFamily);
-            if let First::Qualified(pool) = passes.qualified(Reach::All, trace) {
-                return serve(pool, Pass::Qualified, false, trace);
-            }
-            return passes.worse(Reach::All, trace);
+            return match passes.qualified(Reach::All, trace) {
+                First::Qualified(pool) => serve(pool, Pass::Qualified, false, trace),
+                // By files alone this is a load error; what a name resolves to is known only now.
+                First::NoFamily if !passes.may_learn_family() => Decision::NoFamily,
+                First::NoFamily | First::None => passes.worse(Reach::All, trace),
+            };
         }
     }
     passes.worse(Reach::Spill, trace)
@@ -148,6 +146,12 @@ pub fn decide(
 /// Whether a pool that qualifies stands back for no client.
 #[inline]
 pub fn takes_all(plan: &PoolPlan, terms: Terms, family: Family) -> bool {
+    has_all_back(plan, terms, family) && plan.shedding().level == 0
+}
+
+/// Whether all clients of a pool that qualifies are back.
+#[inline]
+pub fn has_all_back(plan: &PoolPlan, terms: Terms, family: Family) -> bool {
     let of = |family: Family| {
         let side = plan.family(family);
         !side.configured || side.intake == Intake::All
@@ -224,7 +228,7 @@ enum First {
 /// The arguments of [`decide`], together.
 #[derive(Clone, Copy)]
 struct Passes<'a, K> {
-    tree: &'a Tree,
+    class: Class<'a>,
     terms: Terms,
     plans: &'a [Arc<PoolPlan>],
     family: Family,
@@ -237,8 +241,8 @@ impl<K: Rank> Passes<'_, K> {
     fn qualified(&self, reach: Reach, trace: &mut impl Trace) -> First {
         self.key.begin(Pass::Qualified);
         let mut any_family = false;
-        let mut back = None;
-        let found = self.tree.walk(self.key, reach, trace, |pool, trace| {
+        let (mut back, mut is_shed) = (None, false);
+        let found = self.class.tree.walk(self.key, reach, trace, |pool, trace| {
             let reason = if !self.plan(pool).family(self.family).configured {
                 Reason::LacksFamily
             } else {
@@ -246,9 +250,11 @@ impl<K: Rank> Passes<'_, K> {
                 match self.shortfall(pool) {
                     Some(reason) => reason,
                     None => match self.stands_back(pool) {
+                        None if is_shed && self.plan(pool).shedding().is_closed => Reason::Laden,
                         None => return ControlFlow::Break(pool),
                         Some(reason) => {
                             back.get_or_insert(pool);
+                            is_shed |= matches!(reason, Reason::Shed { .. });
                             reason
                         }
                     },
@@ -268,6 +274,19 @@ impl<K: Rank> Passes<'_, K> {
         }
     }
 
+    /// Whether a candidate may have the asked family once its aliases are resolved.
+    #[cold]
+    fn may_learn_family(&self) -> bool {
+        let found =
+            self.class.tree.walk(self.key, Reach::All, &mut NoTrace, |pool, _| {
+                match self.plan(pool).family(self.family).unknown {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+        found.is_some()
+    }
+
     /// Why a pool that qualifies does not take this client while another does.
     #[inline]
     fn stands_back(&self, pool: PoolId) -> Option<Reason> {
@@ -281,17 +300,22 @@ impl<K: Rank> Passes<'_, K> {
                 Intake::Tenths(tenths) => Some(Reason::Ramping { tenths }),
             }
         };
-        match self.terms.dual_stack {
+        let on_its_way = match self.terms.dual_stack {
             DualStack::Joint => of(Family::V4).or_else(|| of(Family::V6)),
             DualStack::Independent => of(self.family),
-        }
+        };
+        on_its_way.or_else(|| {
+            let (shedding, band) = (plan.shedding(), self.class.band_of(pool));
+            let reason = Reason::Shed { level: shedding.level, band: band.0 };
+            shedding.sheds(band).then_some(reason)
+        })
     }
 
     /// Passes 2 and 3.
     #[cold]
     fn worse(&self, reach: Reach, trace: &mut impl Trace) -> Decision {
         self.key.begin(Pass::BestShare);
-        let fenced = self.tree.ends_at_a_fence(self.key, reach);
+        let fenced = self.class.tree.ends_at_a_fence(self.key, reach);
         if fenced {
             trace.step(Step::Fenced);
         }
@@ -304,7 +328,7 @@ impl<K: Rank> Passes<'_, K> {
             AllDown::Pool(pool) => {
                 self.key.begin(Pass::NamedPool);
                 let has_members = !self.plan(pool).family(self.family).enabled.is_empty();
-                (has_members && !self.tree.fences_off(pool, self.key, reach))
+                (has_members && !self.class.tree.fences_off(pool, self.key, reach))
                     .then_some((pool, Pass::NamedPool))
             }
             AllDown::LastGood => self.last_good(reach, trace).map(|pool| (pool, Pass::LastGood)),
@@ -318,7 +342,7 @@ impl<K: Rank> Passes<'_, K> {
     fn best_share(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
         self.key.begin(Pass::BestShare);
         let mut best: Option<(PoolId, Hope, Share)> = None;
-        self.tree.walk(self.key, reach, trace, |pool, trace| {
+        self.class.tree.walk(self.key, reach, trace, |pool, trace| {
             let side = self.plan(pool).family(self.family);
             let (hope, share) = self.hope(pool);
             let beaten_by = best.filter(|(_, other_hope, other)| {
@@ -365,7 +389,7 @@ impl<K: Rank> Passes<'_, K> {
     /// Pass 3 by default: the first pool with an enabled member of the asked family.
     fn fail_open(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
         self.key.begin(Pass::FailOpen);
-        self.tree.walk(self.key, reach, trace, |pool, trace| {
+        self.class.tree.walk(self.key, reach, trace, |pool, trace| {
             if !self.plan(pool).family(self.family).enabled.is_empty() {
                 return ControlFlow::Break(pool);
             }
@@ -378,7 +402,7 @@ impl<K: Rank> Passes<'_, K> {
     fn last_good(&self, reach: Reach, trace: &mut impl Trace) -> Option<PoolId> {
         self.key.begin(Pass::LastGood);
         let mut best: Option<(PoolId, u64)> = None;
-        self.tree.walk(self.key, reach, trace, |pool, trace| {
+        self.class.tree.walk(self.key, reach, trace, |pool, trace| {
             let plan = self.plan(pool);
             let stamp = match self.terms.dual_stack {
                 DualStack::Joint => plan.joint_stamp(),

@@ -4,7 +4,6 @@
 
 use std::net::IpAddr;
 
-use crate::model::Admin;
 use crate::model::DualStack;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
@@ -14,49 +13,17 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::braked::Braked;
+use crate::steering::braked::held_up;
 use crate::steering::first::Reciprocal;
-use crate::steering::order::Rank;
+use crate::steering::member_state::MemberState;
 use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
+use crate::steering::select::Chosen;
 use crate::steering::slowness;
 
-/// What is known and ordered of one endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct MemberState {
-    /// The operator's order.
-    pub admin: Admin,
-    /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
-    pub verdicts: [Verdict; 2],
-    /// By how much of its weight it is degraded, in percent, by [`Family::index`].
-    pub lowered: [u8; 2],
-}
-
-impl MemberState {
-    /// Whether thresholds count it and fail-open may serve it.
-    pub fn is_enabled(self) -> bool {
-        match self.admin {
-            Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
-            Admin::Drained => false,
-        }
-    }
-
-    /// What is left of its weight in percent. Whoever forces it up has seen how slow it is.
-    pub fn weight_left(self, family: Family) -> u8 {
-        match self.admin {
-            Admin::Enabled | Admin::Drained => 100 - self.lowered[family.index()].min(100),
-            Admin::ForcedUp | Admin::ForcedDown => 100,
-        }
-    }
-
-    /// What counts for `family` after the operator's order.
-    pub fn verdict(self, family: Family) -> Verdict {
-        match self.admin {
-            Admin::Enabled | Admin::Drained => self.verdicts[family.index()],
-            Admin::ForcedUp => Verdict::Up,
-            Admin::ForcedDown => Verdict::Down,
-        }
-    }
-}
+pub use crate::steering::intake::Intake;
+pub use crate::steering::intake::Shedding;
 
 /// A pool at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,33 +31,10 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it sends elsewhere.
+    shedding: Shedding,
     /// Whom it answers at once.
     readiness: Readiness,
-}
-
-/// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
-/// are served all the same if nobody else qualifies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Intake {
-    /// All.
-    #[default]
-    All,
-    /// So many tenths of them, the same ones while the number grows.
-    Tenths(u8),
-    /// None until an operator brings them back.
-    AwaitsFailback,
-}
-
-impl Intake {
-    /// Whether a client is taken; `seed` is that of the pool.
-    #[inline]
-    pub fn takes(self, key: impl Rank, seed: NameSeed) -> bool {
-        match self {
-            Self::All => true,
-            Self::Tenths(tenths) => key.is_within_tenths(seed, tenths),
-            Self::AwaitsFailback => false,
-        }
-    }
 }
 
 /// A pool's side of one address family at one moment.
@@ -98,6 +42,8 @@ impl Intake {
 pub struct FamilyPlan {
     /// By configuration it has an address of this family, or an alias that has resolved to one, or names.
     pub configured: bool,
+    /// It has none, and an alias of it may have: nobody has told yet.
+    pub unknown: bool,
     /// What `min_healthy` compares.
     pub standing: Standing,
     /// Which clients it takes while it qualifies.
@@ -108,6 +54,12 @@ pub struct FamilyPlan {
     pub held_share: Share,
     /// So little is healthy that all enabled members are served.
     pub panic: bool,
+    /// Panic, or the brake holds somebody up: an answer may be worse than configured.
+    pub is_strained: bool,
+    /// Who is up by the brake alone.
+    pub braked: Box<[(EndpointId, Braked)]>,
+    /// Somebody who could answer is drained.
+    pub has_drained: bool,
     /// Who is served: the healthy, or if there is none the held, or all enabled in panic; empty if none passes.
     pub serving: Box<[Member]>,
     /// All enabled members: who is served when all are down.
@@ -219,7 +171,8 @@ impl PoolPlan {
         };
         let families = [family(Family::V4), family(Family::V6)];
         let readiness = Readiness::of(&families);
-        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
+        let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
+        Self { families, seed, shedding, readiness }
     }
 
     /// The same with an intake for each family.
@@ -229,6 +182,21 @@ impl PoolPlan {
         }
         self.readiness = Readiness::of(&self.families);
         self
+    }
+
+    /// The same with what it sheds; after [`PoolPlan::with_intakes`].
+    pub fn with_shedding(mut self, shedding: Shedding) -> Self {
+        self.shedding = shedding;
+        if shedding.level > 0 {
+            self.readiness = Readiness::NEVER;
+        }
+        self
+    }
+
+    /// Whom it sends elsewhere.
+    #[inline]
+    pub fn shedding(&self) -> Shedding {
+        self.shedding
     }
 
     /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
@@ -286,6 +254,13 @@ impl FamilyPlan {
         self.slow.iter().find(|(id, _)| *id == endpoint).map(|(_, left)| *left)
     }
 
+    /// Whether any of those chosen of it is up by the brake alone.
+    #[cold]
+    pub fn serves_held(&self, chosen: &Chosen<'_>) -> bool {
+        let is_held = |id| self.braked.iter().any(|(held, _)| *held == id);
+        chosen.iter().any(|member| is_held(member.endpoint))
+    }
+
     /// The addresses of a member that is an alias.
     pub fn addresses(&self, endpoint: EndpointId) -> &[IpAddr] {
         let found = self.aliases.iter().find(|(id, _)| *id == endpoint);
@@ -320,13 +295,23 @@ impl FamilyPlan {
             members: members_remembered(&candidates, remembered),
         });
         let last_good = last_good.filter(|last| !last.members.is_empty());
+        let braked = held_up(states, family);
+        let is_drained = |(at, state): (usize, &MemberState)| {
+            !state.is_enabled()
+                && can_answer(&pool.endpoints[at], EndpointId::at(at), resolved, family)
+        };
+        let configured = has_family(pool, resolved, family);
         Self {
-            configured: has_family(pool, resolved, family),
+            configured,
+            unknown: !configured && may_learn_family(pool, resolved, family),
             standing: standing(pool.min_healthy, &candidates, share),
             intake: Intake::All,
             share,
             held_share,
             panic,
+            is_strained: panic || !braked.is_empty(),
+            braked,
+            has_drained: states.iter().enumerate().any(is_drained),
             serving: if panic { enabled.clone() } else { healthy },
             enabled,
             last_good,
@@ -370,6 +355,14 @@ pub fn can_answer(
 fn has_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
     let mut endpoints = pool.endpoints.iter().enumerate();
     endpoints.any(|(at, endpoint)| can_answer(endpoint, EndpointId::at(at), resolved, family))
+}
+
+/// Whether an alias of a pool may turn out to have addresses of a family.
+fn may_learn_family(pool: &Pool, resolved: &[Resolved], family: Family) -> bool {
+    pool.endpoints.iter().enumerate().any(|(at, endpoint)| match endpoint.leaf {
+        Leaf::Alias(_) => resolved.get(at).is_none_or(|one| one.is_unknown(family)),
+        Leaf::Addresses { .. } | Leaf::Cname(_) | Leaf::Srv(_) => false,
+    })
 }
 
 /// What each alias of a pool answers with.

@@ -11,6 +11,9 @@ use crate::steering::plan::Intake;
 pub struct Readiness(u8);
 
 impl Readiness {
+    /// That of a pool that sends some clients elsewhere, whoever they are.
+    pub const NEVER: Self = Self(0);
+
     /// That of a pool with these sides.
     pub fn of(sides: &[FamilyPlan; 2]) -> Self {
         let is_open = |side: &FamilyPlan| {

@@ -1,10 +1,12 @@
 //! What an evaluation considered, step by step: types, so that people and machines read the same.
 
+use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::SiteId;
 use crate::model::Target;
+use crate::steering::braked::Braked;
 use crate::steering::passes::Pass;
 
 /// Takes the steps of an evaluation.
@@ -84,6 +86,15 @@ pub enum Step {
         /// Which pool.
         pool: PoolId,
     },
+    /// A member of the pool that was taken is up by the brake alone.
+    HeldUp {
+        /// Which pool.
+        pool: PoolId,
+        /// Which of its endpoints.
+        endpoint: EndpointId,
+        /// What its probes say.
+        braked: Braked,
+    },
 }
 
 /// By what a rule fits a client.
@@ -151,6 +162,15 @@ pub enum Reason {
         /// How many tenths of them have come back.
         tenths: u8,
     },
+    /// It qualifies, and its load makes it send its farthest clients elsewhere: this one is among them.
+    Shed {
+        /// How many sixteenths of its clients it sends elsewhere.
+        level: u8,
+        /// The sixteenth that this client is of: 0 is the nearest, 15 the farthest.
+        band: u8,
+    },
+    /// It qualifies, but has load enough of its own: it takes nobody whom another pool sheds.
+    Laden,
     /// No member of the asked family passes its probe; another pool has one that does.
     FamilyDown,
     /// No member is healthy.

@@ -5,6 +5,7 @@
 
 pub mod compress;
 pub mod edns;
+pub mod extended_error;
 pub mod header;
 pub mod name;
 pub mod options;

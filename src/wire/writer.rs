@@ -11,6 +11,7 @@ use crate::wire::compress::skip_name;
 use crate::wire::edns::Ecs;
 use crate::wire::edns::Edns;
 use crate::wire::edns::code;
+use crate::wire::extended_error::ExtendedError;
 use crate::wire::header::HEADER_LEN;
 use crate::wire::header::Rcode;
 use crate::wire::header::bits;
@@ -46,8 +47,8 @@ pub struct ReplyOptions<'a> {
     pub nsid: Option<&'a [u8]>,
     /// How long an idle TCP connection is kept, in units of 100 ms, if it was asked for.
     pub keepalive: Option<u16>,
-    /// Extended error: info-code and text (RFC 8914).
-    pub ede: Option<(u16, &'a str)>,
+    /// Why the reply is worse than it should be.
+    pub ede: Option<ExtendedError<'a>>,
 }
 
 /// Which section a record is counted in.
@@ -434,13 +435,13 @@ impl<'a> Writer<'a> {
             self.append(&[0, 2]);
             self.append(&timeout.to_be_bytes());
         }
-        if let Some((info, text)) = options.ede
-            && self.at + 6 + text.len() <= self.end
+        if let Some(error) = options.ede
+            && self.at + 6 + error.text_len() <= self.end
         {
             self.append(&code::EDE.to_be_bytes());
-            self.append(&(2 + text.len() as u16).to_be_bytes());
-            self.append(&info.to_be_bytes());
-            self.append(text.as_bytes());
+            self.append(&(2 + error.text_len() as u16).to_be_bytes());
+            self.append(&error.info.to_be_bytes());
+            error.text.iter().for_each(|part| self.append(part.as_bytes()));
         }
         let len = (self.at - start - OPT_LEN) as u16;
         self.frame[start + 9..start + 11].copy_from_slice(&len.to_be_bytes());

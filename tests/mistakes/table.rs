@@ -496,6 +496,27 @@ endpoint.a.capacity = 0
         expected: &[("3:23", "pool.x.endpoint.a.capacity", "not allowed", "0.001")],
     },
     Case {
+        title: "warning: one pool of all lacks a family",
+        text: r#"[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[pool.a]
+endpoint.x.addresses = ["192.0.2.1"]
+[pool.b]
+endpoint.x.addresses = ["192.0.2.2", "2001:db8::2"]
+[policy.p]
+kind = "all"
+targets = ["a", "b"]
+[name.www]
+steer = "p"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[("12:9", "name.www.steer", "pool \"a\" has no IPv6 address", "same families")],
+    },
+    Case {
         title: "warning: a target behind a fence",
         text: r#"[zone]
 name = "case.test"
@@ -1586,6 +1607,64 @@ kind = "http"
 interval = "1d"
 "#,
         expected: &[("3:12", "check.x.interval", "not allowed", "\"100ms\" to \"1h\"")],
+    },
+    Case {
+        title: "shedding without a check and a site",
+        text: r#"[pool.x]
+endpoint.a.addresses = ["192.0.2.7"]
+shed = { start = 0.8, full = 1.0 }
+"#,
+        expected: &[
+            ("3:8", "pool.x.shed", "no site", "add site"),
+            ("3:8", "pool.x.shed", "no check", "load = \"orca\""),
+        ],
+    },
+    Case {
+        title: "shedding by a check that reads no load",
+        text: r#"[check.x]
+kind = "http"
+[pool.x]
+site = "fra"
+check = "x"
+endpoint.a.addresses = ["192.0.2.7"]
+shed = { start = 0.8, full = 1.0 }
+"#,
+        expected: &[("5:9", "pool.x.shed", "reads no load", "load = { json")],
+    },
+    Case {
+        title: "shedding by a check that asks too seldom",
+        text: r#"[check.x]
+kind = "http"
+load = "orca"
+interval = "31s"
+[pool.x]
+site = "fra"
+check = "x"
+endpoint.a.addresses = ["192.0.2.7"]
+shed = { start = 0.8, full = 1.0 }
+"#,
+        expected: &[("7:9", "pool.x.shed", "asks every 31s", "at most 30s")],
+    },
+    Case {
+        title: "shedding that is at full pace before it starts",
+        text: r#"[check.x]
+kind = "http"
+load = "orca"
+[pool.x]
+site = "fra"
+check = "x"
+endpoint.a.addresses = ["192.0.2.7"]
+shed = { start = 0.8, full = 0.8 }
+"#,
+        expected: &[("8:30", "pool.x.shed.full", "before it starts", "more than start, 0.8")],
+    },
+    Case {
+        title: "load that is no pointer",
+        text: r#"[check.x]
+kind = "http"
+load = { json = "load" }
+"#,
+        expected: &[("3:17", "check.x.load.json", "not a JSON pointer", "begin with \"/\"")],
     },
     Case {
         title: "a timeout longer than the interval",
@@ -3458,6 +3537,16 @@ overlays = "feed.csv"
         title: "warning: handshakes to a site without a name",
         text: "[rtt]\nfolder = \"rtt\"\nbuild = true\nhandshakes = true\n",
         expected: &[("4:14", "rtt.handshakes", "nobody knows to which site", "[server] site")],
+    },
+    Case {
+        title: "an address for posts that is none",
+        text: "[rtt]\nfolder = \"rtt\"\nbuild = true\nlisten = \"8054\"\n",
+        expected: &[("4:10", "rtt.listen", "is not an address with a port", "127.0.0.1")],
+    },
+    Case {
+        title: "warning: an address for posts where no table is made",
+        text: "[rtt]\nfolder = \"rtt\"\nlisten = \"127.0.0.1:8054\"\n",
+        expected: &[("3:10", "rtt.listen", "makes no table", "build = true")],
     },
     Case {
         title: "warning: handshakes where no table is made",

@@ -16,6 +16,15 @@ impl World {
         Ok(())
     }
 
+    /// A step of the last explanation in JSON, exactly; steps are used up in order.
+    pub(super) fn expect_trace(&mut self, json: &str) -> Result<(), String> {
+        let found = self.trace.iter().position(|step| step == json);
+        let found =
+            found.ok_or_else(|| format!("the steps are:\n    {}", self.trace.join("\n    ")))?;
+        self.trace.drain(..=found);
+        Ok(())
+    }
+
     /// `RCODE [aa] [tc] [scope N] [ede WORDS…]`, then every record: answer, authority, additional.
     pub(super) fn expect(&self, rest: &str, block: &str) -> Result<(), String> {
         let reply = self.reply.as_ref().ok_or("nothing was asked")?;
@@ -201,7 +210,9 @@ impl World {
         let is_table = status.round_trips.is_some();
         lines.push(if is_table { "a table counts" } else { "no table counts" }.into());
         for pool in &status.pools {
+            lines.push(format!("pool {}: {}", pool.name, pool.standing_text()));
             lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
+            lines.extend(pool.shed.iter().map(|text| format!("{}: {text}", pool.name)));
         }
         for endpoint in status.pools.iter().flat_map(|pool| &pool.endpoints) {
             if !endpoint.name.is_empty() {
@@ -211,7 +222,10 @@ impl World {
                 let since = target.since_s.map_or(String::new(), |s| format!(" for {s}s"));
                 lines.push(format!(
                     "{} {} {}{since} {}",
-                    endpoint.key, target.address, target.verdict, endpoint.order
+                    endpoint.key,
+                    target.address,
+                    target.verdict_text(),
+                    endpoint.order
                 ));
             }
         }

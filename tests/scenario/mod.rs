@@ -3,6 +3,7 @@
 
 mod crowd;
 mod expect;
+mod loads;
 mod round_trips;
 mod world;
 

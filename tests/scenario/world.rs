@@ -81,6 +81,8 @@ pub struct World {
     pub(super) told: Vec<String>,
     /// The steps of the last explanation.
     pub(super) reason: Vec<String>,
+    /// The same steps in JSON.
+    pub(super) trace: Vec<String>,
     command_result: Option<Result<String, String>>,
     pub(super) published: usize,
     /// First octets of the digest that was told last.
@@ -107,6 +109,7 @@ impl Default for World {
             reply_before: None,
             told: Vec::new(),
             reason: Vec::new(),
+            trace: Vec::new(),
             command_result: None,
             published: 0,
             digest_loaded: String::new(),
@@ -166,11 +169,13 @@ impl World {
                 reason: "it is true".into(),
                 author: "ann".into(),
             }),
+            "LOADS" => self.report_loads(rest)?,
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
             "EXPECT-ALL-OF" => self.expect_all_of(rest)?,
-            "EXPLAIN" => self.reason = self.explain(rest)?,
+            "EXPLAIN" => (self.reason, self.trace) = self.explain(rest)?,
+            "EXPECT-TRACE" => self.expect_trace(rest)?,
             "EXPECT-REASON" => self.expect_reason(rest)?,
             "EXPECT-SAME" => self.expect_same()?,
             "EXPECT-SCOPE" => self.expect_scope(rest)?,
@@ -245,7 +250,7 @@ impl World {
                 Effect::Reply(reply) => {
                     self.command_result = Some(match reply {
                         Reply::Done { text } => Ok(text),
-                        Reply::Failed { error } => Err(error),
+                        Reply::Failed { error, problems: _ } => Err(error),
                         Reply::Status(_) | Reply::Explanation(_) => Ok(String::new()),
                     });
                 }
@@ -390,6 +395,10 @@ impl World {
 
     /// `NAME -> ADDRESS …`, `NAME -> nothing` or `NAME fails WHY`: what came of resolving a name, wanted or not.
     fn resolve(&mut self, rest: &str) -> Result<(), String> {
+        let (rest, unheard) = match rest.strip_suffix(" silent about IPv6") {
+            Some(rest) => (rest, [false, true]),
+            None => (rest, [false; 2]),
+        };
         let (name, result) = match (rest.split_once(" -> "), rest.split_once(" fails ")) {
             (Some((name, addresses)), _) => {
                 let words = addresses.split_whitespace().filter(|word| *word != "nothing");
@@ -401,7 +410,7 @@ impl World {
             (None, None) => return Err("write NAME -> ADDRESS … or NAME fails WHY".into()),
         };
         let name = rhumb::wire::Name::absolute(name).map_err(|why| why.to_string())?;
-        self.handle(Event::Resolved(Resolution { name, result }));
+        self.handle(Event::Resolved(Resolution { name, result, unheard }));
         self.handle(Event::Settle);
         Ok(())
     }
@@ -427,7 +436,7 @@ impl World {
         Ok(())
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         self.now.monotonic += by;
         self.now.unix += by;
     }
@@ -450,7 +459,7 @@ impl World {
         self.command(Command::Order { target, action, reason, author, until_s, force });
     }
 
-    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION]`, or `POLICY back`
+    /// `POLICY TARGET=PERCENT [over DURATION] [watch DURATION] [for DURATION] [--force]`, or `POLICY back`
     fn shift(&mut self, rest: &str) -> Result<(), String> {
         let mut words = rest.split_whitespace();
         let policy = words.next().ok_or("name a policy")?.to_owned();
@@ -463,7 +472,8 @@ impl World {
         let (target, percent) = share.split_once('=').ok_or("write TARGET=PERCENT")?;
         let percent: f64 = percent.parse().map_err(|_| "write TARGET=PERCENT")?;
         let (mut over, mut watch, mut until_s) = (Duration::ZERO, Duration::from_secs(600), None);
-        while let Some(word) = words.next() {
+        let force = rest.ends_with(" --force");
+        while let Some(word) = words.next().filter(|word| *word != "--force") {
             let lasts = duration(words.next().unwrap_or(""))?;
             match word {
                 "over" => over = lasts,
@@ -481,6 +491,7 @@ impl World {
             until_s,
             reason: "canary".into(),
             author,
+            force,
         });
         Ok(())
     }
@@ -498,7 +509,7 @@ impl World {
     }
 
     /// `NAME TYPE for ADDRESS`: the steps of an explanation.
-    fn explain(&self, rest: &str) -> Result<Vec<String>, String> {
+    fn explain(&self, rest: &str) -> Result<(Vec<String>, Vec<String>), String> {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let [name, rtype, "for", client] = words[..] else {
             return Err("write NAME TYPE for ADDRESS".into());
@@ -512,8 +523,23 @@ impl World {
             unix_s: self.now.unix.as_secs(),
         };
         let snapshot = self.controller.snapshot().ok_or("nothing is loaded")?;
-        let steering = explain(snapshot, &question)?.steering.ok_or("it is not steered")?;
-        Ok(steering.steps)
+        let explanation = explain(snapshot, &question)?;
+        let of_hints = explanation.hints.into_iter().filter_map(|hint| {
+            let steering = hint.steering?;
+            Some((format!("{}: ", hint.parameter), steering))
+        });
+        let own = explanation.steering.map(|steering| (String::new(), steering));
+        let (mut lines, mut trace) = (Vec::new(), Vec::new());
+        for (whose, steering) in own.into_iter().chain(of_hints) {
+            assert_eq!(steering.steps.len(), steering.trace.len(), "words and types go together");
+            lines.extend(steering.steps.iter().map(|step| format!("{whose}{step}")));
+            lines.push(format!("{whose}ground: {}", steering.ground));
+            trace.extend(steering.trace.iter().filter_map(|step| serde_json::to_string(step).ok()));
+        }
+        match lines.is_empty() {
+            true => Err("it is not steered".into()),
+            false => Ok((lines, trace)),
+        }
     }
 
     pub(super) fn answer(&self, rest: &str) -> Result<Message, String> {

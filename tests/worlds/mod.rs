@@ -41,6 +41,7 @@ use rhumb::model::PolicyKind;
 use rhumb::model::Pool;
 use rhumb::model::PoolId;
 use rhumb::model::Resolved;
+use rhumb::model::Shed;
 use rhumb::model::Site;
 use rhumb::model::SiteId;
 use rhumb::model::Steer;
@@ -55,8 +56,10 @@ use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::compile_measured;
+use rhumb::steering::Braked;
 use rhumb::steering::Intake;
 use rhumb::steering::MemberState;
+use rhumb::steering::Shedding;
 use rhumb::steering::plan::Remembered;
 use rhumb::wire::Name;
 use rhumb::wire::RecordType;
@@ -204,6 +207,9 @@ pub struct RandomHealth {
     pub remembered: Vec<[Option<Remembered>; 2]>,
     pub resolved: Vec<Vec<Resolved>>,
     pub intakes: Vec<[Intake; 2]>,
+    pub sheddings: Vec<Shedding>,
+    /// Which pools may have a level.
+    pub sheds: Vec<bool>,
 }
 
 impl Health for RandomHealth {
@@ -222,6 +228,10 @@ impl Health for RandomHealth {
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.intakes[position(pool)][family.index()]
     }
+
+    fn shedding(&self, pool: &Pool) -> Shedding {
+        self.sheddings[position(pool)]
+    }
 }
 
 fn position(pool: &Pool) -> usize {
@@ -237,6 +247,8 @@ impl RandomHealth {
             remembered: vec![[None, None]; model.pools.len()],
             resolved: vec![Vec::new(); model.pools.len()],
             intakes: vec![[Intake::All; 2]; model.pools.len()],
+            sheddings: vec![Shedding::default(); model.pools.len()],
+            sheds: model.pools.iter().map(|pool| pool.shed.is_some()).collect(),
         }
     }
 
@@ -254,6 +266,7 @@ impl RandomHealth {
     /// Draws the state of one pool anew, each verdict down by a chance of `down` in 100.
     pub fn change(&mut self, random: &mut Random, pool: usize, down: u64) {
         let orders = random.chance(30);
+        let brakes = random.chance(15);
         for state in &mut self.states[pool] {
             state.verdicts = Family::BOTH.map(|_| {
                 if random.chance(down) {
@@ -263,12 +276,24 @@ impl RandomHealth {
             });
             let slow = [0, 0, 0, 0, 0, 1, 30, 50, 99, 100];
             state.lowered = Family::BOTH.map(|_| *random.pick(&slow));
+            // The brake holds up what was up.
+            state.braked = Family::BOTH.map(|family| {
+                let is_held = brakes && state.verdicts[family.index()] == Verdict::Up;
+                (is_held && random.chance(30)).then_some(Braked {
+                    failing: 1,
+                    passing: 0,
+                    since_s: 1_800_000_000,
+                })
+            });
             state.admin = match random.below(100) {
                 0..=19 if orders => Admin::Drained,
                 20..=29 if orders => Admin::ForcedDown,
                 30..=34 if orders => Admin::ForcedUp,
                 _ => Admin::Enabled,
             };
+        }
+        if self.sheds[pool] {
+            self.sheddings[pool] = shedding(random);
         }
         let count = self.states[pool].len() as u64;
         self.remembered[pool] = Family::BOTH.map(|_| {
@@ -306,6 +331,12 @@ pub fn shifts(random: &mut Random, model: &mut Model) -> Vec<Reweighed> {
         shifts.push(Reweighed { policy: PolicyId::at(position), weights, note });
     }
     shifts
+}
+
+/// Whom a pool may send elsewhere.
+pub fn shedding(random: &mut Random) -> Shedding {
+    let level = *random.pick(&[0, 4, 12, 15, 15, 15]);
+    Shedding { level, is_closed: random.chance(60) }
 }
 
 /// How far a pool of this kind of failback may be.
@@ -394,8 +425,12 @@ fn point(random: &mut Random) -> Point {
 fn random_model(random: &mut Random, bases: &[IpAddr]) -> Model {
     let sites = (0..1 + random.below(6)).map(|n| site(random, n)).collect::<Vec<_>>();
     let mut model = Model { sites, ..Model::default() };
+    let sheds = random.chance(60);
     for n in 0..1 + random.below(7) {
-        let pool = pool(random, n as usize, model.sites.len());
+        let mut pool = pool(random, n as usize, model.sites.len());
+        if sheds && pool.site.is_some() && random.chance(90) {
+            pool.shed = Some(Shed { start: 0.8, full: 1.0 });
+        }
         model.pools.push(pool);
     }
     let pools = model.pools.len();
@@ -467,6 +502,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
             Failback::Manual,
             Failback::Ramp(Duration::from_secs(600)),
         ]),
+        shed: None,
         endpoints,
         parts: Vec::new(),
     }

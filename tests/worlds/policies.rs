@@ -212,6 +212,7 @@ pub fn add_unions(model: &mut Model) {
             min_healthy: MinHealthy::Members(1),
             panic_below: Percent(0),
             failback: Failback::Auto,
+            shed: None,
             endpoints: parts.iter().map(endpoint).collect(),
             parts,
         };

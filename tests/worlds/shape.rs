@@ -8,13 +8,17 @@ use rhumb::model::Family;
 use rhumb::model::Location;
 use rhumb::model::Model;
 use rhumb::model::PolicyKind;
+use rhumb::model::PoolId;
 use rhumb::model::Target;
 use rhumb::model::policy::Network;
 use rhumb::rtt::Key;
+use rhumb::steering::Band;
 use rhumb::steering::ClientKey;
 use rhumb::steering::distance::Radius;
+use rhumb::steering::interpreter::Crowd;
 use rhumb::steering::interpreter::Outline;
 use rhumb::steering::interpreter::Situation;
+use rhumb::steering::interpreter::bands;
 use rhumb::steering::round_trip::Measured;
 
 use crate::worlds::World;
@@ -32,6 +36,8 @@ pub struct Client {
     pub place: Place,
     /// What was measured, by site.
     pub measured: Vec<Measured>,
+    /// In which band pools that shed see it.
+    pub bands: Vec<(PoolId, Band)>,
 }
 
 impl Client {
@@ -42,12 +48,12 @@ impl Client {
         let found = holding.max_by_key(|(network, _)| network.prefix_len());
         let place = found.map_or_else(Place::default, |(_, place)| place.clone().with_centre());
         let measured = measured::slowly(&world.table, &world.model, Some(address), &place);
-        Self { address: Some(address), place, measured }
+        Self { address: Some(address), place, measured, bands: Vec::new() }
     }
 
     /// Somebody of whom nothing is known, in no network that anybody names.
     fn nobody() -> Self {
-        Self { address: None, place: Place::default(), measured: Vec::new() }
+        Self { address: None, place: Place::default(), measured: Vec::new(), bands: Vec::new() }
     }
 
     /// Where it is, and how far from there it may be.
@@ -65,6 +71,8 @@ impl Client {
             resolved: &[],
             remembered: &[],
             intakes: &[],
+            sheddings: &[],
+            bands: &[],
             position: self.position(),
             place: &self.place,
             address: self.address,
@@ -91,6 +99,24 @@ fn named_prefixes(model: &Model) -> Vec<IpNet> {
     prefixes
 }
 
+/// All clients, stretch by stretch.
+fn everybody(starts: &[Vec<(u128, Outline, Client)>; 2]) -> Vec<Crowd> {
+    let mut everybody = Vec::new();
+    for (stretches, is_v6) in starts.iter().zip([false, true]) {
+        for (position, (start, outline, client)) in stretches.iter().enumerate() {
+            let next = stretches.get(position + 1).map(|(next, ..)| *next);
+            // An IPv4 address is worth a /48; a /64 counts where its last address is.
+            let count = match is_v6 {
+                true => next.map_or(1 << 64, |next| next >> 64) - (start >> 64),
+                false => (next.unwrap_or(1 << 32) - start) << 16,
+            };
+            let position = client.position().map(|(location, _)| location);
+            everybody.push(Crowd { outline: outline.clone(), position, count });
+        }
+    }
+    everybody
+}
+
 /// Shapes of one target over both address spaces.
 pub struct Map {
     /// By class: what the target comes to, and a client of it.
@@ -102,9 +128,6 @@ pub struct Map {
 impl Map {
     pub fn new(world: &World, target: Target) -> Self {
         let World { model, networks, table, .. } = world;
-        // Classes are numbered by first appearance, and unknown places come first.
-        let nobody = Client::nobody();
-        let mut shapes = vec![(nobody.outline(model, target), nobody)];
         let named = named_prefixes(model);
         let timed = table.rows.keys().filter_map(|(key, _)| match key {
             Key::Prefix(network) => Some(*network),
@@ -113,7 +136,7 @@ impl Map {
         let timed: Vec<IpNet> = timed.collect();
         let edges = || networks.iter().map(|(network, _)| network).chain(&named).chain(&timed);
         let families: [IpAddr; 2] = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
-        let stretches = families.map(|zero| {
+        let starts = families.map(|zero| {
             let mut starts = vec![0];
             for network in edges().filter(|n| width_of(n.addr()) == width_of(zero)) {
                 starts.push(to_bits(network.network()));
@@ -122,17 +145,37 @@ impl Map {
             starts.retain(|&start| width_of(zero) == 128 || start >> 32 == 0);
             starts.sort_unstable();
             starts.dedup();
-            let class_at = |start: u128| {
+            let clients = starts.into_iter().map(|start| {
                 let client = Client::at(world, from_bits(start, zero));
-                let shape = client.outline(model, target);
-                let known = shapes.iter().position(|(other, _)| *other == shape);
-                known.unwrap_or_else(|| {
-                    shapes.push((shape, client));
+                (start, client.outline(model, target), client)
+            });
+            clients.collect::<Vec<_>>()
+        });
+        let everybody = match model.pools.iter().any(|pool| pool.shed.is_some()) {
+            true => everybody(&starts),
+            false => Vec::new(),
+        };
+        let banded = |outline: Outline, mut client: Client| {
+            let position = client.position().map(|(location, _)| location);
+            client.bands = bands(model, &everybody, &outline, position);
+            (outline, client)
+        };
+        // Classes are numbered by first appearance, and unknown places come first.
+        let nobody = Client::nobody();
+        let mut shapes = vec![banded(nobody.outline(model, target), nobody)];
+        let stretches = starts.map(|starts| {
+            let class_of = |(start, outline, client)| {
+                let (outline, client) = banded(outline, client);
+                let is_same = |(other, like): &(Outline, Client)| {
+                    *other == outline && like.bands == client.bands
+                };
+                let class = shapes.iter().position(is_same).unwrap_or_else(|| {
+                    shapes.push((outline, client));
                     shapes.len() - 1
-                })
+                });
+                (start, class)
             };
-            let classes: Vec<usize> = starts.iter().copied().map(class_at).collect();
-            starts.into_iter().zip(classes).collect()
+            starts.into_iter().map(class_of).collect()
         });
         Self { shapes, stretches }
     }

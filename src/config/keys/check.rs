@@ -33,6 +33,9 @@ pub const STATUS: &str = "200-299";
 /// Whether certificates are judged when nothing is said.
 pub const VERIFY: bool = true;
 
+/// What counts as all the load that an endpoint can carry when nothing is said.
+pub const LOAD_MAX: f64 = 1.0;
+
 /// Whether what a probe says is turned round when nothing is said.
 pub const INVERT: bool = false;
 /// Method of a request when nothing is said.
@@ -129,6 +132,27 @@ const fn duration(min: u64, max: u64) -> Kind {
 
 /// `fall` and `rise`.
 const COUNT: Kind = Kind::Integer { min: 1, max: 100, least: "" };
+
+static LOAD: Table = Table {
+    path: "check.NAME.load",
+    about: "a number in the body, which is JSON",
+    applies: Applies::Live,
+    keys: &[
+        Key::needed(
+            "json",
+            Kind::Text(&form::JSON_POINTER),
+            "\"/load\"",
+            "where in the body the number is: a JSON pointer (RFC 6901)",
+        ),
+        Key::new(
+            "max",
+            Kind::Number { min: 0.001, max: 1e12 },
+            Absent::Default(Literal::Number(LOAD_MAX)),
+            "the number at which the endpoint carries all it can",
+        ),
+    ],
+    rules: &[],
+};
 
 pub(super) static CHECK: Table = Table {
     path: "check.NAME",
@@ -360,6 +384,16 @@ pub(super) static CHECK: Table = Table {
             },
             Absent::Means("none"),
             "table of fields, by JSON pointer, and the values they must have; the body must be JSON of at most 64 KiB",
+        )
+        .only(HTTP),
+        Key::new(
+            "load",
+            Kind::AnyOf(&[
+                Kind::Words { what: "a source of load", words: &["orca"] },
+                Kind::Table(&LOAD),
+            ]),
+            Absent::Means("its answers say nothing of load"),
+            "where the answer says how much load the endpoint has, 1 being all it can carry",
         )
         .only(HTTP),
         Key::new(

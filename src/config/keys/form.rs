@@ -81,6 +81,13 @@ pub(super) const URL_PATH: Form = Form {
     length: (1, 2048),
 };
 
+/// A JSON pointer (RFC 6901).
+pub(super) const JSON_POINTER: Form = Form {
+    what: "JSON pointer, begins with `/`, up to 256 octets; `~0` is `~`, `~1` is `/`",
+    pattern: "^(?:/(?:[^~]|~[01])*)?$",
+    length: (0, 256),
+};
+
 /// A path as it stands in a URL, without query.
 pub(super) const DOH_PATH: Form = Form {
     what: "path of a URL, begins with `/`, up to 256",
@@ -125,13 +132,6 @@ pub(super) const HEADER_VALUE: Form = Form {
 /// A regular expression.
 pub(super) const REGEX: Form =
     Form { what: "regular expression, up to 1024 octets", pattern: "", length: (1, 1024) };
-
-/// Where a field of a JSON document is (RFC 6901).
-pub(super) const JSON_POINTER: Form = Form {
-    what: "JSON pointer, as `\"/status\"`",
-    pattern: "^(?:/(?:[^/~]|~[01])*)*$",
-    length: (0, 256),
-};
 
 /// What a field of a JSON document may have to be.
 pub(super) const JSON_TEXT: Form = Form { what: "a text", pattern: "", length: (0, 1024) };

@@ -27,6 +27,7 @@ pub use check::INTERVAL;
 pub use check::INVERT;
 pub use check::JITTER_PERCENT;
 pub use check::LEVELS_MAX;
+pub use check::LOAD_MAX;
 pub use check::METHOD;
 pub use check::PARTS_MAX;
 pub use check::PATH;

@@ -65,6 +65,12 @@ pub(super) static POOL: Table = Table {
             Absent::Default(Literal::Text("auto")),
             "how clients come back once the pool qualifies again: all at once, by `rhumb failback`, or by tenths",
         ),
+        Key::new(
+            "shed",
+            Kind::Table(&SHED),
+            Absent::Means("clients are never sent elsewhere for load"),
+            "from which load on the farthest clients are sent to their next candidate",
+        ),
         Key::needed(
             "endpoint",
             Kind::Map {
@@ -94,6 +100,27 @@ static FAILBACK: Table = Table {
         "\"10m\"",
         "until all are back: one tenth of them after each tenth of it",
     )],
+    rules: &[],
+};
+
+static SHED: Table = Table {
+    path: "pool.NAME.shed",
+    about: "a pool with too much load sends its farthest clients elsewhere, by sixteenths; it needs a site and a check with `load`",
+    applies: Applies::Live,
+    keys: &[
+        Key::needed(
+            "start",
+            Kind::Number { min: 0.01, max: 10.0 },
+            "0.8",
+            "above it the pool sheds, a sixteenth more each minute, and takes nobody whom others shed",
+        ),
+        Key::needed(
+            "full",
+            Kind::Number { min: 0.02, max: 20.0 },
+            "1.0",
+            "above it the pool sheds a sixteenth more each 30 s; more than `start`",
+        ),
+    ],
     rules: &[],
 };
 

@@ -72,10 +72,17 @@ pub(super) static RTT: Table = Table {
             "whether TCP handshakes of resolvers count as measurements to `[server] site`",
         ),
         Key::new(
+            "listen",
+            Kind::Text(&form::SOCKET_ADDRESS),
+            Absent::Means("`[admin] listen`, beside its pages"),
+            "address of its own for posts: `/rtt` and `/beacon.js`, and nothing else",
+        )
+        .like(&["address"]),
+        Key::new(
             "origins",
             Kind::Texts { of: &form::ORIGIN, count: Count::ANY, distinct: true },
             Absent::Means("none"),
-            "web pages that browsers may post from to `/rtt` of `[admin] listen`; `\"*\"` for all",
+            "web pages that browsers may post from to `/rtt`; `\"*\"` for all",
         )
         .like(&["cors", "allowed_origins"]),
         Key::new(

@@ -44,7 +44,7 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
         // What the rest says is a guess: a table whose header is lost lends its keys to the one before.
         syntax_errors(id, file, &errors, problems);
         return FileSpec {
-            broken: Broken { syntax: true, ..Broken::default() },
+            broken: Broken { syntax: Some(id), ..Broken::default() },
             ..FileSpec::default()
         };
     }
@@ -71,9 +71,13 @@ pub fn read_toml(id: FileId, file: &SourceFile, problems: &mut Problems) -> File
         spec.pools.push(pool::read_pool(name, section, problems));
     });
     each(&mut root, "policy", problems, |name, section, problems| {
+        let mentions = policy::mentions(&section);
         match policy::read_policy(name.clone(), section, problems) {
             Some(policy) => spec.policies.push(policy),
-            None => spec.broken.policies.push(name),
+            None => {
+                spec.broken.policies.push(name);
+                spec.broken.mentions.extend(mentions);
+            }
         }
     });
     each(&mut root, "list", problems, |name, section, problems| {

@@ -12,7 +12,11 @@ use crate::config::read::condition::Condition;
 use crate::config::reader::Refusal;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
+use crate::config::reader::dotted;
+use crate::config::reader::is_plain;
 use crate::config::rules;
+use crate::config::spec::Mention;
+use crate::config::spec::Mentioned;
 use crate::config::spec::PolicyKindSpec;
 use crate::config::spec::PolicySpec;
 use crate::config::spec::RuleSpec;
@@ -44,6 +48,30 @@ pub(super) fn read_policy(
     };
     section.finish(problems);
     Some(PolicySpec { name, kind: kind?, fence: fence.map_or(FENCE, |at| at.value) })
+}
+
+/// What a policy names, for one that cannot be read: its own mistakes hide no unknown name.
+pub(super) fn mentions(section: &Section<'_>) -> Vec<Mention> {
+    let mut mentions: Vec<Mention> = Vec::new();
+    let mut add = |key: &str, name: At<String>, what: Mentioned| {
+        let is_known = |other: &Mention| other.what == what && other.name.value == name.value;
+        if !mentions.iter().any(is_known) {
+            mentions.push(Mention { key: dotted(&section.path, key), name, what });
+        }
+    };
+    for key in ["targets", "default"] {
+        section.find_texts(key).into_iter().for_each(|name| add(key, name, Mentioned::Target));
+    }
+    let weighed = section.find_names("weights").into_iter();
+    weighed.for_each(|name| add("weights", name, Mentioned::Target));
+    let to = section.find_texts_below("rule", "to").into_iter();
+    to.for_each(|name| add("rule", name, Mentioned::Target));
+    for At { value, place } in section.find_texts_below("rule", "where") {
+        if let Some(list) = value.strip_prefix("list:").filter(|list| is_plain(list)) {
+            add("rule", At { value: list.into(), place }, Mentioned::List);
+        }
+    }
+    mentions
 }
 
 fn need_targets(section: &mut Section<'_>, problems: &mut Problems) -> Option<Vec<At<String>>> {

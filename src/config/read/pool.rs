@@ -25,6 +25,7 @@ use crate::model::Failback;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Service;
+use crate::model::Shed;
 use crate::wire::Name;
 
 /// Keys that say what an endpoint is.
@@ -42,6 +43,7 @@ pub(super) fn read_pool(
     let panic_below = section.take("panic_below").and_then(|value| value.percent(problems));
     let panic_below = panic_below.map(|at| At { value: Percent(at.value), place: at.place });
     let failback = section.take("failback").and_then(|value| read_failback(&value, problems));
+    let shed = section.take("shed").and_then(|value| read_shed(&value, problems));
     let mut endpoints = Vec::new();
     let faults_before = problems.len();
     if let Some(value) = section.take("endpoint") {
@@ -76,7 +78,7 @@ pub(super) fn read_pool(
         place: name.place.clone(),
     });
     let failback = failback.unwrap_or_default();
-    PoolSpec { name, site, check, min_healthy, panic_below, failback, endpoints }
+    PoolSpec { name, site, check, min_healthy, panic_below, failback, shed, endpoints }
 }
 
 /// `"auto"`, `"manual"` or `{ ramp = "10m" }`
@@ -92,6 +94,23 @@ fn read_failback(value: &Value<'_>, problems: &mut Problems) -> Option<Failback>
     let ramp = section.need("ramp", problems).and_then(|value| value.duration(problems));
     section.finish(problems);
     ramp.map(|at| Failback::Ramp(at.value))
+}
+
+/// `{ start = 0.8, full = 1.0 }`
+fn read_shed(value: &Value<'_>, problems: &mut Problems) -> Option<At<Shed>> {
+    let mut section = value.section_like("{ start = 0.8, full = 1.0 }", problems)?;
+    let start = section.need("start", problems).and_then(|value| value.number(problems));
+    let full = section.need("full", problems).and_then(|value| value.number(problems));
+    let path = section.path.clone();
+    let place = section.place.clone();
+    section.finish(problems);
+    let (start, full) = (start?, full?);
+    if start.value >= full.value {
+        let fault = "shedding would be at full pace before it starts";
+        let remedy = format!("use more than start, {}, as 1.0", start.value);
+        problems.error(&full.place, dotted(&path, "full"), fault, remedy);
+    }
+    Some(At { value: Shed { start: start.value, full: full.value }, place })
 }
 
 /// TOML refuses a name twice; two that differ in case only would be taken for one another.

@@ -166,7 +166,12 @@ fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
             }
         };
         let Some(target) = matching(&steer.target.value) else { continue };
-        let pools = model.pools_below(target);
+        // Of `all` each pool counts by itself: together they have every family that one of them has.
+        let parts = |pool: PoolId| match model.pools[pool.index()].part_pools() {
+            parts if parts.is_empty() => vec![pool],
+            parts => parts,
+        };
+        let pools: Vec<PoolId> = model.pools_below(target).into_iter().flat_map(parts).collect();
         for family in Family::BOTH {
             let has = |pool: &&PoolId| model.pools[pool.index()].has_family(family);
             let with = pools.iter().filter(has).count();

@@ -15,12 +15,14 @@ mod policies;
 mod pools;
 mod reach;
 mod sets;
+mod shedding;
 mod strays;
 mod traffic;
 mod unions;
 mod zones;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::Files;
 use crate::config::Problems;
@@ -31,6 +33,8 @@ use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::Broken;
 use crate::config::spec::FileSpec;
+use crate::config::spec::Mention;
+use crate::config::spec::Mentioned;
 use crate::model::CheckId;
 use crate::model::ListId;
 use crate::model::Location;
@@ -44,8 +48,8 @@ pub(super) struct Names<V> {
     map: HashMap<String, Known<V>>,
     /// Names in lower case, each with how it is written.
     folded: HashMap<String, String>,
-    /// Whether every file could be read: else a name may be in one that could not.
-    is_complete: bool,
+    /// Files that could not be read: a name that stands in one of them may be given there.
+    unread: Arc<[Box<str>]>,
 }
 
 struct Known<V> {
@@ -57,8 +61,8 @@ struct Known<V> {
 }
 
 impl<V: Copy> Names<V> {
-    fn new(is_complete: bool) -> Self {
-        Self { map: HashMap::new(), folded: HashMap::new(), is_complete }
+    fn new(unread: &Arc<[Box<str>]>) -> Self {
+        Self { map: HashMap::new(), folded: HashMap::new(), unread: Arc::clone(unread) }
     }
 
     /// Adds a name; a second use of it is a problem.
@@ -97,7 +101,7 @@ impl<V: Copy> Names<V> {
         if let Some(known) = self.map.get(&name.value) {
             return known.value;
         }
-        if !self.is_complete {
+        if self.unread.iter().any(|text| text.contains(&name.value)) {
             return None;
         }
         let known: Vec<&str> = sorted(self.map.keys().map(String::as_str));
@@ -149,12 +153,13 @@ pub(super) fn validate(
     mut specs: Vec<FileSpec>,
     problems: &mut Problems,
 ) -> Option<Model> {
-    let is_complete = specs.iter().all(|spec| !spec.broken.syntax);
+    let unread = specs.iter().filter_map(|spec| spec.broken.syntax);
+    let unread: Arc<[Box<str>]> = unread.map(|id| files.get(id).text.as_str().into()).collect();
     let mut directory = Directory {
-        sites: Names::new(is_complete),
-        checks: Names::new(is_complete),
-        targets: Names::new(is_complete),
-        lists: Names::new(is_complete),
+        sites: Names::new(&unread),
+        checks: Names::new(&unread),
+        targets: Names::new(&unread),
+        lists: Names::new(&unread),
         is_sound: true,
     };
     let mut model = Model::default();
@@ -175,6 +180,7 @@ pub(super) fn validate(
     lists::add_lists(files, &lists, &mut directory, &mut model, problems);
     policies::name_targets(&pools, &policies, &mut directory, problems);
     name_broken(&specs, &mut directory, problems);
+    find_mentioned(&specs, &directory, problems);
     pools::add_pools(&pools, &directory, &mut model, problems);
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
@@ -187,17 +193,37 @@ pub(super) fn validate(
     lint::warn(&specs, &model, problems);
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
+    shedding::warn(&specs, &model, problems);
     Some(model)
 }
 
 /// Names of tables that could not be read: whoever uses them makes no mistake.
 fn name_broken(specs: &[FileSpec], directory: &mut Directory, problems: &mut Problems) {
-    for Broken { syntax: _, zone: _, sites, checks, policies, lists } in
+    for Broken { syntax: _, zone: _, sites, checks, policies, lists, mentions: _ } in
         specs.iter().map(|spec| &spec.broken)
     {
         sites.iter().for_each(|name| directory.sites.add("site", name, None, problems));
         checks.iter().for_each(|name| directory.checks.add("check", name, None, problems));
         policies.iter().for_each(|name| directory.targets.add("policy", name, None, problems));
         lists.iter().for_each(|name| directory.lists.add("list", name, None, problems));
+    }
+}
+
+/// Looks up what is named by tables that come no further: those that could not be read, and names without a zone.
+fn find_mentioned(specs: &[FileSpec], directory: &Directory, problems: &mut Problems) {
+    for Mention { key, name, what } in specs.iter().flat_map(|spec| &spec.broken.mentions) {
+        match what {
+            Mentioned::Target => {
+                directory.targets.find("pool or policy", key, name, problems);
+            }
+            Mentioned::List => {
+                directory.lists.find("list", key, name, problems);
+            }
+        }
+    }
+    for name in specs.iter().filter(|spec| spec.zone.is_none()).flat_map(|spec| &spec.names) {
+        let Some(steer) = &name.steer else { continue };
+        let key = dotted(&dotted("name", &name.name.value), "steer");
+        directory.targets.find("pool or policy", &key, &steer.target, problems);
     }
 }

@@ -14,6 +14,7 @@ use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::config::validate::Directory;
 use crate::config::validate::checks::specials;
+use crate::config::validate::shedding;
 use crate::model::Endpoint;
 use crate::model::Leaf;
 use crate::model::LeafRecords;
@@ -55,6 +56,7 @@ pub(super) fn add_pools(
             check.and_then(|name| directory.checks.find("check", &key("check"), name, problems));
         warn_of_twins(spec, problems);
         refuse_mixture(spec, problems);
+        shedding::refuse(spec, check.map(|id| &model.checks[id.index()]), problems);
         let endpoints = spec.endpoints.iter();
         let endpoints = endpoints.map(|one| {
             let name = spec.name.value.as_str();
@@ -71,6 +73,7 @@ pub(super) fn add_pools(
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
             failback: spec.failback,
+            shed: spec.shed.as_ref().map(|at| at.value),
             endpoints,
             parts: Vec::new(),
         });

@@ -57,6 +57,7 @@ fn union(model: &Model, name: &str, pools: &[PoolId]) -> Pool {
         min_healthy: MinHealthy::Members(1),
         panic_below: Percent(0),
         failback: Failback::Auto,
+        shed: None,
         endpoints: endpoints.collect(),
         parts,
     }

@@ -38,6 +38,22 @@ pub struct HttpCheck {
     pub body_regex: Option<Box<str>>,
     /// Fields of the body, which must be JSON if there are any.
     pub json: Vec<JsonField>,
+    /// Where the answer says how much load the endpoint has.
+    pub load: Option<LoadSource>,
+}
+
+/// Where an answer says how much load an endpoint has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoadSource {
+    /// In a header of Open Request Cost Aggregation: what the application uses, else what the processor does.
+    Orca,
+    /// In a number of a JSON body.
+    Json {
+        /// Where it is (RFC 6901).
+        pointer: Box<str>,
+        /// What all the load is that the endpoint can carry, in the same unit.
+        max: f64,
+    },
 }
 
 impl Default for HttpCheck {
@@ -53,6 +69,7 @@ impl Default for HttpCheck {
             body: None,
             body_regex: None,
             json: Vec::new(),
+            load: None,
         }
     }
 }

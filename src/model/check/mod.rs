@@ -17,6 +17,7 @@ pub use kinds::HttpCheck;
 pub use kinds::HttpVersion;
 pub use kinds::JsonField;
 pub use kinds::JsonValue;
+pub use kinds::LoadSource;
 pub use kinds::PushCheck;
 pub use kinds::Talk;
 pub use kinds::TlsCheck;

@@ -5,6 +5,8 @@ use crate::control::Order;
 use crate::control::Scope;
 use crate::control::effect::Change;
 use crate::control::effect::count;
+use crate::control::effect::laden_text;
+use crate::control::effect::shed_text;
 use crate::control::effect::short_digest;
 use crate::control::effect::way_back_text;
 use crate::control::order::instant;
@@ -69,7 +71,9 @@ pub fn log(occurrence: &Occurrence) {
             );
         }
         Occurrence::GeoAccepted => tracing::info!(target: "rhumb::config", "{occurrence}"),
-        Occurrence::Unchanged => tracing::info!(target: "rhumb::config", "{occurrence}"),
+        Occurrence::Unchanged | Occurrence::Watching => {
+            tracing::info!(target: "rhumb::config", "{occurrence}");
+        }
         Occurrence::StillRefused => tracing::warn!(target: "rhumb::config", "{occurrence}"),
         Occurrence::Resolved { name, .. } => {
             tracing::info!(target: "rhumb::resolve", %name, "{occurrence}");
@@ -97,6 +101,18 @@ pub fn log(occurrence: &Occurrence) {
         }
         Occurrence::BroughtBack { pool, by, reason } => {
             tracing::warn!(target: "rhumb::change", %pool, %by, %reason, "pool {pool}: all clients brought back");
+        }
+        Occurrence::Shed { pool, before, level, load } => {
+            let text = shed_text(*level, *load);
+            if *before == 0 {
+                tracing::warn!(target: "rhumb::change", %pool, before, level, load, "pool {pool}: {text}");
+            } else {
+                tracing::info!(target: "rhumb::change", %pool, before, level, load, "pool {pool}: {text}");
+            }
+        }
+        Occurrence::Laden { pool, is_closed, load } => {
+            let text = laden_text(*is_closed, *load);
+            tracing::warn!(target: "rhumb::change", %pool, is_closed, load, "pool {pool}: {text}");
         }
         Occurrence::Shifted { policy, shift } => {
             let (target, share) = (&shift.target, f64::from(shift.share().0) / 1e9);

@@ -6,13 +6,18 @@ use std::pin::Pin;
 use hyper::Response;
 use hyper::body::Body;
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use regex::bytes::Regex;
 use regex::bytes::RegexBuilder;
 use serde_json::Value;
 
+use crate::health::LoadWord;
+use crate::health::load;
+use crate::health::load::LoadFault;
 use crate::model::HttpCheck;
 use crate::model::JsonField;
 use crate::model::JsonValue;
+use crate::model::LoadSource;
 use crate::model::check::BODY_MAX;
 use crate::model::check::REGEX_SIZE_MAX;
 use crate::runtime::probe::body::Progress;
@@ -38,27 +43,52 @@ impl Judge {
 
     /// Whether two checks judge responses alike, whatever they ask.
     pub(super) fn is_same(one: &HttpCheck, other: &HttpCheck) -> bool {
-        (&one.status, &one.body, &one.body_regex, &one.json)
-            == (&other.status, &other.body, &other.body_regex, &other.json)
+        (&one.status, &one.body, &one.body_regex, &one.json, &one.load)
+            == (&other.status, &other.body, &other.body_regex, &other.json, &other.load)
     }
 
     /// Judges a response; reads no more of it than it must.
-    pub(super) async fn judge(&self, response: Response<Incoming>) -> Result<(), ProbeFailure> {
+    pub(super) async fn judge(
+        &self,
+        response: Response<Incoming>,
+    ) -> Result<LoadWord, ProbeFailure> {
         let got = response.status().as_u16();
         if !self.check.status.iter().any(|range| range.contains(&got)) {
             return Err(ProbeFailure::Status { got, wanted: self.check.status.clone() });
         }
+        let load = match &self.check.load {
+            Some(LoadSource::Orca) => {
+                let headers = response.headers();
+                load::of_headers(|name| headers.get(name).map(HeaderValue::as_bytes))
+            }
+            Some(LoadSource::Json { .. }) | None => LoadWord::Unasked,
+        };
         let body = response.into_body();
-        match (&self.check.body, &self.regex, &self.check.json[..]) {
-            (None, None, []) => Ok(()),
-            (Some(text), None, []) => find(text, body).await,
-            (text, regex, fields) => {
-                let read = BodyRead::of(body).await?;
-                text.as_deref().map_or(Ok(()), |text| read.holds(text))?;
-                regex.as_ref().map_or(Ok(()), |regex| read.matches(regex))?;
-                if fields.is_empty() { Ok(()) } else { read.has_fields(fields) }
+        match (&self.check.body, &self.regex, &self.check.json[..], &self.check.load) {
+            (None, None, [], None | Some(LoadSource::Orca)) => Ok(load),
+            (Some(text), None, [], None | Some(LoadSource::Orca)) => {
+                find(text, body).await.map(|()| load)
+            }
+            (_, _, _, source) => {
+                let read = BodyRead::of(body).await;
+                match (self.judge_body(&read), &read.broken, source) {
+                    // What it had to hold may have been in the part that is missing.
+                    (Err(_), Some(failure), _) => Err(failure.clone()),
+                    (Err(failure), None, _) => Err(failure),
+                    (Ok(()), _, Some(LoadSource::Json { pointer, max })) => {
+                        Ok(read.load(pointer, *max))
+                    }
+                    (Ok(()), _, Some(LoadSource::Orca) | None) => Ok(load),
+                }
             }
         }
+    }
+
+    fn judge_body(&self, read: &BodyRead) -> Result<(), ProbeFailure> {
+        self.check.body.as_deref().map_or(Ok(()), |text| read.holds(text))?;
+        self.regex.as_ref().map_or(Ok(()), |regex| read.matches(regex))?;
+        let is_json = !self.check.json.is_empty();
+        if is_json { read.has_fields(&self.check.json) } else { Ok(()) }
     }
 }
 
@@ -97,19 +127,34 @@ struct BodyRead {
     octets: Vec<u8>,
     /// Whether that is all of it.
     is_whole: bool,
+    /// Why no more of it came, if it broke off.
+    broken: Option<ProbeFailure>,
 }
 
 impl BodyRead {
-    async fn of(mut body: Incoming) -> Result<Self, ProbeFailure> {
+    async fn of(mut body: Incoming) -> Self {
         let mut octets = Vec::new();
-        while let Some(piece) = next_piece(&mut body).await? {
+        loop {
+            let piece = match next_piece(&mut body).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return Self { octets, is_whole: true, broken: None },
+                Err(failure) => return Self { octets, is_whole: false, broken: Some(failure) },
+            };
             let room = BODY_MAX - octets.len();
             octets.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.len() > room {
-                return Ok(Self { octets, is_whole: false });
+                return Self { octets, is_whole: false, broken: None };
             }
         }
-        Ok(Self { octets, is_whole: true })
+    }
+
+    /// What it says of load. Whatever is wrong with that, the probe is not.
+    fn load(&self, pointer: &str, max: f64) -> LoadWord {
+        match (&self.broken, self.is_whole) {
+            (Some(_), _) => LoadWord::Faulty(LoadFault::Unreadable),
+            (None, false) => LoadWord::Faulty(LoadFault::TooLong),
+            (None, true) => load::of_body(&self.octets, pointer, max),
+        }
     }
 
     fn holds(&self, text: &str) -> Result<(), ProbeFailure> {

@@ -77,7 +77,7 @@ fn inverted(outcome: Result<Success, ProbeFailure>) -> Result<Success, ProbeFail
         Ok(_) => Err(ProbeFailure::Inverted),
         Err(failure) if failure.is_local() => Err(failure),
         Err(failure @ (ProbeFailure::BadCheck(_) | ProbeFailure::Panicked(_))) => Err(failure),
-        Err(failure) => Ok(Success { note: Some(format!("inverted: {failure}").into()) }),
+        Err(failure) => Ok(Success::noted(format!("inverted: {failure}"))),
     }
 }
 

@@ -3,9 +3,12 @@
 //! Never answers a query. Tests hold compiled classes, plans and passes against it, step by step; where
 //! the two differ, one of them has a bug and this one is easier to believe.
 
+mod bands;
 mod order;
 mod pools;
 
+pub use bands::Crowd;
+pub use bands::bands;
 pub use order::Outline;
 
 use std::net::IpAddr;
@@ -21,12 +24,15 @@ use crate::model::PoolId;
 use crate::model::Resolved;
 use crate::model::Steer;
 use crate::model::Target;
+use crate::steering::band::BANDS;
+use crate::steering::band::Band;
 use crate::steering::distance::Radius;
 use crate::steering::interpreter::pools::Count;
+use crate::steering::member_state::MemberState;
 use crate::steering::passes::Pass;
 use crate::steering::plan::Intake;
-use crate::steering::plan::MemberState;
 use crate::steering::plan::Remembered;
+use crate::steering::plan::Shedding;
 use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::round_trip::Measured;
@@ -49,6 +55,10 @@ pub struct Situation<'a> {
     pub remembered: &'a [[Option<Remembered>; 2]],
     /// By pool, then by [`Family::index`].
     pub intakes: &'a [[Intake; 2]],
+    /// By pool: whom it sends elsewhere.
+    pub sheddings: &'a [Shedding],
+    /// In which band pools see the client; in the nearest if they are not named.
+    pub bands: &'a [(PoolId, Band)],
     /// Where the client is and how far from there it may be, if geo data says so.
     pub position: Option<(Location, Radius)>,
     /// Everything else that geo data says of the client.
@@ -86,8 +96,10 @@ pub enum Meaning {
         /// Seconds.
         ttl: u32,
     },
-    /// NODATA; not while no alias of the name has been resolved, for nobody knows what they have.
+    /// NODATA; not while an alias of the name may have such addresses and nobody has told.
     NoFamily,
+    /// NODATA for this client: as names resolve none of its candidates has the family, others do.
+    NoFamilyHere,
     /// SERVFAIL.
     Nothing,
 }
@@ -114,17 +126,25 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
         // Pass 1 looks at every candidate and finds none with the family; then nothing may depend on shares.
         situation.pass_1(steer, &lines, &mut steps);
         let pools = pools_below(situation.model, steer.target);
-        let any_has = |family| pools.iter().any(|&pool| situation.pool_has(pool, family));
-        let exists = match any_has(Family::V4) || any_has(Family::V6) {
-            true => any_has(situation.family),
-            false => situation.model.has_family(steer.target, situation.family),
-        };
+        let exists = pools
+            .iter()
+            .any(|&pool| situation.pool_has_family(pool) || situation.pool_may_learn_family(pool));
         if !exists {
             return Interpretation { result: Meaning::NoFamily, steps };
         }
         steps.push(Step::WidenedForFamily);
         lines.clear();
         is_open = situation.expand(&outline, true, &mut lines);
+        let may_have = |line: &Line| match line {
+            Line::Pool(pool) => {
+                situation.pool_has_family(*pool) || situation.pool_may_learn_family(*pool)
+            }
+            Line::Remark(_) => false,
+        };
+        if !lines.iter().any(may_have) {
+            situation.pass_1(steer, &lines, &mut steps);
+            return Interpretation { result: Meaning::NoFamilyHere, steps };
+        }
     }
     let mut chosen = situation.pass_1(steer, &lines, &mut steps);
     if chosen.is_none() {
@@ -140,7 +160,10 @@ pub fn interpret(situation: &Situation<'_>, steer: &Steer) -> Interpretation {
     };
     steps.push(Step::Taken { pass, pool });
     let (members, panic) = situation.members(pool, pass, steer.answers);
-    let ttl = if pass == Pass::Qualified && !panic { steer.ttl } else { (steer.ttl / 2).max(5) };
+    let is_braked =
+        |id: &EndpointId| situation.state(pool, id.index()).braked(situation.family).is_some();
+    let is_as_configured = pass == Pass::Qualified && !panic && !members.iter().any(is_braked);
+    let ttl = if is_as_configured { steer.ttl } else { (steer.ttl / 2).max(5) };
     Interpretation { result: Meaning::Serve { pool, pass, members, ttl }, steps }
 }
 
@@ -172,6 +195,7 @@ impl Situation<'_> {
         steps: &mut Vec<Step>,
     ) -> Option<(PoolId, Pass)> {
         let mut standing_back = Vec::new();
+        let mut was_shed = false;
         for line in lines {
             let pool = match *line {
                 Line::Remark(step) => {
@@ -184,13 +208,19 @@ impl Situation<'_> {
             let families: Vec<Family> =
                 self.families_that_count(steer).into_iter().filter(has).collect();
             let short = families.iter().find_map(|&family| self.shortfall(pool, family));
-            let back = families.iter().find_map(|&family| self.stands_back(pool, family));
+            let on_its_way = families.iter().find_map(|&family| self.stands_back(pool, family));
+            let shed = self.shed(pool);
+            let back = on_its_way.or(shed);
             let reason = match (self.pool_has_family(pool), short, back) {
                 (false, _, _) => Reason::LacksFamily,
                 (true, Some(short), _) => short,
                 (true, None, Some(back)) => {
                     standing_back.push(pool);
+                    was_shed |= on_its_way.is_none();
                     back
+                }
+                (true, None, None) if was_shed && self.sheddings[pool.index()].is_closed => {
+                    Reason::Laden
                 }
                 (true, None, None) => return Some((pool, Pass::Qualified)),
             };
@@ -199,6 +229,14 @@ impl Situation<'_> {
         let first = *standing_back.first()?;
         steps.push(Step::NobodyElseQualifies);
         Some((first, Pass::Qualified))
+    }
+
+    /// Why a pool sends this client elsewhere for its load, if another takes it.
+    fn shed(&self, pool: PoolId) -> Option<Reason> {
+        let level = self.sheddings[pool.index()].level;
+        let band = self.bands.iter().find(|(other, _)| *other == pool);
+        let band = band.map_or(Band::NEAREST, |(_, band)| *band).0;
+        (BANDS - level..BANDS).contains(&band).then_some(Reason::Shed { level, band })
     }
 
     /// Why a pool does not take this client if another qualifies.

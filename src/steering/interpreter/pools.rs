@@ -6,10 +6,11 @@ use crate::model::Family;
 use crate::model::Leaf;
 use crate::model::MinHealthy;
 use crate::model::PoolId;
+use crate::model::Resolved;
 use crate::model::Verdict;
 use crate::steering::interpreter::Situation;
+use crate::steering::member_state::MemberState;
 use crate::steering::passes::Pass;
-use crate::steering::plan::MemberState;
 use crate::steering::plan::Remembered;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
@@ -197,6 +198,25 @@ impl Situation<'_> {
         endpoints.into_iter().any(|position| self.endpoint_has(pool, position, family))
     }
 
+    /// Whether an alias of a pool may have addresses of the family that nobody has told of.
+    pub(super) fn pool_may_learn_family(&self, pool: PoolId) -> bool {
+        let endpoints = self.model.pools[pool.index()].endpoints.iter().enumerate();
+        let mut aliases = endpoints.filter(|(_, one)| matches!(one.leaf, Leaf::Alias(_)));
+        aliases.any(|(position, _)| {
+            let resolved = self.resolved_of(pool, position);
+            resolved.is_none_or(|resolved| resolved.is_unknown(self.family))
+        })
+    }
+
+    /// What an alias resolves to: in a pool that `all` made, that of the pool it comes from.
+    fn resolved_of(&self, pool: PoolId, position: usize) -> Option<&Resolved> {
+        let (pool, position) = match self.model.pools[pool.index()].parts.get(position) {
+            Some(&(part, endpoint)) => (part, endpoint.index()),
+            None => (pool, position),
+        };
+        self.resolved[pool.index()].get(position)
+    }
+
     /// Whether an endpoint can answer for a family: with its own address, with one of its alias, or with a name.
     pub(super) fn endpoint_has(&self, pool: PoolId, position: usize, family: Family) -> bool {
         let endpoint = &self.model.pools[pool.index()].endpoints[position];
@@ -204,11 +224,7 @@ impl Situation<'_> {
             Leaf::Addresses { .. } => endpoint.address(family).is_some(),
             Leaf::Cname(_) | Leaf::Srv(_) => true,
             Leaf::Alias(_) => {
-                let (pool, position) = match self.model.pools[pool.index()].parts.get(position) {
-                    Some(&(part, endpoint)) => (part, endpoint.index()),
-                    None => (pool, position),
-                };
-                let resolved = self.resolved[pool.index()].get(position);
+                let resolved = self.resolved_of(pool, position);
                 resolved.is_some_and(|resolved| !resolved.family(family).is_empty())
             }
         }

@@ -17,6 +17,7 @@ use crate::model::HttpCheck;
 use crate::model::HttpVersion;
 use crate::model::JsonField;
 use crate::model::JsonValue;
+use crate::model::LoadSource;
 use crate::model::check::REGEX_SIZE_MAX;
 
 /// Headers that the probe makes itself, or that would change what a request is.
@@ -33,6 +34,7 @@ pub(super) fn read_http(section: &mut Section<'_>, problems: &mut Problems) -> H
     let headers = section.take("headers").map(|value| read_headers(&value, problems));
     let version = section.take("http_version").and_then(|value| value.word(problems));
     let status = section.take("status").and_then(|value| value.parsed(read_status, problems));
+    let load = section.take("load").and_then(|value| read_load(&value, problems));
     let on_body = ["body", "body_regex", "json"].map(|key| section.find_key(key));
     let body = section.take("body").and_then(|value| value.parsed(read_needle, problems));
     let body_regex = section.take("body_regex");
@@ -59,6 +61,7 @@ pub(super) fn read_http(section: &mut Section<'_>, problems: &mut Problems) -> H
         body: body.map(|at| at.value.into()),
         body_regex: body_regex.map(|at| at.value.into()),
         json: json.unwrap_or_default(),
+        load,
     }
 }
 
@@ -207,6 +210,31 @@ fn read_json_text(value: &Value<'_>, problems: &mut Problems) -> Option<JsonValu
         len => Err((format!("a text of {len} octets"), "use at most 1024".into())),
     };
     value.parsed(parse, problems).map(|at| at.value)
+}
+
+/// `"orca"` or `{ json = "/path", max = 100 }`
+fn read_load(value: &Value<'_>, problems: &mut Problems) -> Option<LoadSource> {
+    if value.is_string() {
+        return value.word(problems).map(|_| LoadSource::Orca);
+    }
+    let wanted = "\"orca\" or { json = \"/load\" }";
+    let mut section = value.section_like(wanted, problems)?;
+    let pointer =
+        section.need("json", problems).and_then(|value| value.parsed(read_pointer, problems));
+    let max = section.take("max").and_then(|value| value.number(problems));
+    section.finish(problems);
+    let max = max.map_or(keys::LOAD_MAX, |at| at.value);
+    pointer.map(|at| LoadSource::Json { pointer: at.value.into(), max })
+}
+
+fn read_pointer(text: &str) -> Result<String, Refusal> {
+    match is_pointer(text) {
+        true => Ok(text.to_owned()),
+        false => Err((
+            format!("\"{text}\" is not a JSON pointer"),
+            "begin with \"/\", as \"/system/load\", use at most 256 octets; write ~ as ~0 and / in a name as ~1".into(),
+        )),
+    }
 }
 
 /// RFC 6901 section 3.

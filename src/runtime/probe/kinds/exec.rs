@@ -161,7 +161,7 @@ fn judge(status: ExitStatus, said: &[u8]) -> Result<Success, ProbeFailure> {
     let line: String = line.chars().filter(|one| !one.is_control()).take(SAID_MAX).collect();
     if status.success() {
         let note = Some(line).filter(|line| !line.is_empty());
-        return Ok(Success { note: note.map(Into::into) });
+        return Ok(note.map_or_else(Success::default, Success::noted));
     }
     let colon = if line.is_empty() { "" } else { ": " };
     let how = match status.code() {

@@ -74,7 +74,7 @@ impl LineOf {
         };
         let note = Some(reason).filter(|reason| !reason.is_empty());
         match is_up {
-            true => Ok(Success { note: note.cloned() }),
+            true => Ok(Success { note: note.cloned(), ..Success::default() }),
             false => {
                 let colon = if note.is_some() { ": " } else { "" };
                 Err(ProbeFailure::Answer(format!("down by file{colon}{reason}").into()))

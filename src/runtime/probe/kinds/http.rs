@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 
+use crate::health::LoadWord;
 use crate::model::HttpCheck;
 use crate::model::HttpVersion;
 use crate::model::check::BODY_MAX;
@@ -123,7 +124,7 @@ impl Exchange {
         &self,
         stream: S,
         progress: &mut Progress,
-    ) -> Result<(), ProbeFailure>
+    ) -> Result<LoadWord, ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -153,7 +154,7 @@ impl Exchange {
         &self,
         response: impl Future<Output = hyper::Result<Response<Incoming>>>,
         progress: &mut Progress,
-    ) -> Result<(), ProbeFailure> {
+    ) -> Result<LoadWord, ProbeFailure> {
         let response =
             response.await.map_err(|error| ProbeFailure::from_hyper(&error, progress.phase()))?;
         progress.enter(Phase::ReadingBody);

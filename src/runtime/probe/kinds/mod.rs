@@ -49,12 +49,14 @@ impl Kind {
             Self::Tls(handshake) => handshake.run(line, progress).await,
             Self::Http(exchange) => {
                 let stream = line.connect().await?;
-                exchange.run(stream, progress).await.map(|()| Success::default())
+                let load = exchange.run(stream, progress).await?;
+                Ok(Success { load, ..Success::default() })
             }
             Self::Https(exchange, handshake) => {
                 let stream = line.connect().await?;
                 let (stream, success) = handshake.shake(stream, progress).await?;
-                exchange.run(stream, progress).await.map(|()| success)
+                let load = exchange.run(stream, progress).await?;
+                Ok(Success { load, ..success })
             }
             Self::Grpc(call) => {
                 let stream = line.connect().await?;

@@ -31,9 +31,10 @@ impl Listen {
                 let text = format!("no report for more than {silence}");
                 Err(ProbeFailure::Answer(text.into()))
             }
-            Some(Report { is_up: true, reason, .. }) => {
-                Ok(Success { note: reason.map(|reason| format!("reported: {reason}").into()) })
-            }
+            Some(Report { is_up: true, reason, .. }) => Ok(reason
+                .map_or_else(Success::default, |reason| {
+                    Success::noted(format!("reported: {reason}"))
+                })),
             Some(Report { is_up: false, reason, .. }) => {
                 let reason = reason.as_deref().unwrap_or("without a reason");
                 Err(ProbeFailure::Answer(format!("reported down: {reason}").into()))

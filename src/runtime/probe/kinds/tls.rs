@@ -90,6 +90,6 @@ impl Handshake {
             let text = format!("expires {date}, in {days}; it must hold for {wanted}");
             return Err(ProbeFailure::Certificate(text.into()));
         }
-        Ok(Success { note: Some(format!("certificate expires in {days}").into()) })
+        Ok(Success::noted(format!("certificate expires in {days}")))
     }
 }
