@@ -436,7 +436,7 @@ async fn first_load(load: LoadSource, body: Option<&str>, reply: Reply) -> LoadW
         assert!(report.result.outcome.is_ok(), "load fails no probe");
         words.push(report.result.load());
     }
-    assert_eq!(words[0], words[1]);
+    assert_eq!(format!("{:?}", words[0]), format!("{:?}", words[1]));
     words[0]
 }
 

@@ -21,6 +21,7 @@ pub mod rules;
 pub mod sarif;
 pub mod source;
 pub mod spec;
+mod special;
 pub mod validate;
 pub mod value;
 

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
+pub use crate::config::special::SpecialSpec;
 use crate::model::Clients;
 use crate::model::DnsCheck;
 use crate::model::DualStack;
@@ -278,19 +279,6 @@ pub struct EndpointSpec {
     pub capacity: Option<f64>,
     /// In what it differs from checks.
     pub probe: Vec<SpecialSpec>,
-}
-
-/// `[pool.NAME.endpoint.NAME.probe.CHECK]`
-#[derive(Clone, Debug)]
-pub struct SpecialSpec {
-    /// Which check.
-    pub check: At<String>,
-    /// Its own port.
-    pub port: Option<At<u16>>,
-    /// Its own host.
-    pub host: Option<At<String>>,
-    /// Its own path.
-    pub path: Option<At<String>>,
 }
 
 /// What an endpoint is in an answer.

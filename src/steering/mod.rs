@@ -16,6 +16,7 @@ pub mod passes;
 pub mod plan;
 pub mod rank;
 pub mod readiness;
+pub mod remembered;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;

@@ -24,6 +24,7 @@ use crate::steering::slowness;
 
 pub use crate::steering::intake::Intake;
 pub use crate::steering::intake::Shedding;
+pub use crate::steering::remembered::Remembered;
 
 /// A pool at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,15 +145,6 @@ pub struct LastGood {
     pub stamp: u64,
     /// Who was served then and is still enabled.
     pub members: Box<[Member]>,
-}
-
-/// What is remembered of a pool that has no healthy member left: a record, kept by the control plane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Higher is later.
-    pub stamp: u64,
-    /// Endpoints that were healthy just before.
-    pub endpoints: Vec<EndpointId>,
 }
 
 impl PoolPlan {

@@ -1615,8 +1615,8 @@ endpoint.a.addresses = ["192.0.2.7"]
 shed = { start = 0.8, full = 1.0 }
 "#,
         expected: &[
-            ("3:8", "pool.x.shed", "no site", "add site"),
-            ("3:8", "pool.x.shed", "no check", "load = \"orca\""),
+            ("3:1", "pool.x.shed", "no site", "add site"),
+            ("3:1", "pool.x.shed", "no check", "load = \"orca\""),
         ],
     },
     Case {

@@ -10,6 +10,7 @@ use crate::config::keys::Kind;
 use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
+use crate::config::keys::degraded::DEGRADED;
 use crate::config::keys::form;
 
 /// From the start of a probe to the next when nothing is said.
@@ -86,27 +87,6 @@ pub const PARTS_MAX: usize = 16;
 /// Most levels of slowness.
 pub const LEVELS_MAX: usize = 4;
 
-static DEGRADED: Table = Table {
-    path: "check.NAME.degraded",
-    about: "one level of slowness, one table `[[check.NAME.degraded]]` each, the mildest first",
-    applies: Applies::Live,
-    keys: &[
-        Key::needed(
-            "over",
-            duration(1, 60_000),
-            "\"300ms\"",
-            "probes that take longer than this are of this level",
-        ),
-        Key::needed(
-            "weight",
-            Kind::Percent { max: 100 },
-            "\"50%\"",
-            "what is left of an endpoint's weight; of `0%` a hundredth stays",
-        ),
-    ],
-    rules: &[],
-};
-
 /// How long a report counts when nothing is said.
 pub const SILENCE: Duration = Duration::from_secs(60);
 /// Response code that must come when nothing is said.
@@ -125,7 +105,7 @@ const RCODES: &[&str] =
     &["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "NOTAUTH"];
 
 /// A duration of `min` to `max` milliseconds.
-const fn duration(min: u64, max: u64) -> Kind {
+pub(super) const fn duration(min: u64, max: u64) -> Kind {
     let (min, max) = (Duration::from_millis(min), Duration::from_millis(max));
     Kind::Duration { min, max, whole_seconds: false }
 }

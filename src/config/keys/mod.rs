@@ -4,6 +4,7 @@
 
 mod assertion;
 mod check;
+mod degraded;
 mod form;
 mod list;
 mod markdown;
