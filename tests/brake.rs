@@ -107,8 +107,8 @@ impl Bench {
     /// What a probe says, heard by level as the server hears it.
     fn say(&mut self, key: TargetKey, verdict: Verdict) {
         self.truth.insert(key.clone(), verdict);
-        if self.controller.wants_vote(&key, verdict) {
-            self.handle(Event::Vote(Vote { key, verdict, reason: "a probe".into() }));
+        if self.controller.wants_vote(&key, verdict, 0) {
+            self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason: "a probe".into() }));
         }
     }
 

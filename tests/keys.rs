@@ -72,6 +72,26 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("check.*.path", "'/'", "'/healthz?a=b'"),
     ("check.*.status", "'200-299'", "'200 - 204, 401'"),
     ("check.*.body", "'ok'", "'ü'"),
+    ("check.*.of", "['web']", "['tcp', 'web']"),
+    ("check.*.must", "[]", "['web']"),
+    ("check.*.source", "['127.0.0.1']", "['::1', '192.0.2.1']"),
+    ("check.*.send", "'PING'", "'ü\\r\\n'"),
+    ("check.*.send_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.expect", "'PONG'", "'ü'"),
+    ("check.*.expect_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.headers", "{ Accept = 'text/plain' }", "{ X-A = '', x-b = 'b c' }"),
+    ("check.*.body_regex", "'^ok$'", "'(?i)ready|up'"),
+    ("check.*.json", "{ '/status' = 'ok' }", "{ '/a/0' = 3, '/b~0' = true, '' = '' }"),
+    ("pool.*.endpoint.*.probe.*.host", "'www.example.com'", "'a:8080'"),
+    ("pool.*.endpoint.*.probe.*.path", "'/'", "'/healthz'"),
+    ("check.*.service", "''", "'shop.Cart'"),
+    ("check.*.qname", "'www.example.com'", "'.'"),
+    ("check.*.qtype", "'AAAA'", "'type65'"),
+    ("check.*.answer", "'192.0.2.1'", "'192.0.2.2'"),
+    ("check.*.command", "['/opt/checks/a']", "['/opt/checks/a/b', '{address}', '']"),
+    ("check.*.token_sha256", DIGESTS[0], DIGESTS[1]),
+    ("check.*.state_file", "'/var/lib/states'", "'/a'"),
+    ("probe.exec", "[]", "['/usr/lib/nagios/plugins', '/opt/checks']"),
     ("check.*.server_name", "'www.example.com'", "'a'"),
     ("check.*.ca", "'own.pem'", "'other.pem'"),
     ("check.*.load.json", "'/load'", "''"),
@@ -114,8 +134,20 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("assert.traffic", "'traffic.csv'", "'other.csv'"),
 ];
 
+/// As many checks as one can be made of.
+const MANY: &str = "['web', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10', 'p11', 'p12', 'p13', 'p14', 'p15']";
+
+/// Digests of tokens.
+const DIGESTS: [&str; 2] = [
+    "['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']",
+    "['60303AE22B998861BCE3B28F33EEC1BE758A213C86C93C076DBE9F558C11C752']",
+];
+
 /// A rule of a `geo` policy.
 const RULE: &str = "[{ where = ['continent:EU'], to = 'eu' }]";
+
+/// The table of what is different for one endpoint.
+const SPECIAL: &str = "pool.NAME.endpoint.NAME.probe.NAME";
 
 /// What must stand beside a key so that all its values make sense.
 const BESIDE: &[(&str, &str, &str)] = &[
@@ -139,6 +171,8 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("rtt.post_lines", "folder", "'rtt'"),
     ("rtt.posts_a_minute", "folder", "'rtt'"),
     ("check.*.timeout", "interval", "'1h'"),
+    ("check.*.n", "of", MANY),
+    ("check.*.must", "of", "['web']"),
     ("resolver.min_refresh", "max_refresh", "'1d'"),
     ("resolver.max_refresh", "min_refresh", "'1s'"),
     ("pool.*.shed", "site", "'fra'"),
@@ -285,7 +319,14 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         ("kind", Some("'failover'" | "'nearest'" | "'fastest'" | "'all'")) => {
             &[("targets", "['eu']")]
         }
-        ("kind", Some("'tcp'")) => &[("port", "443")],
+        ("kind", Some("'tcp'" | "'grpc'" | "'grpcs'")) => &[("port", "443")],
+        ("kind", Some("'all_of'" | "'any_of'")) => &[("of", "['web']")],
+        ("kind", Some("'at_least'")) => &[("of", "['web']"), ("n", "1")],
+        ("kind", Some("'udp'")) => &[("port", "443"), ("send", "'x'")],
+        ("kind", Some("'dns'")) => &[("qname", "'www.example.com'")],
+        ("kind", Some("'exec'")) => &[("command", "['/opt/checks/a']")],
+        ("kind", Some("'push'")) => &[("token_sha256", DIGESTS[0])],
+        ("kind", Some("'file'")) => &[("state_file", "'/var/lib/states'")],
         // Neither may stand alone.
         ("prefer", Some(_)) if entry.table.path == "policy.NAME" => &[("within", "'500km'")],
         ("within", Some(_)) if entry.table.path == "policy.NAME" => &[("prefer", "'cheap'")],
@@ -330,6 +371,13 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             (_, _) => Some(("file", "'t.json'")),
         });
     }
+    if entry.table.path == SPECIAL && value.is_none() {
+        // Something must differ.
+        lines.insert(
+            if entry.key.name == "port" { "path" } else { "port" },
+            if entry.key.name == "port" { "'/'" } else { "1" },
+        );
+    }
     if entry.table.path == "assert" {
         let is_claim = keys::CLAIMS.contains(&entry.key.name) || entry.key.name == "traffic";
         if value.is_none() || !is_claim {
@@ -341,6 +389,18 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             };
         }
     }
+    if kind == "udp" && (value.is_none() || !entry.key.name.starts_with("send")) {
+        // A datagram must be sent.
+        let other = if entry.key.name == "send" { "send_hex" } else { "send" };
+        lines.insert(other, "'00'");
+    }
+    if ["all_of", "any_of", "at_least"].contains(&kind) {
+        // The checks of the example are not there.
+        lines.insert("of", if entry.key.name == "n" { MANY } else { "['web', 'tcp']" });
+        if kind == "at_least" {
+            lines.insert("n", "1");
+        }
+    }
     lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));
     let path = entry.table.path.replace("NAME", "x");
@@ -349,6 +409,11 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
         "pool.x.discover" => format!("[pool.x]\nsite = 'fra'\n[{path}]\n"),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
+        "pool.x.endpoint.x.probe.x" => {
+            let pool = "[check.x]\nkind = 'http'\n[pool.x]\ncheck = 'x'\n";
+            format!("{pool}[pool.x.endpoint.x]\naddresses = ['192.0.2.9']\n[{path}]\n")
+        }
+        "check.x.degraded" => format!("[check.x]\nkind = 'icmp'\n[[{path}]]\n"),
         "pool.x.shed" => format!(
             "[pool.x]\nsite = 'fra'\ncheck = 'load'\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"
         ),
@@ -385,7 +450,11 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
         SourceFile::new("zones/case.toml", &format!("{base}\n{text}")),
         SourceFile::new(
             "zones/shared/more.toml",
-            "site.iad = { latitude = 1, longitude = 2 }\ncheck.tcp = { kind = 'tcp', port = 1 }\n",
+            &("site.iad = { latitude = 1, longitude = 2 }\ncheck.tcp = { kind = 'tcp', port = 1 }\n"
+                .to_owned()
+                + &(1..16)
+                    .map(|n| format!("check.p{n} = {{ kind = 'icmp' }}\n"))
+                    .collect::<String>()),
         ),
     ];
     if has_zone {
@@ -404,7 +473,8 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
     ] {
         files.push(SourceFile::new(name, text));
     }
-    let files = Files::new(files);
+    let exec = ["/opt/checks".into(), "/usr/lib/nagios/plugins".into()];
+    let files = Files::new(files).allowing(&exec);
     let (model, problems) = config::load(&files);
     (format!("{model:?}"), files, problems)
 }
@@ -458,6 +528,7 @@ fn every_value_of_the_table_is_taken_and_every_other_refused() {
             let (_, files, problems) = load(file, &text);
             let pattern = entry.pattern().replace("geo.databases.", "geo.databases[0].");
             let pattern = pattern.replace("policy.*.rule.", "policy.*.rule[0].");
+            let pattern = pattern.replace("check.*.degraded.", "check.*.degraded[0].");
             let pattern = pattern.replace("assert.", "assert[0].");
             let key = format!("{}: ", pattern.replace('*', "x"));
             let key = key.trim_end_matches(": ");

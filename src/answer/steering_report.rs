@@ -81,11 +81,21 @@ pub struct MemberReport {
     pub address: String,
     /// Its share.
     pub weight: u16,
+    /// What is left of it in percent, if the member is degraded; then all weights are multiplied by one factor.
+    #[serde(default)]
+    pub slow: Option<u8>,
     /// Whether it is in the answer.
     pub chosen: bool,
     /// Whether it is up by the brake alone.
     #[serde(default)]
     pub held_by_brake: bool,
+}
+
+impl MemberReport {
+    /// What to add to its weight if it is degraded.
+    pub fn slow_text(&self) -> String {
+        self.slow.map_or_else(String::new, |left| format!(" (degraded to {left} %)"))
+    }
 }
 
 /// Whose answer is to be explained, by which snapshot.
@@ -242,6 +252,7 @@ fn add_selection(report: &mut Steering, case: Case<'_>, selection: Selection) {
             endpoint: endpoint.key.to_string(),
             address: leaf_text(endpoint, side.addresses(member.endpoint), family),
             weight: member.weight,
+            slow: side.slowness(member.endpoint),
             chosen,
             held_by_brake: side.braked.iter().any(|(held, _)| *held == member.endpoint),
         }

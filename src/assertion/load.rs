@@ -122,7 +122,7 @@ fn capacities(compiled: &Compiled, steers: &[SteerId]) -> Loads {
             })
         };
         for (at, endpoint) in endpoints.iter().enumerate() {
-            let Endpoint { key: _, leaf, weight, capacity, state: _, probe_port: _ } = endpoint;
+            let Endpoint { key: _, leaf, weight, capacity, state: _, probe: _ } = endpoint;
             if matches!(endpoint.admin(), Admin::Drained | Admin::Disabled) {
                 continue;
             }

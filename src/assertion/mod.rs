@@ -116,7 +116,7 @@ fn assumed(compiled: &Compiled) -> Cow<'_, Compiled> {
         },
         weight: 1,
         capacity: None,
-        probe_port: None,
+        probe: Vec::new(),
         state: None,
     };
     let found: Found = pools.map(|pool| (pool.name.clone(), vec![stand_in(pool)])).collect();

@@ -219,7 +219,8 @@ fn show_steering(steering: &Steering) {
         let mark = if member.chosen { "->" } else { "  " };
         let MemberReport { endpoint, address, weight, .. } = member;
         let held = if member.held_by_brake { ", held up by the brake" } else { "" };
-        line(label, &format!("{mark} {endpoint} {address} weight {weight}{held}"));
+        let slow = member.slow_text();
+        line(label, &format!("{mark} {endpoint} {address} weight {weight}{slow}{held}"));
     }
     let lasts = match steering.choice_lasts_s {
         Some(seconds) => format!(", this client's choice holds for {seconds} s more"),

@@ -11,6 +11,7 @@ use crate::config::SourceFile;
 use crate::config::encrypted;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
+use crate::config::exec;
 use crate::config::keys::HISTORY;
 use crate::config::keys::HISTORY_MEGABYTES;
 use crate::config::keys::IDENTITY_MAX;
@@ -62,6 +63,7 @@ pub fn default_node() -> Node {
         tcp_connections_per_client: None,
         rtt: None,
         state: None,
+        exec: Vec::new(),
     }
 }
 
@@ -137,6 +139,10 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     }
     if let Some(value) = root.take("resolver") {
         node.resolver = resolver::read(&value, problems);
+    }
+    if let Some(mut probe) = root.take("probe").and_then(|value| value.section(problems)) {
+        node.exec = exec::read(&mut probe, problems);
+        probe.finish(problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);

@@ -90,6 +90,13 @@ impl<'t> Section<'t> {
         })
     }
 
+    /// The value of a key, if it is there and for tables of this `kind`.
+    pub fn take_for(&mut self, kind: Option<&str>, name: &'static str) -> Option<Value<'t>> {
+        let only = self.known(name).only;
+        let is_for = kind.is_none_or(|kind| only.is_empty() || only.contains(&kind));
+        if is_for { self.take(name) } else { None }
+    }
+
     fn known(&self, name: &str) -> &'static Key {
         let known = match self.shape {
             Shape::Known(table) => table.find(name),
@@ -229,7 +236,10 @@ impl<'t> Section<'t> {
             .into_iter()
             .find(|file| list(file).iter().any(|entry| std::ptr::eq(entry.table, here)));
         let entries = file.map(list).unwrap_or_default();
-        let there = entries.iter().find(|entry| entry.key.name == name);
+        let named = || entries.iter().filter(|entry| entry.key.name == name);
+        // One of a table below this one is meant rather than any other.
+        let below = named().find(|entry| entry.table.path.starts_with(here.path));
+        let there = below.or_else(|| named().next());
         match there.map(|entry| entry.table.path) {
             None => String::new(),
             Some("") => format!("it is a table of the file, [{name}]; "),

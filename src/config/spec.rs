@@ -1,7 +1,6 @@
 //! Files as written: values are of the right kind, names are not looked up yet.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,19 +8,27 @@ use ipnet::IpNet;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
+pub use crate::config::special::SpecialSpec;
 use crate::model::Clients;
+use crate::model::DnsCheck;
 use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
+use crate::model::FileCheck;
+use crate::model::GrpcCheck;
+use crate::model::HttpCheck;
 use crate::model::KeySource;
-use crate::model::LoadSource;
 use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
 use crate::model::PortUse;
+use crate::model::PushCheck;
 use crate::model::Service;
 use crate::model::Shed;
+use crate::model::Sources;
+use crate::model::Step;
+use crate::model::Talk;
 use crate::model::WrittenState;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
@@ -154,6 +161,17 @@ pub struct CheckSpec {
     pub kind: CheckKindSpec,
     /// Port that is probed.
     pub port: u16,
+    /// From where.
+    pub source: Sources,
+    /// Whether its results are turned round.
+    pub invert: bool,
+    /// When, and how results count.
+    pub pace: PaceSpec,
+}
+
+/// How often is probed, and how many results count.
+#[derive(Clone, Debug)]
+pub struct PaceSpec {
     /// Between probes.
     pub interval: Duration,
     /// Of one probe.
@@ -168,31 +186,55 @@ pub struct CheckSpec {
     pub damping: Option<Duration>,
     /// Percent of the interval.
     pub jitter_percent: u8,
+    /// Levels of slowness.
+    pub degraded: Vec<At<Step>>,
 }
 
 /// What a probe does.
 #[derive(Clone, Debug)]
 pub enum CheckKindSpec {
     /// `kind = "tcp"`
-    Tcp,
+    Tcp(Talk),
+    /// `kind = "tls"`
+    Tls(TlsSpec),
     /// `kind = "http"` and `kind = "https"`
     Http {
-        /// Host header.
-        host: Option<String>,
-        /// Path and query.
-        path: String,
-        /// Good codes.
-        status: Vec<RangeInclusive<u16>>,
-        /// Text to find.
-        body: Option<String>,
-        /// Where the load is said.
-        load: Option<Box<LoadSource>>,
+        /// Request and response.
+        http: HttpCheck,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
+    /// `kind = "grpc"` and `kind = "grpcs"`
+    Grpc {
+        /// What is asked.
+        grpc: GrpcCheck,
+        /// `Some` for grpcs.
+        tls: Option<TlsSpec>,
+    },
+    /// `kind = "dns"`
+    Dns(DnsCheck),
+    /// `kind = "udp"`
+    Udp(Talk),
+    /// `kind = "icmp"`
+    Icmp,
+    /// `kind = "exec"`: program and arguments.
+    Exec(Vec<At<String>>),
+    /// `kind = "push"`
+    Push(PushCheck),
+    /// `kind = "file"`
+    File(FileCheck),
+    /// `kind = "all_of"`, `kind = "any_of"` and `kind = "at_least"`
+    Composite {
+        /// Names of its parts.
+        of: Vec<At<String>>,
+        /// How many must pass.
+        need: usize,
+        /// Those that must in any case.
+        must: Vec<At<String>>,
+    },
 }
 
-/// TLS keys of `kind = "https"`.
+/// Keys of kinds with a handshake.
 #[derive(Clone, Debug)]
 pub struct TlsSpec {
     /// SNI.
@@ -201,6 +243,8 @@ pub struct TlsSpec {
     pub ca: Option<At<String>>,
     /// Whether certificates are judged.
     pub verify: bool,
+    /// How long they must still hold.
+    pub min_validity: Duration,
 }
 
 /// `[pool.NAME]`
@@ -285,6 +329,8 @@ pub struct EndpointSpec {
     pub capacity: Option<f64>,
     /// What the file says of it.
     pub state: Option<WrittenState>,
+    /// In what it differs from checks.
+    pub probe: Vec<SpecialSpec>,
 }
 
 /// What an endpoint is in an answer.

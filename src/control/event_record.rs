@@ -90,6 +90,10 @@ impl EventRecord {
             Occurrence::Verdict { key, before, after, reason } => {
                 new("verdict").about(key).before(before).after(after).because(reason)
             }
+            Occurrence::Degraded { key, level: _, weight, reason } => {
+                let left = format!("{} %", weight.0);
+                new("degraded").about(key).after(left).because(reason)
+            }
             Occurrence::Started { .. } => new("start"),
             Occurrence::Reloaded { digest, .. } => new("reload").after(short_digest(digest)),
             Occurrence::Refused { .. } => new("refused"),

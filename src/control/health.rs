@@ -1,5 +1,6 @@
 //! The controller's word on members, and which targets a model has.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,8 +11,11 @@ use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
 use crate::control::resolve::Resolutions;
+use crate::health::composite;
 use crate::model::Admin;
 use crate::model::Check;
+use crate::model::CheckId;
+use crate::model::CheckKind;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -20,6 +24,7 @@ use crate::model::Model;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Resolved;
+use crate::model::Special;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Health;
@@ -29,28 +34,67 @@ use crate::steering::Shedding;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
-pub(super) struct Target<'a> {
+pub(super) struct Target<'m> {
     pub(super) key: TargetKey,
     pub(super) address: IpAddr,
-    pub(super) check: &'a Check,
-    /// The port that is probed.
-    pub(super) port: u16,
+    endpoint: &'m Endpoint,
+    check: &'m Check,
+    id: CheckId,
+    special: Option<&'m Special>,
+}
+
+impl<'m> Target<'m> {
+    /// The check as it is for this endpoint.
+    pub(super) fn check(&self) -> Cow<'m, Check> {
+        self.check.with(self.special)
+    }
+
+    /// Its check, if that is made of others.
+    pub(super) fn composite(&self) -> Option<CheckId> {
+        matches!(self.check.kind, CheckKind::Composite(_)).then_some(self.id)
+    }
+
+    /// What is probed for it if its check is made of others; nothing if it is probed itself.
+    pub(super) fn parts(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let Some(check) = self.composite() else { return Vec::new() };
+        let part = |id: CheckId| {
+            let check = &model.checks[id.index()];
+            let key = TargetKey { check: (*check.name).into(), ..self.key.clone() };
+            let special = self.endpoint.special(id);
+            Target { key, address: self.address, endpoint: self.endpoint, check, id, special }
+        };
+        model.leaves(check).into_iter().map(part).collect()
+    }
+}
+
+/// A target, and behind it what is probed for it if its check is made of others.
+fn with_parts<'m>(model: &'m Model, target: Target<'m>) -> impl Iterator<Item = Target<'m>> {
+    let parts = target.parts(model);
+    std::iter::once(target).chain(parts)
 }
 
 /// Every target of one endpoint: its own addresses, or those that its name resolved to.
 pub(super) fn targets_of<'m>(
-    endpoint: &Endpoint,
-    check: &'m Check,
+    model: &'m Model,
+    endpoint: &'m Endpoint,
+    id: CheckId,
     names: &Resolutions,
 ) -> Vec<Target<'m>> {
-    let port = endpoint.probe_port.unwrap_or(check.port);
+    let (check, special) = (&model.checks[id.index()], endpoint.special(id));
     let own = Family::BOTH.into_iter().filter_map(|family| {
         let address = endpoint.address(family)?;
-        Some(Target { key: key(&endpoint.key, check, family, None), address, check, port })
+        Some(Target {
+            key: key(&endpoint.key, check, family, None),
+            address,
+            endpoint,
+            check,
+            id,
+            special,
+        })
     });
     let resolved = names.of(endpoint).into_iter().flat_map(Resolved::iter).map(|address| {
         let key = key(&endpoint.key, check, Family::of(address), Some(address));
-        Target { key, address, check, port }
+        Target { key, address, endpoint, check, id, special }
     });
     own.chain(resolved).collect()
 }
@@ -59,6 +103,14 @@ pub(super) fn targets_of<'m>(
 fn key(endpoint: &Arc<str>, check: &Check, family: Family, address: Option<IpAddr>) -> TargetKey {
     let (endpoint, check) = (Arc::clone(endpoint), (*check.name).into());
     TargetKey { endpoint, check, family, address }
+}
+
+/// Whether what one check has found out holds for the other. One that is made of others finds out nothing: its parts do.
+fn is_same_check(one: &Check, other: &Check) -> bool {
+    match (&one.kind, &other.kind) {
+        (CheckKind::Composite(_), CheckKind::Composite(_)) => true,
+        _ => one.is_same_probe(other),
+    }
 }
 
 /// Whether the verdict on a target says something of a family of its endpoint.
@@ -72,13 +124,7 @@ fn counts(endpoint: &Endpoint, family: Family, target: &Target<'_>) -> bool {
 
 /// What several addresses come to together: as good as the best of them, unknown if there is none.
 fn best_of(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Up => 3,
-        Verdict::Unknown => 2,
-        Verdict::Held => 1,
-        Verdict::Down => 0,
-    };
-    verdicts.max_by_key(rank).unwrap_or(Verdict::Unknown)
+    verdicts.max_by_key(|verdict| composite::rank(*verdict)).unwrap_or(Verdict::Unknown)
 }
 
 impl Controller {
@@ -91,22 +137,23 @@ impl Controller {
     pub(super) fn probe_orders(&self) -> Vec<ProbeOrder> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
-        let mut shared: HashMap<(Box<str>, u16), Arc<Check>> = HashMap::new();
-        let order = |target: Target<'_>| {
-            let check = shared.entry((target.check.name.clone(), target.port));
-            let check = check
-                .or_insert_with(|| Arc::new(Check { port: target.port, ..target.check.clone() }));
-            ProbeOrder {
-                address: target.address,
-                check: Arc::clone(check),
-                verdict: self
-                    .brake
-                    .probed_verdict(&target.key)
-                    .unwrap_or_else(|| self.verdict(&target.key)),
-                key: target.key,
-            }
-        };
-        self.targets_in(model).into_iter().map(order).collect()
+        // Targets of one check share it, and so do those that differ from it alike.
+        let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
+        let orders = self.probed_in(model).into_iter().map(|target| ProbeOrder {
+            address: target.address,
+            degraded: self.degraded(&target.key),
+            verdict: self
+                .brake
+                .probed_verdict(&target.key)
+                .unwrap_or_else(|| self.verdict(&target.key)),
+            key: target.key,
+            check: Arc::clone(
+                shared
+                    .entry((&target.check.name, target.special))
+                    .or_insert_with(|| Arc::new(target.check.with(target.special).into_owned())),
+            ),
+        });
+        orders.collect()
     }
 
     /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
@@ -114,51 +161,59 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before = self.targets_in(&snapshot.compiled.model).into_iter();
-        let before: HashMap<TargetKey, (IpAddr, &Check, u16)> = before
-            .map(|target| (target.key, (target.address, target.check, target.port)))
+        let before: HashMap<TargetKey, (IpAddr, Cow<'_, Check>)> = self
+            .told_in(&snapshot.compiled.model)
+            .into_iter()
+            .map(|target| {
+                let check = target.check();
+                (target.key, (target.address, check))
+            })
             .collect();
         let is_same = |target: &Target<'_>| {
-            before.get(&target.key).is_some_and(|(address, check, port)| {
-                (*address, &check.kind, *port) == (target.address, &target.check.kind, target.port)
+            before.get(&target.key).is_some_and(|(address, check)| {
+                *address == target.address && is_same_check(check, &target.check())
             })
         };
-        let next = self.targets_in(next).into_iter();
+        let next = self.told_in(next).into_iter();
         next.filter(is_same).map(|target| target.key).collect()
     }
 
     /// Drops what is known of addresses that names no longer have, and of endpoints that are disabled.
     pub(super) fn forget_gone_targets(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
-        let targets = self.targets_in(&snapshot.compiled.model).into_iter();
+        let targets = self.told_in(&snapshot.compiled.model).into_iter();
         let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
         self.verdicts.retain(|key, _| keys.contains(key));
+        self.parts.retain(|key, _| keys.contains(key));
         self.brake.retain(|key| keys.contains(key));
     }
 
     /// The pool of a target, if it is probed.
     pub(super) fn pool_of(&self, key: &TargetKey) -> Option<PoolId> {
-        self.find_probed(key).map(|(pool, _)| pool)
+        let (pool, targets) = self.targets_near(key)?;
+        targets.iter().any(|target| target.key == *key).then_some(pool)
     }
 
-    /// A target, if it is probed.
+    /// A target or a part of one, if it is probed.
     pub(super) fn find_target(&self, key: &TargetKey) -> Option<Target<'_>> {
-        self.find_probed(key).map(|(_, target)| target)
+        let model = &self.snapshot.as_ref()?.compiled.model;
+        let (_, targets) = self.targets_near(key)?;
+        let mut all = targets.into_iter().flat_map(|target| with_parts(model, target));
+        all.find(|target| target.key == *key)
     }
 
-    fn find_probed(&self, key: &TargetKey) -> Option<(PoolId, Target<'_>)> {
+    /// The targets of an endpoint of which a key names one, or a part of one; nothing if it is not probed.
+    fn targets_near(&self, key: &TargetKey) -> Option<(PoolId, Vec<Target<'_>>)> {
         let model = &self.snapshot.as_ref()?.compiled.model;
         let (pool_name, _) = key.endpoint.split_once('/')?;
         let position = model.pools.iter().position(|pool| &*pool.name == pool_name)?;
         let pool = &model.pools[position];
-        let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
         if self.admin_of(model, pool, endpoint) == Admin::Disabled {
             return None;
         }
-        let targets = targets_of(endpoint, check, &self.resolutions);
-        let target = targets.into_iter().find(|target| target.key == *key)?;
-        Some((PoolId::at(position), target))
+        let targets = targets_of(model, endpoint, pool.check?, &self.resolutions);
+        Some((PoolId::at(position), targets))
     }
 
     /// The most specific order for an endpoint.
@@ -182,8 +237,8 @@ impl Controller {
     pub(super) fn targets_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
         let is_ordered = self.orders.values().any(|order| order.admin == Admin::Disabled);
         let pools = model.written_pools();
-        let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
-        let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
+        let pools = pools.filter_map(|pool| Some((pool, pool.check?)));
+        let of_pool = |(pool, check): (&'m Pool, CheckId)| {
             let endpoints = pool.endpoints.iter();
             let is_probed = |endpoint: &&'m Endpoint| {
                 // Most often nothing is disabled, and nothing has to be looked up.
@@ -192,10 +247,23 @@ impl Controller {
             };
             let probed = endpoints.filter(is_probed);
             probed
-                .flat_map(|endpoint| targets_of(endpoint, check, &self.resolutions))
+                .flat_map(|endpoint| targets_of(model, endpoint, check, &self.resolutions))
                 .collect::<Vec<_>>()
         };
         pools.flat_map(of_pool).collect()
+    }
+
+    /// Those of [`Self::targets_in`], each with its parts behind it.
+    pub(super) fn told_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let targets = self.targets_in(model).into_iter();
+        targets.flat_map(|target| with_parts(model, target)).collect()
+    }
+
+    /// Those of [`Self::told_in`] that probes go to: all but those whose check is made of others.
+    pub(super) fn probed_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let mut all = self.told_in(model);
+        all.retain(|target| target.composite().is_none());
+        all
     }
 
     /// Who of a pool was healthy last, by their positions in the pool at hand.
@@ -218,19 +286,32 @@ impl Controller {
     }
 
     fn states_in(&self, model: &Model, pool: &Pool) -> Vec<MemberState> {
-        let check = pool.check.map(|id| &model.checks[id.index()]);
         let verdict = |endpoint: &Endpoint, family| {
-            let Some(check) = check else { return Verdict::Up };
-            let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
+            let Some(check) = pool.check else { return Verdict::Up };
+            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
             let counted = targets.filter(|target| counts(endpoint, family, target));
             best_of(counted.map(|target| self.verdict(&target.key)))
         };
         let braked = |endpoint: &Endpoint, family| {
-            let targets = targets_of(endpoint, check?, &self.resolutions).into_iter();
+            let targets = targets_of(model, endpoint, pool.check?, &self.resolutions).into_iter();
             let counted = targets.filter(|target| counts(endpoint, family, target));
             self.braked(counted.map(|target| target.key))
         };
+        // Of several addresses the fastest that is up counts.
+        let lowered = |endpoint: &Endpoint, family| {
+            let Some(check) = pool.check else { return 0 };
+            let leaves = model.leaves(check);
+            if leaves.iter().all(|leaf| model.checks[leaf.index()].degraded.is_empty()) {
+                return 0;
+            }
+            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
+            let counted = targets.filter(|target| counts(endpoint, family, target));
+            let up = counted.filter(|one| self.verdict(&one.key) == Verdict::Up);
+            let left = up.map(|one| self.weight_left(model, check, &one.key).0);
+            100 - left.max().unwrap_or(100)
+        };
         let state = |endpoint: &Endpoint| MemberState {
+            lowered: Family::BOTH.map(|family| lowered(endpoint, family)),
             admin: self.admin_of(model, pool, endpoint),
             verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
             braked: Family::BOTH.map(|family| braked(endpoint, family)),
@@ -249,11 +330,10 @@ impl Controller {
         if !pool.endpoints.iter().any(|endpoint| matches!(endpoint.leaf, Leaf::Alias(_))) {
             return Vec::new();
         }
-        let check = pool.check.map(|id| &model.checks[id.index()]);
         let of = |endpoint: &Endpoint| {
             let Some(all) = self.resolutions.of(endpoint) else { return Resolved::default() };
-            let Some(check) = check else { return all.clone() };
-            let targets = targets_of(endpoint, check, &self.resolutions);
+            let Some(check) = pool.check else { return all.clone() };
+            let targets = targets_of(model, endpoint, check, &self.resolutions);
             let passing = |family: Family| {
                 let of_family = || targets.iter().filter(move |one| one.key.family == family);
                 let best = best_of(of_family().map(|target| self.verdict(&target.key)));

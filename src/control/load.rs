@@ -384,6 +384,7 @@ impl Controller {
         let known = self.restore_verdicts(&compiled.model, now, effects);
         let known = known.unwrap_or_else(|| self.unchanged_targets(&compiled.model));
         self.verdicts.retain(|key, _| known.contains(key));
+        self.parts.retain(|key, _| known.contains(key));
         self.review_sheds(&compiled.model);
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
@@ -391,10 +392,11 @@ impl Controller {
         let change = before.map(|before| change(before, &base)).unwrap_or_default();
         self.generation += 1;
         self.brake.set_model(&compiled.model, |key| known.contains(key));
+        let mut reviewed = Vec::new();
+        self.weigh_parts(&compiled.model, now, &mut reviewed);
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
-        let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
         self.advance_ways_back(now, &mut reviewed);

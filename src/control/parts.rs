@@ -79,7 +79,8 @@ impl ZoneFiles {
         let mut hash = Sha256::new();
         hash.update(files.digest());
         hash.update(list(&unread));
-        let NodeTerms { identity, explain, ecs_from } = &node;
+        // Which programs may be run decides whether files are taken, not what they come to.
+        let NodeTerms { identity, explain, ecs_from, exec: _ } = &node;
         hash.update(identity);
         hash.update(format!("{explain:?}{ecs_from:?}"));
         Self { files, unread, node, digest: hash.finalize().into() }

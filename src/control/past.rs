@@ -36,8 +36,10 @@ pub fn explain_past(
     let mut controller = Controller { generation, ..Controller::default() };
     for one in stored {
         match one {
-            Stored::Verdict { target, verdict, reason, .. } => {
-                let known = Known { verdict: verdict.into(), since: Now::default(), reason };
+            // Those of parts go with the others: an answer is made of both alike.
+            Stored::Verdict { target, verdict, reason, degraded, .. } => {
+                let since = Now::default();
+                let known = Known { verdict: verdict.into(), since, reason, degraded };
                 controller.verdicts.insert(TargetKey::from(&target), known);
             }
             Stored::Held { target, since_ms, reason, passes } => {

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
+use crate::control::health::Target;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
 use crate::control::shed::Record;
@@ -37,6 +37,7 @@ use crate::control::stored::ServedForm;
 use crate::control::stored::Stored;
 use crate::control::stored::VerdictForm;
 use crate::model::Check;
+use crate::model::CheckKind;
 use crate::model::Model;
 use crate::model::Now;
 use crate::model::Resolved;
@@ -104,9 +105,15 @@ fn moment(unix_ms: u64, now: Now) -> Now {
 }
 
 /// Digest of where and how a target is probed: what is known holds for nothing else.
-fn probe_digest(address: IpAddr, check: &Check) -> u64 {
-    let Check { kind, port, .. } = check;
-    let digest = Sha256::digest(format!("{address} {port} {kind:?}"));
+///
+/// A check that is made of others finds out nothing itself: its parts decide whether what is known of it holds.
+fn probe_digest(target: &Target<'_>) -> u64 {
+    let (address, check) = (target.address, target.check());
+    let Check { kind, port, invert, .. } = &*check;
+    let digest = Sha256::digest(match kind {
+        CheckKind::Composite(_) => format!("{address} made of others"),
+        _ => format!("{address} {port} {invert} {kind:?}"),
+    });
     digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
 }
 
@@ -202,12 +209,19 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) -> Option<HashSet<TargetKey>> {
         let (verdicts, alive) = self.keeping.waiting.take()?;
-        let all = self.targets_in(model).into_iter();
-        let probed: HashMap<TargetKey, u64> =
-            all.map(|one| (one.key, probe_digest(one.address, one.check))).collect();
+        let wholes = self.targets_in(model).into_iter();
+        let wholes: HashSet<TargetKey> = wholes.map(|one| one.key).collect();
+        let all = self.told_in(model).into_iter();
+        let probed: HashMap<TargetKey, u64> = all
+            .map(|one| {
+                let digest = probe_digest(&one);
+                (one.key, digest)
+            })
+            .collect();
         let (mut kept, mut left_out) = (0, 0);
         for stored in verdicts {
-            let Stored::Verdict { target, verdict, since_ms, reason, probe } = stored else {
+            let Stored::Verdict { target, verdict, since_ms, reason, probe, degraded } = stored
+            else {
                 continue;
             };
             let key = TargetKey::from(&target);
@@ -218,8 +232,12 @@ impl Controller {
                 left_out += 1;
                 continue;
             }
-            let known = Known { verdict: verdict.into(), since: moment(since_ms, now), reason };
-            self.verdicts.insert(key, known);
+            let since = moment(since_ms, now);
+            let known = Known { verdict: verdict.into(), since, reason, degraded };
+            match wholes.contains(&key) {
+                true => self.verdicts.insert(key, known),
+                false => self.parts.insert(key, known),
+            };
             kept += 1;
         }
         let records = self.orders.len() + self.ways_back.len() + self.shifts.len();
@@ -242,6 +260,7 @@ impl Controller {
         self.remembered.touch_all();
         self.sheds.touch_all();
         self.verdicts.touch_all();
+        self.parts.touch_all();
         self.resolutions.touch_all();
         self.brake.touch_all();
         self.keeping.is_served_new = self.keeping.served.is_some();
@@ -317,7 +336,8 @@ impl Controller {
             note(stored::shed_key(&pool), record);
         }
         self.brake.take_touched(now, &mut note);
-        let touched = self.verdicts.take_touched();
+        let mut touched = self.verdicts.take_touched();
+        touched.append(&mut self.parts.take_touched());
         if self.keeping.is_on {
             self.note_verdicts(touched.into_iter().collect(), &mut note);
         }
@@ -360,19 +380,16 @@ impl Controller {
     fn note_verdicts(&self, keys: Vec<TargetKey>, note: &mut impl FnMut(String, Option<Stored>)) {
         let Some(snapshot) = self.snapshot.as_ref().filter(|_| !keys.is_empty()) else { return };
         let model = &snapshot.compiled.model;
-        let digest = |target: &crate::control::health::Target<'_>| {
-            probe_digest(target.address, target.check)
-        };
         let listed: HashMap<TargetKey, u64> = match keys.len() {
             0..LIST_FROM => HashMap::new(),
             _ => {
-                let all = self.targets_in(model).into_iter();
-                all.map(|one| (one.key.clone(), digest(&one))).collect()
+                let all = self.told_in(model).into_iter();
+                all.map(|one| (one.key.clone(), probe_digest(&one))).collect()
             }
         };
         for key in keys {
-            let find = || Some(digest(&self.find_target(&key)?));
-            let known = self.verdicts.get(&key).filter(|known| known.verdict != Verdict::Unknown);
+            let find = || Some(probe_digest(&self.find_target(&key)?));
+            let known = self.known(&key).filter(|known| known.verdict != Verdict::Unknown);
             let value = known.and_then(|known| {
                 let probe = listed.get(&key).copied().or_else(find)?;
                 Some(Stored::verdict(&key, known, probe))

@@ -1,6 +1,5 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,18 +23,18 @@ use crate::control::rejection::Rejection;
 use crate::control::resolve;
 use crate::control::shed::LoadGauges;
 use crate::control::weights::Billionths;
-use crate::model::Admin;
+use crate::model::CheckId;
 use crate::model::Endpoint;
 use crate::model::Family;
+use crate::model::Model;
 use crate::model::Now;
+use crate::model::Percent;
 use crate::model::Pool;
-use crate::model::PoolId;
 use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
-use crate::wire::Name;
 
 /// The server at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -245,6 +244,27 @@ pub struct TargetStatus {
     /// What the brake holds it for, if it is up by the brake alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<BrakeStatus>,
+    /// How slow it is and what is left of its weight, in words; empty if it is not degraded.
+    #[serde(default)]
+    pub degraded: String,
+    /// What its check is made of; nothing if it is probed itself.
+    #[serde(default)]
+    pub parts: Vec<PartStatus>,
+}
+
+/// One part of a check that is made of others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartStatus {
+    /// Which check.
+    pub check: String,
+    /// `up`, `down`, `held`, `unknown`.
+    pub verdict: String,
+    /// Seconds since it changed.
+    pub since_s: Option<u64>,
+    /// The result behind the verdict.
+    pub reason: String,
+    /// The newest result; filled in by the shell.
+    pub last: Option<String>,
 }
 
 impl TargetStatus {
@@ -284,9 +304,6 @@ pub struct OrderStatus {
     /// When it ends.
     pub until: Option<String>,
 }
-
-/// An endpoint that is not as its probes say, its state, and whose word that is: `order` or `file`.
-pub type AdminState = (Arc<str>, Admin, &'static str);
 
 /// Records in force as numbers, for metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -416,11 +433,10 @@ impl Controller {
 
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
-        let check = pool.check.map(|id| &model.checks[id.index()]);
-        let targets = match check {
-            Some(check) => health::targets_of(endpoint, check, &self.resolutions)
+        let targets = match pool.check {
+            Some(check) => health::targets_of(model, endpoint, check, &self.resolutions)
                 .into_iter()
-                .map(|target| self.target_status(&target, now))
+                .map(|target| self.target_status(model, check, &target, now))
                 .collect(),
             None => unchecked(endpoint, self.resolutions.of(endpoint)),
         };
@@ -435,54 +451,35 @@ impl Controller {
         }
     }
 
-    /// Why an endpoint is not as its probes say, in words: an order, or its file.
-    fn state_text(&self, pool: &Pool, endpoint: &Endpoint) -> Option<String> {
-        let model = self.model().ok()?;
-        let order = self.order_for(model, pool, &endpoint.key);
-        let of_order = order.map(|(scope, order)| format!("{scope}: {order}"));
-        of_order.or_else(|| endpoint.state.as_ref().map(ToString::to_string))
-    }
-
-    /// Endpoints below a steered name that are not as their probes say.
-    pub(super) fn state_texts(&self, name: &str) -> Vec<String> {
-        let (Ok(model), Ok(name)) = (self.model(), Name::absolute(name)) else { return Vec::new() };
-        let steers = model.steers.iter().filter(|steer| steer.owner == name);
-        let pools: BTreeSet<PoolId> =
-            steers.flat_map(|steer| model.pools_below(steer.target)).collect();
-        let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
-        let pools = pools.filter(|pool| pool.is_written());
-        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
-        let text = |(pool, endpoint): (&Pool, &Endpoint)| {
-            Some(format!("{}: {}", endpoint.key, self.state_text(pool, endpoint)?))
-        };
-        endpoints.filter_map(text).collect()
-    }
-
-    /// Every endpoint that is not as its probes say, with its state and whose word that is.
-    pub fn admin_states(&self) -> Vec<AdminState> {
-        let Ok(model) = self.model() else { return Vec::new() };
-        let pools = model.written_pools();
-        let endpoints = pools.flat_map(|pool| pool.endpoints.iter().map(move |one| (pool, one)));
-        let state = |(pool, endpoint): (&Pool, &Endpoint)| {
-            let by = match self.order_for(model, pool, &endpoint.key) {
-                Some(_) => "order",
-                None => "file",
-            };
-            let admin = self.admin_of(model, pool, endpoint);
-            (admin != Admin::Enabled).then(|| (Arc::clone(&endpoint.key), admin, by))
-        };
-        endpoints.filter_map(state).collect()
-    }
-
-    fn target_status(&self, target: &health::Target<'_>, now: Now) -> TargetStatus {
+    fn target_status(
+        &self,
+        model: &Model,
+        check: CheckId,
+        target: &health::Target<'_>,
+        now: Now,
+    ) -> TargetStatus {
         let known = self.verdicts.get(&target.key);
         let since = |known: &Known| now.monotonic.saturating_sub(known.since.monotonic).as_secs();
+        let part = |part: health::Target<'_>| {
+            let known = self.parts.get(&part.key);
+            PartStatus {
+                check: part.key.check.to_string(),
+                verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
+                since_s: known.map(since),
+                reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
+                last: None,
+            }
+        };
+        let Percent(left) = self.weight_left(model, check, &target.key);
+        let is_slow = left < 100 && known.is_some_and(|known| known.verdict == Verdict::Up);
         TargetStatus {
             address: target.address.to_string(),
             verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
             since_s: known.map(since),
             reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
             last: None,
+            degraded: if is_slow { format!("degraded to {left} %") } else { String::new() },
+            parts: target.parts(model).into_iter().map(part).collect(),
             brake: self.brake_status(&target.key, now),
         }
     }
@@ -498,6 +495,8 @@ fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec<TargetStat
         since_s: None,
         reason: String::new(),
         last: None,
+        degraded: String::new(),
+        parts: Vec::new(),
         brake: None,
     };
     all.map(status).collect()

@@ -16,6 +16,7 @@ use crate::model::Leaf;
 use crate::model::Pool;
 use crate::model::PortUse;
 use crate::model::Site;
+use crate::model::Special;
 use crate::model::reach;
 use crate::wire::Name;
 
@@ -166,13 +167,14 @@ impl Terms<'_> {
                 leaf,
                 weight: candidate.weight,
                 capacity: None,
-                probe_port: candidate.port,
+                probe: candidate.port.map(special).into_iter().collect(),
                 state: None,
             };
             endpoints.insert(candidate.name.clone(), endpoint);
             return Ok(());
         };
-        if known.weight != candidate.weight || known.probe_port != candidate.port {
+        let probe = candidate.port.map(special);
+        if known.weight != candidate.weight || known.probe.first() != probe.as_ref() {
             return Err(format!("another target is named \"{}\" too", candidate.name));
         }
         match (&mut known.leaf, leaf) {
@@ -194,6 +196,11 @@ impl Terms<'_> {
             _ => Err(format!("another target is named \"{}\" too", candidate.name)),
         }
     }
+}
+
+/// What is different for an endpoint with a port of its own, whichever checks its pool is probed by.
+fn special(port: u16) -> Special {
+    Special { check: None, port: Some(port), host: None, path: None }
 }
 
 /// Host and port of `192.0.2.10:8080`, `[2001:db8::1]:8080`, `2001:db8::1`, `host:8080` or `host`.
@@ -323,7 +330,8 @@ mod tests {
             let addresses = Family::BOTH.into_iter().filter_map(|family| one.address(family));
             let mut addresses: Vec<String> = addresses.map(|one| one.to_string()).collect();
             addresses.extend(one.target().map(ToString::to_string));
-            let port = one.probe_port.map_or(String::new(), |port| format!(" port {port}"));
+            let port = one.probe.first().and_then(|special| special.port);
+            let port = port.map_or(String::new(), |port| format!(" port {port}"));
             format!("{} {} weight {}{port}", one.key, addresses.join("+"), one.weight)
         };
         members.endpoints.values().map(endpoint).collect()

@@ -113,6 +113,8 @@ mod tests {
     use crate::model::Check;
     use crate::model::CheckKind;
     use crate::model::Family;
+    use crate::model::Sources;
+    use crate::model::Talk;
     use crate::model::TargetKey;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -120,8 +122,10 @@ mod tests {
     fn check(interval: Duration, jitter_percent: u8) -> Check {
         Check {
             name: "tcp".into(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(Talk::default()),
             port: 80,
+            source: Sources::default(),
+            invert: false,
             interval,
             timeout: Duration::from_secs(1),
             fall: 3,
@@ -129,6 +133,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent,
+            degraded: Vec::new(),
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Node {
     pub rtt: Option<Rtt>,
     /// What survives a restart; nothing when absent.
     pub state: Option<StateTerms>,
+    /// Folders whose programs checks may run.
+    pub exec: Vec<Box<str>>,
 }
 
 /// Where state is kept, and how much history.
@@ -118,6 +120,8 @@ pub struct NodeTerms {
     pub explain: ExplainAccess,
     /// Whose client subnets are believed.
     pub ecs_from: EcsTrust,
+    /// Folders whose programs checks may run.
+    pub exec: Vec<Box<str>>,
 }
 
 /// The resolvers whose client subnets are believed; the others are answered by their own address.

@@ -15,6 +15,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PoolId;
 use crate::model::SiteId;
+use crate::model::Special;
 use crate::wire::Name;
 
 /// Endpoints at one site that serve the same thing.
@@ -131,8 +132,8 @@ pub struct Endpoint {
     pub weight: u16,
     /// What it can carry, in a unit that is the same for all; more than 0.
     pub capacity: Option<f64>,
-    /// Port that is probed in place of the check's.
-    pub probe_port: Option<u16>,
+    /// In what it differs from checks by which it is probed.
+    pub probe: Vec<Special>,
     /// What its file says of it; an order goes before that.
     pub state: Option<WrittenState>,
 }
@@ -168,6 +169,12 @@ impl Endpoint {
             (Leaf::Addresses { v6, .. }, Family::V6) => v6.map(IpAddr::V6),
             (Leaf::Alias(_) | Leaf::Cname(_) | Leaf::Srv(_), _) => None,
         }
+    }
+
+    /// In what it differs from a check by which it is probed, if in anything.
+    pub fn special(&self, check: CheckId) -> Option<&Special> {
+        let own = self.probe.iter().find(|special| special.check == Some(check));
+        own.or_else(|| self.probe.iter().find(|special| special.check.is_none()))
     }
 
     /// Whether it can answer for `family` by configuration; what an alias resolves to is not known to it.

@@ -36,7 +36,6 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
-use crate::runtime::last_results;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -311,6 +310,7 @@ impl Core {
                     address: order.address,
                     check: order.check,
                     initial: order.verdict,
+                    degraded: order.degraded,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
                 let keys: HashSet<&TargetKey> = targets.iter().map(|target| &target.key).collect();
@@ -422,22 +422,25 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let reason = last_results::text(&report.result);
-        self.metrics.loads.count(report.result.load);
-        if let LoadWord::Says(load) = report.result.load {
+        let (reason, phases) = (report.result.reason(), report.result.phases);
+        self.metrics.loads.count(report.result.load());
+        if let LoadWord::Says(load) = report.result.load() {
             self.loads.push(LoadReport { key: report.key.clone(), load });
         }
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
-        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");
+        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
-        let verdict = report.verdict;
-        if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
+        let (verdict, degraded) = (report.verdict, report.degraded);
+        let is_news = || self.controller.wants_vote(&report.key, verdict, degraded);
+        if verdict != Verdict::Unknown && is_news() {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let reason = format!("{reason} ({run} in a row){held}").into();
-            self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
+            let key = report.key.clone();
+            self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
         }
-        self.last_results.insert(report.key, reason + &held);
+        let phases = report.result.phases_text();
+        self.last_results.insert(report.key, reason + &phases + &held);
     }
 
     /// Logs what happened, once, and counts it.

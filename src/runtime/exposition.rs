@@ -8,9 +8,9 @@ use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::control::admin_states::AdminState;
 use crate::control::discover::SourceState;
 use crate::control::shed::LoadGauges;
-use crate::control::status::AdminState;
 use crate::health::LoadWord;
 use crate::health::load::LoadFault;
 use crate::model::TargetKey;

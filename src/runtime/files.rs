@@ -109,6 +109,7 @@ impl Sources {
             identity: node.identity.as_deref().unwrap_or("").as_bytes().into(),
             explain: node.explain.clone(),
             ecs_from: node.ecs_from.clone(),
+            exec: node.exec.clone(),
         };
         Self {
             zones: at(&node.zones),
@@ -214,7 +215,7 @@ impl Sources {
         }
         read_included(&mut files, faults);
         target_files::take_out(&mut files);
-        Files::new(files)
+        Files::new(files).allowing(&self.terms.exec)
     }
 
     /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.

@@ -1,4 +1,4 @@
-//! The newest result of each target, in words, as the log and `status` have it.
+//! Newest probe results, put where `status` shows their targets.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -7,31 +7,33 @@ use std::net::IpAddr;
 use crate::control::status::Status;
 use crate::model::Family;
 use crate::model::TargetKey;
-use crate::runtime::probe::ProbeResult;
 
-/// A result in words.
-pub fn text(result: &ProbeResult) -> String {
-    match &result.outcome {
-        Ok(()) => {
-            let millis = result.duration.as_secs_f64() * 1000.0;
-            format!("passed in {millis:.1} ms{}", result.load.text())
-        }
-        Err(why) => why.to_string(),
-    }
-}
+/// What names a result: endpoint, check, family, and the address of an endpoint that is a name.
+type Place<'a> = (&'a str, &'a str, Family, Option<IpAddr>);
 
-/// Adds the newest results to a status.
+/// Puts the newest result to each target, and to each part of one whose check is made of others.
 pub fn add(results: &BTreeMap<TargetKey, String>, status: &mut Status) {
-    let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> = results
-        .iter()
-        .map(|(key, text)| ((&*key.endpoint, key.family, key.address), text))
-        .collect();
-    for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
-        for target in &mut endpoint.targets {
-            let Ok(address) = target.address.parse::<IpAddr>() else { continue };
-            let key = |of_name| (endpoint.key.as_str(), Family::of(address), of_name);
-            let found = by_target.get(&key(None)).or_else(|| by_target.get(&key(Some(address))));
-            target.last = found.map(ToString::to_string);
+    let mut by_place: HashMap<Place<'_>, &String> = HashMap::with_capacity(results.len());
+    for (key, text) in results {
+        by_place.insert((&key.endpoint, &key.check, key.family, key.address), text);
+    }
+    for pool in &mut status.pools {
+        let check = pool.check.as_deref().unwrap_or_default();
+        for endpoint in &mut pool.endpoints {
+            for target in &mut endpoint.targets {
+                let Ok(address) = target.address.parse::<IpAddr>() else { continue };
+                let last = |check: &str| {
+                    let family = Family::of(address);
+                    let own = (endpoint.key.as_str(), check, family, None);
+                    let of_name = (endpoint.key.as_str(), check, family, Some(address));
+                    let found = by_place.get(&own).or_else(|| by_place.get(&of_name));
+                    found.map(ToString::to_string)
+                };
+                target.last = last(check);
+                for part in &mut target.parts {
+                    part.last = last(&part.check);
+                }
+            }
         }
     }
 }

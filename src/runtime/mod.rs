@@ -22,6 +22,7 @@ mod obey;
 mod occurrence_counts;
 pub mod probe;
 pub mod publish;
+mod pushes;
 pub mod resolve;
 pub mod respond;
 pub mod rtt_folder;

@@ -90,6 +90,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         tcp_connections_per_client,
         rtt,
         state,
+        exec,
     } = before;
     let server = *site != now.site
         || *listen != now.listen
@@ -110,6 +111,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
         ("[state]", *state != now.state),
+        ("[probe]", *exec != now.exec),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

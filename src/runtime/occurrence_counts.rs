@@ -14,6 +14,7 @@ impl Metrics {
             }
             Occurrence::GeoAccepted
             | Occurrence::Started { .. }
+            | Occurrence::Degraded { .. }
             | Occurrence::Unchanged
             | Occurrence::Watching
             | Occurrence::StillRefused

@@ -49,6 +49,7 @@ use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
+use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::install_crypto;
@@ -205,6 +206,7 @@ impl Server {
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
         let desk = beacon_desk(&options, token, &core, &metrics);
+        let board = Arc::clone(core.prober.board());
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let state = core.state.clone();
@@ -227,7 +229,7 @@ impl Server {
             (_, desk) => desk,
         };
         if let Some(listener) = pages {
-            supervisor.run_pages(Arc::new(listener), desk);
+            supervisor.run_pages(Arc::new(listener), desk, board);
         }
         let limits = encrypted_limits(&options.tcp);
         let encrypted = match encrypted {
@@ -361,9 +363,17 @@ impl Supervisor {
     }
 
     /// Serves metrics and health pages.
-    fn run_pages(&self, listener: Arc<TcpListener>, desk: Option<Arc<BeaconDesk>>) {
+    fn run_pages(
+        &self,
+        listener: Arc<TcpListener>,
+        desk: Option<Arc<BeaconDesk>>,
+        board: Arc<Board>,
+    ) {
         let metrics = Arc::clone(&self.metrics);
-        let make = move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics), desk.clone());
+        let make = move || {
+            let (listener, metrics) = (Arc::clone(&listener), Arc::clone(&metrics));
+            admin::serve(listener, metrics, desk.clone(), Arc::clone(&board))
+        };
         self.run("pages", make);
     }
 }

@@ -35,7 +35,7 @@ impl Core {
         if self.metrics.is_ready() {
             return;
         }
-        let targets = self.controller.verdicts().len();
+        let targets = self.controller.probed_count();
         let is_over = self.last_results.len() >= targets && self.controller.has_tried_all();
         if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();

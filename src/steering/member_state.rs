@@ -12,6 +12,8 @@ pub struct MemberState {
     pub admin: Admin,
     /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
     pub verdicts: [Verdict; 2],
+    /// By how much of its weight it is degraded, in percent, by [`Family::index`].
+    pub lowered: [u8; 2],
     /// By [`Family::index`]: what the brake keeps up; its verdict is the one from before.
     pub braked: [Option<Braked>; 2],
 }
@@ -22,6 +24,16 @@ impl MemberState {
         match self.admin {
             Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
             Admin::Drained | Admin::Disabled => false,
+        }
+    }
+
+    /// What is left of its weight in percent. Whoever forces it up has seen how slow it is.
+    pub fn weight_left(self, family: Family) -> u8 {
+        match self.admin {
+            Admin::Enabled | Admin::Drained | Admin::Disabled => {
+                100 - self.lowered[family.index()].min(100)
+            }
+            Admin::ForcedUp | Admin::ForcedDown => 100,
         }
     }
 

@@ -16,9 +16,11 @@ pub mod passes;
 pub mod plan;
 pub mod rank;
 pub mod readiness;
+pub mod remembered;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;
+mod slowness;
 pub mod trace;
 pub mod tree;
 

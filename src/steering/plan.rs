@@ -20,9 +20,11 @@ use crate::steering::member_state::MemberState;
 use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::select::Chosen;
+use crate::steering::slowness;
 
 pub use crate::steering::intake::Intake;
 pub use crate::steering::intake::Shedding;
+pub use crate::steering::remembered::Remembered;
 
 /// A pool at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +69,8 @@ pub struct FamilyPlan {
     pub last_good: Option<LastGood>,
     /// Addresses of those of its members that are aliases.
     aliases: Box<[(EndpointId, Box<[IpAddr]>)]>,
+    /// Members that are degraded, and what is left of their weight in percent.
+    slow: Box<[(EndpointId, u8)]>,
 }
 
 /// What `min_healthy` compares: weight, or members where it counts members.
@@ -141,15 +145,6 @@ pub struct LastGood {
     pub stamp: u64,
     /// Who was served then and is still enabled.
     pub members: Box<[Member]>,
-}
-
-/// What is remembered of a pool that has no healthy member left: a record, kept by the control plane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Higher is later.
-    pub stamp: u64,
-    /// Endpoints that were healthy just before.
-    pub endpoints: Vec<EndpointId>,
 }
 
 impl PoolPlan {
@@ -246,6 +241,11 @@ impl FamilyPlan {
         self.last_good.as_ref().map(|last| last.stamp)
     }
 
+    /// What is left of the weight of a member that is degraded, in percent.
+    pub fn slowness(&self, endpoint: EndpointId) -> Option<u8> {
+        self.slow.iter().find(|(id, _)| *id == endpoint).map(|(_, left)| *left)
+    }
+
     /// Whether any of those chosen of it is up by the brake alone.
     #[cold]
     pub fn serves_held(&self, chosen: &Chosen<'_>) -> bool {
@@ -268,7 +268,7 @@ impl FamilyPlan {
     ) -> Self {
         let candidates = candidates(pool, states, resolved, family);
         let group = Group::of(&candidates);
-        let healthy = group.members(&candidates, |candidate| candidate.healthy);
+        let mut healthy = group.members(&candidates, |candidate| candidate.healthy);
         let enabled = group.members(&candidates, |_| true);
         let held_share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
         let only_held = candidates.iter().any(|candidate| candidate.healthy && candidate.held);
@@ -276,6 +276,12 @@ impl FamilyPlan {
         let panic = !healthy.is_empty()
             && u64::from(held_share.healthy) * 100
                 < u64::from(held_share.enabled) * u64::from(pool.panic_below.0);
+        let slow = candidates.iter().filter(|candidate| candidate.healthy);
+        let left: Vec<(EndpointId, u8)> =
+            slow.map(|candidate| (candidate.id, candidate.weight_left)).collect();
+        if !panic {
+            slowness::lower(&mut healthy, &left);
+        }
         let last_good = remembered.map(|remembered| LastGood {
             stamp: remembered.stamp,
             members: members_remembered(&candidates, remembered),
@@ -302,6 +308,7 @@ impl FamilyPlan {
             enabled,
             last_good,
             aliases: aliases(pool, resolved, family),
+            slow: slowness::slow(&left),
         }
     }
 
@@ -371,6 +378,8 @@ struct Candidate<'a> {
     healthy: bool,
     /// Hold-down still runs; healthy only if no other is, and never for pass 1.
     held: bool,
+    /// What is left of its weight in percent.
+    weight_left: u8,
 }
 
 /// Enabled endpoints that can answer for `family`. One that is held counts as healthy only if no other is.
@@ -385,20 +394,21 @@ fn candidates<'a>(
         endpoints.filter_map(|(position, (endpoint, state))| {
             let id = EndpointId::at(position);
             let counts = state.is_enabled() && can_answer(endpoint, id, resolved, family);
-            counts.then(|| (id, endpoint, state.verdict(family)))
+            counts.then(|| (id, endpoint, state.verdict(family), state.weight_left(family)))
         })
     };
     let any_healthy =
-        enabled().any(|(_, _, verdict)| matches!(verdict, Verdict::Up | Verdict::Unknown));
+        enabled().any(|(_, _, verdict, _)| matches!(verdict, Verdict::Up | Verdict::Unknown));
     enabled()
-        .map(|(id, endpoint, verdict)| {
+        .map(|(id, endpoint, verdict, weight_left)| {
             let address = endpoint.address(family);
             let healthy = match verdict {
                 Verdict::Up | Verdict::Unknown => true,
                 Verdict::Held => !any_healthy,
                 Verdict::Down => false,
             };
-            Candidate { id, endpoint, address, healthy, held: verdict == Verdict::Held }
+            let held = verdict == Verdict::Held;
+            Candidate { id, endpoint, address, healthy, held, weight_left }
         })
         .collect()
 }

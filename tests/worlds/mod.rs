@@ -274,6 +274,8 @@ impl RandomHealth {
                 }
                 *random.pick(&[Verdict::Up, Verdict::Up, Verdict::Unknown, Verdict::Held])
             });
+            let slow = [0, 0, 0, 0, 0, 1, 30, 50, 99, 100];
+            state.lowered = Family::BOTH.map(|_| *random.pick(&slow));
             // The brake holds up what was up.
             state.braked = Family::BOTH.map(|family| {
                 let is_held = brakes && state.verdicts[family.index()] == Verdict::Up;
@@ -480,7 +482,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 },
                 weight: if even { 1 } else { weight },
                 capacity: None,
-                probe_port: None,
+                probe: Vec::new(),
                 state: None,
             }
         })

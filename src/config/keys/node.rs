@@ -63,6 +63,7 @@ pub static NODE_FILE: Table = Table {
             NO_TABLE,
             "what survives a restart, and the history",
         ),
+        Key::new("probe", Kind::Table(&PROBE), NO_TABLE, "what probes may do on this node"),
     ],
     rules: &[],
 };
@@ -238,6 +239,19 @@ static DATABASE: Table = Table {
             "how its records are laid out",
         ),
     ],
+    rules: &[],
+};
+
+static PROBE: Table = Table {
+    path: "probe",
+    about: "what probes may do on this node",
+    applies: Applies::Restart,
+    keys: &[Key::new(
+        "exec",
+        Kind::Texts { of: &form::WHOLE_PATH, count: Count::ANY, distinct: true },
+        Absent::Default(Literal::Texts(&[])),
+        "folders whose programs checks of kind `exec` may run, by their whole paths",
+    )],
     rules: &[],
 };
 

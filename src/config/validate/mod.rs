@@ -2,6 +2,7 @@
 
 mod assertions;
 mod authority;
+mod checks;
 mod choices;
 mod coexistence;
 mod discover;
@@ -115,6 +116,11 @@ impl<V: Copy> Names<V> {
         None
     }
 
+    /// What a name stands for, if that is known.
+    fn known(&self, name: &str) -> Option<V> {
+        self.map.get(name)?.value
+    }
+
     /// A name that is the same but for its case, as written.
     fn find_alike(&self, folded: &str) -> Option<(&String, &Known<V>)> {
         self.map.get_key_value(self.folded.get(folded)?)
@@ -168,7 +174,7 @@ pub(super) fn validate(
         });
     }
     let checks: Vec<_> = specs.iter().flat_map(|spec| &spec.checks).collect();
-    pools::add_checks(files, &checks, &mut directory, &mut model, problems);
+    checks::add_checks(files, &checks, &mut directory, &mut model, problems);
     let pools: Vec<_> = specs.iter().flat_map(|spec| &spec.pools).collect();
     let policies: Vec<_> = specs.iter().flat_map(|spec| &spec.policies).collect();
     let lists: Vec<_> = specs.iter().flat_map(|spec| &spec.lists).collect();

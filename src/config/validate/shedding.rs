@@ -52,8 +52,8 @@ pub(super) fn refuse(spec: &PoolSpec, check: Option<&Check>, problems: &mut Prob
 /// Where a check reads load.
 fn load_of(check: &Check) -> Option<&LoadSource> {
     match &check.kind {
-        CheckKind::Tcp => None,
         CheckKind::Http(http) | CheckKind::Https(http, _) => http.load.as_ref(),
+        _ => None,
     }
 }
 

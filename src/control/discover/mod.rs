@@ -224,6 +224,7 @@ impl Controller {
         let cause = Cause::Operator("other endpoints are found".into());
         self.change(&changed, &cause, now, effects, |controller| {
             controller.verdicts.retain(|key, _| known.contains(key));
+            controller.parts.retain(|key, _| known.contains(key));
             controller.brake.set_model(&next.compiled.model, |key| known.contains(key));
             controller.snapshot = Some(Arc::clone(&next));
         });

@@ -38,13 +38,16 @@ pub struct NodeForm {
     pub explain_redacted: Vec<IpNet>,
     /// Whose client subnets are believed; `None`: everybody's.
     pub ecs_from: NetworksForm,
+    /// Folders whose programs checks may run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exec: Vec<Box<str>>,
 }
 
 /// Networks, or all of them.
 pub type NetworksForm = Option<Vec<IpNet>>;
 
 impl From<&NodeTerms> for NodeForm {
-    fn from(NodeTerms { identity, explain, ecs_from }: &NodeTerms) -> Self {
+    fn from(NodeTerms { identity, explain, ecs_from, exec }: &NodeTerms) -> Self {
         let ExplainAccess { full, redacted } = explain;
         Self {
             identity: identity.to_vec(),
@@ -54,17 +57,19 @@ impl From<&NodeTerms> for NodeForm {
                 EcsTrust::Any => None,
                 EcsTrust::Networks(networks) => Some(networks.clone()),
             },
+            exec: exec.clone(),
         }
     }
 }
 
 impl From<NodeForm> for NodeTerms {
     fn from(form: NodeForm) -> Self {
-        let NodeForm { identity, explain_full, explain_redacted, ecs_from } = form;
+        let NodeForm { identity, explain_full, explain_redacted, ecs_from, exec } = form;
         Self {
             identity: identity.into(),
             explain: ExplainAccess { full: explain_full, redacted: explain_redacted },
             ecs_from: ecs_from.map_or(EcsTrust::Any, EcsTrust::Networks),
+            exec,
         }
     }
 }

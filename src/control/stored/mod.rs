@@ -56,6 +56,9 @@ pub enum Stored {
         reason: Box<str>,
         /// Digest of how and where it is probed: it holds for no other probe.
         probe: u64,
+        /// How slow it is, as a level of its check.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        degraded: u8,
     },
     /// An order of an operator.
     Order {
@@ -183,6 +186,7 @@ impl Stored {
             since_ms: instant_ms(known.since.unix),
             reason: known.reason.clone(),
             probe,
+            degraded: known.degraded,
         }
     }
 
@@ -235,6 +239,11 @@ impl Stored {
     pub(super) fn shed(pool: &str, Record { written, course }: &Record) -> Self {
         Self::Shed { pool: pool.into(), written: written.into(), course: course.octets() }
     }
+}
+
+/// Whether a level is none: most are, and nothing is written of them.
+fn is_zero(level: &u8) -> bool {
+    *level == 0
 }
 
 pub(super) fn verdict_key(key: &TargetKey) -> String {
@@ -371,7 +380,8 @@ mod tests {
             address: Some([192, 0, 2, 1].into()),
         };
         let since = Now { unix: Duration::from_millis(1_500), ..Now::default() };
-        let known = Known { verdict: Verdict::Down, since, reason: "refused".into() };
+        let known = Known { verdict: Verdict::Down, since, reason: "refused".into(), degraded: 0 };
+        let slow = Known { verdict: Verdict::Up, degraded: 2, ..known.clone() };
         let written = Written {
             version: 7,
             author: "ann".into(),
@@ -398,6 +408,11 @@ mod tests {
                 Stored::verdict(&key, &known, 3),
                 "verdict eu/fra-1 web IPv4 192.0.2.1",
                 r#"{"kind":"verdict","target":{"endpoint":"eu/fra-1","check":"web","family":"ipv4","address":"192.0.2.1"},"verdict":"down","since_ms":1500,"reason":"refused","probe":3}"#,
+            ),
+            (
+                Stored::verdict(&key, &slow, 3),
+                "verdict eu/fra-1 web IPv4 192.0.2.1",
+                r#"{"kind":"verdict","target":{"endpoint":"eu/fra-1","check":"web","family":"ipv4","address":"192.0.2.1"},"verdict":"up","since_ms":1500,"reason":"refused","probe":3,"degraded":2}"#,
             ),
             (
                 Stored::way_back(&side, &way),

@@ -86,6 +86,14 @@ pub fn log(occurrence: &Occurrence) {
             tracing::warn!(target: "rhumb::resolve", %name, %reason, kept, "{occurrence}");
         }
         Occurrence::Discovery { pool, news } => log_discovery(pool, news, occurrence),
+        Occurrence::Degraded {
+            key: TargetKey { endpoint, check, family, .. },
+            level,
+            reason,
+            ..
+        } => {
+            tracing::warn!(target: "rhumb::health", %endpoint, %check, %family, level, %reason, "{occurrence}");
+        }
         Occurrence::Ordered { scope, order } => {
             log_order(scope, order, &order.author, &format!("{scope} is {}", order.admin));
         }

@@ -3,14 +3,18 @@
 //! One task owns all trackers and timers; probes are tasks of their own. Does not decide what an
 //! answer is, does not vote, and logs nothing: whoever takes the reports does.
 
+mod board;
 mod body;
 mod failure;
-mod http;
+mod judge;
+mod kinds;
+mod line;
 mod meter;
+mod outcome;
 mod plan;
+mod progress;
 mod run;
 mod slot;
-mod tcp;
 mod tls;
 
 use std::net::IpAddr;
@@ -23,14 +27,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Holding;
-use crate::health::LoadWord;
 use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
 
-pub use failure::Phase;
+pub use board::Board;
+pub use board::Refused;
 pub use failure::ProbeFailure;
+pub use outcome::ProbeResult;
+pub use outcome::Success;
+pub use progress::Phase;
+pub use progress::Phases;
 pub use tls::install_crypto;
 
 use run::Runner;
@@ -46,6 +54,8 @@ pub struct ProbeTarget {
     pub check: Arc<Check>,
     /// What is known of it from before; used only when the prober does not know it yet.
     pub initial: Verdict,
+    /// How slow it was before, as a level of its check; used as `initial` is.
+    pub degraded: u8,
 }
 
 /// What the prober may use.
@@ -61,17 +71,6 @@ impl Default for Limits {
     }
 }
 
-/// How one probe ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProbeResult {
-    /// Success, or why not.
-    pub outcome: Result<(), ProbeFailure>,
-    /// From its start to its end.
-    pub duration: Duration,
-    /// What the answer says of load, if the probe passed.
-    pub load: LoadWord,
-}
-
 /// One probe's result and what it means for its target.
 #[derive(Clone, Debug)]
 pub struct ProbeReport {
@@ -81,6 +80,8 @@ pub struct ProbeReport {
     pub flip: Option<Verdict>,
     /// The verdict with this result counted in.
     pub verdict: Verdict,
+    /// How slow the target is, as a level of its check; 0 is none.
+    pub degraded: u8,
     /// The result; a [local](ProbeFailure::is_local) failure counts neither way.
     pub result: ProbeResult,
     /// When the probe ended, on the prober's monotonic clock.
@@ -98,6 +99,7 @@ pub struct ProbeReport {
 pub struct Prober {
     targets: watch::Sender<Arc<[ProbeTarget]>>,
     stop: CancellationToken,
+    board: Arc<Board>,
 }
 
 impl Prober {
@@ -115,8 +117,11 @@ impl Prober {
         let (targets, seen) = watch::channel(Arc::from([]));
         let stop = CancellationToken::new();
         let stop_when_unheard = stop.clone();
+        let board = Arc::new(Board::default());
+        let shared = Arc::clone(&board);
         let make = move || {
             let runner = Runner::new(limits, clock_start, plan::probe);
+            let runner = runner.with_board(Arc::clone(&shared));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;
@@ -124,7 +129,12 @@ impl Prober {
             }
         };
         tokio::spawn(supervise("prober", stop.clone(), restarts, make));
-        Self { targets, stop }
+        Self { targets, stop, board }
+    }
+
+    /// Where others report what they know of endpoints, for checks of kind `push`.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// Replaces the set of targets; a key stands in it once.

@@ -18,17 +18,22 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
 
-use crate::health::LoadWord;
 use crate::health::Schedule;
+use crate::model::CheckKind;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::probe::Limits;
+use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::board::Board;
+use crate::runtime::probe::board::Places;
+use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
+use crate::runtime::probe::plan::Shared;
 use crate::runtime::probe::slot::Slot;
 use crate::runtime::probe::slot::SlotId;
 use crate::runtime::probe::slot::State;
@@ -56,13 +61,14 @@ pub(super) struct Runner<P> {
     /// A report that the channel had no room for yet. While there is one, no result is taken.
     outbox: Option<(SlotId, ProbeReport)>,
     random: RandomState,
+    /// What plans share.
+    shared: Shared,
 }
 
-impl<P, F, L> Runner<P>
+impl<P, F> Runner<P>
 where
     P: Fn(Arc<Plan>) -> F,
-    F: Future<Output = Result<L, ProbeFailure>> + Send + 'static,
-    L: Into<LoadWord>,
+    F: Future<Output = Probed> + Send + 'static,
 {
     pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
         Self {
@@ -77,7 +83,14 @@ where
             in_flight: JoinSet::new(),
             outbox: None,
             random: RandomState::new(),
+            shared: Shared::default(),
         }
+    }
+
+    /// The same with a board on which others report.
+    pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.shared.board = board;
+        self
     }
 
     /// Probes until nobody sets targets or takes reports any more.
@@ -134,16 +147,13 @@ where
             let probe = (self.probe)(Arc::clone(&slot.plan));
             let clock_start = self.clock_start;
             let task = self.in_flight.spawn(async move {
-                let outcome = AssertUnwindSafe(probe).catch_unwind().await;
-                let outcome = outcome.unwrap_or_else(|panic| {
-                    Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
+                let probed = AssertUnwindSafe(probe).catch_unwind().await;
+                let Probed { outcome, phases } = probed.unwrap_or_else(|panic| Probed {
+                    outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
+                    phases: Phases::default(),
                 });
                 let duration = clock_start.elapsed().saturating_sub(started);
-                let (outcome, load) = match outcome {
-                    Ok(load) => (Ok(()), load.into()),
-                    Err(failure) => (Err(failure), LoadWord::Unasked),
-                };
-                Finished { slot: id, started, result: ProbeResult { outcome, duration, load } }
+                Finished { slot: id, started, result: ProbeResult { outcome, duration, phases } }
             });
             slot.state = State::Probing(task);
         }
@@ -164,7 +174,8 @@ where
     /// Keeps what stays, removes what goes, adds what is new.
     fn set_targets(&mut self, targets: &[ProbeTarget]) {
         let mut gone = std::mem::take(&mut self.by_key);
-        let mut planner = Planner::default();
+        self.shared.board.set_places(places(targets));
+        let mut planner = Planner::new(self.shared.clone());
         for target in targets {
             debug_assert!(!self.by_key.contains_key(&target.key), "{} twice", target.key);
             let kept = gone.remove(&target.key).and_then(|id| self.keep(id, target, &mut planner));
@@ -174,6 +185,7 @@ where
         for id in gone.into_values() {
             self.remove(id);
         }
+        self.shared = planner.into_shared();
     }
 
     /// Keeps a target that is still the same; removes it if it is not.
@@ -187,7 +199,7 @@ where
         if old == new {
             return Some(id);
         }
-        slot.plan = Arc::new(planner.plan(target.address, &new));
+        slot.plan = Arc::new(planner.plan(target));
         slot.set_target(target.clone(), self.clock_start.elapsed());
         if (old.interval, old.jitter_percent) != (new.interval, new.jitter_percent) {
             let now = self.clock_start.elapsed();
@@ -206,7 +218,7 @@ where
         let mut schedule = Schedule::new(&target.key, &target.check);
         let due = schedule.first(self.now(), target.initial != Verdict::Unknown);
         let timer = self.timers.insert_at(id, self.clock_start + due);
-        let plan = planner.plan(target.address, &target.check);
+        let plan = planner.plan(target);
         self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer));
         id
     }
@@ -224,18 +236,35 @@ where
     }
 }
 
+/// Who may report on which endpoints.
+fn places(targets: &[ProbeTarget]) -> Places {
+    let mut places = Places::new();
+    for target in targets {
+        let CheckKind::Push(push) = &target.check.kind else { continue };
+        let place = places.entry((*target.key.check).into());
+        let (_, endpoints) = place.or_insert_with(|| (push.tokens.clone(), Vec::new()));
+        endpoints.push((*target.key.endpoint).into());
+    }
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use super::Runner;
     use crate::model::Check;
     use crate::model::CheckKind;
     use crate::model::Family;
+    use crate::model::Sources;
+    use crate::model::Talk;
     use crate::model::TargetKey;
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
+    use crate::runtime::probe::Phases;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::Success;
+    use crate::runtime::probe::outcome::Probed;
     use crate::runtime::probe::plan::Plan;
     use std::future::Future;
     use std::future::pending;
@@ -255,8 +284,10 @@ mod tests {
     fn target(port: u16) -> ProbeTarget {
         let check = Check {
             name: "tcp".into(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(Talk::default()),
             port,
+            source: Sources::default(),
+            invert: false,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             fall: 3,
@@ -264,6 +295,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent: 0,
+            degraded: Vec::new(),
         };
         ProbeTarget {
             key: TargetKey {
@@ -275,6 +307,7 @@ mod tests {
             address: "192.0.2.1".parse().unwrap(),
             check: Arc::new(check),
             initial: Verdict::Unknown,
+            degraded: 0,
         }
     }
 
@@ -295,13 +328,23 @@ mod tests {
         }
     }
 
+    /// A probe without anything to tell but its outcome.
+    fn probed(
+        outcome: impl Future<Output = Outcome> + Send + 'static,
+    ) -> impl Future<Output = Probed> + Send + 'static {
+        async {
+            let outcome = outcome.await.map(|()| Success::default());
+            Probed { outcome, phases: Phases::default() }
+        }
+    }
+
     fn start<P, F>(targets: &[ProbeTarget], max_in_flight: usize, room: usize, probe: P) -> Bench
     where
         P: Fn(u16) -> F + Send + 'static,
         F: Future<Output = Outcome> + Send + 'static,
     {
         start_runner(targets, room, |clock_start| {
-            let probe = move |plan: Arc<Plan>| probe(plan.address().port());
+            let probe = move |plan: Arc<Plan>| probed(probe(plan.address().port()));
             Runner::new(Limits { max_in_flight }, clock_start, probe)
         })
     }
@@ -313,7 +356,7 @@ mod tests {
     ) -> Bench
     where
         P: Fn(Arc<Plan>) -> F + Send + 'static,
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Probed> + Send + 'static,
     {
         let (targets, seen) = watch::channel(Arc::from(targets));
         let (sender, reports) = mpsc::channel(room);
@@ -345,7 +388,7 @@ mod tests {
         for _ in 0..6 {
             let report = bench.next().await;
             match report.result.outcome {
-                Ok(()) => assert_eq!(&*report.key.endpoint, "pool/2"),
+                Ok(_) => assert_eq!(&*report.key.endpoint, "pool/2"),
                 Err(failure) => {
                     assert_eq!(&*report.key.endpoint, "pool/1");
                     assert!(failure.to_string().contains("one is bad"), "{failure}");
@@ -392,7 +435,7 @@ mod tests {
         let mut before = bench.next().await.at;
         for _ in 0..5 {
             let report = bench.next().await;
-            assert_eq!(report.result.outcome, Ok(()));
+            assert!(report.result.outcome.is_ok());
             let step = report.at - before;
             assert!(step.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(2), "{step:?}");
             before = report.at;
@@ -485,7 +528,7 @@ mod tests {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
-        let probe = |_| async { Ok(()) };
+        let probe = |_| probed(async { Ok(()) });
         Runner::new(Limits::default(), Instant::now(), probe).run(seen, sender).await;
     }
 }

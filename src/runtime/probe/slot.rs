@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::time::delay_queue;
 
+use crate::health::Degree;
 use crate::health::Observation;
 use crate::health::Schedule;
 use crate::health::Thresholds;
@@ -42,6 +43,7 @@ pub(super) struct Slot {
     pub(super) schedule: Schedule,
     pub(super) state: State,
     tracker: Tracker,
+    degree: Degree,
 }
 
 impl Slot {
@@ -52,14 +54,14 @@ impl Slot {
         timer: delay_queue::Key,
     ) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let degree = Degree::new(target.degraded);
         let state = State::Waiting(timer);
-        Self { target, plan: Arc::new(plan), schedule, state, tracker }
+        Self { target, plan: Arc::new(plan), schedule, state, tracker, degree }
     }
 
     /// Whether `target` asks the same thing of the same place, so that what is known stays true.
     pub(super) fn is_same_probe(&self, target: &ProbeTarget) -> bool {
-        let (old, new) = (&self.target.check, &target.check);
-        self.target.address == target.address && old.kind == new.kind && old.port == new.port
+        self.target.address == target.address && self.target.check.is_same_probe(&target.check)
     }
 
     /// Takes over new thresholds of the same probe.
@@ -71,15 +73,19 @@ impl Slot {
     /// Counts a result in and says what it means.
     pub(super) fn report(&mut self, result: ProbeResult, at: Duration) -> ProbeReport {
         let flip = match &result.outcome {
-            Ok(()) => self.tracker.observe(Observation::Pass, at),
+            Ok(_) => self.tracker.observe(Observation::Pass, at),
             Err(failure) if failure.is_local() => None,
             Err(_) => self.tracker.observe(Observation::Fail, at),
         };
+        if result.outcome.is_ok() {
+            self.degree.observe(result.duration, &self.target.check);
+        }
         let verdict = self.tracker.verdict();
         ProbeReport {
             key: self.target.key.clone(),
             flip,
             verdict,
+            degraded: self.degree.level(),
             result,
             at,
             consecutive_passes: self.tracker.consecutive_passes(),

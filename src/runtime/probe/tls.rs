@@ -48,9 +48,10 @@ impl SystemRoots {
     }
 }
 
-/// The client side of one check's TLS, shared by all its targets.
+/// The client side of one check's TLS, shared by all its targets; it offers to speak `alpn`, if that is not empty.
 pub(super) fn client(
     check: &TlsCheck,
+    alpn: &[u8],
     system: &mut SystemRoots,
 ) -> Result<Arc<ClientConfig>, ProbeFailure> {
     let builder = ClientConfig::builder();
@@ -65,7 +66,9 @@ pub(super) fn client(
     }
     .with_no_client_auth();
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if !alpn.is_empty() {
+        config.alpn_protocols = vec![alpn.to_vec()];
+    }
     Ok(Arc::new(config))
 }
 
@@ -137,8 +140,8 @@ mod tests {
     fn pem_without_a_certificate_is_a_fault_of_the_check() {
         install_crypto();
         for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            let check = TlsCheck { server_name: None, ca_pem: Some(pem.into()), verify: true };
-            let failure = client(&check, &mut SystemRoots::default()).unwrap_err();
+            let check = TlsCheck { ca_pem: Some(pem.into()), ..TlsCheck::default() };
+            let failure = client(&check, b"", &mut SystemRoots::default()).unwrap_err();
             assert!(matches!(failure, ProbeFailure::BadCheck(_)), "{failure}");
         }
     }
@@ -146,9 +149,9 @@ mod tests {
     #[test]
     fn without_a_check_of_the_certificate_no_roots_are_read() {
         install_crypto();
-        let check = TlsCheck { server_name: None, ca_pem: None, verify: false };
+        let check = TlsCheck { verify: false, ..TlsCheck::default() };
         let mut system = SystemRoots::default();
-        client(&check, &mut system).unwrap();
+        client(&check, b"", &mut system).unwrap();
         assert!(system.0.is_none());
     }
 
@@ -156,8 +159,8 @@ mod tests {
     fn a_machine_without_roots_says_so_and_blames_no_backend() {
         install_crypto();
         let mut system = SystemRoots(Some(Arc::new(RootCertStore::empty())));
-        let check = TlsCheck { server_name: None, ca_pem: None, verify: true };
-        let failure = client(&check, &mut system).unwrap_err();
+        let check = TlsCheck::default();
+        let failure = client(&check, b"", &mut system).unwrap_err();
         assert!(failure.is_local(), "{failure}");
     }
 }

@@ -241,7 +241,7 @@ impl Reading {
             read.map_err(|why| format!("the text of {name}: {why}"))?;
             files.push(SourceFile::new(&name, &text));
         }
-        Ok(Files::new(files))
+        Ok(Files::new(files).allowing(&served.node.exec))
     }
 
     /// Everything that was served, to be compiled again; `at_s` is when.
