@@ -23,7 +23,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhumb::health::Schedule;
 use rhumb::model::Check;
 use rhumb::model::CheckKind;
 use rhumb::model::Family;
@@ -116,7 +115,9 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
         let before_kib = resident_kib();
         let clock_start = Instant::now();
         let (sender, mut reports) = mpsc::channel(1024);
-        let prober = Prober::spawn(Limits::default(), clock_start, sender, |name| panic!("{name} crashed"));
+        let limits = Limits { max_in_flight: 30_000, ..Limits::default() };
+        let prober = Prober::spawn(limits, clock_start, sender, |name| panic!("{name} crashed"));
+        let prober = prober.unwrap();
         let targets = (0..count).map(|at| target(at, &check)).collect();
         prober.set_targets(targets);
         let mut late = Vec::new();
@@ -134,9 +135,7 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
             if failed == 1 && report.result.outcome.is_ok() == must_stall {
                 eprintln!("{:?}", report.result);
             }
-            let started = report.at - report.result.duration;
-            let next = Schedule::new(&report.key, &check).first(started, true);
-            late.push((started + INTERVAL).saturating_sub(next));
+            late.push(report.late);
         }
         let cpu_us = (cpu() - cpu_before.unwrap()).as_secs_f64() * 1e6;
         late.sort_unstable();

@@ -79,7 +79,7 @@ fn ok(body: &str) -> Reply {
 fn prober() -> (Prober, mpsc::Receiver<ProbeReport>) {
     let (sender, reports) = mpsc::channel(16);
     let restarts = |name| panic!("{name} was restarted");
-    (Prober::spawn(Limits::default(), Instant::now(), sender, restarts), reports)
+    (Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap(), reports)
 }
 
 /// The first result of a target, as an operator reads it.

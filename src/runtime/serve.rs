@@ -416,7 +416,7 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(Limits::default(), start, reports_sender, count);
+    let prober = Prober::spawn(Limits::default(), start, reports_sender, count)?;
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);

@@ -34,7 +34,7 @@ const USER_AGENT: &str = concat!("rhumb/", env!("CARGO_PKG_VERSION"), " (health 
 /// Source: common servers send at most 16 KiB (Node's default limit); hyper's own default is 400 KiB.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// A request made ready once, and what is expected of its response.
+/// A request, and what is expected of its response.
 #[derive(Debug)]
 pub(super) struct Exchange {
     request: Request<String>,
@@ -64,7 +64,7 @@ impl Exchange {
     }
 
     /// Asks over a fresh connection and judges the response; `phase` tells how far it came.
-    pub(super) async fn run<S>(&self, stream: S, phase: &mut Phase) -> Result<(), ProbeFailure>
+    pub(super) async fn run<S>(self, stream: S, phase: &mut Phase) -> Result<(), ProbeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -86,17 +86,17 @@ impl Exchange {
     }
 
     async fn talk(
-        &self,
+        self,
         mut sender: SendRequest<String>,
         phase: &mut Phase,
     ) -> Result<(), ProbeFailure> {
         let response = sender
-            .send_request(self.request.clone())
+            .send_request(self.request)
             .await
             .map_err(|error| ProbeFailure::from_hyper(&error, *phase))?;
         let got = response.status().as_u16();
         if !self.check.status.iter().any(|range| range.contains(&got)) {
-            return Err(ProbeFailure::Status { got, wanted: self.check.status.clone() });
+            return Err(ProbeFailure::Status { got, wanted: self.check.status });
         }
         match &self.check.body {
             Some(text) => {

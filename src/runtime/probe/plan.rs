@@ -5,28 +5,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use rustls::HandshakeKind;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
-use tokio::time::timeout;
+use rustls::pki_types::UnixTime;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::model::Check;
 use crate::model::CheckKind;
 use crate::model::HttpCheck;
 use crate::model::TlsCheck;
+use crate::runtime::probe::deadline::Deadline;
 use crate::runtime::probe::failure::Phase;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::http::Exchange;
 use crate::runtime::probe::meter::Meter;
+use crate::runtime::probe::sessions::Tickets;
 use crate::runtime::probe::tcp;
 use crate::runtime::probe::tls;
+use crate::runtime::probe::tls::Client;
 use crate::runtime::probe::tls::SystemRoots;
 
 /// Octets that one probe reads from the network, at most: header block, body, and room for a chain of
 /// certificates and for chunk marks.
 const WIRE_MAX: usize = 128 * 1024;
 
-/// What one probe of a target does.
+/// What one probe does.
 #[derive(Debug)]
 pub(super) struct Plan {
     address: SocketAddr,
@@ -47,7 +53,57 @@ enum Kind {
 #[derive(Debug)]
 struct Handshake {
     server_name: ServerName<'static>,
-    client: Arc<ClientConfig>,
+    client: Arc<Client>,
+    /// Of the target; without them no session is resumed.
+    tickets: Option<Arc<Tickets>>,
+}
+
+impl Plan {
+    /// Resumes sessions of the target whose tickets these are, if it speaks TLS.
+    pub(super) fn resume(&mut self, tickets: &mut Option<Arc<Tickets>>) {
+        match &mut self.kind {
+            Kind::Https(_, handshake) => {
+                handshake.tickets = Some(Arc::clone(tickets.get_or_insert_default()));
+            }
+            Kind::Tcp | Kind::Http(_) | Kind::Broken(_) => {}
+        }
+    }
+}
+
+impl Handshake {
+    /// Opens TLS over a connection.
+    async fn run(
+        &self,
+        stream: Meter<TcpStream>,
+    ) -> Result<TlsStream<Meter<TcpStream>>, ProbeFailure> {
+        let (config, stream) = match &self.tickets {
+            Some(tickets) => {
+                tickets.begin(UnixTime::now());
+                (self.client.resuming(tickets), stream.counting_in(tickets.tally()))
+            }
+            None => (self.client.fresh(), stream),
+        };
+        TlsConnector::from(config)
+            .connect(self.server_name.clone(), stream)
+            .await
+            .map_err(|error| ProbeFailure::from_io(&error, Phase::Handshake))
+    }
+
+    /// The certificates of a full handshake; `None` if a session was resumed.
+    fn chain(&self, stream: &TlsStream<Meter<TcpStream>>) -> Option<Vec<CertificateDer<'static>>> {
+        let connection = stream.get_ref().1;
+        let is_full = connection.handshake_kind() != Some(HandshakeKind::Resumed);
+        connection.peer_certificates().filter(|_| is_full).map(<[_]>::to_vec)
+    }
+
+    /// After the exchange: judges whether what was seen of the certificate lasts for resumed sessions.
+    fn judge(&self, chain: Option<Vec<CertificateDer<'static>>>) {
+        let (Some(tickets), Some(chain)) = (&self.tickets, chain) else { return };
+        if tickets.has_ticket() {
+            let now = UnixTime::now();
+            tickets.judge(self.client.is_good_ahead(&chain, &self.server_name, now), now);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,30 +114,34 @@ impl Plan {
     }
 }
 
-/// Runs a probe within its deadline.
-pub(super) async fn probe(plan: Arc<Plan>) -> Result<(), ProbeFailure> {
-    let mut phase = Phase::Connecting;
-    let outcome = timeout(plan.timeout, attempt(&plan, &mut phase)).await;
-    outcome.unwrap_or(Err(ProbeFailure::TimedOut { after: plan.timeout, phase }))
+/// Runs a probe, until its deadline at most.
+pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Result<(), ProbeFailure> {
+    let (after, mut phase) = (plan.timeout, Phase::Connecting);
+    let outcome = tokio::select! {
+        biased;
+        outcome = attempt(plan, &mut phase) => Some(outcome),
+        () = deadline => None,
+    };
+    outcome.unwrap_or(Err(ProbeFailure::TimedOut { after, phase }))
 }
 
-async fn attempt(plan: &Plan, phase: &mut Phase) -> Result<(), ProbeFailure> {
-    match &plan.kind {
+async fn attempt(plan: Plan, phase: &mut Phase) -> Result<(), ProbeFailure> {
+    match plan.kind {
         Kind::Tcp => tcp::connect(plan.address).await.map(drop),
         Kind::Http(exchange) => {
             let stream = Meter::new(tcp::connect(plan.address).await?, WIRE_MAX);
             exchange.run(stream, phase).await
         }
-        Kind::Https(exchange, Handshake { server_name, client }) => {
+        Kind::Https(exchange, handshake) => {
             let stream = Meter::new(tcp::connect(plan.address).await?, WIRE_MAX);
             *phase = Phase::Handshake;
-            let stream = TlsConnector::from(Arc::clone(client))
-                .connect(server_name.clone(), stream)
-                .await
-                .map_err(|error| ProbeFailure::from_io(&error, Phase::Handshake))?;
-            exchange.run(stream, phase).await
+            let stream = handshake.run(stream).await?;
+            let chain = handshake.chain(&stream);
+            let outcome = exchange.run(stream, phase).await;
+            handshake.judge(chain);
+            outcome
         }
-        Kind::Broken(failure) => Err(failure.clone()),
+        Kind::Broken(failure) => Err(failure),
     }
 }
 
@@ -89,7 +149,7 @@ async fn attempt(plan: &Plan, phase: &mut Phase) -> Result<(), ProbeFailure> {
 #[derive(Default)]
 pub(super) struct Planner {
     system: SystemRoots,
-    clients: Vec<(TlsCheck, Result<Arc<ClientConfig>, ProbeFailure>)>,
+    clients: Vec<(TlsCheck, Result<Arc<Client>, ProbeFailure>)>,
 }
 
 impl Planner {
@@ -107,13 +167,14 @@ impl Planner {
                 let handshake = Handshake {
                     server_name: server_name(http, tls, address.ip())?,
                     client: self.client(tls)?,
+                    tickets: None,
                 };
                 Kind::Https(Exchange::new(http, address, 443)?, handshake)
             }
         })
     }
 
-    fn client(&mut self, check: &TlsCheck) -> Result<Arc<ClientConfig>, ProbeFailure> {
+    fn client(&mut self, check: &TlsCheck) -> Result<Arc<Client>, ProbeFailure> {
         // `server_name` is no part of a client.
         let settings = TlsCheck { server_name: None, ..check.clone() };
         if let Some((_, client)) = self.clients.iter().find(|(known, _)| *known == settings) {

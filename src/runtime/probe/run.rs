@@ -1,80 +1,116 @@
-//! The prober's task: timers, turns, results, and the change of the set of targets.
+//! The prober's task: moments, turns, results, and the change of the set of targets.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
-use tokio::task::JoinError;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::time::DelayQueue;
+use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::health::Schedule;
-use crate::model::TargetKey;
-use crate::model::Verdict;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::agenda::Agenda;
+use crate::runtime::probe::agenda::STEP;
+use crate::runtime::probe::counters::Cap;
+use crate::runtime::probe::counters::ProbeCounters;
+use crate::runtime::probe::deadline::Deadline;
+use crate::runtime::probe::gate::Gate;
+use crate::runtime::probe::gate::Rate;
+use crate::runtime::probe::lines::Lines;
+use crate::runtime::probe::lines::Pace;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
-use crate::runtime::probe::slot::Slot;
-use crate::runtime::probe::slot::SlotId;
+use crate::runtime::probe::roster::Roster;
+use crate::runtime::probe::slot::Run;
 use crate::runtime::probe::slot::State;
+use crate::runtime::probe::slot::Turn;
 use crate::runtime::supervise::panic_text;
+
+/// Reports that wait for room in the channel; from then on no result is taken.
+const OUTBOX_MAX: usize = 1024;
+
+/// Results taken at once.
+const RESULTS_MAX: usize = 64;
+
+/// Entries of the agenda that may be stale: beside as many as there are probes, before it is looked through.
+const STALE_MAX: usize = 4096;
 
 /// What a probe's task leaves behind.
 struct Finished {
-    slot: SlotId,
+    turn: Turn,
     started: Duration,
     result: ProbeResult,
 }
 
 /// All that the prober's task owns; `P` runs one probe.
 pub(super) struct Runner<P> {
-    limits: Limits,
     clock_start: Instant,
     probe: P,
-    slots: HashMap<SlotId, Slot>,
-    by_key: HashMap<TargetKey, SlotId>,
-    slot_count: u64,
-    timers: DelayQueue<SlotId>,
-    /// Due targets in the order of their turns.
-    ready: VecDeque<SlotId>,
-    in_flight: JoinSet<Finished>,
-    /// A report that the channel had no room for yet. While there is one, no result is taken.
-    outbox: Option<(SlotId, ProbeReport)>,
+    planner: Planner,
+    roster: Roster,
+    /// Due probes, and deadlines of those that run.
+    agenda: Agenda<Turn>,
+    lines: Lines,
+    node: (Rate, Gate),
+    address_rate: Rate,
+    /// Of addresses that were probed a moment ago.
+    addresses: HashMap<IpAddr, Gate>,
+    /// What made those wait that stand in line.
+    held_up_by: Cap,
+    finished: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
+    /// Reports that are not sent yet.
+    outbox: VecDeque<ProbeReport>,
+    /// When the reports are sent; together, for each time wakes who takes them.
+    outbox_due: Option<Duration>,
     random: RandomState,
+    counters: Arc<ProbeCounters>,
+    /// Kept for its room.
+    due: Vec<Turn>,
 }
 
 impl<P, F> Runner<P>
 where
-    P: Fn(Arc<Plan>) -> F,
+    P: Fn(Plan, Deadline) -> F,
     F: Future<Output = Result<(), ProbeFailure>> + Send + 'static,
 {
-    pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        clock_start: Instant,
+        counters: Arc<ProbeCounters>,
+        probe: P,
+    ) -> Self {
         Self {
-            limits,
             clock_start,
             probe,
-            slots: HashMap::new(),
-            by_key: HashMap::new(),
-            slot_count: 0,
-            timers: DelayQueue::new(),
-            ready: VecDeque::new(),
-            in_flight: JoinSet::new(),
-            outbox: None,
+            planner: Planner::default(),
+            roster: Roster::default(),
+            agenda: Agenda::new(),
+            lines: Lines::new(limits.max_in_flight),
+            node: (Rate::per_second(limits.per_second), Gate::default()),
+            address_rate: Rate::per_second(limits.per_second_and_address),
+            addresses: HashMap::new(),
+            held_up_by: Cap::InFlight,
+            finished: mpsc::unbounded_channel(),
+            outbox: VecDeque::new(),
+            outbox_due: None,
             random: RandomState::new(),
+            counters,
+            due: Vec::new(),
         }
     }
 
@@ -85,8 +121,19 @@ where
         reports: mpsc::Sender<ProbeReport>,
     ) {
         targets.mark_changed();
+        let mut results = Vec::with_capacity(RESULTS_MAX);
+        let mut timer = pin!(sleep_until(self.clock_start));
+        let mut timer_at = Duration::ZERO;
         loop {
-            self.start_ready();
+            let now = self.now();
+            self.take_due(now);
+            self.start_ready(now);
+            let Ok(is_full) = self.send_reports(&reports, now) else { return };
+            let wake_at = self.wake_at(is_full);
+            if let Some(at) = wake_at.filter(|at| *at != timer_at) {
+                timer.as_mut().reset(self.clock_start + at);
+                timer_at = at;
+            }
             tokio::select! {
                 biased;
                 changed = targets.changed() => {
@@ -96,17 +143,16 @@ where
                     let targets = Arc::clone(&targets.borrow_and_update());
                     self.set_targets(&targets);
                 }
-                permit = reports.reserve(), if self.outbox.is_some() => {
-                    let Ok(permit) = permit else { return };
-                    if let Some((_, report)) = self.outbox.take() {
-                        permit.send(report);
+                permit = reports.reserve(), if is_full => {
+                    if permit.is_err() {
+                        return;
                     }
                 }
-                () = reports.closed(), if self.outbox.is_none() => return,
-                Some(finished) = self.in_flight.join_next(), if self.outbox.is_none() => {
-                    self.finish(finished);
+                () = reports.closed(), if !is_full => return,
+                _ = self.finished.1.recv_many(&mut results, RESULTS_MAX), if self.outbox.len() < OUTBOX_MAX => {
+                    results.drain(..).for_each(|finished| self.finish(finished));
                 }
-                Some(due) = self.timers.next() => self.make_ready(due.into_inner()),
+                () = timer.as_mut(), if wake_at.is_some() => timer_at = Duration::ZERO,
             }
         }
     }
@@ -115,106 +161,165 @@ where
         self.clock_start.elapsed()
     }
 
-    fn make_ready(&mut self, id: SlotId) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.state = State::Ready;
-            self.ready.push_back(id);
-        }
+    /// When something is to be done though nothing comes in.
+    fn wake_at(&self, is_full: bool) -> Option<Duration> {
+        let outbox = self.outbox_due.filter(|_| !is_full);
+        let (rate, gate) = &self.node;
+        let is_gate_shut = self.lines.is_waited_in() && self.held_up_by == Cap::Node;
+        let node = is_gate_shut.then(|| gate.opens(*rate));
+        [self.agenda.next(), outbox, node].into_iter().flatten().min()
     }
 
-    /// Starts due probes as long as the limit allows.
-    fn start_ready(&mut self) {
-        while self.in_flight.len() < self.limits.max_in_flight.max(1) {
-            let Some(id) = self.ready.pop_front() else { return };
-            let started = self.now();
-            // A removed target may still stand in line.
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            let probe = (self.probe)(Arc::clone(&slot.plan));
-            let clock_start = self.clock_start;
-            let task = self.in_flight.spawn(async move {
-                let outcome = AssertUnwindSafe(probe).catch_unwind().await;
-                let outcome = outcome.unwrap_or_else(|panic| {
-                    Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
-                });
-                let duration = clock_start.elapsed().saturating_sub(started);
-                Finished { slot: id, started, result: ProbeResult { outcome, duration } }
-            });
-            slot.state = State::Probing(task);
-        }
-    }
-
-    /// Counts a result in and sets the timer of the next probe.
-    fn finish(&mut self, finished: Result<Finished, JoinError>) {
-        // The only error is an abort: the target was removed.
-        let Ok(Finished { slot: id, started, result }) = finished else { return };
-        let now = self.now();
-        let random = self.random.hash_one((id.0, now)) as u32;
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let due = slot.schedule.next(started, now, random);
-        slot.state = State::Waiting(self.timers.insert_at(id, self.clock_start + due));
-        self.outbox = Some((id, slot.report(result, now)));
-    }
-
-    /// Keeps what stays, removes what goes, adds what is new.
-    fn set_targets(&mut self, targets: &[ProbeTarget]) {
-        let mut gone = std::mem::take(&mut self.by_key);
-        let mut planner = Planner::default();
-        for target in targets {
-            debug_assert!(!self.by_key.contains_key(&target.key), "{} twice", target.key);
-            let kept = gone.remove(&target.key).and_then(|id| self.keep(id, target, &mut planner));
-            let id = kept.unwrap_or_else(|| self.add(target, &mut planner));
-            self.by_key.insert(target.key.clone(), id);
-        }
-        for id in gone.into_values() {
-            self.remove(id);
-        }
-    }
-
-    /// Keeps a target that is still the same; removes it if it is not.
-    fn keep(&mut self, id: SlotId, target: &ProbeTarget, planner: &mut Planner) -> Option<SlotId> {
-        let slot = self.slots.get_mut(&id)?;
-        if !slot.is_same_probe(target) {
-            self.remove(id);
-            return None;
-        }
-        let (old, new) = (Arc::clone(&slot.target.check), Arc::clone(&target.check));
-        if old == new {
-            return Some(id);
-        }
-        slot.plan = Arc::new(planner.plan(target.address, &new));
-        slot.set_target(target.clone(), self.clock_start.elapsed());
-        if (old.interval, old.jitter_percent) != (new.interval, new.jitter_percent) {
-            let now = self.clock_start.elapsed();
-            slot.schedule = Schedule::new(&target.key, &new);
-            let due = slot.schedule.first(now, true);
-            if let State::Waiting(timer) = &slot.state {
-                self.timers.reset_at(timer, self.clock_start + due);
+    /// Puts in line what is due, and rings for those whose time is over.
+    fn take_due(&mut self, now: Duration) {
+        let mut due = std::mem::take(&mut self.due);
+        self.agenda.take_due(now, &mut due);
+        for turn in due.drain(..) {
+            // What is stale was removed, or has ended before its deadline.
+            let Some(slot) = self.roster.find(turn) else { continue };
+            match &mut slot.state {
+                State::Waiting => {
+                    let gate = self.addresses.entry(slot.address).or_default();
+                    let at = gate.reserve(self.address_rate, now);
+                    if at > now {
+                        slot.state = State::Admitted;
+                        self.agenda.insert(at, turn);
+                        self.counters.count_delay(Cap::Address, now);
+                        continue;
+                    }
+                    slot.state = State::Ready;
+                    self.lines.push(turn, slot.pace, now);
+                }
+                State::Admitted => {
+                    slot.state = State::Ready;
+                    self.lines.push(turn, slot.pace, now);
+                }
+                State::Probing(run) => run.alarm = None,
+                State::Ready => {}
             }
         }
-        Some(id)
+        self.due = due;
     }
 
-    fn add(&mut self, target: &ProbeTarget, planner: &mut Planner) -> SlotId {
-        let id = SlotId(self.slot_count);
-        self.slot_count += 1;
-        let mut schedule = Schedule::new(&target.key, &target.check);
-        let due = schedule.first(self.now(), target.initial != Verdict::Unknown);
-        let timer = self.timers.insert_at(id, self.clock_start + due);
-        let plan = planner.plan(target.address, &target.check);
-        self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer));
-        id
+    /// Starts due probes as long as the limits allow.
+    fn start_ready(&mut self, now: Duration) {
+        while let Some((turn, since)) = self.lines.pop() {
+            // A removed target may still stand in line.
+            let Some(slot) = self.roster.find(turn) else { continue };
+            let (rate, gate) = &mut self.node;
+            if gate.opens(*rate) > now {
+                let pace = slot.pace;
+                self.lines.put_back(turn, pace, since);
+                self.held_up_by = Cap::Node;
+                return;
+            }
+            gate.reserve(*rate, now);
+            if since < now {
+                self.counters.count_delay(self.held_up_by, now);
+            }
+            self.start(turn);
+        }
+        self.held_up_by = Cap::InFlight;
     }
 
-    /// Forgets a target; a probe of it ends here, and its report is not sent.
-    fn remove(&mut self, id: SlotId) {
-        match self.slots.remove(&id).map(|slot| slot.state) {
-            Some(State::Waiting(timer)) => drop(self.timers.remove(&timer)),
-            Some(State::Probing(task)) => task.abort(),
-            Some(State::Ready) | None => {}
+    /// Starts one probe.
+    fn start(&mut self, ready: Turn) {
+        let started = self.now();
+        let turn = self.roster.next_turn(ready.slot);
+        let Some(slot) = self.roster.find(ready) else { return };
+        let mut plan = self.planner.plan(slot.address, &slot.check);
+        plan.resume(&mut slot.tickets);
+        let (alarm, deadline) = Deadline::new();
+        let probe = AssertUnwindSafe((self.probe)(plan, deadline)).catch_unwind();
+        let (clock_start, finished) = (self.clock_start, self.finished.0.clone());
+        let task = tokio::spawn(async move {
+            let outcome = probe.await.unwrap_or_else(|panic| {
+                Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
+            });
+            let duration = clock_start.elapsed().saturating_sub(started);
+            // Whoever does not take it has no use for it any more.
+            let _ = finished.send(Finished {
+                turn,
+                started,
+                result: ProbeResult { outcome, duration },
+            });
+        });
+        let pace = slot.pace;
+        self.counters.count_start(started.saturating_sub(slot.due), started);
+        self.agenda.insert(started + slot.check.timeout, turn);
+        let run = Run { alarm: Some(alarm), pace, _task: AbortOnDropHandle::new(task) };
+        self.roster.enter_as(turn, State::Probing(run));
+        self.lines.begin(pace);
+        self.counters.set_in_flight(self.lines.running());
+    }
+
+    /// Counts a result in and sets the moment of the next probe.
+    fn finish(&mut self, Finished { turn, started, result }: Finished) {
+        let now = self.now();
+        let random = self.random.hash_one((turn.slot, now)) as u32;
+        let waiting = self.roster.next_turn(turn.slot);
+        // Of a removed target comes nothing any more.
+        let Some(slot) = self.roster.find(turn) else { return };
+        if let State::Probing(run) = &slot.state {
+            self.lines.end(run.pace);
         }
-        if self.outbox.as_ref().is_some_and(|(of, _)| *of == id) {
-            self.outbox = None;
+        let late = started.saturating_sub(slot.due);
+        let is_slow = matches!(result.outcome, Err(ProbeFailure::TimedOut { .. }));
+        slot.pace = if is_slow { Pace::Slow } else { Pace::Quick };
+        slot.due = slot.schedule.next(started, now, random);
+        let outbox = &mut self.outbox;
+        slot.report(&result, (late, now), |report| outbox.push_back(report));
+        self.agenda.insert(slot.due, waiting);
+        self.roster.enter_as(waiting, State::Waiting);
+        self.outbox_due.get_or_insert(now + STEP);
+        self.counters.set_in_flight(self.lines.running());
+    }
+
+    /// Sends what waits if it is time to; true if the channel has no room for all, an error if nobody takes it.
+    fn send_reports(
+        &mut self,
+        reports: &mpsc::Sender<ProbeReport>,
+        now: Duration,
+    ) -> Result<bool, TrySendError<()>> {
+        if self.outbox_due.is_none_or(|due| due > now) {
+            return Ok(false);
         }
+        while let Some(report) = self.outbox.pop_front() {
+            match reports.try_send(report) {
+                Ok(()) => {}
+                Err(TrySendError::Full(report)) => {
+                    self.outbox.push_front(report);
+                    return Ok(true);
+                }
+                Err(TrySendError::Closed(_)) => return Err(TrySendError::Closed(())),
+            }
+        }
+        self.outbox_due = None;
+        Ok(false)
+    }
+
+    /// Follows a new set of targets.
+    fn set_targets(&mut self, targets: &[ProbeTarget]) {
+        let now = self.now();
+        // Certificates of the system are read anew.
+        self.planner = Planner::default();
+        let change = self.roster.replace(targets, now);
+        for (turn, due) in change.moved {
+            self.agenda.insert(due, turn);
+        }
+        for slot in change.stopped {
+            if let State::Probing(run) = &slot.state {
+                self.lines.end(run.pace);
+            }
+        }
+        self.outbox.retain(|report| change.kept.contains(&report.key));
+        self.addresses.retain(|_, gate| !gate.is_idle(now));
+        let roster = &self.roster;
+        if self.agenda.len() > 2 * roster.len() + STALE_MAX {
+            self.agenda.retain(|turn| roster.is_live(*turn));
+        }
+        self.counters.set_size(targets.len(), roster.len());
+        self.counters.set_in_flight(self.lines.running());
     }
 }
 
@@ -227,9 +332,11 @@ mod tests {
     use crate::model::TargetKey;
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
+    use crate::runtime::probe::Phase;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::deadline::Deadline;
     use crate::runtime::probe::plan::Plan;
     use std::future::Future;
     use std::future::pending;
@@ -243,6 +350,9 @@ mod tests {
     use tokio::time::Instant;
     use tokio::time::sleep;
 
+    const TIMED_OUT: ProbeFailure =
+        ProbeFailure::TimedOut { after: Duration::from_secs(1), phase: Phase::Connecting };
+
     type Outcome = Result<(), ProbeFailure>;
 
     /// A target that the fake probes know by its port; the interval is one second.
@@ -252,7 +362,7 @@ mod tests {
             kind: CheckKind::Tcp,
             port,
             interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(60),
             fall: 3,
             rise: 2,
             hold_down: Duration::ZERO,
@@ -295,8 +405,21 @@ mod tests {
         F: Future<Output = Outcome> + Send + 'static,
     {
         start_runner(targets, room, |clock_start| {
-            let probe = move |plan: Arc<Plan>| probe(plan.address().port());
-            Runner::new(Limits { max_in_flight }, clock_start, probe)
+            let probe = move |plan: Plan, deadline: Deadline| {
+                let probe = probe(plan.address().port());
+                async move {
+                    tokio::select! {
+                        outcome = probe => outcome,
+                        () = deadline => Err(TIMED_OUT),
+                    }
+                }
+            };
+            Runner::new(
+                Limits { max_in_flight, ..Limits::default() },
+                clock_start,
+                Arc::default(),
+                probe,
+            )
         })
     }
 
@@ -306,7 +429,7 @@ mod tests {
         make: impl FnOnce(Instant) -> Runner<P>,
     ) -> Bench
     where
-        P: Fn(Arc<Plan>) -> F + Send + 'static,
+        P: Fn(Plan, Deadline) -> F + Send + 'static,
         F: Future<Output = Outcome> + Send + 'static,
     {
         let (targets, seen) = watch::channel(Arc::from(targets));
@@ -479,7 +602,9 @@ mod tests {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
-        let probe = |_| async { Ok(()) };
-        Runner::new(Limits::default(), Instant::now(), probe).run(seen, sender).await;
+        let probe = |_, _| async { Ok(()) };
+        Runner::new(Limits::default(), Instant::now(), Arc::default(), probe)
+            .run(seen, sender)
+            .await;
     }
 }
