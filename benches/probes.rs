@@ -5,7 +5,7 @@
 //! resumed adds a key exchange and two records, 150 us; without, a signature and a chain, 300 us more.
 //! Octets of a waiting target: 500.
 //!
-//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https; targets; percent of them that stall).
+//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, reqwest; targets; percent of them that stall).
 //! Backends are a process of their own on 127.0.0.0/8, so that only the prober is counted.
 #![allow(
     clippy::disallowed_methods,
@@ -73,7 +73,11 @@ fn main() {
     let ca = (kind == "https").then(|| {
         lines.by_ref().map(|l| l.unwrap()).take_while(|l| l != "end").collect::<Vec<_>>().join("\n")
     });
-    probe(&kind, word(1, "50000").parse().unwrap(), percent, port, ca);
+    let count = word(1, "50000").parse().unwrap();
+    match kind.as_str() {
+        "reqwest" => with_reqwest(count, port),
+        kind => probe(kind, count, percent, port, ca),
+    }
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -152,6 +156,53 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
     });
 }
 
+/// The same requests at the same rate by one client of reqwest, without any bookkeeping.
+fn with_reqwest(count: u32, port: u16) {
+    rhumb::runtime::descriptors::raise_limit();
+    rhumb::runtime::probe::install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .timeout(TIMEOUT)
+            .build()
+            .unwrap();
+        let (done, mut results) = mpsc::unbounded_channel();
+        let (clock_start, before_kib) = (Instant::now(), resident_kib());
+        let mut cpu_before = None;
+        let (mut started, mut probes, mut failed) = (0_u32, 0_u32, 0_u32);
+        while clock_start.elapsed() < WARM + MEASURED {
+            let due = (clock_start.elapsed().as_secs_f64() / INTERVAL.as_secs_f64() * f64::from(count)) as u32;
+            for at in started..due {
+                let (client, done) = (client.clone(), done.clone());
+                let url = format!("http://{}:{port}/healthz", address(at % count));
+                tokio::spawn(async move {
+                    let request = client.get(url).header("host", "shop.test").header("connection", "close");
+                    let body = async { request.send().await?.text().await };
+                    let _ = done.send(body.await.is_ok_and(|body| body.contains("ok")));
+                });
+            }
+            started = due;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            while let Ok(passed) = results.try_recv() {
+                if clock_start.elapsed() >= WARM {
+                    cpu_before.get_or_insert_with(cpu);
+                    probes += 1;
+                    failed += u32::from(!passed);
+                }
+            }
+        }
+        println!(
+            "{{\"bench\":\"probes\",\"kind\":\"reqwest\",\"targets\":{count},\"probes\":{probes},\"wrong\":{failed},\
+             \"cpu_us\":{:.1},\"octets_a_target\":{}}}",
+            (cpu() - cpu_before.unwrap()).as_secs_f64() * 1e6 / f64::from(probes),
+            (resident_kib() - before_kib) * 1024 / u64::from(count),
+        );
+    });
+}
+
 fn address(at: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x7f01_0000 + at)
 }
@@ -209,10 +260,12 @@ fn acceptor() -> TlsAcceptor {
     let made = rcgen::generate_simple_self_signed(vec!["shop.test".into()]).unwrap();
     println!("{}end", made.cert.pem());
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = rustls::ServerConfig::builder()
+    let mut config = rustls::ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
+    // As backends have it; the default remembers 256 sessions.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
 

@@ -12,6 +12,7 @@ pub mod geo;
 mod man;
 mod operate;
 mod output;
+mod probing;
 pub mod rtt;
 mod schema;
 mod serve;

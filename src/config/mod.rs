@@ -10,6 +10,7 @@ pub mod keys;
 mod networks;
 pub mod node;
 mod parts;
+mod probe;
 pub mod problem;
 pub mod read;
 pub mod reader;

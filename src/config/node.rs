@@ -16,6 +16,7 @@ use crate::config::keys::NODE_FILE;
 use crate::config::keys::TCP_CONNECTIONS;
 use crate::config::keys::ZONES_FOLDER;
 use crate::config::networks::read_networks;
+use crate::config::probe;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::read::syntax_errors;
@@ -53,6 +54,7 @@ pub fn default_node() -> Node {
         admin: None,
         socket: None,
         resolver: resolver::default(),
+        probe: probe::default(),
         log_format: LogFormat::default(),
         log_level: LogLevel::default(),
         tcp_connections: TCP_CONNECTIONS,
@@ -133,6 +135,9 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     }
     if let Some(value) = root.take("resolver") {
         node.resolver = resolver::read(&value, problems);
+    }
+    if let Some(value) = root.take("probe") {
+        node.probe = probe::read(&value, problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);

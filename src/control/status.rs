@@ -43,6 +43,9 @@ pub struct Status {
     /// The certificate of the encrypted transports; filled in by the shell, which has it.
     #[serde(default)]
     pub certificate: Option<CertificateStatus>,
+    /// How the prober keeps up; filled in by the shell, which has it.
+    #[serde(default)]
+    pub probing: Option<ProbingStatus>,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -60,6 +63,21 @@ pub struct Status {
     /// Policies whose weights are not those of the files, or were not.
     #[serde(default)]
     pub shifts: Vec<ShiftStatus>,
+}
+
+/// How the prober keeps up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbingStatus {
+    /// Targets that are probed.
+    pub targets: u64,
+    /// Different probes that are made for them.
+    pub probes: u64,
+    /// Probes that run.
+    pub in_flight: u64,
+    /// How late probes began in the last minute, the 99th of a hundred; `None` without a probe.
+    pub late_p99_ms: Option<u64>,
+    /// Caps that made probes wait in the last minute, with how many.
+    pub delayed: Vec<(String, u64)>,
 }
 
 /// Weights of a policy that differ from those of the files.
@@ -218,6 +236,7 @@ impl Controller {
             generation: snapshot.generation,
             config: self.served.as_ref().map(short_digest).unwrap_or_default(),
             certificate: None,
+            probing: None,
             refused: self.refused.as_ref().map(RefusedStatus::new),
             refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),

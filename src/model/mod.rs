@@ -46,6 +46,7 @@ pub use node::LogFormat;
 pub use node::LogLevel;
 pub use node::Node;
 pub use node::NodeTerms;
+pub use node::ProbeCaps;
 pub use node::Rtt;
 pub use policy::AllDown;
 pub use policy::DualStack;

@@ -288,6 +288,7 @@ impl Core {
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
             self.add_last_results(status);
+            status.probing = self.metrics.probing().map(|totals| totals.status());
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
                 is_stale: found.is_stale,

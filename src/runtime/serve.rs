@@ -96,6 +96,8 @@ pub struct Options {
     pub watch: bool,
     /// What TCP clients may take.
     pub tcp: TcpLimits,
+    /// What probes may take.
+    pub probe: Limits,
     /// How names of endpoints are resolved.
     pub resolver: ResolverSettings,
     /// The file of the node's settings, to tell when it is no longer what is in force.
@@ -416,7 +418,8 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(Limits::default(), start, reports_sender, count)?;
+    let prober = Prober::spawn(options.probe, start, reports_sender, count)?;
+    metrics.set_prober(Arc::clone(prober.counters()));
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);

@@ -11,6 +11,7 @@ use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
+use crate::config::keys::probe::PROBE;
 use crate::config::keys::rtt::RTT;
 use crate::config::node::DEFAULT_LISTEN;
 use crate::geo::Shape;
@@ -52,6 +53,7 @@ pub static NODE_FILE: Table = Table {
             NO_TABLE,
             "how names of endpoints are resolved: those of `alias`, and of `cname` and `srv` to probe them",
         ),
+        Key::new("probe", Kind::Table(&PROBE), NO_TABLE, "what probes may take"),
         Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),

@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crate::control::status::ProbingStatus;
+
 /// Upper ends of the classes of lateness, in milliseconds; the last class has none.
 pub const LATENESS_MS: [u64; 12] = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000];
 
@@ -81,6 +83,21 @@ pub struct ProbeTotals {
     pub late_p99_ms: Option<u64>,
     /// Probes that waited in the last minute at most.
     pub recently_delayed: [u64; Cap::ALL.len()],
+}
+
+impl ProbeTotals {
+    /// What `status` shows of it.
+    pub fn status(&self) -> ProbingStatus {
+        let delayed =
+            Cap::ALL.map(|cap| (cap.key().to_owned(), self.recently_delayed[cap as usize]));
+        ProbingStatus {
+            targets: self.targets,
+            probes: self.probes,
+            in_flight: self.in_flight,
+            late_p99_ms: self.late_p99_ms,
+            delayed: delayed.into_iter().filter(|(_, count)| *count > 0).collect(),
+        }
+    }
 }
 
 fn bump(cell: &AtomicU64) {

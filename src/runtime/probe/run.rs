@@ -333,11 +333,14 @@ mod tests {
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
     use crate::runtime::probe::Phase;
+    use crate::runtime::probe::ProbeCounters;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::counters::Cap;
     use crate::runtime::probe::deadline::Deadline;
     use crate::runtime::probe::plan::Plan;
+    use std::collections::HashMap;
     use std::future::Future;
     use std::future::pending;
     use std::sync::Arc;
@@ -391,6 +394,7 @@ mod tests {
     struct Bench {
         targets: watch::Sender<Arc<[ProbeTarget]>>,
         reports: mpsc::Receiver<ProbeReport>,
+        last: Duration,
     }
 
     impl Bench {
@@ -435,7 +439,7 @@ mod tests {
         let (targets, seen) = watch::channel(Arc::from(targets));
         let (sender, reports) = mpsc::channel(room);
         tokio::spawn(make(Instant::now()).run(seen, sender));
-        Bench { targets, reports }
+        Bench { targets, reports, last: Duration::ZERO }
     }
 
     #[tokio::test(start_paused = true)]
@@ -595,6 +599,229 @@ mod tests {
             assert_eq!((report.flip, report.verdict), (None, Verdict::Unknown));
             assert_eq!(report.consecutive_fails, 0);
         }
+    }
+
+    /// A target at another address, which the fake probes do not see.
+    fn at(address: &str, target: ProbeTarget) -> ProbeTarget {
+        ProbeTarget { address: address.parse().unwrap(), ..target }
+    }
+
+    fn named(endpoint: &str, target: &ProbeTarget) -> ProbeTarget {
+        let key = TargetKey { endpoint: endpoint.into(), ..target.key.clone() };
+        ProbeTarget { key, ..target.clone() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn targets_that_ask_the_same_share_a_probe_and_judge_by_their_own_thresholds() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let tolerant = with_check(&named("b/1", &target(1)), |check| {
+            (check.name, check.fall) = ("patient".into(), 9);
+        });
+        let known = |target| ProbeTarget { initial: Verdict::Up, ..target };
+        let targets = [known(named("a/1", &target(1))), known(tolerant)];
+        let mut bench = start(&targets, 8, 8, move |_| {
+            count.fetch_add(1, SeqCst);
+            async { Err(ProbeFailure::Refused) }
+        });
+        let mut flips = Vec::new();
+        for round in 1..=9_u32 {
+            for endpoint in ["a/1", "b/1"] {
+                let report = bench.next().await;
+                assert_eq!((&*report.key.endpoint, report.consecutive_fails), (endpoint, round));
+                flips.extend(report.flip.map(|_| (endpoint, round)));
+            }
+        }
+        assert_eq!(flips, [("a/1", 3), ("b/1", 9)]);
+        assert_eq!(runs.load(SeqCst), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_interval_timeout_port_or_address_is_another_probe() {
+        let one = target(1);
+        let others = [
+            with_check(&named("a/1", &one), |check| check.interval = Duration::from_secs(2)),
+            with_check(&named("b/1", &one), |check| check.timeout = Duration::from_secs(2)),
+            with_check(&named("c/1", &one), |check| check.port = 2),
+            at("192.0.2.9", named("d/1", &one)),
+            one,
+        ];
+        let mut runner = idle_runner(Limits::default());
+        runner.set_targets(&others);
+        assert_eq!(runner.roster.len(), 5);
+        runner.set_targets(&[named("x/1", &others[4]), others[4].clone()]);
+        assert_eq!(runner.roster.len(), 1);
+    }
+
+    fn idle_runner(limits: Limits) -> Runner<impl Fn(Plan, Deadline) -> Ready> {
+        let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+        Runner::new(limits, Instant::now(), Arc::default(), probe)
+    }
+
+    type Ready = std::future::Ready<Outcome>;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_a_probe_at_the_timeout_of_its_check() {
+        let late = with_check(&target(1), |check| check.timeout = Duration::from_millis(300));
+        let mut bench = start(&[late], 8, 8, |_| pending());
+        for _ in 0..5 {
+            let result = bench.next().await.result;
+            assert_eq!(result.outcome, Err(TIMED_OUT));
+            let over = result.duration.checked_sub(Duration::from_millis(300)).unwrap();
+            assert!(over <= Duration::from_millis(7), "{over:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_time_out_delay_nobody_else_even_where_all_room_is_taken() {
+        let stalls = |port: u16| port % 2 == 0;
+        let short = |target| with_check(&target, |c| c.timeout = Duration::from_millis(900));
+        let place = |port: u16| at(&format!("192.0.2.{port}"), target(port));
+        let targets: Vec<_> = (1..=200).map(|port| short(place(port))).collect();
+        // Alone the 100 that stall would hold 90 places all the time.
+        let mut bench = start(&targets, 40, 1024, move |port| async move {
+            if stalls(port) { pending().await } else { Ok(()) }
+        });
+        let mut seen = 0;
+        while seen < 500 {
+            let report = bench.next().await;
+            let port: u16 = report.key.endpoint[5..].parse().unwrap();
+            assert_eq!(report.result.outcome.is_err(), stalls(port));
+            if report.at > Duration::from_secs(10) && !stalls(port) {
+                assert!(report.late <= Duration::from_millis(20), "{:?}", report.late);
+                seen += 1;
+            }
+        }
+    }
+
+    /// When probes began, of so many reports after ten seconds.
+    async fn starts(bench: &mut Bench, count: usize) -> Vec<Duration> {
+        let mut starts = Vec::new();
+        while starts.len() < count {
+            let report = bench.next().await;
+            if report.at > Duration::from_secs(10) {
+                starts.push(report.at - report.result.duration);
+            }
+        }
+        starts.sort();
+        starts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_probed_no_oftener_than_its_cap_and_others_are_not_held_up() {
+        let many = (1..=50).map(target);
+        let other = at("192.0.2.2", target(99));
+        let targets: Vec<_> = many.chain([other.clone()]).collect();
+        let counters = Arc::<ProbeCounters>::default();
+        let counted = Arc::clone(&counters);
+        let limits = Limits { per_second_and_address: 20, ..Limits::default() };
+        let mut bench = start_runner(&targets, 64, |clock_start| {
+            let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+            Runner::new(limits, clock_start, counted, probe)
+        });
+        let (mut begun, mut others) = (Vec::new(), 0);
+        while begun.len() < 200 {
+            let report = bench.next().await;
+            if report.key == other.key {
+                assert!(report.late <= Duration::from_millis(6), "{:?}", report.late);
+                others += 1;
+            } else {
+                begun.push(report.at - report.result.duration);
+            }
+        }
+        let took = begun[199] - begun[0];
+        assert!(took >= Duration::from_millis(9700) && took <= Duration::from_secs(11), "{took:?}");
+        assert!(others >= 9, "{others}");
+        assert!(counters.totals().delayed[Cap::Address as usize] >= 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_starts_no_more_probes_a_second_than_its_cap_and_says_that_they_are_late() {
+        let targets: Vec<_> = (1..=60).map(target).collect();
+        let counters = Arc::<ProbeCounters>::default();
+        let counted = Arc::clone(&counters);
+        let limits = Limits { per_second: 30, ..Limits::default() };
+        let mut bench = start_runner(&targets, 64, |clock_start| {
+            let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+            Runner::new(limits, clock_start, counted, probe)
+        });
+        let starts = starts(&mut bench, 120).await;
+        let took = starts[119] - starts[0];
+        assert!(took.abs_diff(Duration::from_secs(4)) <= Duration::from_millis(200), "{took:?}");
+        let totals = counters.totals();
+        assert!(totals.delayed[Cap::Node as usize] > 100, "{totals:?}");
+        assert!(totals.late_p99_ms >= Some(1000), "{totals:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_new_targets_are_spread_and_the_old_ones_keep_their_times() {
+        let slow =
+            |target: ProbeTarget| with_check(&target, |c| c.interval = Duration::from_secs(10));
+        let numbered = |number: u32| {
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+            let target = named(&format!("pool/{number}"), &slow(target(1)));
+            ProbeTarget { address: address.into(), ..target }
+        };
+        let old: Vec<_> = (0..100).map(numbered).collect();
+        let mut bench = start(&old, 100, 1024, |_| async { Ok(()) });
+        let mut begun = HashMap::new();
+        while begun.len() < 100 || bench.last < Duration::from_secs(11) {
+            let report = bench.next().await;
+            bench.last = report.at;
+            begun.insert(report.key, report.at);
+        }
+        let all: Vec<_> = (0..10_100).map(numbered).collect();
+        let reload = bench.last;
+        bench.targets.send_replace(all.into());
+        let mut first = Vec::new();
+        while first.len() < 10_000 {
+            let report = bench.next().await;
+            match begun.get_mut(&report.key) {
+                None => first.push(report.at - reload),
+                Some(before) => {
+                    let step = report.at - *before;
+                    let is_kept =
+                        step.abs_diff(Duration::from_secs(10)) <= Duration::from_millis(20);
+                    assert!(is_kept || report.at < Duration::from_secs(21), "{step:?}");
+                    *before = report.at;
+                }
+            }
+        }
+        let busiest = (0..10).map(|second| {
+            let second = Duration::from_secs(second);
+            let is_in = |at: &&Duration| **at >= second && **at < second + Duration::from_secs(1);
+            first.iter().filter(is_in).count()
+        });
+        assert!(busiest.max().unwrap() <= 2800, "2,500 a second, spread by chance");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_target_that_joins_a_probe_hears_of_it_within_a_second() {
+        let known = |target| ProbeTarget { initial: Verdict::Up, ..target };
+        let slow = with_check(&target(1), |check| check.interval = Duration::from_secs(3600));
+        let mut bench = start(&[known(slow.clone())], 8, 8, |_| async { Ok(()) });
+        sleep(Duration::from_secs(10)).await;
+        let joined = named("new/1", &slow);
+        bench.targets.send_replace(Arc::new([known(slow), joined]));
+        for endpoint in ["pool/1", "new/1"] {
+            let report = bench.next().await;
+            assert_eq!(&*report.key.endpoint, endpoint);
+            assert!(report.at <= Duration::from_millis(11_010), "{:?}", report.at);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reloads_leave_no_heap_of_stale_moments() {
+        let mut runner = idle_runner(Limits::default());
+        for round in 0..2000_u64 {
+            let targets: Vec<_> = (1..=20).map(target).collect();
+            let interval = Duration::from_secs(3600 + round);
+            let changed =
+                targets.iter().map(|one| with_check(one, |check| check.interval = interval));
+            runner.set_targets(&changed.collect::<Vec<_>>());
+        }
+        assert_eq!(runner.roster.len(), 20);
+        assert!(runner.agenda.len() <= 5000, "{}", runner.agenda.len());
     }
 
     #[tokio::test(start_paused = true)]
