@@ -5,7 +5,7 @@
 //! resumed adds a key exchange and two records, 150 us; without, a signature and a chain, 300 us more.
 //! Octets of a waiting target: 500.
 //!
-//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, reqwest; targets; percent of them that stall).
+//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, or reqwest, bare; targets; percent of them that stall).
 //! Backends are a process of their own on 127.0.0.0/8, so that only the prober is counted.
 #![allow(
     clippy::disallowed_methods,
@@ -18,6 +18,7 @@
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -75,7 +77,13 @@ fn main() {
     });
     let count = word(1, "50000").parse().unwrap();
     match kind.as_str() {
-        "reqwest" => with_reqwest(count, port),
+        "reqwest" => {
+            rhumb::runtime::probe::install_crypto();
+            let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+            let client = builder.timeout(TIMEOUT).build().unwrap();
+            compare("reqwest", count, port, move |target| by_reqwest(client.clone(), target));
+        }
+        "bare" => compare("bare", count, port, bare),
         kind => probe(kind, count, percent, port, ca),
     }
     child.kill().unwrap();
@@ -156,33 +164,46 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
     });
 }
 
-/// The same requests at the same rate by one client of reqwest, without any bookkeeping.
-fn with_reqwest(count: u32, port: u16) {
+/// One request by a client of reqwest; whether its response is good.
+async fn by_reqwest(client: reqwest::Client, target: SocketAddr) -> bool {
+    let request = client.get(format!("http://{target}/healthz"));
+    let request = request.header("host", "shop.test").header("connection", "close");
+    let body = async { request.send().await?.text().await };
+    body.await.is_ok_and(|body| body.contains("ok"))
+}
+
+/// What a request costs with nothing around it: four calls to the system and no look at the response but for a text.
+async fn bare(target: SocketAddr) -> bool {
+    let exchange = async {
+        let mut stream = TcpStream::connect(target).await?;
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut response = [0; 1024];
+        let len = stream.read(&mut response).await?;
+        Ok::<bool, std::io::Error>(response[..len].ends_with(b"ok\n"))
+    };
+    tokio::time::timeout(TIMEOUT, exchange).await.is_ok_and(|found| found.unwrap_or(false))
+}
+
+/// Requests at the rate of `count` targets by something else than the prober, without any bookkeeping.
+fn compare<F>(kind: &str, count: u32, port: u16, make: impl Fn(SocketAddr) -> F)
+where
+    F: Future<Output = bool> + Send + 'static,
+{
     rhumb::runtime::descriptors::raise_limit();
-    rhumb::runtime::probe::install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .timeout(TIMEOUT)
-            .build()
-            .unwrap();
         let (done, mut results) = mpsc::unbounded_channel();
         let (clock_start, before_kib) = (Instant::now(), resident_kib());
         let mut cpu_before = None;
         let (mut started, mut probes, mut failed) = (0_u32, 0_u32, 0_u32);
         while clock_start.elapsed() < WARM + MEASURED {
-            let due = (clock_start.elapsed().as_secs_f64() / INTERVAL.as_secs_f64() * f64::from(count)) as u32;
+            let intervals = clock_start.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
+            let due = (intervals * f64::from(count)) as u32;
             for at in started..due {
-                let (client, done) = (client.clone(), done.clone());
-                let url = format!("http://{}:{port}/healthz", address(at % count));
-                tokio::spawn(async move {
-                    let request = client.get(url).header("host", "shop.test").header("connection", "close");
-                    let body = async { request.send().await?.text().await };
-                    let _ = done.send(body.await.is_ok_and(|body| body.contains("ok")));
-                });
+                let (request, done) = (make((address(at % count), port).into()), done.clone());
+                tokio::spawn(async move { done.send(request.await) });
             }
             started = due;
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -195,7 +216,7 @@ fn with_reqwest(count: u32, port: u16) {
             }
         }
         println!(
-            "{{\"bench\":\"probes\",\"kind\":\"reqwest\",\"targets\":{count},\"probes\":{probes},\"wrong\":{failed},\
+            "{{\"bench\":\"probes\",\"kind\":\"{kind}\",\"targets\":{count},\"probes\":{probes},\"wrong\":{failed},\
              \"cpu_us\":{:.1},\"octets_a_target\":{}}}",
             (cpu() - cpu_before.unwrap()).as_secs_f64() * 1e6 / f64::from(probes),
             (resident_kib() - before_kib) * 1024 / u64::from(count),
