@@ -7,6 +7,7 @@
 //! - 4,000,000 networks, 10 policies: places 1.5 s, 300,000 pairs: 1 s, 10 covers of 6 million leaves: 2 s. 180 MB of
 //!   covers, 100 MB of places, 200 MB on the way.
 //! - a flip of one of 20 pools, 50 policies of 1,000 classes: a look at each class for both families at 3 ns: 0.3 ms.
+//! - the same after which no pool qualifies: four walks over 20 candidates for each class and family, 200 ns: 20 ms.
 //!
 //! CPU time and the peak of memory are those of a process of its own for each line.
 //!
@@ -40,13 +41,22 @@ use rhumb::control::Vote;
 use rhumb::control::job::GeoFiles;
 use rhumb::geo::DatabaseFile;
 use rhumb::geo::GeoInput;
+use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
+use rhumb::model::TargetKey;
 use rhumb::model::Verdict;
+use rhumb::snapshot::Cached;
 use rhumb::snapshot::compile;
+use rhumb::steering::Decision;
+use rhumb::steering::Pass;
 
 const RUNS: usize = 3;
 const FLIP_ROUNDS: usize = 5;
+const DARK_ROUNDS: usize = 20;
+
+/// Longer than the brake counts a loss.
+const BRAKE_WINDOW: Duration = Duration::from_secs(1200);
 
 const SITES: [(&str, f64, f64); 20] = [
     ("fra", 50.1, 8.7),
@@ -115,7 +125,7 @@ fn run(size: Size, policies: usize, what: &str) {
         "job" => {
             let job = Job::new(files, geo, NodeTerms::default());
             let product = measured("the whole job", || job.run());
-            drop(product.result.unwrap());
+            drop(product.compiled().unwrap().clone());
         }
         "steps" => steps(&files, octets),
         "flips" => flips(Job::new(files, geo, NodeTerms::default())),
@@ -169,35 +179,78 @@ fn cpu() -> Duration {
 
 /// From a verdict to the snapshot to publish, for each target: down, then up again.
 fn flips(job: Job) {
-    let mut controller = Controller::default();
-    let mut effects = Vec::new();
-    controller.handle(Event::Files(job), Now::default(), &mut effects);
-    let Some(Effect::Compile(job)) = effects.pop() else { panic!("a job") };
-    controller.handle(Event::Compiled(job.run()), Now::default(), &mut effects);
-    let compiled = Arc::clone(&controller.snapshot().unwrap().compiled);
-    let classes: usize = compiled.classes.iter().map(|classes| classes.trees().len()).sum();
-    println!("{} routes, {classes} classes in all", compiled.routes.len());
+    let (mut controller, mut now) = (started(job), Now::default());
     let mut times = Vec::new();
     let cpu_before = cpu();
     for _ in 0..FLIP_ROUNDS {
         for (key, _) in controller.verdicts() {
             for verdict in [Verdict::Down, Verdict::Up] {
-                let vote = Vote { key: key.clone(), verdict, reason: "bench".into() };
-                effects.clear();
-                let started = Instant::now();
-                controller.handle(Event::Vote(vote), Now::default(), &mut effects);
-                controller.handle(Event::Settle, Now::default(), &mut effects);
-                times.push(started.elapsed());
-                assert!(effects.iter().any(|effect| matches!(effect, Effect::Publish(_))));
+                times.push(flip(&mut controller, key.clone(), verdict, now));
             }
         }
     }
     // The kernel's clock of CPU time is too coarse for one flip.
-    let mean = (cpu() - cpu_before) / times.len() as u32;
+    report("flips", (cpu() - cpu_before) / times.len() as u32, times);
+
+    // The last target that is left: no pool qualifies any more, so that the passes run for every class.
+    let mut keys: Vec<TargetKey> = controller.verdicts().into_iter().map(|(key, _)| key).collect();
+    let last = keys.pop().unwrap();
+    let first_of_last = last.endpoint.clone();
+    keys.retain(|key| key.endpoint != first_of_last);
+    for key in keys {
+        now.monotonic += BRAKE_WINDOW;
+        flip(&mut controller, key, Verdict::Down, now);
+    }
+    let (mut times, mut spent) = (Vec::new(), Duration::ZERO);
+    for _ in 0..DARK_ROUNDS {
+        now.monotonic += BRAKE_WINDOW;
+        let cpu_before = cpu();
+        times.push(flip(&mut controller, last.clone(), Verdict::Down, now));
+        spent += cpu() - cpu_before;
+        let snapshot = controller.snapshot().unwrap();
+        let all_down = (0..snapshot.compiled.routes.len()).all(|route| {
+            matches!(
+                snapshot.cached(route, 0, Family::V4),
+                Cached::Fixed(Decision::Serve(selection)) if selection.pass != Pass::Qualified
+            )
+        });
+        assert!(all_down, "no pool qualifies");
+        flip(&mut controller, last.clone(), Verdict::Up, now);
+    }
+    report("flips after which nothing qualifies", spent / DARK_ROUNDS as u32, times);
+}
+
+/// A controller with what a job made in force.
+fn started(job: Job) -> Controller {
+    let mut controller = Controller::default();
+    let mut effects = Vec::new();
+    controller.handle(Event::Files(job), Now::default(), &mut effects);
+    let Some(Effect::Compile(job)) = effects.pop() else { panic!("a job") };
+    controller.handle(Event::Compiled(job.run()), Now::default(), &mut effects);
+    let compiled = &controller.snapshot().unwrap().compiled;
+    let classes: usize = compiled.classes.iter().map(|classes| classes.trees().len()).sum();
+    println!("{} routes, {classes} classes in all", compiled.routes.len());
+    controller
+}
+
+/// One verdict, until there is a snapshot to publish.
+fn flip(controller: &mut Controller, key: TargetKey, verdict: Verdict, now: Now) -> Duration {
+    let vote = Vote { key, verdict, reason: "bench".into() };
+    let mut effects = Vec::new();
+    let started = Instant::now();
+    controller.handle(Event::Vote(vote), now, &mut effects);
+    controller.handle(Event::Settle, now, &mut effects);
+    let took = started.elapsed();
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Publish(_))));
+    took
+}
+
+/// Prints CPU time a flip, and how wall time spreads.
+fn report(what: &str, mean: Duration, mut times: Vec<Duration>) {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     println!(
-        "{} flips: CPU mean {mean:.1?}; wall least {:.1?}, median {:.1?}, 90 % {:.1?}",
+        "{} {what}: CPU mean {mean:.1?}; wall least {:.1?}, median {:.1?}, 90 % {:.1?}",
         times.len(),
         at(0),
         at(50),

@@ -28,6 +28,8 @@ use rhumb::model::Check;
 use rhumb::model::CheckKind;
 use rhumb::model::Family;
 use rhumb::model::HttpCheck;
+use rhumb::model::Sources;
+use rhumb::model::Talk;
 use rhumb::model::TargetKey;
 use rhumb::model::TlsCheck;
 use rhumb::model::Verdict;
@@ -96,19 +98,21 @@ fn check(kind: &str, port: u16, ca: Option<String>) -> Check {
         path: "/healthz".into(),
         status: vec![200..=299],
         body: Some("ok".into()),
+        ..HttpCheck::default()
     };
     let kind = match (kind, ca) {
-        ("tcp", _) => CheckKind::Tcp,
+        ("tcp", _) => CheckKind::Tcp(Talk::default()),
         ("http", _) => CheckKind::Http(http),
-        (_, ca) => CheckKind::Https(
-            http,
-            TlsCheck { server_name: None, ca_pem: ca.map(Into::into), verify: true },
-        ),
+        (_, ca) => {
+            CheckKind::Https(http, TlsCheck { ca_pem: ca.map(Into::into), ..TlsCheck::default() })
+        }
     };
     Check {
         name: "web".into(),
         kind,
         port,
+        source: Sources::default(),
+        invert: false,
         interval: INTERVAL,
         timeout: TIMEOUT,
         fall: 3,

@@ -5,6 +5,7 @@
 
 mod worlds;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rhumb::model::Family;
@@ -14,6 +15,9 @@ use rhumb::snapshot::Snapshot;
 use rhumb::steering::ClientKey;
 use rhumb::steering::NoTrace;
 use rhumb::steering::decide;
+use rhumb::steering::passes::qualifies;
+use rhumb::steering::passes::takes_all;
+use rhumb::steering::tree::Reach;
 use worlds::RandomHealth;
 use worlds::World;
 use worlds::random::Random;
@@ -39,9 +43,26 @@ fn after_any_flips_decisions_are_those_of_the_passes_and_of_a_snapshot_built_ane
             changed = changed.with_changed(generation, &pools, &health);
         }
         let fresh = Snapshot::new(Arc::clone(&world.compiled), 1, &health);
+        for (terms, plan) in world
+            .compiled
+            .routes
+            .iter()
+            .flat_map(|route| fresh.pools.iter().map(|plan| (route.terms, plan)))
+        {
+            for family in Family::BOTH {
+                let ready = qualifies(plan, terms, family) && takes_all(plan, terms, family);
+                assert_eq!(plan.is_ready(terms.dual_stack, family), ready, "{plan:?}");
+            }
+        }
         for (number, route) in world.compiled.routes.iter().enumerate() {
-            let trees = world.compiled.classes[route.classes].trees();
-            for (class, tree) in trees.iter().enumerate() {
+            let classes = &world.compiled.classes[route.classes];
+            for (class, tree) in classes.trees().iter().enumerate() {
+                for _ in 0..4 {
+                    let key = ClientKey(random.below(u64::MAX));
+                    let first = tree
+                        .walk(key, Reach::Spill, &mut NoTrace, |pool, _| ControlFlow::Break(pool));
+                    assert_eq!(classes.first_choice(class as u16, key), first, "{tree:?}");
+                }
                 for family in Family::BOTH {
                     let cached = changed.cached(number, class as u16, family);
                     assert_eq!(cached, fresh.cached(number, class as u16, family));

@@ -68,6 +68,24 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("check.*.path", "'/'", "'/healthz?a=b'"),
     ("check.*.status", "'200-299'", "'200 - 204, 401'"),
     ("check.*.body", "'ok'", "'ü'"),
+    ("check.*.source", "['127.0.0.1']", "['::1', '192.0.2.1']"),
+    ("check.*.send", "'PING'", "'ü\\r\\n'"),
+    ("check.*.send_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.expect", "'PONG'", "'ü'"),
+    ("check.*.expect_hex", "'0d0a'", "' FF 0a'"),
+    ("check.*.headers", "{ Accept = 'text/plain' }", "{ X-A = '', x-b = 'b c' }"),
+    ("check.*.body_regex", "'^ok$'", "'(?i)ready|up'"),
+    ("check.*.json", "{ '/status' = 'ok' }", "{ '/a/0' = 3, '/b~0' = true, '' = '' }"),
+    ("pool.*.endpoint.*.probe.*.host", "'www.example.com'", "'a:8080'"),
+    ("pool.*.endpoint.*.probe.*.path", "'/'", "'/healthz'"),
+    ("check.*.service", "''", "'shop.Cart'"),
+    ("check.*.qname", "'www.example.com'", "'.'"),
+    ("check.*.qtype", "'AAAA'", "'type65'"),
+    ("check.*.answer", "'192.0.2.1'", "'192.0.2.2'"),
+    ("check.*.command", "['/opt/checks/a']", "['/opt/checks/a/b', '{address}', '']"),
+    ("check.*.token_sha256", DIGESTS[0], DIGESTS[1]),
+    ("check.*.state_file", "'/var/lib/states'", "'/a'"),
+    ("probe.exec", "[]", "['/usr/lib/nagios/plugins', '/opt/checks']"),
     ("check.*.server_name", "'www.example.com'", "'a'"),
     ("check.*.ca", "'own.pem'", "'other.pem'"),
     ("pool.*.site", "'fra'", "'iad'"),
@@ -99,8 +117,17 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("assert.traffic", "'traffic.csv'", "'other.csv'"),
 ];
 
+/// Digests of tokens.
+const DIGESTS: [&str; 2] = [
+    "['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']",
+    "['60303AE22B998861BCE3B28F33EEC1BE758A213C86C93C076DBE9F558C11C752']",
+];
+
 /// A rule of a `geo` policy.
 const RULE: &str = "[{ where = ['continent:EU'], to = 'eu' }]";
+
+/// The table of what is different for one endpoint.
+const SPECIAL: &str = "pool.NAME.endpoint.NAME.probe.NAME";
 
 /// What must stand beside a key so that all its values make sense.
 const BESIDE: &[(&str, &str, &str)] = &[
@@ -262,7 +289,12 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         ("kind", Some("'failover'" | "'nearest'" | "'fastest'" | "'all'")) => {
             &[("targets", "['eu']")]
         }
-        ("kind", Some("'tcp'")) => &[("port", "443")],
+        ("kind", Some("'tcp'" | "'grpc'" | "'grpcs'")) => &[("port", "443")],
+        ("kind", Some("'udp'")) => &[("port", "443"), ("send", "'x'")],
+        ("kind", Some("'dns'")) => &[("qname", "'www.example.com'")],
+        ("kind", Some("'exec'")) => &[("command", "['/opt/checks/a']")],
+        ("kind", Some("'push'")) => &[("token_sha256", DIGESTS[0])],
+        ("kind", Some("'file'")) => &[("state_file", "'/var/lib/states'")],
         // Neither may stand alone.
         ("prefer", Some(_)) if entry.table.path == "policy.NAME" => &[("within", "'500km'")],
         ("within", Some(_)) if entry.table.path == "policy.NAME" => &[("prefer", "'cheap'")],
@@ -289,6 +321,13 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             (_, Some(_)) => Some(("addresses", "['192.0.2.7']")),
         });
     }
+    if entry.table.path == SPECIAL && value.is_none() {
+        // Something must differ.
+        lines.insert(
+            if entry.key.name == "port" { "path" } else { "port" },
+            if entry.key.name == "port" { "'/'" } else { "1" },
+        );
+    }
     if entry.table.path == "assert" {
         let is_claim = keys::CLAIMS.contains(&entry.key.name) || entry.key.name == "traffic";
         if value.is_none() || !is_claim {
@@ -300,6 +339,11 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             };
         }
     }
+    if kind == "udp" && (value.is_none() || !entry.key.name.starts_with("send")) {
+        // A datagram must be sent.
+        let other = if entry.key.name == "send" { "send_hex" } else { "send" };
+        lines.insert(other, "'00'");
+    }
     lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));
     let path = entry.table.path.replace("NAME", "x");
@@ -307,6 +351,10 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
+        "pool.x.endpoint.x.probe.x" => {
+            let pool = "[check.x]\nkind = 'http'\n[pool.x]\ncheck = 'x'\n";
+            format!("{pool}[pool.x.endpoint.x]\naddresses = ['192.0.2.9']\n[{path}]\n")
+        }
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
         }
@@ -358,7 +406,8 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
     ] {
         files.push(SourceFile::new(name, text));
     }
-    let files = Files::new(files);
+    let exec = ["/opt/checks".into(), "/usr/lib/nagios/plugins".into()];
+    let files = Files::new(files).allowing(&exec);
     let (model, problems) = config::load(&files);
     (format!("{model:?}"), files, problems)
 }

@@ -309,7 +309,7 @@ fn steering(
         ground: String::new(),
         members: Vec::new(),
         ttl: 0,
-        scope: scope_of(compiled, plan, &subject, located.classified.uniform_len, family),
+        scope: scope_of(route, plan, &subject, located.classified.uniform_len, family),
         choice_lasts_s: None,
     };
     match decision {

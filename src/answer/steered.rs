@@ -13,7 +13,10 @@ use crate::model::KeySource;
 use crate::model::PoolId;
 use crate::model::SteerId;
 use crate::model::policy::client_prefix_len;
+use crate::snapshot::Cached;
+use crate::snapshot::Classes;
 use crate::snapshot::Compiled;
+use crate::snapshot::Route;
 use crate::snapshot::Snapshot;
 use crate::snapshot::SteerPlan;
 use crate::snapshot::classes::Classified;
@@ -21,10 +24,13 @@ use crate::snapshot::classes::leaf_of;
 use crate::steering::Chosen;
 use crate::steering::ClientKey;
 use crate::steering::Decision;
+use crate::steering::NoTrace;
 use crate::steering::Pass;
 use crate::steering::Selection;
+use crate::steering::Tree;
 use crate::steering::choose;
-use crate::steering::decide_quickly;
+use crate::steering::decide;
+use crate::steering::only;
 use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::key_address;
@@ -151,12 +157,16 @@ pub struct Located {
 /// Finds the subject's place and class for a steered name.
 #[inline]
 pub fn locate(compiled: &Compiled, plan: &SteerPlan, subject: &Subject) -> Located {
-    let leaf = leaf_of(&compiled.places, subject.address);
     let classes = &compiled.classes[compiled.routes[plan.route].classes];
-    Located {
-        leaf,
-        classified: classes.classify(&compiled.places, subject.address, subject.source_len, leaf),
-    }
+    located(compiled, classes, subject)
+}
+
+/// Finds the subject's place and class.
+#[inline(always)] // else its result goes through memory: 25 instructions
+fn located(compiled: &Compiled, classes: &Classes, subject: &Subject) -> Located {
+    let leaf = leaf_of(&compiled.places, subject.address);
+    let (address, source_len) = (subject.address, subject.source_len);
+    Located { leaf, classified: classes.classify(&compiled.places, address, source_len, leaf) }
 }
 
 /// The client's key for a steered name at a moment.
@@ -168,7 +178,7 @@ pub fn key_of(plan: &SteerPlan, subject: &Subject, resolver: IpAddr, unix_s: u64
 /// How many bits of the client subnet the answer depends on (RFC 7871 section 7.2.1): whatever the health.
 #[inline]
 pub fn scope_of(
-    compiled: &Compiled,
+    route: &Route,
     plan: &SteerPlan,
     subject: &Subject,
     uniform_len: u8,
@@ -177,8 +187,7 @@ pub fn scope_of(
     if !subject.from_ecs {
         return 0;
     }
-    let is_keyed =
-        compiled.routes[plan.route].keyed[family.index()] && plan.key == KeySource::Client;
+    let is_keyed = route.keyed[family.index()] && plan.key == KeySource::Client;
     let key_len = if is_keyed { client_prefix_len(subject.address) } else { 0 };
     uniform_len.max(key_len).min(subject.source_len)
 }
@@ -238,22 +247,43 @@ pub fn degraded_text(selection: Selection, is_panic: bool) -> &'static str {
 
 impl Snapshot {
     /// The pool for a class of clients, from the decisions made ahead or by running the passes for this key.
+    ///
+    /// Most clients get their first candidate: that is told without a walk. The key comes back if it was asked for.
     #[inline]
     fn decision(
         &self,
         plan: &SteerPlan,
+        classes: &Classes,
         class: u16,
         family: Family,
         key: impl FnOnce() -> ClientKey,
-    ) -> Decision {
-        match self.cached(plan.route, class, family) {
-            crate::snapshot::Cached::Fixed(decision) => decision,
-            crate::snapshot::Cached::Keyed => {
-                let route = &self.compiled.routes[plan.route];
-                let tree = &self.compiled.classes[route.classes].trees()[usize::from(class)];
-                decide_quickly(tree, self.terms(plan.route), &self.pools, family, key())
-            }
+    ) -> (Decision, Option<ClientKey>) {
+        if let Cached::Fixed(decision) = self.cached(plan.route, class, family) {
+            return (decision, None);
         }
+        let key = key();
+        let dual_stack = self.terms(plan.route).dual_stack;
+        let decision = match classes.first_choice(class, key) {
+            Some(pool) if self.pools[pool.index()].is_ready(dual_stack, family) => {
+                Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
+            }
+            Some(_) | None => {
+                self.run_passes(plan, &classes.trees()[usize::from(class)], family, key)
+            }
+        };
+        (decision, Some(key))
+    }
+
+    /// The pool for one client, by the passes.
+    #[inline(never)]
+    fn run_passes(
+        &self,
+        plan: &SteerPlan,
+        tree: &Tree,
+        family: Family,
+        key: ClientKey,
+    ) -> Decision {
+        decide(tree, self.terms(plan.route), &self.pools, family, key, &mut NoTrace)
     }
 }
 
@@ -271,12 +301,16 @@ impl<'a> Answering<'a> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
         let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
-        let located = locate(compiled, plan, &subject);
+        let route = &compiled.routes[plan.route];
+        let classes = &*compiled.classes[route.classes];
+        let classified = located(compiled, classes, &subject).classified;
         let key = || key_of(plan, &subject, self.request.client, self.request.unix_s);
-        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
-        let selection = match snapshot.decision(plan, located.classified.class, family, key) {
+        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
+        let (decision, known) = snapshot.decision(plan, classes, classified.class, family, key);
+        let key = || known.unwrap_or_else(key);
+        let selection = match decision {
             Decision::Serve(selection) => selection,
             Decision::NoFamily => {
                 self.put_negative(zone, name, owner)?;
@@ -286,15 +320,20 @@ impl<'a> Answering<'a> {
                 return Ok(self.refuse_nothing(steer, scope));
             }
         };
-        let members = selection.members(&snapshot.pools, family);
-        let key = if members.len() > 1 { key() } else { ClientKey(0) };
-        let is_degraded = selection.is_degraded(&snapshot.pools, family);
-        let ttl = ttl_of(plan, is_degraded);
-        let rtype = rtype_of(family);
         let side = snapshot.pools[selection.pool.index()].family(family);
-        for_each_address(side, &choose(members, plan.answers, key), |rdata| {
-            self.writer.put_record(owner, rtype, ttl, rdata)
-        })?;
+        let members = selection.members_of(side);
+        let is_degraded = selection.is_degraded_at(side);
+        let (ttl, rtype) = (ttl_of(plan, is_degraded), rtype_of(family));
+        match only(members, plan.answers, key) {
+            Some(only) if only.address_len > 0 => {
+                self.writer.put_record(owner, rtype, ttl, only.rdata())?;
+            }
+            Some(_) | None => {
+                for_each_address(side, &choose(members, plan.answers, key()), |rdata| {
+                    self.writer.put_record(owner, rtype, ttl, rdata)
+                })?;
+            }
+        }
         self.widen_scope(scope);
         Ok(Step::Done(Rcode::NoError, self.note_pass(selection, family, is_degraded)))
     }
@@ -304,21 +343,23 @@ impl<'a> Answering<'a> {
         let snapshot: &'a Snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
         let subject = Subject::seen_by(compiled, plan, ecs, self.request.client);
-        let located = locate(compiled, plan, &subject);
+        let route = &compiled.routes[plan.route];
+        let classes = &*compiled.classes[route.classes];
+        let classified = locate(compiled, plan, &subject).classified;
         let key = key_of(plan, &subject, self.request.client, self.request.unix_s);
-        let scope = scope_of(compiled, plan, &subject, located.classified.uniform_len, family);
-        match snapshot.decision(plan, located.classified.class, family, || key) {
+        let scope = scope_of(route, plan, &subject, classified.uniform_len, family);
+        match snapshot.decision(plan, classes, classified.class, family, || key).0 {
             Decision::NoFamily | Decision::Nothing => (scope, None),
             Decision::Serve(selection) => {
-                let is_degraded = selection.is_degraded(&snapshot.pools, family);
-                let members = selection.members(&snapshot.pools, family);
+                let side = snapshot.pools[selection.pool.index()].family(family);
+                let is_degraded = selection.is_degraded_at(side);
                 let choice = Choice {
                     plan,
                     selection,
-                    side: snapshot.pools[selection.pool.index()].family(family),
-                    members,
+                    side,
+                    members: selection.members_of(side),
                     key,
                     ttl: ttl_of(plan, is_degraded),
                     is_degraded,
@@ -369,7 +410,7 @@ impl<'a> Answering<'a> {
         let snapshot = self.snapshot;
         let compiled = &snapshot.compiled;
         let plan = compiled.steer(steer);
-        let ecs = self.query.edns.and_then(|edns| edns.ecs);
+        let ecs = self.query.edns.as_ref().and_then(|edns| edns.ecs);
         let counts = plan.ecs == EcsUse::Use && compiled.node.ecs_from.has(self.request.client);
         if ecs.is_some() && counts && depends_on_client(compiled, plan, family) {
             return Ok(());

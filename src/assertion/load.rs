@@ -119,7 +119,7 @@ fn capacities(compiled: &Compiled, steers: &[SteerId]) -> Loads {
             })
         };
         for (at, endpoint) in endpoints.iter().enumerate() {
-            let Endpoint { key: _, leaf, weight, capacity } = endpoint;
+            let Endpoint { key: _, leaf, weight, capacity, probe: _ } = endpoint;
             let is_used = |site: &SiteId| *weight > 0 || !has_active(*site);
             let site = site_of(model, pool, EndpointId::at(at)).filter(is_used);
             if let Some(site) = site.filter(|_| seen.insert(leaf)) {

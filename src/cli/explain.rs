@@ -114,9 +114,7 @@ fn ask_files(
     // Assertions that do not hold are what is to be explained.
     let job = settings::find(&arguments.config)?.sources.read().unjudged().at(now.unix.as_secs());
     let product = job.run();
-    if let Err(rejection) = &product.result {
-        return Err(rejection.text.clone());
-    }
+    product.compiled().map_err(|rejection| rejection.text)?;
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     for event in [Event::Files(job), Event::Compiled(product), Event::Command(command)] {

@@ -24,6 +24,7 @@ use crate::control::Reply;
 use crate::control::command::Action;
 use crate::control::status::CertificateStatus;
 use crate::control::status::EndpointStatus;
+use crate::control::status::PartsStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::ProbingStatus;
 use crate::control::status::RefusedStatus;
@@ -312,10 +313,14 @@ fn show(status: &Status) {
         count(status.places, "place", "places"),
         status.zones.join(" ")
     ));
-    if let Some(table) = &status.round_trips {
-        print(format!("round-trip times: {table}"));
-    }
-    let refused = [("files", &status.refused), ("geo data", &status.refused_geo)];
+    let PartsStatus { zones, geo, table: _ } = &status.parts;
+    let table = status.round_trips.as_deref().unwrap_or("none measured");
+    print(format!("in force: zones {zones}, geo data {geo}, round-trip times {table}"));
+    let refused = [
+        ("files", &status.refused),
+        ("geo data", &status.refused_geo),
+        ("round-trip times", &status.refused_tables),
+    ];
     for (what, refused) in refused {
         let Some(RefusedStatus { problems, since, text }) = refused else { continue };
         let counted = count(*problems, "problem", "problems");

@@ -22,7 +22,7 @@ fn rates(model: &Model) -> BTreeMap<IpAddr, f64> {
         let check = &model.checks[id.index()];
         for endpoint in &pool.endpoints {
             for address in Family::BOTH.into_iter().filter_map(|family| endpoint.address(family)) {
-                if seen.insert((address, id)) {
+                if seen.insert((address, id, endpoint.special(id))) {
                     *rates.entry(address).or_default() += 1.0 / check.interval.as_secs_f64();
                 }
             }

@@ -5,6 +5,7 @@
 
 pub mod duration;
 pub mod encrypted;
+mod exec;
 pub mod failover;
 pub mod keys;
 mod networks;
@@ -49,6 +50,8 @@ pub struct Files {
     all: Vec<SourceFile>,
     /// By path, as it is named and without detours.
     by_path: HashMap<PathBuf, FileId>,
+    /// Folders whose programs probes may run, by this node's own file.
+    exec_folders: Box<[Box<str>]>,
 }
 
 impl Files {
@@ -65,7 +68,17 @@ impl Files {
         for (id, path) in paths() {
             by_path.entry(without_detours(path)).or_insert(id);
         }
-        Self { all, by_path }
+        Self { all, by_path, exec_folders: Box::default() }
+    }
+
+    /// The same on a node that allows the programs in some folders to be run.
+    pub fn allowing(self, exec_folders: &[Box<str>]) -> Self {
+        Self { exec_folders: exec_folders.into(), ..self }
+    }
+
+    /// Folders whose programs may be run.
+    pub fn exec_folders(&self) -> &[Box<str>] {
+        &self.exec_folders
     }
 
     /// The files, each with its id.

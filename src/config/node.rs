@@ -11,6 +11,7 @@ use crate::config::SourceFile;
 use crate::config::encrypted;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
+use crate::config::exec;
 use crate::config::keys::IDENTITY_MAX;
 use crate::config::keys::NODE_FILE;
 use crate::config::keys::TCP_CONNECTIONS;
@@ -60,6 +61,7 @@ pub fn default_node() -> Node {
         tcp_connections: TCP_CONNECTIONS,
         tcp_connections_per_client: None,
         rtt: None,
+        exec: Vec::new(),
     }
 }
 
@@ -136,8 +138,10 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     if let Some(value) = root.take("resolver") {
         node.resolver = resolver::read(&value, problems);
     }
-    if let Some(value) = root.take("probe") {
-        node.probe = probe::read(&value, problems);
+    if let Some(mut section) = root.take("probe").and_then(|value| value.section(problems)) {
+        node.exec = exec::read(&mut section, problems);
+        node.probe = probe::read(&mut section, problems);
+        section.finish(problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);

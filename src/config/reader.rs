@@ -90,6 +90,13 @@ impl<'t> Section<'t> {
         })
     }
 
+    /// The value of a key, if it is there and for tables of this `kind`.
+    pub fn take_for(&mut self, kind: Option<&str>, name: &'static str) -> Option<Value<'t>> {
+        let only = self.known(name).only;
+        let is_for = kind.is_none_or(|kind| only.is_empty() || only.contains(&kind));
+        if is_for { self.take(name) } else { None }
+    }
+
     fn known(&self, name: &str) -> &'static Key {
         let known = match self.shape {
             Shape::Known(table) => table.find(name),

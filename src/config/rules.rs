@@ -35,6 +35,7 @@ rules! {
     DUPLICATE_VALUE = "duplicate-value": "A list names something twice.",
     MISSING_FILE = "missing-file": "A file that is named is not beside the file that names it.",
     UNREADABLE_FILE = "unreadable-file": "A file cannot be read, or is damaged.",
+    NOT_ALLOWED = "not-allowed": "Something is wanted that the node's own file does not allow.",
     POLICY_TREE = "policy-tree": "Policies contain themselves, or are too deep or too many.",
     ZONE_DATA = "zone-data": "Records or names of a zone contradict each other, DNS or the file's form.",
     NO_ZONE = "no-zone": "No file has a zone, so that nothing is served.",

@@ -1,7 +1,6 @@
 //! Files as written: values are of the right kind, names are not looked up yet.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,15 +9,22 @@ use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
 use crate::model::Clients;
+use crate::model::DnsCheck;
 use crate::model::DualStack;
 use crate::model::EcsUse;
 use crate::model::Failback;
+use crate::model::FileCheck;
+use crate::model::GrpcCheck;
+use crate::model::HttpCheck;
 use crate::model::KeySource;
 use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
+use crate::model::PushCheck;
 use crate::model::Service;
+use crate::model::Sources;
+use crate::model::Talk;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
 use crate::wire::Name;
@@ -128,6 +134,17 @@ pub struct CheckSpec {
     pub kind: CheckKindSpec,
     /// Port that is probed.
     pub port: u16,
+    /// From where.
+    pub source: Sources,
+    /// Whether its results are turned round.
+    pub invert: bool,
+    /// When, and how results count.
+    pub pace: PaceSpec,
+}
+
+/// How often is probed, and how many results count.
+#[derive(Clone, Debug)]
+pub struct PaceSpec {
     /// Between probes.
     pub interval: Duration,
     /// Of one probe.
@@ -148,23 +165,38 @@ pub struct CheckSpec {
 #[derive(Clone, Debug)]
 pub enum CheckKindSpec {
     /// `kind = "tcp"`
-    Tcp,
+    Tcp(Talk),
+    /// `kind = "tls"`
+    Tls(TlsSpec),
     /// `kind = "http"` and `kind = "https"`
     Http {
-        /// Host header.
-        host: Option<String>,
-        /// Path and query.
-        path: String,
-        /// Good codes.
-        status: Vec<RangeInclusive<u16>>,
-        /// Text to find.
-        body: Option<String>,
+        /// Request and response.
+        http: HttpCheck,
         /// `Some` for https.
         tls: Option<TlsSpec>,
     },
+    /// `kind = "grpc"` and `kind = "grpcs"`
+    Grpc {
+        /// What is asked.
+        grpc: GrpcCheck,
+        /// `Some` for grpcs.
+        tls: Option<TlsSpec>,
+    },
+    /// `kind = "dns"`
+    Dns(DnsCheck),
+    /// `kind = "udp"`
+    Udp(Talk),
+    /// `kind = "icmp"`
+    Icmp,
+    /// `kind = "exec"`: program and arguments.
+    Exec(Vec<At<String>>),
+    /// `kind = "push"`
+    Push(PushCheck),
+    /// `kind = "file"`
+    File(FileCheck),
 }
 
-/// TLS keys of `kind = "https"`.
+/// Keys of kinds with a handshake.
 #[derive(Clone, Debug)]
 pub struct TlsSpec {
     /// SNI.
@@ -173,6 +205,8 @@ pub struct TlsSpec {
     pub ca: Option<At<String>>,
     /// Whether certificates are judged.
     pub verify: bool,
+    /// How long they must still hold.
+    pub min_validity: Duration,
 }
 
 /// `[pool.NAME]`
@@ -205,6 +239,21 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What it can carry.
     pub capacity: Option<f64>,
+    /// In what it differs from checks.
+    pub probe: Vec<SpecialSpec>,
+}
+
+/// `[pool.NAME.endpoint.NAME.probe.CHECK]`
+#[derive(Clone, Debug)]
+pub struct SpecialSpec {
+    /// Which check.
+    pub check: At<String>,
+    /// Its own port.
+    pub port: Option<At<u16>>,
+    /// Its own host.
+    pub host: Option<At<String>>,
+    /// Its own path.
+    pub path: Option<At<String>>,
 }
 
 /// What an endpoint is in an answer.

@@ -294,6 +294,16 @@ impl<'t> Value<'t> {
         only.get_ref().as_str()
     }
 
+    /// Whether it is true or false.
+    pub fn is_boolean(&self) -> bool {
+        self.value.is_bool()
+    }
+
+    /// Whether it is a whole number.
+    pub fn is_integer(&self) -> bool {
+        self.value.is_integer()
+    }
+
     /// Whether it is a text.
     pub fn is_string(&self) -> bool {
         self.value.is_str()

@@ -218,15 +218,15 @@ impl Controller {
         let zones = self.snapshot().map_or(0, |now| now.compiled.model.zones.len());
         let generation = self.snapshot().map_or(0, |now| now.generation);
         let served = format!("{}, generation {generation}", count(zones, "zone"));
-        let refused = |what: &str, Rejection { text, problems }: &Rejection| {
-            let (counted, text) = (count(*problems, "problem"), text.trim_end());
-            let error = format!("{what} refused, {counted}; serving {served}, as before\n{text}");
-            Reply::Failed { error }
-        };
-        match (self.refused(), self.refused_geo()) {
-            (Some(why), _) => refused("files", why),
-            (None, Some(why)) => refused("geo data", why),
-            (None, None) => Reply::Done { text: format!("serving {served}") },
+        let (mut texts, mut serving) = (String::new(), format!("; serving {served}, as before"));
+        for (what, Rejection { text, problems }) in self.refused() {
+            let counted = count(*problems, "problem");
+            let serving = std::mem::take(&mut serving);
+            texts += &format!("{what} refused, {counted}{serving}\n{}\n", text.trim_end());
+        }
+        match texts.trim_end() {
+            "" => Reply::Done { text: format!("serving {served}") },
+            error => Reply::Failed { error: error.into() },
         }
     }
 

@@ -134,11 +134,15 @@ pub enum Occurrence {
         /// Networks and groups times sites.
         rows: usize,
     },
-    /// With a table of round-trip times the files would be refused; they are served without it.
-    TableLeftOut {
-        /// Name of its file.
-        name: Box<str>,
+    /// Tables of round-trip times were refused: damaged, or the files would be refused with them.
+    TablesRefused {
+        /// Every problem.
+        text: String,
+        /// How many problems.
+        problems: usize,
     },
+    /// No table of round-trip times is refused any more.
+    TablesAccepted,
     /// Measurements were not believed, or there was no room for them.
     Unheard {
         /// How many since the last window.
@@ -317,12 +321,14 @@ impl fmt::Display for Occurrence {
             Self::TableCounts { name, rows } => {
                 write!(f, "round-trip times: {name} counts, {}", count(*rows, "row"))
             }
-            Self::TableLeftOut { name } => {
+            Self::TablesRefused { text, problems } => {
+                let problems = count(*problems, "problem");
                 write!(
                     f,
-                    "round-trip times: {name} is left out: with it these files would be refused"
+                    "round-trip times refused, {problems}; the table before stays in force\n{text}"
                 )
             }
+            Self::TablesAccepted => f.write_str("no table of round-trip times is refused any more"),
             Self::Unheard { measurements } => {
                 let those =
                     count(usize::try_from(*measurements).unwrap_or(usize::MAX), "measurement");

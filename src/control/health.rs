@@ -1,5 +1,6 @@
 //! The controller's word on members, and which targets a model has.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use crate::control::Scope;
 use crate::control::resolve::Resolutions;
 use crate::model::Admin;
 use crate::model::Check;
+use crate::model::CheckId;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -20,6 +22,7 @@ use crate::model::Model;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Resolved;
+use crate::model::Special;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::snapshot::Health;
@@ -28,36 +31,46 @@ use crate::steering::MemberState;
 use crate::steering::plan::Remembered;
 
 /// Something that a model wants probed.
-pub(super) struct Target<'a> {
+pub(super) struct Target<'m> {
     pub(super) key: TargetKey,
     pub(super) address: IpAddr,
-    pub(super) check: &'a Check,
+    check: &'m Check,
+    special: Option<&'m Special>,
+}
+
+impl<'m> Target<'m> {
+    /// The check as it is for this endpoint.
+    fn check(&self) -> Cow<'m, Check> {
+        self.check.with(self.special)
+    }
 }
 
 /// Every target of a model: each address of each endpoint of each pool that has a check.
 pub(super) fn targets<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
     let pools = model.written_pools();
-    let pools = pools.filter_map(|pool| Some((pool, &model.checks[pool.check?.index()])));
-    let of_pool = |(pool, check): (&'m Pool, &'m Check)| {
+    let pools = pools.filter_map(|pool| Some((pool, pool.check?)));
+    let of_pool = |(pool, check): (&'m Pool, CheckId)| {
         let endpoints = pool.endpoints.iter();
-        endpoints.flat_map(|endpoint| targets_of(endpoint, check, names)).collect::<Vec<_>>()
+        endpoints.flat_map(|endpoint| targets_of(model, endpoint, check, names)).collect::<Vec<_>>()
     };
     pools.flat_map(of_pool).collect()
 }
 
 /// Every target of one endpoint: its own addresses, or those that its name resolved to.
 pub(super) fn targets_of<'m>(
-    endpoint: &Endpoint,
-    check: &'m Check,
+    model: &'m Model,
+    endpoint: &'m Endpoint,
+    id: CheckId,
     names: &Resolutions,
 ) -> Vec<Target<'m>> {
+    let (check, special) = (&model.checks[id.index()], endpoint.special(id));
     let own = Family::BOTH.into_iter().filter_map(|family| {
         let address = endpoint.address(family)?;
-        Some(Target { key: key(&endpoint.key, check, family, None), address, check })
+        Some(Target { key: key(&endpoint.key, check, family, None), address, check, special })
     });
     let resolved = names.of(endpoint).into_iter().flat_map(Resolved::iter).map(|address| {
         let key = key(&endpoint.key, check, Family::of(address), Some(address));
-        Target { key, address, check }
+        Target { key, address, check, special }
     });
     own.chain(resolved).collect()
 }
@@ -89,21 +102,20 @@ impl Controller {
     pub(super) fn probe_orders(&self) -> Vec<ProbeOrder> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
-        let shared: Vec<Arc<Check>> =
-            model.checks.iter().map(|check| Arc::new(check.clone())).collect();
-        let order = |target: Target<'_>| {
-            let check = shared.iter().find(|check| check.name == target.check.name);
-            ProbeOrder {
-                address: target.address,
-                check: Arc::clone(check.expect("targets name checks of this model")),
-                verdict: self
-                    .verdicts
-                    .get(&target.key)
-                    .map_or(Verdict::Unknown, |known| known.verdict),
-                key: target.key,
-            }
-        };
-        targets(model, &self.resolutions).into_iter().map(order).collect()
+        // Targets of one check share it, and so do those that differ from it alike.
+        let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
+        let targets = targets(model, &self.resolutions).into_iter();
+        let orders = targets.map(|target| ProbeOrder {
+            address: target.address,
+            verdict: self.verdict(&target.key),
+            key: target.key,
+            check: Arc::clone(
+                shared
+                    .entry((&target.check.name, target.special))
+                    .or_insert_with(|| Arc::new(target.check.with(target.special).into_owned())),
+            ),
+        });
+        orders.collect()
     }
 
     /// Targets of `next` that are probed now in the same way at the same place: what is known of them stays true.
@@ -112,12 +124,15 @@ impl Controller {
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
         let before = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
-        let before: HashMap<TargetKey, (IpAddr, &Check)> =
-            before.map(|target| (target.key, (target.address, target.check))).collect();
+        let before: HashMap<TargetKey, (IpAddr, Cow<'_, Check>)> = before
+            .map(|target| {
+                let check = target.check();
+                (target.key, (target.address, check))
+            })
+            .collect();
         let is_same = |target: &Target<'_>| {
             before.get(&target.key).is_some_and(|(address, check)| {
-                (*address, &check.kind, check.port)
-                    == (target.address, &target.check.kind, target.check.port)
+                *address == target.address && check.is_same_probe(&target.check())
             })
         };
         let next = targets(next, &self.resolutions).into_iter();
@@ -139,9 +154,8 @@ impl Controller {
         let (pool_name, _) = key.endpoint.split_once('/')?;
         let position = model.pools.iter().position(|pool| &*pool.name == pool_name)?;
         let pool = &model.pools[position];
-        let check = &model.checks[pool.check?.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
-        let targets = targets_of(endpoint, check, &self.resolutions);
+        let targets = targets_of(model, endpoint, pool.check?, &self.resolutions);
         let is_target = targets.iter().any(|target| target.key == *key);
         is_target.then(|| PoolId::at(position))
     }
@@ -177,10 +191,9 @@ impl Controller {
     }
 
     fn states_in(&self, model: &Model, pool: &Pool) -> Vec<MemberState> {
-        let check = pool.check.map(|id| &model.checks[id.index()]);
         let verdict = |endpoint: &Endpoint, family| {
-            let Some(check) = check else { return Verdict::Up };
-            let targets = targets_of(endpoint, check, &self.resolutions).into_iter();
+            let Some(check) = pool.check else { return Verdict::Up };
+            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
             let counts = |target: &Target<'_>| match endpoint.leaf {
                 // Clients choose the family themselves, so that a name has one verdict.
                 Leaf::Cname(_) | Leaf::Srv(_) => true,
@@ -208,11 +221,10 @@ impl Controller {
         if !pool.endpoints.iter().any(|endpoint| matches!(endpoint.leaf, Leaf::Alias(_))) {
             return Vec::new();
         }
-        let check = pool.check.map(|id| &model.checks[id.index()]);
         let of = |endpoint: &Endpoint| {
             let Some(all) = self.resolutions.of(endpoint) else { return Resolved::default() };
-            let Some(check) = check else { return all.clone() };
-            let targets = targets_of(endpoint, check, &self.resolutions);
+            let Some(check) = pool.check else { return all.clone() };
+            let targets = targets_of(model, endpoint, check, &self.resolutions);
             let passing = |family: Family| {
                 let of_family = || targets.iter().filter(move |one| one.key.family == family);
                 let best = best_of(of_family().map(|target| self.verdict(&target.key)));

@@ -3,6 +3,7 @@
 //! Pure: it owns all mutable state of the control plane and no socket, file or clock. Time comes with each event.
 #![forbid(unsafe_code)]
 
+mod attempt;
 mod brake;
 pub mod command;
 pub mod effect;
@@ -11,7 +12,9 @@ pub mod failback;
 pub mod geo;
 mod health;
 pub mod job;
+mod load;
 pub mod order;
+mod parts;
 pub mod record;
 pub mod resolve;
 pub mod round_trips;
@@ -40,41 +43,26 @@ pub use resolve::Resolution;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
-use crate::control::effect::Change;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
-use crate::control::job::GeoDigest;
-use crate::control::job::Rejection;
+use crate::control::load::Loading;
 use crate::control::resolve::Resolutions;
 use crate::control::round_trips::RoundTrips;
 use crate::model::EndpointId;
 use crate::model::Family;
-use crate::model::Model;
 use crate::model::Now;
 use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::quorum;
-use crate::snapshot::Compiled;
 use crate::snapshot::Snapshot;
 use crate::steering::plan::FamilyPlan;
 
 /// The control plane's state.
 #[derive(Debug, Default)]
 pub struct Controller {
-    /// Digest of the files being compiled.
-    wanted: Option<[u8; 32]>,
-    /// Digest of the files in force.
-    in_force: Option<[u8; 32]>,
-    /// Digest of what is served: that of the files in force, unless their geo data is refused.
-    served: Option<[u8; 32]>,
-    /// Digest of the geo data in force.
-    geo_in_force: Option<GeoDigest>,
-    /// The files that were refused, if they were the last ones tried.
-    refused: Option<Refused>,
-    /// The geo data that was refused, if it is that of the files in force.
-    refused_geo: Option<Refused>,
+    loading: Loading,
     snapshot: Option<Arc<Snapshot>>,
     generation: u64,
     /// What this site says, and why.
@@ -109,15 +97,6 @@ pub(crate) struct Memory {
     pub(crate) stamp: u64,
     /// `pool/endpoint` of each.
     pub(crate) endpoints: Vec<Arc<str>>,
-}
-
-/// Files that are there but not in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// Digest of the job that has them.
-    pub(crate) digest: [u8; 32],
-    pub(crate) since: Now,
-    pub(crate) why: Rejection,
 }
 
 /// What makes an endpoint count as healthy.
@@ -169,12 +148,10 @@ impl Controller {
         self.expire_orders(now, effects);
         self.advance_ways_back(now, effects);
         self.advance_shifts(now, effects);
-        self.mind_round_trips(now, effects);
+        self.mind_instants(now, effects);
+        self.mind_windows(now, effects);
         match event {
-            Event::Files(job) => {
-                let job = self.with_table(job, now);
-                self.compile_unless_known(job, effects);
-            }
+            Event::Files(job) => self.take_files(job, now, effects),
             Event::Measured(measurements) => self.take_measurements(&measurements),
             Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
@@ -212,101 +189,9 @@ impl Controller {
         self.snapshot.as_ref()
     }
 
-    /// Whether files are being compiled.
-    pub fn is_compiling(&self) -> bool {
-        self.wanted.is_some()
-    }
-
-    /// Why the files read last are not served, if they are not.
-    pub fn refused(&self) -> Option<&Rejection> {
-        self.refused.as_ref().map(|refused| &refused.why)
-    }
-
-    /// Why the geo data beside the files in force is not used, if it is not.
-    pub fn refused_geo(&self) -> Option<&Rejection> {
-        self.refused_geo.as_ref().map(|refused| &refused.why)
-    }
-
     /// How many orders are in force.
     pub fn order_count(&self) -> usize {
         self.orders.len()
-    }
-
-    /// Compiles files, unless they are being compiled, in force, or refused already: equal files compile to equal
-    /// results, so that one fault is told once, however often the files are read.
-    fn compile_unless_known(&mut self, job: Job, effects: &mut Vec<Effect>) {
-        let digest = Some(job.digest());
-        if self.wanted == digest {
-            effects.push(Effect::Record(Occurrence::Unchanged));
-        } else if self.in_force == digest {
-            // Whatever was tried meanwhile has been taken back.
-            (self.wanted, self.refused) = (None, None);
-            self.note_table_in_force(&job, effects);
-            effects.push(Effect::Record(Occurrence::Unchanged));
-        } else if self.refused.as_ref().map(|refused| refused.digest) == digest {
-            self.wanted = None;
-            effects.push(Effect::Record(Occurrence::StillRefused));
-        } else {
-            self.wanted = digest;
-            effects.push(Effect::Compile(Arc::new(job)));
-        }
-    }
-
-    /// Puts compiled files in force, or says why not. A product of files that were replaced meanwhile is dropped, and so
-    /// is one that came before.
-    fn take_product(&mut self, product: Product, now: Now, effects: &mut Vec<Effect>) {
-        if self.wanted != Some(product.digest) || self.in_force == Some(product.digest) {
-            return;
-        }
-        self.wanted = None;
-        let digest = product.digest;
-        let compiled = match self.refuse_emptiness(product.result) {
-            Ok(compiled) => compiled,
-            Err(why) => {
-                let Rejection { text, problems } = why.clone();
-                self.refused = Some(Refused { digest, since: now, why });
-                effects.push(Effect::Record(Occurrence::Refused { text, problems }));
-                return;
-            }
-        };
-        (self.in_force, self.refused) = (Some(digest), None);
-        self.note_geo(product.geo_fault, digest, now, effects);
-        self.note_table(product.table.as_ref(), product.is_table_left_out, effects);
-        if self.served.replace(product.served) == Some(product.served) {
-            // Only geo data that is refused came or went.
-            return;
-        }
-        let names = self.want_names(&compiled.model);
-        let known = self.unchanged_targets(&compiled.model);
-        self.verdicts.retain(|key, _| known.contains(key));
-        self.remembered
-            .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
-        self.changed.clear();
-        let change = self.change_to(&compiled.model, product.geo);
-        self.geo_in_force = Some(product.geo);
-        self.generation += 1;
-        let health = self.health(&compiled.model);
-        let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
-        self.snapshot = Some(Arc::clone(&snapshot));
-        self.brake.set_model(&compiled.model, |key| known.contains(key));
-        let mut reviewed = Vec::new();
-        self.review_ways_back(now, &mut reviewed);
-        self.review_shifts(&mut reviewed);
-        // What the review changed is in this publication, not in one of its own.
-        let snapshot = self.with_changes(snapshot);
-        self.snapshot = Some(Arc::clone(&snapshot));
-        effects.push(names);
-        effects.push(Effect::Probe(self.probe_orders()));
-        effects.push(Effect::Record(Occurrence::Reloaded {
-            generation: self.generation,
-            digest: product.served,
-            zones: snapshot.compiled.model.zones.len(),
-            warnings: product.warnings,
-            warning_text: product.warning_text,
-            change,
-        }));
-        effects.append(&mut reviewed);
-        effects.push(Effect::Publish(snapshot));
     }
 
     /// A snapshot with the weights that changed, and the pools that did weighed anew.
@@ -328,59 +213,6 @@ impl Controller {
         self.version += 1;
         let (author, reason) = (author.into(), reason.into());
         Written { version: self.version, author, reason, at: now.unix }
-    }
-
-    /// Tells of geo data that is refused, once, and when it is right again.
-    fn note_geo(
-        &mut self,
-        fault: Option<Rejection>,
-        digest: [u8; 32],
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let before = self.refused_geo.take();
-        match (before, fault) {
-            (None, None) => {}
-            (Some(_), None) => effects.push(Effect::Record(Occurrence::GeoAccepted)),
-            (Some(before), Some(why)) if before.why == why => self.refused_geo = Some(before),
-            (_, Some(why)) => {
-                let Rejection { text, problems } = why.clone();
-                self.refused_geo = Some(Refused { digest, since: now, why });
-                effects.push(Effect::Record(Occurrence::GeoRefused { text, problems }));
-            }
-        }
-    }
-
-    /// What files change that are about to be put in force.
-    fn change_to(&self, next: &Model, geo: GeoDigest) -> Change {
-        let Some(snapshot) = &self.snapshot else { return Change::default() };
-        let apexes = |model: &Model| -> BTreeSet<Box<str>> {
-            model.zones.iter().map(|zone| zone.apex.to_string().into()).collect()
-        };
-        let (before, after) = (apexes(&snapshot.compiled.model), apexes(next));
-        Change {
-            added: after.difference(&before).cloned().collect(),
-            removed: before.difference(&after).cloned().collect(),
-            geo: self.geo_in_force != Some(geo),
-        }
-    }
-
-    /// Refuses files without a zone while zones are served: a folder that is just being replaced, or a disk that is
-    /// not mounted, must not take every name away.
-    fn refuse_emptiness(
-        &self,
-        result: Result<Arc<Compiled>, Rejection>,
-    ) -> Result<Arc<Compiled>, Rejection> {
-        let compiled = result?;
-        let before = self.snapshot.as_ref().map_or(0, |now| now.compiled.model.zones.len());
-        if before == 0 || !compiled.model.zones.is_empty() {
-            return Ok(compiled);
-        }
-        let text = format!(
-            "no file has a zone, but {} served: add a zone, or stop the server to serve none\n",
-            if before == 1 { "1 zone is".to_owned() } else { format!("{before} zones are") },
-        );
-        Err(Rejection { text, problems: 1 })
     }
 
     /// Takes this site's word on a target; one that is probed no more is not heard.
@@ -467,143 +299,5 @@ impl Controller {
         self.snapshot
             .as_ref()
             .map(|snapshot| snapshot.compiled.model.pools[pool.index()].name.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Files;
-    use crate::config::SourceFile;
-    use crate::control::job::GeoFiles;
-    use crate::geo::GeoInput;
-    use crate::geo::OverlayFile;
-
-    fn job(text: &str) -> Job {
-        let files = Files::new(vec![SourceFile::new("zones/a.toml", text)]);
-        Job::new(files, GeoFiles::default(), crate::model::NodeTerms::default())
-    }
-
-    fn zone(name: &str) -> String {
-        format!("[zone]\nname = \"{name}\"\nnameservers = [\"ns1.example.net\"]\n")
-    }
-
-    /// What comes of files, compiled if the controller asks for it: occurrences and publications.
-    fn read(controller: &mut Controller, text: &str) -> Vec<String> {
-        read_job(controller, job(text))
-    }
-
-    fn read_job(controller: &mut Controller, job: Job) -> Vec<String> {
-        let mut effects = Vec::new();
-        controller.handle(Event::Files(job), Now::default(), &mut effects);
-        if let Some(Effect::Compile(job)) = effects.first() {
-            let product = job.run();
-            effects.clear();
-            controller.handle(Event::Compiled(product), Now::default(), &mut effects);
-        }
-        let tell = |effect: Effect| match effect {
-            Effect::Record(Occurrence::Reloaded { generation, .. }) => {
-                format!("reloaded {generation}")
-            }
-            Effect::Record(Occurrence::Refused { .. }) => "refused".into(),
-            Effect::Record(Occurrence::GeoRefused { problems, .. }) => format!("geo {problems}"),
-            Effect::Record(occurrence) => occurrence.to_string(),
-            Effect::Publish(_) => "published".into(),
-            Effect::Compile(_) => "compiling".into(),
-            Effect::Probe(_) | Effect::Resolve(_) | Effect::Reply(_) => String::new(),
-            Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
-        };
-        effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()
-    }
-
-    #[test]
-    fn bad_files_are_refused_once_and_the_ones_in_force_are_not_compiled_again() {
-        let mut controller = Controller::default();
-        let good = zone("shop.test");
-        let digest = short_digest_of(&good);
-        assert_eq!(read(&mut controller, &good), ["reloaded 1", "published"]);
-        assert_eq!(read(&mut controller, &good), ["the files have not changed"]);
-        assert_eq!(read(&mut controller, "[zone]"), ["refused"]);
-        assert!(read(&mut controller, "[zone]")[0].starts_with("the files are still the refused"));
-        assert_eq!(controller.status(Now::default()).config, digest, "what is served");
-        assert_eq!(read(&mut controller, &good), ["the files have not changed"]);
-        assert_eq!(read(&mut controller, "[zone]"), ["refused"], "it is a new attempt");
-        assert_eq!(read(&mut controller, &zone("other.test")), ["reloaded 2", "published"]);
-    }
-
-    /// A job with an overlay, which knows the places in force as the shell tells them.
-    fn job_with_geo(controller: &Controller, text: &str, overlay: &str) -> Job {
-        let overlay = OverlayFile { name: "feed.csv".into(), octets: overlay.as_bytes().into() };
-        let geo = GeoFiles::of(GeoInput { overlays: vec![overlay], ..GeoInput::default() });
-        let job = Job::new(
-            Files::new(vec![SourceFile::new("zones/a.toml", text)]),
-            geo,
-            crate::model::NodeTerms::default(),
-        );
-        match (controller.geo_in_force, controller.snapshot()) {
-            (Some(digest), Some(now)) => job.knowing(digest, Arc::clone(&now.compiled.geo)),
-            _ => job,
-        }
-    }
-
-    #[test]
-    fn damaged_geo_data_is_told_once_and_holds_back_no_zone() {
-        let (one, two) = (zone("shop.test"), zone("other.test"));
-        let (good, bad) = ("192.0.2.0/24,DE\n", "192.0.2.0/24,Germany\n192.0.2.1/24,DE\n");
-        let mut controller = Controller::default();
-        let mut read = |text: &str, overlay: &str| {
-            let job = job_with_geo(&controller, text, overlay);
-            let told = read_job(&mut controller, job);
-            let status = controller.status(Now::default());
-            (told, status.config, status.places, status.refused_geo.map(|geo| geo.problems))
-        };
-        let told = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(read(&one, bad).0, ["refused"], "there are no places before it");
-        let (first, first_digest, places, _) = read(&one, good);
-        assert_eq!(first, ["reloaded 1", "published"]);
-        let same = (first_digest.clone(), places, Some(2));
-        let (damaged, digest, seen, refused) = read(&one, bad);
-        assert_eq!((damaged, (digest, seen, refused)), (told(&["geo 2"]), same));
-        assert_eq!(read(&one, bad).0, ["the files have not changed"]);
-        let (changed, digest, seen, refused) = read(&two, bad);
-        assert_eq!(changed, ["reloaded 2", "published"], "the zone counts, the fault is known");
-        assert_eq!((seen, refused), (places, Some(2)));
-        let (right, again, _, refused) = read(&two, good);
-        assert_eq!((right, refused), (told(&["the geo data is right again"]), None));
-        assert_eq!(again, digest, "what is served has one digest, whatever was refused beside it");
-        assert_ne!(again, first_digest);
-        assert_eq!(read("[zone]", bad).0, ["refused"]);
-        assert_eq!(read(&two, good).0, ["the files have not changed"]);
-    }
-
-    fn short_digest_of(text: &str) -> String {
-        effect::short_digest(&job(text).digest())
-    }
-
-    #[test]
-    fn files_without_a_zone_replace_none() {
-        let mut controller = Controller::default();
-        assert_eq!(
-            read(&mut controller, ""),
-            ["reloaded 1", "published"],
-            "at the start it is fine"
-        );
-        assert_eq!(read(&mut controller, &zone("shop.test")), ["reloaded 2", "published"]);
-        assert_eq!(read(&mut controller, ""), ["refused"]);
-    }
-
-    #[test]
-    fn a_product_of_files_that_were_taken_back_is_dropped() {
-        let mut controller = Controller::default();
-        read(&mut controller, &zone("shop.test"));
-        let mut effects = Vec::new();
-        let slow = job(&zone("other.test"));
-        let product = slow.run();
-        controller.handle(Event::Files(slow), Now::default(), &mut effects);
-        controller.handle(Event::Files(job(&zone("shop.test"))), Now::default(), &mut effects);
-        effects.clear();
-        controller.handle(Event::Compiled(product), Now::default(), &mut effects);
-        assert!(effects.is_empty());
-        assert_eq!(controller.snapshot().map(|snapshot| snapshot.generation), Some(1));
     }
 }

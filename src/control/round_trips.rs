@@ -10,12 +10,10 @@ use ipnet::IpNet;
 
 use crate::control::Controller;
 use crate::control::Effect;
-use crate::control::Job;
 use crate::control::Occurrence;
 use crate::model::Now;
 use crate::rtt::Ground;
 use crate::rtt::Moment;
-use crate::rtt::Shelf;
 use crate::rtt::Shelved;
 use crate::rtt::Source;
 use crate::rtt::Table;
@@ -55,14 +53,8 @@ pub struct Measurement {
 pub(super) struct RoundTrips {
     /// How this node makes tables; it makes none if absent.
     making: Option<Making>,
-    /// The tables that were read last.
-    shelf: Arc<Shelf>,
-    /// Name of the one that counts.
+    /// Name of the table that counts.
     counting: Option<Box<str>>,
-    /// Name of the one that would count if the files were not refused with it.
-    left_out: Option<Box<str>>,
-    /// When the next of them counts, and the job to compile then.
-    coming: Option<(u64, Job)>,
     window: Window,
     /// When the window ends, in seconds since 1970.
     ends_s: Option<u64>,
@@ -117,45 +109,18 @@ impl Controller {
         self.round_trips.making = Some(making);
     }
 
-    /// The job with the table that counts now; remembers when the next one does.
-    pub(super) fn with_table(&mut self, job: Job, now: Now) -> Job {
-        let now_s = now.unix.as_secs();
-        let shelf = Arc::clone(job.shelf());
-        let next = shelf.next_instant(now_s);
-        self.round_trips.coming = next.map(|at| (at, job.clone()));
-        self.round_trips.shelf = shelf;
-        job.at(now_s)
-    }
-
-    /// Tells which table is in force, or that one would have the files refused, each once.
-    pub(super) fn note_table(
-        &mut self,
-        table: Option<&Shelved>,
-        is_left_out: bool,
-        effects: &mut Vec<Effect>,
-    ) {
-        let known = &mut self.round_trips;
-        let (counting, left_out) = if is_left_out { (None, table) } else { (table, None) };
-        let name_of = |shelved: Option<&Shelved>| shelved.map(|shelved| shelved.name.clone());
-        if name_of(left_out) != known.left_out {
-            known.left_out = name_of(left_out);
-            if let Some(name) = known.left_out.clone() {
-                effects.push(Effect::Record(Occurrence::TableLeftOut { name }));
-            }
+    /// Tells which table is in force, once.
+    pub(super) fn note_table(&mut self, counting: Option<&Shelved>, effects: &mut Vec<Effect>) {
+        let known = &mut self.round_trips.counting;
+        let name = counting.map(|shelved| shelved.name.clone());
+        if name == *known {
+            return;
         }
-        if name_of(counting) != known.counting {
-            known.counting = name_of(counting);
-            if let Some(Shelved { name, table, .. }) = counting {
-                let rows = table.rows.len();
-                effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
-            }
+        *known = name;
+        if let Some(Shelved { name, table, .. }) = counting {
+            let rows = table.rows.len();
+            effects.push(Effect::Record(Occurrence::TableCounts { name: name.clone(), rows }));
         }
-    }
-
-    /// As [`Controller::note_table`], of a job that comes to what is in force.
-    pub(super) fn note_table_in_force(&mut self, job: &Job, effects: &mut Vec<Effect>) {
-        let is_left_out = self.round_trips.left_out.is_some();
-        self.note_table(job.table(), is_left_out, effects);
     }
 
     /// Adds measurements to the window. Those that cannot be true are not heard.
@@ -176,18 +141,9 @@ impl Controller {
         }
     }
 
-    /// Compiles with the table whose instant has come, and has a table made of a window that is over.
-    pub(super) fn mind_round_trips(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Has a table made of a window that is over.
+    pub(super) fn mind_windows(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let now_s = now.unix.as_secs();
-        if let Some((_, job)) = self.round_trips.coming.take_if(|(at, _)| *at <= now_s) {
-            let job = self.with_table(job, now);
-            // A table that steers as the one before needs no new snapshot.
-            if self.in_force != Some(job.digest()) || self.wanted.is_some() {
-                self.compile_unless_known(job, effects);
-            } else {
-                self.note_table_in_force(&job, effects);
-            }
-        }
         let Some(Making { window, delay }) = self.round_trips.making else { return };
         let length_s = window.as_secs().max(1);
         let next_end = (now_s / length_s + 1) * length_s;
@@ -204,8 +160,9 @@ impl Controller {
     fn make_table(&mut self, moment: Moment, effects: &mut Vec<Effect>) {
         let Some(snapshot) = &self.snapshot else { return };
         let compiled = Arc::clone(&snapshot.compiled);
+        let shelf = Arc::clone(self.shelf());
         let known = &mut self.round_trips;
-        let written = known.shelf.newest().map(|shelved| Arc::clone(&shelved.table));
+        let written = shelf.newest().map(|shelved| Arc::clone(&shelved.table));
         let written_s = written.as_ref().map(|table| table.built_s);
         // An import may have written a newer one than we have made.
         let newest = [known.latest.take(), written].into_iter().flatten();
@@ -246,6 +203,7 @@ impl Controller {
 
     /// Tables that can go now.
     pub fn superfluous_tables(&self, now: Now) -> Vec<Box<str>> {
-        self.round_trips.shelf.superfluous(now.unix.as_secs())
+        let counting = self.round_trips.counting.as_deref();
+        self.shelf().superfluous(now.unix.as_secs(), counting)
     }
 }

@@ -7,14 +7,16 @@ use serde::Serialize;
 
 use crate::control::Controller;
 use crate::control::Known;
-use crate::control::Refused;
 use crate::control::effect::short_digest;
 use crate::control::failback::Side;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
 use crate::control::health;
 use crate::control::job::Rejection;
+use crate::control::load::Refusals;
+use crate::control::load::Refused;
 use crate::control::order::instant;
+use crate::control::parts::Parts;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
 use crate::control::weights::Billionths;
@@ -40,6 +42,12 @@ pub struct Status {
     /// Geo data that is there but not in force, while the zones beside it are.
     #[serde(default)]
     pub refused_geo: Option<RefusedStatus>,
+    /// Tables of round-trip times that are there but do not count.
+    #[serde(default)]
+    pub refused_tables: Option<RefusedStatus>,
+    /// Digests of what is in force, part by part.
+    #[serde(default)]
+    pub parts: PartsStatus,
     /// The certificate of the encrypted transports; filled in by the shell, which has it.
     #[serde(default)]
     pub certificate: Option<CertificateStatus>,
@@ -78,6 +86,27 @@ pub struct ProbingStatus {
     pub late_p99_ms: Option<u64>,
     /// Caps that made probes wait in the last minute, with how many.
     pub delayed: Vec<(String, u64)>,
+}
+
+/// First octets of the digest of each part that is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartsStatus {
+    /// Of zones and what they share.
+    pub zones: String,
+    /// Of geo data.
+    pub geo: String,
+    /// Of the table of round-trip times, if one counts.
+    pub table: Option<String>,
+}
+
+impl From<&Parts> for PartsStatus {
+    fn from(Parts { zones, geo, table }: &Parts) -> Self {
+        Self {
+            zones: short_digest(zones),
+            geo: short_digest(geo),
+            table: table.as_ref().map(short_digest),
+        }
+    }
 }
 
 /// Weights of a policy that differ from those of the files.
@@ -232,13 +261,17 @@ impl Controller {
             since: instant(order.since),
             until: order.until.map(instant),
         });
+        let Refusals { zones, geo, tables } = self.refusals();
+        let parts = self.base().map(|base| &base.parts);
         Status {
             generation: snapshot.generation,
-            config: self.served.as_ref().map(short_digest).unwrap_or_default(),
+            config: parts.map(|parts| short_digest(&parts.digest())).unwrap_or_default(),
             certificate: None,
             probing: None,
-            refused: self.refused.as_ref().map(RefusedStatus::new),
-            refused_geo: self.refused_geo.as_ref().map(RefusedStatus::new),
+            refused: zones.as_ref().map(RefusedStatus::new),
+            refused_geo: geo.as_ref().map(RefusedStatus::new),
+            refused_tables: tables.as_ref().map(RefusedStatus::new),
+            parts: parts.map(PartsStatus::from).unwrap_or_default(),
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
             round_trips: self.counting_table(),
@@ -310,9 +343,8 @@ impl Controller {
     fn endpoint_status(&self, pool: &Pool, endpoint: &Endpoint, now: Now) -> EndpointStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
         let order = self.order_for(model, pool, &endpoint.key);
-        let check = pool.check.map(|id| &model.checks[id.index()]);
-        let targets = match check {
-            Some(check) => health::targets_of(endpoint, check, &self.resolutions)
+        let targets = match pool.check {
+            Some(check) => health::targets_of(model, endpoint, check, &self.resolutions)
                 .into_iter()
                 .map(|target| self.target_status(&target, now))
                 .collect(),

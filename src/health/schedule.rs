@@ -104,6 +104,8 @@ mod tests {
     use super::spread;
     use crate::model::Check;
     use crate::model::CheckKind;
+    use crate::model::Sources;
+    use crate::model::Talk;
     use proptest::prelude::*;
     use std::net::IpAddr;
     use std::net::Ipv4Addr;
@@ -112,8 +114,10 @@ mod tests {
     fn check(interval: Duration, jitter_percent: u8) -> Check {
         Check {
             name: "tcp".into(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(Talk::default()),
             port: 80,
+            source: Sources::default(),
+            invert: false,
             interval,
             timeout: Duration::from_secs(1),
             fall: 3,

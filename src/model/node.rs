@@ -69,6 +69,8 @@ pub struct Node {
     pub tcp_connections_per_client: Option<usize>,
     /// Measured round-trip times; none when absent.
     pub rtt: Option<Rtt>,
+    /// Folders whose programs checks may run.
+    pub exec: Vec<Box<str>>,
 }
 
 /// What probes may take: of this node, and of those who are probed.
@@ -116,6 +118,8 @@ pub struct NodeTerms {
     pub explain: ExplainAccess,
     /// Whose client subnets are believed.
     pub ecs_from: EcsTrust,
+    /// Folders whose programs checks may run.
+    pub exec: Vec<Box<str>>,
 }
 
 /// The resolvers whose client subnets are believed; the others are answered by their own address.

@@ -11,6 +11,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::PoolId;
 use crate::model::SiteId;
+use crate::model::Special;
 use crate::wire::Name;
 
 /// Endpoints at one site that serve the same thing.
@@ -81,6 +82,8 @@ pub struct Endpoint {
     pub weight: u16,
     /// What it can carry, in a unit that is the same for all; more than 0.
     pub capacity: Option<f64>,
+    /// In what it differs from checks by which it is probed.
+    pub probe: Vec<Special>,
 }
 
 impl Endpoint {
@@ -91,6 +94,11 @@ impl Endpoint {
             (Leaf::Addresses { v6, .. }, Family::V6) => v6.map(IpAddr::V6),
             (Leaf::Alias(_) | Leaf::Cname(_) | Leaf::Srv(_), _) => None,
         }
+    }
+
+    /// In what it differs from a check by which it is probed, if in anything.
+    pub fn special(&self, check: CheckId) -> Option<&Special> {
+        self.probe.iter().find(|special| special.check == check)
     }
 
     /// Whether it can answer for `family` by configuration; what an alias resolves to is not known to it.

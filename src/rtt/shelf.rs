@@ -73,9 +73,14 @@ impl Shelf {
         &self.tables
     }
 
-    /// The table in force: the latest whose instant has come.
+    /// The table in force, if nothing speaks against it: the latest whose instant has come.
     pub fn in_force(&self, now_s: u64) -> Option<&Shelved> {
-        self.tables.iter().rev().find(|shelved| shelved.table.activates_s <= now_s)
+        self.come(now_s).next()
+    }
+
+    /// Tables whose instant has come, the latest first.
+    pub fn come(&self, now_s: u64) -> impl Iterator<Item = &Shelved> {
+        self.tables.iter().rev().filter(move |shelved| shelved.table.activates_s <= now_s)
     }
 
     /// When the next one comes into force.
@@ -89,11 +94,12 @@ impl Shelf {
         self.tables.iter().max_by_key(key)
     }
 
-    /// Names of those that can go: all but the last [`KEPT_MAX`] of those whose instant has come.
-    pub fn superfluous(&self, now_s: u64) -> Vec<Box<str>> {
-        let come = self.tables.partition_point(|shelved| shelved.table.activates_s <= now_s);
-        let old = come.saturating_sub(KEPT_MAX);
-        self.tables[..old].iter().map(|shelved| shelved.name.clone()).collect()
+    /// Names of those that can go: all but the last [`KEPT_MAX`] of those whose instant has come, and the one that counts.
+    pub fn superfluous(&self, now_s: u64, counting: Option<&str>) -> Vec<Box<str>> {
+        let names = self.come(now_s).skip(KEPT_MAX).map(|shelved| shelved.name.clone());
+        let mut names: Vec<_> = names.filter(|name| Some(&**name) != counting).collect();
+        names.reverse();
+        names
     }
 }
 
@@ -142,9 +148,10 @@ mod tests {
     #[test]
     fn old_tables_can_go_and_coming_ones_stay() {
         let shelf = Shelf::read((0..12).map(|at| file(at, at * 10)).collect());
-        assert_eq!(shelf.superfluous(99).len(), 2, "ten have come");
         let oldest = [0, 1].map(|at| file(at, at * 10).0);
-        assert_eq!(shelf.superfluous(99), oldest);
-        assert!(shelf.superfluous(70).is_empty());
+        assert_eq!(shelf.superfluous(99, None), oldest, "ten have come");
+        assert!(shelf.superfluous(70, None).is_empty());
+        let newer_are_refused = shelf.superfluous(99, Some(&oldest[0]));
+        assert_eq!(newer_are_refused, oldest[1..], "the one that counts stays");
     }
 }

@@ -1,4 +1,5 @@
-//! HTTP pages for machines: `/metrics`, `/healthz`, `/readyz`, and `/rtt` where round-trip times are gathered.
+//! HTTP pages for machines: `/metrics`, `/healthz`, `/readyz`, `/push` for reports on endpoints, and `/rtt` where
+//! round-trip times are gathered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use tokio::net::TcpStream;
 use crate::runtime::beacons;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::probe::Board;
+use crate::runtime::pushes;
 
 /// What OpenMetrics text is served as.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -50,8 +53,10 @@ pub async fn serve(
     listener: Arc<TcpListener>,
     metrics: Arc<Metrics>,
     desk: Option<Arc<BeaconDesk>>,
+    board: Arc<Board>,
 ) {
-    let pages = router(metrics, desk).into_make_service_with_connect_info::<Peer>();
+    let pages = router(metrics, desk).merge(pushes::router(board));
+    let pages = pages.into_make_service_with_connect_info::<Peer>();
     if let Err(why) = axum::serve(Shared(listener), pages).await {
         tracing::error!(%why, "metrics and health pages failed");
     }

@@ -218,6 +218,7 @@ impl Core {
     /// Waits for something, handles it with all else that is waiting, and publishes once.
     async fn turn(&mut self) {
         let mut reports = Vec::new();
+        let rest = self.rest();
         tokio::select! {
             Some((command, reply)) = self.inbox.commands.recv() => self.obey(command, reply),
             Some(product) = self.inbox.products.recv() => self.take_product(product),
@@ -233,7 +234,7 @@ impl Core {
                     return std::future::pending().await; // the prober is gone: the process is stopping
                 }
             }
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(rest) => {}
         }
         for report in reports {
             self.take_report(report);
@@ -242,10 +243,15 @@ impl Core {
         self.metrics.set_records(self.controller.gauges());
         self.publisher.free_retired();
         self.note_readiness();
-        let is_refused = |refused: Option<&Rejection>| refused.is_some();
-        let (files, geo) = (self.controller.refused(), self.controller.refused_geo());
-        self.metrics.set_refused(is_refused(files), is_refused(geo));
+        let refused: Vec<&str> = self.controller.refused().map(|(what, _)| what).collect();
+        self.metrics.set_refused(&refused);
         self.report_to_manager();
+    }
+
+    /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
+    fn rest(&self) -> Duration {
+        let Some(at_s) = self.controller.next_instant() else { return TICK };
+        Duration::from_secs(at_s).saturating_sub(self.now().unix).min(TICK)
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -378,8 +384,8 @@ impl Core {
         if let Some(job) = self.next_job.take() {
             self.compile(job);
         }
-        if let Ok(compiled) = &product.result {
-            self.places = Some((product.geo, Arc::clone(&compiled.geo)));
+        if let Some(read) = &product.read {
+            self.places = Some(read.clone());
         }
         self.handle(Event::Compiled(product));
         self.reply_to_waiters();
@@ -444,13 +450,10 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let reason = match &report.result.outcome {
-            Ok(()) => format!("passed in {:.1} ms", report.result.duration.as_secs_f64() * 1000.0),
-            Err(why) => why.to_string(),
-        };
+        let (reason, phases) = (report.result.reason(), report.result.phases);
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
-        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, "probed");
+        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let verdict = report.verdict;
         if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
@@ -458,7 +461,8 @@ impl Core {
             let reason = format!("{reason} ({run} in a row){held}").into();
             self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
         }
-        self.last_results.insert(report.key, reason + &held);
+        let phases = report.result.phases_text();
+        self.last_results.insert(report.key, reason + &phases + &held);
     }
 
     /// Logs what happened, once, and counts it.

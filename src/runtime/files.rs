@@ -108,6 +108,7 @@ impl Sources {
             identity: node.identity.as_deref().unwrap_or("").as_bytes().into(),
             explain: node.explain.clone(),
             ecs_from: node.ecs_from.clone(),
+            exec: node.exec.clone(),
         };
         Self {
             zones: at(&node.zones),
@@ -212,13 +213,13 @@ impl Sources {
             }
         }
         read_included(&mut files, faults);
-        Files::new(files)
+        Files::new(files).allowing(&self.terms.exec)
     }
 
     /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
     pub fn folders_with(&self, job: &Job) -> Vec<PathBuf> {
         let mut folders = self.folders();
-        let read = job.files().iter().map(|(_, file)| &*file.name);
+        let read = job.files();
         let unread = job.unread().map(|problem| &*problem.file);
         folders.extend(read.chain(unread).filter_map(|name| folder_of(Path::new(name))));
         folders.sort();

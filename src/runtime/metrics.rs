@@ -96,6 +96,7 @@ pub struct Metrics {
     orders: AtomicU64,
     files_refused: AtomicBool,
     geo_refused: AtomicBool,
+    tables_refused: AtomicBool,
     is_ready: AtomicBool,
 }
 
@@ -193,7 +194,8 @@ impl Metrics {
             | Occurrence::NotResolved { .. }
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }
-            | Occurrence::TableLeftOut { .. }
+            | Occurrence::TablesRefused { .. }
+            | Occurrence::TablesAccepted
             | Occurrence::Unheard { .. }
             | Occurrence::Ordered { .. }
             | Occurrence::Withdrawn { .. }
@@ -225,10 +227,11 @@ impl Metrics {
         *lock(&self.records) = records;
     }
 
-    /// Shows whether files, or geo data, are on disk that are not in force because they were refused.
-    pub fn set_refused(&self, files: bool, geo: bool) {
-        self.files_refused.store(files, Relaxed);
-        self.geo_refused.store(geo, Relaxed);
+    /// Shows what is on disk that is not in force because it was refused, as the controller calls it.
+    pub fn set_refused(&self, parts: &[&str]) {
+        self.files_refused.store(parts.contains(&"files"), Relaxed);
+        self.geo_refused.store(parts.contains(&"geo data"), Relaxed);
+        self.tables_refused.store(parts.contains(&"round-trip times"), Relaxed);
     }
 
     /// Says whether the first round of probes is over.
@@ -365,10 +368,13 @@ impl Scrape {
     }
 
     fn encode_refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let [files, geo] = [&self.0.files_refused, &self.0.geo_refused]
-            .map(|is_refused| u64::from(is_refused.load(Relaxed)));
+        let [files, geo, tables] =
+            [&self.0.files_refused, &self.0.geo_refused, &self.0.tables_refused]
+                .map(|is_refused| u64::from(is_refused.load(Relaxed)));
         gauge(encoder, "files_refused", "Whether files are refused and older ones served", files)?;
-        gauge(encoder, "geo_refused", "Whether geo data is refused and older data used", geo)
+        gauge(encoder, "geo_refused", "Whether geo data is refused and older data used", geo)?;
+        let help = "Whether a table of round-trip times is refused and an older one used, or none";
+        gauge(encoder, "rtt_refused", help, tables)
     }
 
     fn encode_engines(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod node_file;
 pub mod probe;
 pub mod publish;
+mod pushes;
 pub mod resolve;
 pub mod respond;
 pub mod rtt_folder;

@@ -90,6 +90,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         tcp_connections,
         tcp_connections_per_client,
         rtt,
+        exec,
     } = before;
     let server = *site != now.site
         || *listen != now.listen
@@ -105,11 +106,11 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[geo]", *databases != now.databases || *overlays != now.overlays),
         ("[admin]", *admin != now.admin || *socket != now.socket),
         ("[resolver]", *resolver != now.resolver),
-        ("[probe]", *probe != now.probe),
         ("[explain]", *explain != now.explain),
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
+        ("[probe]", *probe != now.probe || *exec != now.exec),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

@@ -50,6 +50,7 @@ use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
+use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::install_crypto;
@@ -187,6 +188,7 @@ impl Server {
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
         let desk = beacon_desk(&options, token, &core, &metrics);
+        let board = Arc::clone(core.prober.board());
         let changes = core.inbox.changes_sender();
         let folders = core.folders.subscribe();
         let reloads = Arc::clone(&core.inbox.reloads);
@@ -199,7 +201,7 @@ impl Server {
         }
         let admin = pages.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = pages {
-            supervisor.run_pages(Arc::new(listener), desk);
+            supervisor.run_pages(Arc::new(listener), desk, board);
         }
         let limits = encrypted_limits(&options.tcp);
         let encrypted = match encrypted {
@@ -316,9 +318,17 @@ impl Supervisor {
     }
 
     /// Serves metrics and health pages.
-    fn run_pages(&self, listener: Arc<TcpListener>, desk: Option<Arc<BeaconDesk>>) {
+    fn run_pages(
+        &self,
+        listener: Arc<TcpListener>,
+        desk: Option<Arc<BeaconDesk>>,
+        board: Arc<Board>,
+    ) {
         let metrics = Arc::clone(&self.metrics);
-        let make = move || admin::serve(Arc::clone(&listener), Arc::clone(&metrics), desk.clone());
+        let make = move || {
+            let (listener, metrics) = (Arc::clone(&listener), Arc::clone(&metrics));
+            admin::serve(listener, metrics, desk.clone(), Arc::clone(&board))
+        };
         self.run("pages", make);
     }
 }
@@ -397,12 +407,10 @@ async fn first_core(
     let worker = job.clone().at(now.unix.as_secs());
     let product =
         tokio::task::spawn_blocking(move || worker.run()).await.map_err(std::io::Error::other)?;
-    if let Err(Rejection { text, problems }) = &product.result {
-        return Err(StartError::Refused { text: text.clone(), problems: *problems });
-    }
+    let refused = |Rejection { text, problems }| StartError::Refused { text, problems };
+    product.compiled().map_err(refused)?;
     let (folders, _) = watch_channel(options.sources.folders_with(&job));
-    let places = product.result.as_ref().ok().map(|compiled| Arc::clone(&compiled.geo));
-    let places = places.map(|places| (product.geo, places));
+    let places = product.read.clone();
     let mut controller = Controller::default();
     let mut effects = Vec::new();
     controller.handle(Event::Files(job), now, &mut effects);

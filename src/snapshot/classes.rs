@@ -8,6 +8,7 @@ use crate::geo::Leaf;
 use crate::geo::PlaceId;
 use crate::geo::PlaceMap;
 use crate::model::PolicyId;
+use crate::model::PoolId;
 use crate::model::Target;
 use crate::snapshot::cover::Cover;
 use crate::snapshot::grow::Grower;
@@ -16,12 +17,16 @@ use crate::snapshot::views::Signature;
 use crate::snapshot::views::Uses;
 use crate::snapshot::views::View;
 use crate::snapshot::views::Views;
+use crate::steering::ClientKey;
+use crate::steering::Heads;
 use crate::steering::tree::Tree;
 
 /// What one entry (a policy or pool that names steer to) makes of every place.
 #[derive(Clone, Debug)]
 pub struct Classes {
     trees: Box<[Tree]>,
+    /// What the client's key decides first in each.
+    heads: Heads,
     /// By class: a place of it.
     examples: Box<[PlaceId]>,
     /// `None`: every place is of class 0.
@@ -83,20 +88,24 @@ impl Classes {
             classes.push(id);
         }
         let Sorter { trees, examples, .. } = sorter;
+        let (trees, examples) = (trees.into_boxed_slice(), examples.into_boxed_slice());
+        let heads = Heads::of(&trees);
         if trees.len() == 1 {
-            return Ok(Self { trees: trees.into(), examples: examples.into(), by_place: None });
+            return Ok(Self { trees, heads, examples, by_place: None });
         }
         let class: Vec<u16> = views.of_place().iter().map(|&at| classes[at as usize]).collect();
         let (v4, v6) = (places.leaves_v4(), places.leaves_v6());
         let v4 = Cover::new::<u32>(v4.prefix_lens, v4.places, &class);
         let v6 = Cover::new::<u128>(v6.prefix_lens, v6.places, &class);
         let by_place = Some(Arc::new(ByPlace { class: class.into(), v4, v6 }));
-        Ok(Self { trees: trees.into(), examples: examples.into(), by_place })
+        Ok(Self { trees, heads, examples, by_place })
     }
 
     /// One tree for everybody.
     fn one(tree: Tree) -> Self {
-        Self { trees: [tree].into(), examples: [PlaceId::UNKNOWN].into(), by_place: None }
+        let trees: Box<[Tree]> = [tree].into();
+        let heads = Heads::of(&trees);
+        Self { trees, heads, examples: [PlaceId::UNKNOWN].into(), by_place: None }
     }
 
     /// This place if it is of the class, else another one that is.
@@ -114,14 +123,21 @@ impl Classes {
         if !self.trees.iter().any(|tree| tree.has_weights_of(policy)) {
             return None;
         }
-        let trees = self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
+        let trees: Box<[Tree]> =
+            self.trees.iter().map(|tree| tree.with_weights(policy, weight_of)).collect();
         let (examples, by_place) = (self.examples.clone(), self.by_place.clone());
-        Some(Self { trees, examples, by_place })
+        Some(Self { heads: Heads::of(&trees), trees, examples, by_place })
     }
 
     /// Candidate trees by class.
     pub fn trees(&self) -> &[Tree] {
         &self.trees
+    }
+
+    /// The first candidate of a client of a class.
+    #[inline]
+    pub fn first_choice(&self, class: u16, key: ClientKey) -> Option<PoolId> {
+        self.heads.first_choice(usize::from(class), key)
     }
 
     /// The class of clients at a place.

@@ -17,7 +17,6 @@ use crate::model::Location;
 use crate::model::Model;
 use crate::model::NodeTerms;
 use crate::model::Period;
-use crate::model::Policy;
 use crate::model::PolicyId;
 use crate::model::PolicyKind;
 use crate::model::PoolId;
@@ -124,25 +123,42 @@ pub struct SteerPlan {
     pub ttl: u32,
 }
 
+/// What files say: the half of the tables that geo data and round-trip times have no part in.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Everything but the zones' records.
+    pub model: Arc<Model>,
+    /// Zones by apex.
+    pub zones: Arc<ZoneIndex>,
+}
+
+impl Contents {
+    /// Takes the zones' records out of a model and makes them ready to be looked up.
+    pub fn new(mut model: Model) -> Self {
+        let zones = model.zones.iter_mut().map(|zone| Arc::new(Zone::build(zone.take_records())));
+        let zones = Arc::new(ZoneIndex::new(zones.collect()));
+        Self { model: Arc::new(model), zones }
+    }
+}
+
 /// Makes the tables. Costs a second for 300,000 networks; never run where queries wait.
 pub fn compile(
     model: Model,
     geo: Arc<PlaceMap>,
     node: NodeTerms,
 ) -> Result<Compiled, TooManyClasses> {
-    compile_measured(model, geo, node, None)
+    compile_measured(Contents::new(model), geo, node, None)
 }
 
 /// As [`compile`], with measured round-trip times.
 pub fn compile_measured(
-    mut model: Model,
+    Contents { model, zones }: Contents,
     geo: Arc<PlaceMap>,
     node: NodeTerms,
     table: Option<&Table>,
 ) -> Result<Compiled, TooManyClasses> {
     // Networks that nobody looks at would only make leaves shorter and scopes longer.
-    let is_fastest = |policy: &Policy| matches!(policy.kind, PolicyKind::Fastest { .. });
-    let table = table.filter(|_| model.policies.iter().any(is_fastest));
+    let table = table.filter(|_| looks_at_round_trips(&model));
     let rows = TableRows::new(table, &model);
     let matcher = Matcher::new(&model);
     let places = geo.refined(&[matcher.networks().refinement(), rows.refinement()]);
@@ -172,11 +188,9 @@ pub fn compile_measured(
         });
         steers.push(steer_plan(steer, route));
     }
-    let zones = model.zones.iter_mut().map(|zone| Arc::new(Zone::build(zone.take_records())));
-    let zones = zones.collect();
     Ok(Compiled {
-        zones: Arc::new(ZoneIndex::new(zones)),
-        model: Arc::new(model),
+        zones,
+        model,
         geo,
         places,
         matcher: Arc::new(matcher),
@@ -187,6 +201,11 @@ pub fn compile_measured(
         node,
         weight_notes: BTreeMap::new(),
     })
+}
+
+/// Whether measured round-trip times can change an answer.
+pub fn looks_at_round_trips(model: &Model) -> bool {
+    model.policies.iter().any(|policy| matches!(policy.kind, PolicyKind::Fastest { .. }))
 }
 
 fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: Terms) -> Route {
@@ -244,6 +263,11 @@ fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {
 }
 
 impl Compiled {
+    /// What of them files alone say, to make other tables of.
+    pub fn contents(&self) -> Contents {
+        Contents { model: Arc::clone(&self.model), zones: Arc::clone(&self.zones) }
+    }
+
     /// The same with other weights: only trees that have them are made anew.
     pub fn with_weights(&self, reweighed: &[Reweighed]) -> Self {
         let mut next = self.clone();

@@ -21,11 +21,13 @@ use std::sync::Arc;
 pub use ahead::Cached;
 pub use classes::Classes;
 pub use compile::Compiled;
+pub use compile::Contents;
 pub use compile::Reweighed;
 pub use compile::Route;
 pub use compile::SteerPlan;
 pub use compile::compile;
 pub use compile::compile_measured;
+pub use compile::looks_at_round_trips;
 pub use health::Health;
 
 use crate::model::Family;

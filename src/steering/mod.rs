@@ -4,29 +4,33 @@
 #![forbid(unsafe_code)]
 
 pub mod distance;
+pub mod first;
+pub mod heads;
 pub mod interpreter;
 pub mod order;
 pub mod passes;
 pub mod plan;
 pub mod rank;
+pub mod readiness;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;
 pub mod trace;
 pub mod tree;
 
+pub use heads::Heads;
 pub use order::Rank;
 pub use passes::Decision;
 pub use passes::Pass;
 pub use passes::Selection;
 pub use passes::decide;
-pub use passes::decide_quickly;
 pub use plan::Intake;
 pub use plan::MemberState;
 pub use plan::PoolPlan;
 pub use rendezvous::ClientKey;
 pub use select::Chosen;
 pub use select::choose;
+pub use select::only;
 pub use trace::NoTrace;
 pub use trace::Step;
 pub use trace::Trace;

@@ -8,12 +8,11 @@ use crate::model::DualStack;
 use crate::model::Family;
 use crate::model::PoolId;
 use crate::steering::order::Rank;
+use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
 use crate::steering::plan::Share;
-use crate::steering::rendezvous::ClientKey;
-use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -50,24 +49,34 @@ impl Selection {
     /// Who is served of the chosen pool.
     #[inline]
     pub fn members<'a>(&self, plans: &'a [Arc<PoolPlan>], family: Family) -> &'a [Member] {
-        let plan = plans[self.pool.index()].family(family);
+        self.members_of(plans[self.pool.index()].family(family))
+    }
+
+    /// Who is served of this side of the chosen pool.
+    #[inline]
+    pub fn members_of(self, side: &FamilyPlan) -> &[Member] {
         match self.pass {
-            Pass::Qualified | Pass::BestShare if !plan.serving.is_empty() => &plan.serving,
-            Pass::NamedPool if !plan.serving.is_empty() => &plan.serving,
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool if !side.serving.is_empty() => {
+                &side.serving
+            }
             // Joint choice may land on a pool whose other family is the healthy one.
-            Pass::Qualified | Pass::BestShare | Pass::NamedPool | Pass::FailOpen => &plan.enabled,
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool | Pass::FailOpen => &side.enabled,
             // Joint choice may land on a pool that is remembered for its other family.
-            Pass::LastGood => plan.last_good.as_ref().map_or(&plan.enabled, |last| &last.members),
+            Pass::LastGood => side.last_good.as_ref().map_or(&side.enabled, |last| &last.members),
         }
     }
 
     /// Whether so little of the chosen pool is healthy that all of it is served.
     #[inline]
     pub fn is_panic(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
+        self.is_panic_of(plans[self.pool.index()].family(family))
+    }
+
+    /// Whether so little of this side of the chosen pool is healthy that all of it is served.
+    #[inline]
+    pub fn is_panic_of(self, side: &FamilyPlan) -> bool {
         match self.pass {
-            Pass::Qualified | Pass::BestShare | Pass::NamedPool => {
-                plans[self.pool.index()].family(family).panic
-            }
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool => side.panic,
             Pass::FailOpen | Pass::LastGood => false,
         }
     }
@@ -75,7 +84,13 @@ impl Selection {
     /// Whether the answer is worse than configured: its TTL is halved, and it says so (design of TTLs).
     #[inline]
     pub fn is_degraded(&self, plans: &[Arc<PoolPlan>], family: Family) -> bool {
-        self.pass != Pass::Qualified || self.is_panic(plans, family)
+        self.is_degraded_at(plans[self.pool.index()].family(family))
+    }
+
+    /// Whether the answer from this side of the chosen pool is worse than configured.
+    #[inline]
+    pub fn is_degraded_at(self, side: &FamilyPlan) -> bool {
+        self.pass != Pass::Qualified || side.panic
     }
 }
 
@@ -128,26 +143,6 @@ pub fn decide(
         }
     }
     passes.worse(Reach::Spill, trace)
-}
-
-/// As [`decide`] without a trace; quick where the first candidate qualifies.
-#[inline]
-pub fn decide_quickly(
-    tree: &Tree,
-    terms: Terms,
-    plans: &[Arc<PoolPlan>],
-    family: Family,
-    key: ClientKey,
-) -> Decision {
-    match tree.first_choice(key) {
-        Some(pool)
-            if qualifies(&plans[pool.index()], terms, family)
-                && takes_all(&plans[pool.index()], terms, family) =>
-        {
-            Decision::Serve(Selection { pool, pass: Pass::Qualified, fenced: false })
-        }
-        Some(_) | None => decide(tree, terms, plans, family, key, &mut NoTrace),
-    }
 }
 
 /// Whether a pool that qualifies stands back for no client.

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use crate::model::Admin;
+use crate::model::DualStack;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -13,7 +14,9 @@ use crate::model::MinHealthy;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
+use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
+use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 
 /// What is known and ordered of one endpoint.
@@ -50,6 +53,8 @@ pub struct PoolPlan {
     families: [FamilyPlan; 2],
     /// Hash of its name: which clients come back first.
     seed: NameSeed,
+    /// Whom it answers at once.
+    readiness: Readiness,
 }
 
 /// Which clients a pool that qualifies takes in pass 1: a record, kept by the control plane. Those it does not take
@@ -151,6 +156,8 @@ pub struct Member {
     pub address_len: u8,
     /// Its share; standbys that stand in have 1.
     pub weight: u16,
+    /// That of its share.
+    pub reciprocal: Reciprocal,
     /// Hash of `pool/endpoint`.
     pub seed: NameSeed,
     /// Its position in the pool.
@@ -198,7 +205,8 @@ impl PoolPlan {
             FamilyPlan::new(pool, states, resolved, family, remembered)
         };
         let families = [family(Family::V4), family(Family::V6)];
-        Self { families, seed: NameSeed::of_pool(&pool.name) }
+        let readiness = Readiness::of(&families);
+        Self { families, seed: NameSeed::of_pool(&pool.name), readiness }
     }
 
     /// The same with an intake for each family.
@@ -206,7 +214,14 @@ impl PoolPlan {
         for (family, intake) in self.families.iter_mut().zip(intakes) {
             family.intake = intake;
         }
+        self.readiness = Readiness::of(&self.families);
         self
+    }
+
+    /// Whether it qualifies in pass 1 and stands back for no client: whose first candidate it is gets it.
+    #[inline]
+    pub fn is_ready(&self, dual_stack: DualStack, family: Family) -> bool {
+        self.readiness.has(dual_stack, family)
     }
 
     /// Hash of the pool's name.
@@ -444,7 +459,8 @@ fn member(candidate: &Candidate<'_>, weight: u16) -> Member {
         None => 0,
     };
     let seed = NameSeed::of_member(&candidate.endpoint.key);
-    Member { octets, address_len, weight, seed, endpoint: candidate.id }
+    let reciprocal = Reciprocal::of(weight);
+    Member { octets, address_len, weight, reciprocal, seed, endpoint: candidate.id }
 }
 
 fn weight_of(members: &[Member]) -> u32 {

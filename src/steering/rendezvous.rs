@@ -121,11 +121,26 @@ fn masked(client: IpAddr) -> u64 {
 
 /// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): every input bit moves every output bit.
 #[inline]
-fn mix(value: u64) -> u64 {
+pub(super) fn mix(value: u64) -> u64 {
+    let z = mix_but_last(value);
+    z ^ (z >> 31)
+}
+
+/// The finalizer without its last step, which leaves the top 31 bits as they are.
+#[inline]
+fn mix_but_last(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
+}
+
+/// Bits of [`far`].
+pub(super) const FAR_BITS: u32 = 31;
+
+/// `1 - u` of an alternative in units of 2^-31, rounded down: cheaper than the whole hash.
+#[inline]
+pub(super) fn far(key: ClientKey, alternative: NameSeed) -> u64 {
+    !mix_but_last(key.0 ^ alternative.0) >> (64 - FAR_BITS)
 }
 
 /// How far an alternative is from being chosen; the least wins. Weight 0 comes after every other.
@@ -179,12 +194,29 @@ impl Bar {
     #[inline]
     pub fn beaten_by(self, key: ClientKey, alternative: NameSeed, weight: u16) -> Option<Score> {
         let hash = mix(key.0 ^ alternative.0);
-        if !hash >> (64 - FRACTION_BITS) >= self.per_weight * u64::from(weight) {
+        if self.refuses(hash, weight) {
             return None;
         }
         let score = Score { log: negative_log2(hash), weight };
         score.beats(self.score).then_some(score)
     }
+
+    /// Whether an alternative is known to lose; if not it may still. Weight 0 always loses.
+    #[inline]
+    pub fn is_out_of_reach(self, key: ClientKey, alternative: NameSeed, weight: u16) -> bool {
+        self.refuses(mix(key.0 ^ alternative.0), weight)
+    }
+
+    #[inline]
+    fn refuses(self, hash: u64, weight: u16) -> bool {
+        !hash >> (64 - FRACTION_BITS) >= self.per_weight * u64::from(weight)
+    }
+}
+
+/// `-ln(u)` of a hash, as the table has it.
+#[cfg(test)]
+pub(super) fn natural_log_of(hash: u64) -> f64 {
+    negative_log2(hash) as f64 / (1u64 << FRACTION_BITS) as f64 * std::f64::consts::LN_2
 }
 
 /// Bits after the binary point of a logarithm.

@@ -1,10 +1,31 @@
 //! Members of the chosen pool: the best few by rendezvous.
 
 use crate::model::ANSWERS_MAX;
+use crate::steering::first::Alternative;
+use crate::steering::first::Reciprocal;
+use crate::steering::first::first_of;
 use crate::steering::plan::Member;
 use crate::steering::rendezvous::Bar;
 use crate::steering::rendezvous::ClientKey;
+use crate::steering::rendezvous::NameSeed;
 use crate::steering::rendezvous::Score;
+
+impl Alternative for Member {
+    #[inline]
+    fn seed(&self) -> NameSeed {
+        self.seed
+    }
+
+    #[inline]
+    fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    #[inline]
+    fn reciprocal(&self) -> Reciprocal {
+        self.reciprocal
+    }
+}
 
 /// Members to answer with, best first.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +45,8 @@ impl<'a> Chosen<'a> {
 #[inline]
 pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
     let mut chosen = Chosen { members: [None; ANSWERS_MAX] };
-    if let [only] = members {
+    if let Some(only) = only(members, answers, || key) {
         chosen.members[0] = Some(only);
-        return chosen;
-    }
-    if answers <= 1 {
-        chosen.members[0] = best(members, key);
         return chosen;
     }
     let wanted = usize::from(answers).clamp(1, ANSWERS_MAX);
@@ -54,15 +71,12 @@ pub fn choose(members: &[Member], answers: u8, key: ClientKey) -> Chosen<'_> {
     chosen
 }
 
-/// The best member for one client; the earlier of equals. Members have a weight: standbys stand in with 1.
+/// The member that answers if it is but one; `key` is asked for only where it matters.
 #[inline]
-fn best(members: &[Member], key: ClientKey) -> Option<&Member> {
-    let (mut best, rest) = members.split_first()?;
-    let mut bar = Bar::new(Score::of(key, best.seed, best.weight))?;
-    for member in rest {
-        if let Some(score) = bar.beaten_by(key, member.seed, member.weight) {
-            (best, bar) = (member, Bar::new(score).unwrap_or(bar));
-        }
+pub fn only(members: &[Member], answers: u8, key: impl FnOnce() -> ClientKey) -> Option<&Member> {
+    match members {
+        [only] => Some(only),
+        _ if answers <= 1 => first_of(members, key()),
+        _ => None,
     }
-    Some(best)
 }

@@ -7,10 +7,7 @@ use crate::model::PoolId;
 use crate::model::TARGETS_MAX;
 use crate::model::Target;
 use crate::steering::order::Rank;
-use crate::steering::rendezvous::Bar;
-use crate::steering::rendezvous::ClientKey;
 use crate::steering::rendezvous::NameSeed;
-use crate::steering::rendezvous::Score;
 use crate::steering::trace::NoTrace;
 use crate::steering::trace::Step;
 use crate::steering::trace::Trace;
@@ -81,19 +78,6 @@ impl Tree {
         match self.step(key, reach, trace, &mut visit) {
             ControlFlow::Break(End::Broken(value)) => Some(value),
             ControlFlow::Break(End::Fenced) | ControlFlow::Continue(()) => None,
-        }
-    }
-
-    /// This client's first candidate.
-    #[inline]
-    pub fn first_choice(&self, key: ClientKey) -> Option<PoolId> {
-        let mut tree = self;
-        loop {
-            tree = match tree {
-                Self::Pool(pool) => return Some(*pool),
-                Self::Ordered { children, .. } => children.first()?,
-                Self::Weighted { branches, .. } => &best_of_all(branches, key)?.tree,
-            };
         }
     }
 
@@ -307,23 +291,6 @@ fn step_weighted<B>(
         is_first = false;
     }
     ControlFlow::Continue(())
-}
-
-/// The branch with the best score; the earlier of equals.
-#[inline]
-fn best_of_all(branches: &[Branch], key: ClientKey) -> Option<&Branch> {
-    // Weight 0 comes after every other.
-    let first = branches.iter().position(|branch| branch.weight > 0).unwrap_or(0);
-    let mut best = branches.get(first)?;
-    let Some(mut bar) = Bar::new(Score::of(key, best.seed, best.weight)) else {
-        return branches.get(key.best_of(branches, mask(branches.len()), true));
-    };
-    for branch in &branches[first + 1..] {
-        if let Some(score) = bar.beaten_by(key, branch.seed, branch.weight) {
-            (best, bar) = (branch, Bar::new(score).unwrap_or(bar));
-        }
-    }
-    Some(best)
 }
 
 /// A bit for each of so many branches, at most 64.

@@ -13,6 +13,181 @@ pub struct Case {
 /// Mistakes in TOML files of the zones folder.
 pub const ZONE_FILES: &[Case] = &[
     Case {
+        title: "datagrams without anything to send",
+        text: r#"[check.a]
+kind = "udp"
+port = 9
+expect = "x"
+"#,
+        expected: &[("1:1", "check.a.send", "nothing is sent", "send_hex")],
+    },
+    Case {
+        title: "questions that cannot be answered so",
+        text: r#"[check.a]
+kind = "dns"
+qname = "a..b"
+qtype = "AA"
+[check.b]
+kind = "dns"
+qname = "www.test"
+qtype = "AAAA"
+answer = "192.0.2.1"
+[check.c]
+kind = "dns"
+qname = "www.test"
+rcode = "NXDOMAIN"
+answer = "192.0.2.1"
+[check.d]
+kind = "dns"
+"#,
+        expected: &[
+            ("3:9", "check.a.qname", "empty label", "whole name"),
+            ("4:9", "check.a.qtype", "not a record type", "TYPE65"),
+            ("9:10", "check.b.answer", "not an IPv6 address", "type AAAA"),
+            ("14:10", "check.c.answer", "no record comes with NXDOMAIN", "leave answer out"),
+            ("15:1", "check.d.qname", "missing", "qname = \"www.example.com\""),
+        ],
+    },
+    Case {
+        title: "commands that are not allowed, or none",
+        text: r#"[check.a]
+kind = "exec"
+command = ["/bin/sh", "-c", "true"]
+[check.b]
+kind = "exec"
+command = ["check_ssh", "{address}"]
+[check.c]
+kind = "exec"
+command = []
+"#,
+        expected: &[
+            ("3:12", "check.a.command", "not allowed on this node", "[probe] exec"),
+            ("6:12", "check.b.command", "no whole path", "begin with \"/\""),
+            ("9:11", "check.c.command", "no program", "check_ssh"),
+        ],
+    },
+    Case {
+        title: "tokens that are no digests",
+        text: r#"[check.a]
+kind = "push"
+token_sha256 = ["secret"]
+port = 80
+[check.b]
+kind = "push"
+"#,
+        expected: &[
+            ("3:17", "check.a.token_sha256", "no SHA-256", "sha256sum"),
+            ("4:1", "check.a.port", "not known", "it is for kind = \"tcp\""),
+            ("5:1", "check.b.token_sha256", "missing", "token_sha256 = ["),
+        ],
+    },
+    Case {
+        title: "a file of states beside this one",
+        text: r#"[check.a]
+kind = "file"
+state_file = "states"
+"#,
+        expected: &[("3:14", "check.a.state_file", "no whole path", "begin with \"/\"")],
+    },
+    Case {
+        title: "the same thing to send twice",
+        text: r#"[check.a]
+kind = "tcp"
+port = 6379
+send = "PING"
+send_hex = "0d0a"
+expect_hex = "0d0"
+"#,
+        expected: &[
+            ("5:1", "check.a.send_hex", "say the same thing", "keep one"),
+            ("6:14", "check.a.expect_hex", "is not hexadecimal", "two digits"),
+        ],
+    },
+    Case {
+        title: "a body of a reply to HEAD",
+        text: r#"[check.a]
+kind = "http"
+method = "HEAD"
+body = "ok"
+"#,
+        expected: &[("3:10", "check.a.method", "has no body", "use GET")],
+    },
+    Case {
+        title: "a regular expression that is none, and one of another dialect",
+        text: r#"[check.a]
+kind = "http"
+body_regex = "(ok"
+[check.b]
+kind = "http"
+body_regex = "(?=ok)"
+"#,
+        expected: &[
+            ("3:14", "check.a.body_regex", "unclosed group", "docs.rs/regex"),
+            ("6:14", "check.b.body_regex", "look-around", "docs.rs/regex"),
+        ],
+    },
+    Case {
+        title: "headers that are made, or cannot be",
+        text: r#"[check.a]
+kind = "http"
+headers = { Host = "a.test", "X Y" = "1", X-A = "1", "x-a" = "2", X-B = "ü" }
+"#,
+        expected: &[
+            ("3:13", "check.a.headers.Host", "made by the probe", "the key host"),
+            ("3:30", "check.a.headers.\"X Y\"", "no name of a header", "letters"),
+            ("3:54", "check.a.headers.x-a", "there is a header \"x-a\" already", "keep one"),
+            ("3:73", "check.a.headers.X-B", "cannot stand in a header", "ASCII"),
+        ],
+    },
+    Case {
+        title: "fields of JSON that are none",
+        text: r#"[check.a]
+kind = "http"
+json = { status = "ok", "/a~2" = 1, "/b" = 1.5 }
+"#,
+        expected: &[
+            ("3:10", "check.a.json.status", "no JSON pointer", "begin with \"/\""),
+            ("3:25", "check.a.json.\"/a~2\"", "no JSON pointer", "~0"),
+            ("3:44", "check.a.json.\"/b\"", "this is a float", "a text"),
+        ],
+    },
+    Case {
+        title: "an endpoint that differs in what is not there",
+        text: r#"[check.open]
+kind = "tcp"
+port = 1
+[pool.a]
+check = "open"
+endpoint.x.addresses = ["192.0.2.7"]
+endpoint.x.probe.open = { port = 2, path = "/" }
+endpoint.x.probe.web.port = 8080
+endpoint.x.probe.wob.port = 8080
+[pool.b]
+endpoint.x.addresses = ["192.0.2.8"]
+endpoint.x.probe.web = { port = 2 }
+"#,
+        expected: &[
+            ("7:44", "pool.a.endpoint.x.probe.open.path", "has no path", "leave it out"),
+            ("8:18", "pool.a.endpoint.x.probe.web", "not probed by \"web\"", "use \"open\""),
+            ("9:18", "pool.a.endpoint.x.probe.wob", "no check \"wob\"", "\"web\"?"),
+            (
+                "12:18",
+                "pool.b.endpoint.x.probe.web",
+                "not probed by \"web\"",
+                "give the pool a check",
+            ),
+        ],
+    },
+    Case {
+        title: "an endpoint that differs in nothing",
+        text: r#"[pool.a]
+check = "web"
+endpoint.x.addresses = ["192.0.2.7"]
+endpoint.x.probe.web = { }
+"#,
+        expected: &[("4:18", "pool.a.endpoint.x.probe.web", "nothing is different", "add port")],
+    },
+    Case {
         title: "an assertion that asserts nothing",
         text: r#"[[assert]]
 clients = "country:DE"
@@ -430,7 +605,12 @@ timout = "1s"
 kind = "http"
 verify = false
 "#,
-        expected: &[("3:1", "check.x.verify", "not known", "it is for kind = \"https\"; the keys")],
+        expected: &[(
+            "3:1",
+            "check.x.verify",
+            "not known",
+            "it is for kind = \"tls\" or \"https\"",
+        )],
     },
     Case {
         title: "an unknown key of a pool",
@@ -3025,6 +3205,15 @@ $TTL 9999999999
 
 /// Mistakes in `rhumb.toml`.
 pub const NODE_FILES: &[Case] = &[
+    Case {
+        title: "folders of programs that are none",
+        text: "[probe]\nexec = [\"plugins\", \"/\", \"/opt/../bin\"]\n",
+        expected: &[
+            ("2:9", "probe.exec", "no whole path", "begin with \"/\""),
+            ("2:20", "probe.exec", "no whole path", "do not name the root"),
+            ("2:25", "probe.exec", "no whole path", "without \"..\""),
+        ],
+    },
     Case {
         title: "broken syntax",
         text: r#"[server

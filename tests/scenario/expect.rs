@@ -187,6 +187,19 @@ impl World {
             true => "config: the files loaded last".to_owned(),
             false => "config: other files".to_owned(),
         }];
+        let refused = [
+            ("files", &status.refused),
+            ("geo data", &status.refused_geo),
+            ("tables", &status.refused_tables),
+        ];
+        for (what, refused) in refused {
+            lines.push(match refused {
+                Some(refused) => format!("{what} refused: {}", refused.problems),
+                None => format!("{what} fine"),
+            });
+        }
+        let is_table = status.round_trips.is_some();
+        lines.push(if is_table { "a table counts" } else { "no table counts" }.into());
         for pool in &status.pools {
             lines.extend(pool.failback.iter().map(|text| format!("{}: {text}", pool.name)));
         }

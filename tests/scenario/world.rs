@@ -58,7 +58,8 @@ const SHARED: &str = include_str!("shared.toml");
 /// A server on a virtual clock.
 pub struct World {
     files: BTreeMap<String, String>,
-    geo: String,
+    /// Geo data in the readable form; `None`: octets that are no database.
+    geo: Option<String>,
     /// The folder of tables of round-trip times: names and content.
     pub(super) tables: Vec<(Box<str>, Vec<u8>)>,
     /// What this node's own file says.
@@ -91,7 +92,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             files: BTreeMap::new(),
-            geo: GEO.into(),
+            geo: Some(GEO.into()),
             tables: Vec::new(),
             node: NodeTerms::of_identity(b"ns-test-1"),
             controller: Controller::default(),
@@ -120,7 +121,12 @@ impl World {
             "FILE" => drop(self.files.insert(rest.into(), block.into())),
             "REMOVE" => drop(self.files.remove(rest).ok_or("there is no such file")?),
             "EDIT" => self.edit(rest)?,
-            "GEO" => self.geo = block.into(),
+            "GEO" => self.geo = Some(block.into()),
+            "BREAK-GEO" => self.geo = None,
+            "BREAK-TABLE" => {
+                let (_, octets) = self.tables.last_mut().ok_or("there is no table")?;
+                octets.truncate(octets.len() / 2);
+            }
             "RTT" => self.import_round_trips(rest, block)?,
             "MAKE-TABLES" => self.make_tables(rest)?,
             "MEASURE" => self.measure(rest)?,
@@ -207,13 +213,10 @@ impl World {
 
     pub(super) fn load(&mut self) -> Result<(), String> {
         let files = self.files.iter().map(|(name, text)| SourceFile::new(name, text)).collect();
-        let networks = parse_source(&self.geo).map_err(|problems| format!("{problems:?}"))?;
-        let info = WriteInfo {
-            database_type: "Test-City".into(),
-            description: "scenario".into(),
-            build_epoch: 1,
+        let octets = match &self.geo {
+            Some(text) => database(text)?,
+            None => b"no database".to_vec(),
         };
-        let octets = write_database(&networks, &info).map_err(|why| why.to_string())?;
         let geo = GeoFiles::new(vec![("scenario".into(), octets.into())]);
         let job = Job::new(Files::new(files), geo, self.node.clone());
         self.handle(Event::Files(job.with_shelf(Shelf::read(self.tables.clone()))));
@@ -533,6 +536,17 @@ impl World {
         let request = Request { client, local: None, transport, unix_s: self.now.unix.as_secs() };
         Ok(ask(&Arc::clone(snapshot), &request, &message))
     }
+}
+
+/// A geo database of its readable form.
+fn database(text: &str) -> Result<Vec<u8>, String> {
+    let networks = parse_source(text).map_err(|problems| format!("{problems:?}"))?;
+    let info = WriteInfo {
+        database_type: "Test-City".into(),
+        description: "scenario".into(),
+        build_epoch: 1,
+    };
+    write_database(&networks, &info).map_err(|why| why.to_string())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -51,6 +51,7 @@ use rhumb::model::Verdict;
 use rhumb::model::Zone;
 use rhumb::rtt::Table;
 use rhumb::snapshot::Compiled;
+use rhumb::snapshot::Contents;
 use rhumb::snapshot::Health;
 use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::compile_measured;
@@ -88,7 +89,8 @@ impl World {
         change(&mut model);
         let places = Arc::new(place_map(&networks));
         let table = measured::table(random, &model, &bases);
-        let compiled = compile_measured(model, places, NodeTerms::default(), Some(&table));
+        let compiled =
+            compile_measured(Contents::new(model), places, NodeTerms::default(), Some(&table));
         let compiled = compiled.expect("few classes");
         let model = Arc::clone(&compiled.model);
         Self { networks, model, compiled: Arc::new(compiled), table, bases }
@@ -443,6 +445,7 @@ fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {
                 },
                 weight: if even { 1 } else { weight },
                 capacity: None,
+                probe: Vec::new(),
             }
         })
         .collect();

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &ImportArguments) -> Result<ExitCode, String> {
     rtt_folder::write_table(&world.folder, &table_name, &text).map_err(|why| {
         format!("{}: {why}; check that this user may write there", world.folder.display())
     })?;
-    let superfluous = read_shelf(&world.folder)?.superfluous(now_s);
+    let superfluous = read_shelf(&world.folder)?.superfluous(now_s, None);
     rtt_folder::remove_tables(&world.folder, &superfluous);
     let imported = Imported {
         table: world.folder.join(&table_name).display().to_string(),

@@ -101,6 +101,70 @@ pub(super) const STATUS_CODES: Form = Form {
 /// Something to look for in a reply.
 pub(super) const NEEDLE: Form = Form { what: "1 to 1024 octets", pattern: "", length: (1, 1024) };
 
+/// Octets in hexadecimal.
+pub(super) const HEX: Form = Form {
+    what: "1 to 1024 octets as hexadecimal digits, blanks between them if you like",
+    pattern: "^ *(?:[0-9A-Fa-f]{2} *){1,1024}$",
+    length: (2, usize::MAX),
+};
+
+/// Name of a header that is not made by the probe itself.
+pub(super) const HEADER_NAME: Form = Form {
+    what: "name of a header",
+    pattern: "^(?!(?:[Hh]ost|[Cc]onnection|[Cc]ontent-[Ll]ength|[Tt]ransfer-[Ee]ncoding|[Tt][Ee]|[Uu]pgrade)$)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$",
+    length: (1, 64),
+};
+
+/// Value of a header.
+pub(super) const HEADER_VALUE: Form = Form {
+    what: "printable ASCII, up to 1024",
+    pattern: "^(?:[!-~](?:[ -~]*[!-~])?)?$",
+    length: (0, 1024),
+};
+
+/// A regular expression.
+pub(super) const REGEX: Form =
+    Form { what: "regular expression, up to 1024 octets", pattern: "", length: (1, 1024) };
+
+/// Where a field of a JSON document is (RFC 6901).
+pub(super) const JSON_POINTER: Form = Form {
+    what: "JSON pointer, as `\"/status\"`",
+    pattern: "^(?:/(?:[^/~]|~[01])*)*$",
+    length: (0, 256),
+};
+
+/// What a field of a JSON document may have to be.
+pub(super) const JSON_TEXT: Form = Form { what: "a text", pattern: "", length: (0, 1024) };
+
+/// A service of gRPC.
+pub(super) const GRPC_SERVICE: Form =
+    Form { what: "up to 256 octets", pattern: "", length: (0, 256) };
+
+/// A whole name, be it of one label.
+pub(super) const QNAME: Form = Form {
+    what: "domain name",
+    pattern: concat!(r"^(?:\.|", label!(), r"(?:\.", label!(), r")*\.?)$"),
+    length: (1, DOMAIN_MAX),
+};
+
+/// A type of records that can be asked for.
+pub(super) const RECORD_TYPE: Form = Form {
+    what: "record type, as `AAAA` or `TYPE65`",
+    pattern: "^[A-Za-z][A-Za-z0-9-]{0,15}$",
+    length: (1, 16),
+};
+
+/// A word of a command.
+pub(super) const WORD: Form = Form { what: "word", pattern: "", length: (0, 1024) };
+
+/// A digest.
+pub(super) const SHA256: Form =
+    Form { what: "64 hexadecimal digits", pattern: "^[0-9A-Fa-f]{64}$", length: (64, 64) };
+
+/// Path of a file from the root on.
+pub(super) const WHOLE_PATH: Form =
+    Form { what: "path that begins with `/`", pattern: "^/", length: (2, 4096) };
+
 /// A country.
 pub(super) const COUNTRY: Form =
     Form { what: "two letters", pattern: "^[A-Za-z]{2}$", length: (2, 2) };

@@ -53,11 +53,16 @@ pub static NODE_FILE: Table = Table {
             NO_TABLE,
             "how names of endpoints are resolved: those of `alias`, and of `cname` and `srv` to probe them",
         ),
-        Key::new("probe", Kind::Table(&PROBE), NO_TABLE, "what probes may take"),
         Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
         Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
+        Key::new(
+            "probe",
+            Kind::Table(&PROBE),
+            NO_TABLE,
+            "what probes may do on this node, and what they may take",
+        ),
     ],
     rules: &[],
 };

@@ -141,8 +141,46 @@ static ENDPOINT: Table = Table {
             Absent::Means("unknown"),
             "what it can carry, in any unit that is the same for all and for `traffic`",
         ),
+        Key::new(
+            "probe",
+            Kind::Map {
+                names: &form::ID,
+                of: &Kind::Table(&SPECIAL),
+                count: Count::ANY,
+                one_above_zero: false,
+            },
+            Absent::Means("nothing"),
+            "table of checks, with what is different for this endpoint",
+        ),
     ],
     rules: &[Rule::ExactlyOne(&["addresses", "alias", "cname", "srv"])],
+};
+
+static SPECIAL: Table = Table {
+    path: "pool.NAME.endpoint.NAME.probe.NAME",
+    about: "in what an endpoint differs from a check by which it is probed; its name is the check's",
+    applies: Applies::Live,
+    keys: &[
+        Key::new(
+            "port",
+            Kind::Integer { min: 1, max: 65535, least: "" },
+            Absent::Means("the check's"),
+            "port, if the kind of check has one",
+        ),
+        Key::new(
+            "host",
+            Kind::Text(&form::HOST_HEADER),
+            Absent::Means("the check's"),
+            "host, for tls the server name",
+        ),
+        Key::new(
+            "path",
+            Kind::Text(&form::URL_PATH),
+            Absent::Means("the check's"),
+            "path and query of http and https",
+        ),
+    ],
+    rules: &[Rule::OneOf(&["port", "host", "path"])],
 };
 
 static SRV: Table = Table {

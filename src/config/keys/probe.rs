@@ -2,10 +2,12 @@
 
 use crate::config::keys::Absent;
 use crate::config::keys::Applies;
+use crate::config::keys::Count;
 use crate::config::keys::Key;
 use crate::config::keys::Kind;
 use crate::config::keys::Literal;
 use crate::config::keys::Table;
+use crate::config::keys::form;
 
 /// Probes that a node starts in a second when nothing is said.
 ///
@@ -17,9 +19,15 @@ pub const PROBE_RATE_PER_ADDRESS: u32 = 100;
 
 pub(super) static PROBE: Table = Table {
     path: "probe",
-    about: "what probes may take, of this node and of those who are probed",
+    about: "what probes may do on this node, and what they may take",
     applies: Applies::Restart,
     keys: &[
+        Key::new(
+            "exec",
+            Kind::Texts { of: &form::WHOLE_PATH, count: Count::ANY, distinct: true },
+            Absent::Default(Literal::Texts(&[])),
+            "folders whose programs checks of kind `exec` may run, by their whole paths",
+        ),
         Key::new(
             "rate",
             Kind::Integer { min: 1, max: 100_000, least: "" },

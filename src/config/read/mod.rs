@@ -14,6 +14,8 @@ mod zone;
 
 use toml::de::DeTable;
 
+pub(super) use check::refuse_program;
+
 use crate::config::Problems;
 use crate::config::SourceFile;
 use crate::config::keys::COST;

@@ -10,6 +10,8 @@ use crate::config::keys::MIN_HEALTHY_PERCENT;
 use crate::config::keys::PRIORITY;
 use crate::config::keys::WEIGHT;
 use crate::config::problem::At;
+use crate::config::read::check::read_host;
+use crate::config::read::check::read_path;
 use crate::config::read::each_of;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
@@ -18,6 +20,7 @@ use crate::config::rules;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
+use crate::config::spec::SpecialSpec;
 use crate::model::Failback;
 use crate::model::MinHealthy;
 use crate::model::Percent;
@@ -113,9 +116,37 @@ fn read_endpoint(
     let leaf = read_leaf(&mut section, problems);
     let weight = section.take("weight").and_then(|value| value.integer(problems));
     let capacity = section.take("capacity").and_then(|value| value.number(problems));
+    let mut probe = Vec::new();
+    if let Some(value) = section.take("probe") {
+        each_of(&value, true, problems, &mut |name, section, problems| {
+            probe.push(read_special(name, section, problems));
+        });
+    }
     section.finish(problems);
     let weight = weight.map_or(WEIGHT, |at| at.value as u16);
-    EndpointSpec { name, leaf, weight, capacity: capacity.map(|at| at.value) }
+    EndpointSpec { name, leaf, weight, capacity: capacity.map(|at| at.value), probe }
+}
+
+/// `probe.CHECK = { port = 8080 }`
+fn read_special(
+    check: At<String>,
+    mut section: Section<'_>,
+    problems: &mut Problems,
+) -> SpecialSpec {
+    let faults_before = problems.len();
+    let port = section.take("port").and_then(|value| value.integer(problems));
+    let port = port.map(|at| At { value: at.value as u16, place: at.place });
+    let host = section.take("host").and_then(|value| value.parsed(read_host, problems));
+    let path = section.take("path").and_then(|value| value.parsed(read_path, problems));
+    let (key, place) = (section.path.clone(), section.place.clone());
+    section.finish(problems);
+    let is_empty = port.is_none() && host.is_none() && path.is_none();
+    if is_empty && problems.len() == faults_before {
+        let remedy = "add port, host or path, or leave it out";
+        let fault = "nothing is different for this endpoint";
+        problems.error(&place, key, fault, remedy).rule(&rules::MISSING_KEY);
+    }
+    SpecialSpec { check, port, host, path }
 }
 
 /// What an endpoint is in an answer: exactly one of four things.
@@ -176,7 +207,7 @@ fn read_service(value: &Value<'_>, problems: &mut Problems) -> Option<At<Service
 }
 
 /// One address a family. A refused one keeps its place, so that its family is not missed as well.
-fn read_addresses(value: &Value<'_>, problems: &mut Problems) -> Vec<At<IpAddr>> {
+pub(super) fn read_addresses(value: &Value<'_>, problems: &mut Problems) -> Vec<At<IpAddr>> {
     let Some(texts) = value.strings(problems) else { return Vec::new() };
     if texts.is_empty() {
         problems.error(&value.place, &value.path, "no address is named", "write [\"192.0.2.10\"]");

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod authority;
+mod checks;
 mod choices;
 mod coexistence;
 mod families;
@@ -162,7 +163,7 @@ pub(super) fn validate(
         });
     }
     let checks: Vec<_> = specs.iter().flat_map(|spec| &spec.checks).collect();
-    pools::add_checks(files, &checks, &mut directory, &mut model, problems);
+    checks::add_checks(files, &checks, &mut directory, &mut model, problems);
     let pools: Vec<_> = specs.iter().flat_map(|spec| &spec.pools).collect();
     let policies: Vec<_> = specs.iter().flat_map(|spec| &spec.policies).collect();
     let lists: Vec<_> = specs.iter().flat_map(|spec| &spec.lists).collect();

@@ -1,4 +1,4 @@
-//! Checks and pools.
+//! Pools.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,125 +6,24 @@ use std::path::Path;
 
 use crate::config::Files;
 use crate::config::Problems;
-use crate::config::duration::spell;
 use crate::config::problem::At;
 use crate::config::reader::closest;
 use crate::config::reader::dotted;
-use crate::config::rules;
-use crate::config::spec::CheckKindSpec;
-use crate::config::spec::CheckSpec;
 use crate::config::spec::EndpointSpec;
 use crate::config::spec::LeafSpec;
 use crate::config::spec::PoolSpec;
 use crate::config::validate::Directory;
-use crate::model::Check;
-use crate::model::CheckId;
-use crate::model::CheckKind;
+use crate::config::validate::checks::specials;
 use crate::model::Endpoint;
-use crate::model::HttpCheck;
 use crate::model::Leaf;
 use crate::model::LeafRecords;
 use crate::model::MinHealthy;
 use crate::model::Model;
 use crate::model::Percent;
 use crate::model::Pool;
-use crate::model::TlsCheck;
 
 /// `panic_below` when nothing is said, unless `min_healthy` is lower.
 const PANIC_BELOW: Percent = Percent(25);
-
-pub(super) fn add_checks(
-    files: &Files,
-    checks: &[&CheckSpec],
-    directory: &mut Directory,
-    model: &mut Model,
-    problems: &mut Problems,
-) {
-    for spec in checks {
-        let id = CheckId::at(model.checks.len());
-        directory.checks.add("check", &spec.name, Some(id), problems);
-        if spec.timeout.value > spec.interval {
-            let key = format!("check.{}.timeout", spec.name.value);
-            let remedy = format!("use at most the interval, {}", spell(spec.interval));
-            problems.error(
-                &spec.timeout.place,
-                key,
-                "the timeout is longer than the interval",
-                remedy,
-            );
-        }
-        let check = check(files, spec, problems);
-        model.checks.push(check);
-    }
-}
-
-fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
-    let CheckSpec {
-        name,
-        kind,
-        port,
-        interval,
-        timeout,
-        fall,
-        rise,
-        hold_down,
-        damping,
-        jitter_percent,
-    } = spec;
-    Check {
-        name: name.value.as_str().into(),
-        kind: check_kind(files, name, kind, problems),
-        port: *port,
-        interval: *interval,
-        timeout: timeout.value,
-        fall: *fall,
-        rise: *rise,
-        hold_down: *hold_down,
-        damping: *damping,
-        jitter_percent: *jitter_percent,
-    }
-}
-
-fn check_kind(
-    files: &Files,
-    name: &At<String>,
-    kind: &CheckKindSpec,
-    problems: &mut Problems,
-) -> CheckKind {
-    let CheckKindSpec::Http { host, path, status, body, tls } = kind else { return CheckKind::Tcp };
-    let http = HttpCheck {
-        host: host.as_deref().map(Into::into),
-        path: path.as_str().into(),
-        status: status.clone(),
-        body: body.as_deref().map(Into::into),
-    };
-    let Some(tls) = tls else { return CheckKind::Http(http) };
-    let mut ca_pem = None;
-    if let Some(ca) = &tls.ca {
-        let key = format!("check.{}.ca", name.value);
-        match files.find_beside(ca.place.file, &ca.value) {
-            Some((_, file)) if file.text.contains("-----BEGIN CERTIFICATE-----") => {
-                ca_pem = Some(Box::from(file.text.as_str()));
-            }
-            Some(_) => {
-                problems.error(
-                    &ca.place,
-                    key,
-                    "the file holds no certificate",
-                    "name a PEM file of certificates",
-                );
-            }
-            None => {
-                let remedy = missing_file_remedy(files, ca);
-                problems
-                    .error(&ca.place, key, format!("there is no file \"{}\"", ca.value), remedy)
-                    .rule(&rules::MISSING_FILE);
-            }
-        }
-    }
-    let server_name = tls.server_name.as_deref().map(Into::into);
-    CheckKind::Https(http, TlsCheck { server_name, ca_pem, verify: tls.verify })
-}
 
 /// What to do about a file that is not beside the one that names it.
 pub(super) fn missing_file_remedy(files: &Files, name: &At<String>) -> String {
@@ -156,6 +55,15 @@ pub(super) fn add_pools(
             check.and_then(|name| directory.checks.find("check", &key("check"), name, problems));
         warn_of_twins(spec, problems);
         refuse_mixture(spec, problems);
+        let endpoints = spec.endpoints.iter();
+        let endpoints = endpoints.map(|one| {
+            let name = spec.name.value.as_str();
+            Endpoint {
+                probe: specials((name, check), one, directory, model, problems),
+                ..endpoint(name, one)
+            }
+        });
+        let endpoints = endpoints.collect();
         model.pools.push(Pool {
             name: spec.name.value.as_str().into(),
             site,
@@ -163,20 +71,21 @@ pub(super) fn add_pools(
             min_healthy: min_healthy(spec, problems),
             panic_below: panic_below(spec, problems),
             failback: spec.failback,
-            endpoints: spec.endpoints.iter().map(|one| endpoint(&spec.name.value, one)).collect(),
+            endpoints,
             parts: Vec::new(),
         });
     }
 }
 
 fn endpoint(pool: &str, spec: &EndpointSpec) -> Endpoint {
-    let EndpointSpec { name, leaf, weight, capacity } = spec;
+    let EndpointSpec { name, leaf, weight, capacity, probe: _ } = spec;
     let leaf = leaf.as_ref().map_or(Leaf::Addresses { v4: None, v6: None }, self::leaf);
     Endpoint {
         key: format!("{pool}/{}", name.value).into(),
         leaf,
         weight: *weight,
         capacity: *capacity,
+        probe: Vec::new(),
     }
 }
 

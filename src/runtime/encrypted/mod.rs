@@ -12,7 +12,7 @@ mod http;
 mod padded;
 pub mod store;
 mod tls;
-mod validity;
+pub(super) mod validity;
 
 use std::future::Future;
 use std::io;

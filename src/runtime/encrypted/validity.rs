@@ -12,7 +12,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 const DAY_S: i64 = 86_400;
 
 /// Seconds since 1970 in which a certificate holds (RFC 5280 section 4.1.2.5); `None` if it is not one.
-pub(super) fn read(certificate: &[u8]) -> Option<RangeInclusive<i64>> {
+pub(in crate::runtime) fn read(certificate: &[u8]) -> Option<RangeInclusive<i64>> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
     let (to_be_signed, _) = element(certificate, SEQUENCE)?;
     let mut rest = to_be_signed;

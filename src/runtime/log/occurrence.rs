@@ -50,9 +50,14 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::TableCounts { name, rows } => {
             tracing::info!(target: "rhumb::rtt", table = %name, rows, "{occurrence}");
         }
-        Occurrence::TableLeftOut { name } => {
-            tracing::warn!(target: "rhumb::rtt", table = %name, "{occurrence}");
+        Occurrence::TablesRefused { text, problems } => {
+            let (text, counted) = (text.trim_end(), count(*problems, "problem"));
+            tracing::warn!(
+                target: "rhumb::rtt", problems, %text,
+                "round-trip times refused, {counted}; the table before stays in force"
+            );
         }
+        Occurrence::TablesAccepted => tracing::info!(target: "rhumb::rtt", "{occurrence}"),
         Occurrence::Unheard { measurements } => {
             tracing::info!(target: "rhumb::rtt", measurements, "{occurrence}");
         }

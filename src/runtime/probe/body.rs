@@ -22,8 +22,8 @@ pub(super) enum Progress {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), tail: Vec::new(), seen: 0 }
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, tail: Vec::new(), seen: 0 }
     }
 
     /// Octets looked at so far, at most [`BODY_MAX`].
@@ -55,9 +55,9 @@ mod tests {
     fn a_match_may_straddle_pieces_of_any_size() {
         let body = b"all systems are ok today";
         for size in 1..body.len() {
-            let mut search = Search::new("are ok");
+            let mut search = Search::new(b"are ok");
             assert!(body.chunks(size).any(|piece| search.push(piece) == Progress::Found), "{size}");
-            let mut search = Search::new("are not ok");
+            let mut search = Search::new(b"are not ok");
             assert!(body.chunks(size).all(|piece| search.push(piece) == Progress::More), "{size}");
             assert_eq!(search.seen(), body.len());
         }
@@ -69,7 +69,7 @@ mod tests {
         {
             let mut body = vec![b'.'; BODY_MAX + 10];
             body[at..at + 2].copy_from_slice(b"ok");
-            let mut search = Search::new("ok");
+            let mut search = Search::new(b"ok");
             assert_eq!(search.push(&body), progress);
             assert_eq!(search.seen(), BODY_MAX);
         }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn keeps_less_than_the_text() {
-        let mut search = Search::new("abcdef");
+        let mut search = Search::new(b"abcdef");
         search.push(&[b'a'; 5000]);
         assert_eq!(search.tail.len(), 5);
     }

@@ -12,29 +12,7 @@ use std::time::SystemTime;
 use rustls::CertificateError;
 use thiserror::Error;
 
-/// How far a probe had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Opening the TCP connection.
-    Connecting,
-    /// In the TLS handshake.
-    Handshake,
-    /// The request is on its way, no complete header block has come back.
-    AwaitingResponse,
-    /// Reading the body.
-    ReadingBody,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connecting => "connecting",
-            Self::Handshake => "in the TLS handshake",
-            Self::AwaitingResponse => "waiting for the response",
-            Self::ReadingBody => "reading the body",
-        })
-    }
-}
+use crate::runtime::probe::progress::Phase;
 
 /// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -80,7 +58,31 @@ pub enum ProbeFailure {
     /// The TLS handshake or a record failed for another reason.
     #[error("TLS: {0}")]
     Tls(Box<str>),
-    /// What came back is not an HTTP/1.1 response we accept.
+    /// The body does not match the regular expression.
+    #[error("body does not match /{regex}/ in its {} octets", Searched(*.octets, *.whole))]
+    BodyUnmatched {
+        /// What was looked for.
+        regex: Box<str>,
+        /// How much of the body was searched.
+        octets: usize,
+        /// Whether that was all of it.
+        whole: bool,
+    },
+    /// A reply lacks what it must hold.
+    #[error("reply lacks {wanted}, it begins with {got}")]
+    ReplyLacks {
+        /// What was looked for, as shown to people.
+        wanted: Box<str>,
+        /// The beginning of what came.
+        got: Box<str>,
+    },
+    /// What came back says in its own way that it is not as it must be.
+    #[error("{0}")]
+    Answer(Box<str>),
+    /// The probe passed, and the check is inverted.
+    #[error("passed, and the check is inverted")]
+    Inverted,
+    /// What came back is not an HTTP response we accept.
     #[error("not a valid HTTP response: {0}")]
     NotHttp(Box<str>),
     /// The backend sent more octets than a probe ever reads.
@@ -103,6 +105,14 @@ impl ProbeFailure {
         matches!(self, Self::Local(_))
     }
 
+    /// Most octets of a reply that are shown.
+    pub(super) const SHOWN_MAX: usize = 64;
+
+    /// A reply that began with `got` and did not hold `wanted`.
+    pub(super) fn reply_lacks(wanted: &[u8], got: &[u8]) -> Self {
+        Self::ReplyLacks { wanted: readable_octets(wanted), got: readable_octets(got) }
+    }
+
     /// The failure behind an I/O error that came up in `phase`.
     pub(super) fn from_io(error: &io::Error, phase: Phase) -> Self {
         if is_local(error) {
@@ -117,9 +127,10 @@ impl ProbeFailure {
         match (phase, error.kind()) {
             (Phase::Connecting, io::ErrorKind::ConnectionRefused) => Self::Refused,
             (Phase::Connecting, _) => Self::Unreachable(error.to_string().into()),
-            (Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody, _) => {
-                Self::Closed(phase)
-            }
+            (
+                Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody | Phase::Running,
+                _,
+            ) => Self::Closed(phase),
         }
     }
 
@@ -154,17 +165,28 @@ fn is_local(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| ours.contains(&code))
 }
 
+/// A moment in seconds since 1970, for people.
+pub(super) fn date(at_s: u64) -> String {
+    // The last second that four digits of a year can say.
+    let at_s = at_s.min(253_402_300_799);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(at_s);
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Octets as a text with escapes, cut if they are many.
+fn readable_octets(octets: &[u8]) -> Box<str> {
+    let shown = &octets[..octets.len().min(ProbeFailure::SHOWN_MAX)];
+    let more = if shown.len() < octets.len() { "..." } else { "" };
+    format!("\"{}\"{more}", shown.escape_ascii()).into()
+}
+
 fn certificate_text(error: &CertificateError) -> String {
-    let date = |at: rustls::pki_types::UnixTime| {
-        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at.as_secs()));
-        time.map_or_else(String::new, |time| humantime::format_rfc3339_seconds(time).to_string())
-    };
     match error {
         CertificateError::ExpiredContext { not_after, .. } => {
-            format!("expired {}", date(*not_after))
+            format!("expired {}", date(not_after.as_secs()))
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("not valid before {}", date(*not_before))
+            format!("not valid before {}", date(not_before.as_secs()))
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = presented.iter().map(|name| readable(name)).collect::<Vec<_>>().join(", ");

@@ -4,20 +4,24 @@
 //! decide what an answer is, does not vote, and logs nothing: whoever takes the reports does.
 
 mod agenda;
+mod board;
 mod body;
 pub mod counters;
 mod deadline;
 mod failure;
 mod gate;
-mod http;
+mod judge;
+mod kinds;
+mod line;
 mod lines;
 mod meter;
+mod outcome;
 mod plan;
+mod progress;
 mod roster;
 mod run;
 mod sessions;
 mod slot;
-mod tcp;
 mod tls;
 
 use std::io;
@@ -37,9 +41,14 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
 
+pub use board::Board;
+pub use board::Refused;
 pub use counters::ProbeCounters;
-pub use failure::Phase;
 pub use failure::ProbeFailure;
+pub use outcome::ProbeResult;
+pub use outcome::Success;
+pub use progress::Phase;
+pub use progress::Phases;
 pub use tls::install_crypto;
 
 use run::Runner;
@@ -74,15 +83,6 @@ impl Default for Limits {
     }
 }
 
-/// How one probe ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeResult {
-    /// Success, or why not.
-    pub outcome: Result<(), ProbeFailure>,
-    /// From its start to its end.
-    pub duration: Duration,
-}
-
 /// One probe's result and what it means for its target.
 #[derive(Clone, Debug)]
 pub struct ProbeReport {
@@ -112,6 +112,7 @@ pub struct Prober {
     targets: watch::Sender<Arc<[ProbeTarget]>>,
     counters: Arc<ProbeCounters>,
     stop: CancellationToken,
+    board: Arc<Board>,
 }
 
 impl Prober {
@@ -130,8 +131,11 @@ impl Prober {
         let (targets, seen) = watch::channel(Arc::from([]));
         let (stop, counters) = (CancellationToken::new(), Arc::<ProbeCounters>::default());
         let (stop_when_unheard, counted) = (stop.clone(), Arc::clone(&counters));
+        let board = Arc::new(Board::default());
+        let shared = Arc::clone(&board);
         let make = move || {
             let runner = Runner::new(limits, clock_start, Arc::clone(&counted), plan::probe);
+            let runner = runner.with_board(Arc::clone(&shared));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;
@@ -141,12 +145,17 @@ impl Prober {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let task = supervise("prober", stop.clone(), restarts, make);
         thread::Builder::new().name("prober".into()).spawn(move || runtime.block_on(task))?;
-        Ok(Self { targets, counters, stop })
+        Ok(Self { targets, counters, stop, board })
     }
 
     /// What it tells of itself.
     pub fn counters(&self) -> &Arc<ProbeCounters> {
         &self.counters
+    }
+
+    /// Where others report what they know of endpoints, for checks of kind `push`.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// Replaces the set of targets; a key stands in it once.

@@ -1,107 +1,76 @@
 //! A probe made ready: everything that can be decided before it runs, and the run itself.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::HandshakeKind;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
-use rustls::pki_types::UnixTime;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::model::Check;
 use crate::model::CheckKind;
+use crate::model::Family;
 use crate::model::HttpCheck;
+use crate::model::HttpVersion;
+use crate::model::TargetKey;
 use crate::model::TlsCheck;
+use crate::runtime::probe::board::Board;
 use crate::runtime::probe::deadline::Deadline;
-use crate::runtime::probe::failure::Phase;
 use crate::runtime::probe::failure::ProbeFailure;
-use crate::runtime::probe::http::Exchange;
-use crate::runtime::probe::meter::Meter;
+use crate::runtime::probe::kinds::Kind;
+use crate::runtime::probe::kinds::dns::Question;
+use crate::runtime::probe::kinds::exec::Run;
+use crate::runtime::probe::kinds::exec::Turns;
+use crate::runtime::probe::kinds::file::LineOf;
+use crate::runtime::probe::kinds::file::StateFile;
+use crate::runtime::probe::kinds::grpc::Call;
+use crate::runtime::probe::kinds::http::Exchange;
+use crate::runtime::probe::kinds::http::Judge;
+use crate::runtime::probe::kinds::http::Scheme;
+use crate::runtime::probe::kinds::icmp::Echo;
+use crate::runtime::probe::kinds::push::Listen;
+use crate::runtime::probe::kinds::tcp::Conversation;
+use crate::runtime::probe::kinds::tls::HTTP_2;
+use crate::runtime::probe::kinds::tls::Handshake;
+use crate::runtime::probe::kinds::udp::Datagrams;
+use crate::runtime::probe::line::Line;
+use crate::runtime::probe::outcome::Probed;
+use crate::runtime::probe::outcome::Success;
+use crate::runtime::probe::progress::Progress;
 use crate::runtime::probe::sessions::Tickets;
-use crate::runtime::probe::tcp;
 use crate::runtime::probe::tls;
 use crate::runtime::probe::tls::Client;
 use crate::runtime::probe::tls::SystemRoots;
 
-/// Octets that one probe reads from the network, at most: header block, body, and room for a chain of
-/// certificates and for chunk marks.
-const WIRE_MAX: usize = 128 * 1024;
-
 /// What one probe does.
 #[derive(Debug)]
 pub(super) struct Plan {
-    address: SocketAddr,
+    line: Line,
     timeout: Duration,
+    invert: bool,
     kind: Kind,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Tcp,
-    Http(Exchange),
-    Https(Exchange, Handshake),
-    /// Each probe fails with this reason.
-    Broken(ProbeFailure),
-}
-
-/// The client's side of a TLS handshake.
-#[derive(Debug)]
-struct Handshake {
-    server_name: ServerName<'static>,
-    client: Arc<Client>,
-    /// Of the target; without them no session is resumed.
-    tickets: Option<Arc<Tickets>>,
-}
-
 impl Plan {
-    /// Resumes sessions of the target whose tickets these are, if it speaks TLS.
+    /// Resumes sessions of the target whose tickets these are, if more is said than a handshake.
     pub(super) fn resume(&mut self, tickets: &mut Option<Arc<Tickets>>) {
         match &mut self.kind {
-            Kind::Https(_, handshake) => {
+            Kind::Https(_, handshake) | Kind::Grpcs(_, handshake) => {
                 handshake.tickets = Some(Arc::clone(tickets.get_or_insert_default()));
             }
-            Kind::Tcp | Kind::Http(_) | Kind::Broken(_) => {}
-        }
-    }
-}
-
-impl Handshake {
-    /// Opens TLS over a connection.
-    async fn run(
-        &self,
-        stream: Meter<TcpStream>,
-    ) -> Result<TlsStream<Meter<TcpStream>>, ProbeFailure> {
-        let (config, stream) = match &self.tickets {
-            Some(tickets) => {
-                tickets.begin(UnixTime::now());
-                (self.client.resuming(tickets), stream.counting_in(tickets.tally()))
-            }
-            None => (self.client.fresh(), stream),
-        };
-        TlsConnector::from(config)
-            .connect(self.server_name.clone(), stream)
-            .await
-            .map_err(|error| ProbeFailure::from_io(&error, Phase::Handshake))
-    }
-
-    /// The certificates of a full handshake; `None` if a session was resumed.
-    fn chain(&self, stream: &TlsStream<Meter<TcpStream>>) -> Option<Vec<CertificateDer<'static>>> {
-        let connection = stream.get_ref().1;
-        let is_full = connection.handshake_kind() != Some(HandshakeKind::Resumed);
-        connection.peer_certificates().filter(|_| is_full).map(<[_]>::to_vec)
-    }
-
-    /// After the exchange: judges whether what was seen of the certificate lasts for resumed sessions.
-    fn judge(&self, chain: Option<Vec<CertificateDer<'static>>>) {
-        let (Some(tickets), Some(chain)) = (&self.tickets, chain) else { return };
-        if tickets.has_ticket() {
-            let now = UnixTime::now();
-            tickets.judge(self.client.is_good_ahead(&chain, &self.server_name, now), now);
+            // A check of the certificate itself looks at it each time.
+            Kind::Tls(_)
+            | Kind::Tcp(_)
+            | Kind::Http(_)
+            | Kind::Grpc(_)
+            | Kind::Dns(_)
+            | Kind::Udp(_)
+            | Kind::Icmp(_)
+            | Kind::Exec(_)
+            | Kind::Push(_)
+            | Kind::File(_)
+            | Kind::Broken(_) => {}
         }
     }
 }
@@ -110,90 +79,187 @@ impl Handshake {
 impl Plan {
     /// Tells tests which target is probed.
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.line.address
     }
 }
 
 /// Runs a probe, until its deadline at most.
-pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Result<(), ProbeFailure> {
-    let (after, mut phase) = (plan.timeout, Phase::Connecting);
+pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Probed {
+    let mut progress = Progress::start();
     let outcome = tokio::select! {
         biased;
-        outcome = attempt(plan, &mut phase) => Some(outcome),
+        outcome = plan.kind.run(plan.line, &mut progress) => Some(outcome),
         () = deadline => None,
     };
-    outcome.unwrap_or(Err(ProbeFailure::TimedOut { after, phase }))
+    let after = plan.timeout;
+    let outcome =
+        outcome.unwrap_or_else(|| Err(ProbeFailure::TimedOut { after, phase: progress.phase() }));
+    let outcome = if plan.invert { inverted(outcome) } else { outcome };
+    Probed { outcome, phases: progress.phases() }
 }
 
-async fn attempt(plan: Plan, phase: &mut Phase) -> Result<(), ProbeFailure> {
-    match plan.kind {
-        Kind::Tcp => tcp::connect(plan.address).await.map(drop),
-        Kind::Http(exchange) => {
-            let stream = Meter::new(tcp::connect(plan.address).await?, WIRE_MAX);
-            exchange.run(stream, phase).await
-        }
-        Kind::Https(exchange, handshake) => {
-            let stream = Meter::new(tcp::connect(plan.address).await?, WIRE_MAX);
-            *phase = Phase::Handshake;
-            let stream = handshake.run(stream).await?;
-            let chain = handshake.chain(&stream);
-            let outcome = exchange.run(stream, phase).await;
-            handshake.judge(chain);
-            outcome
-        }
-        Kind::Broken(failure) => Err(failure),
+/// The opposite; what says nothing of the target still says nothing.
+fn inverted(outcome: Result<Success, ProbeFailure>) -> Result<Success, ProbeFailure> {
+    match outcome {
+        Ok(_) => Err(ProbeFailure::Inverted),
+        Err(failure) if failure.is_local() => Err(failure),
+        Err(failure @ (ProbeFailure::BadCheck(_) | ProbeFailure::Panicked(_))) => Err(failure),
+        Err(failure) => Ok(Success { note: Some(format!("inverted: {failure}").into()) }),
     }
 }
 
-/// Makes plans; shares one TLS client among the targets of equal TLS settings.
+/// Makes plans; shares what can be shared among targets of equal settings.
 #[derive(Default)]
 pub(super) struct Planner {
     system: SystemRoots,
-    clients: Vec<(TlsCheck, Result<Arc<Client>, ProbeFailure>)>,
+    clients: Vec<(TlsCheck, Alpn, Result<Arc<Client>, ProbeFailure>)>,
+    judges: HashMap<Box<str>, (HttpCheck, Arc<Judge>)>,
+    shared: Shared,
 }
 
+/// What plans of several sets of targets share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    turns: Turns,
+    pub(super) board: Arc<Board>,
+    files: Vec<Arc<StateFile>>,
+}
+
+/// What a client offers to speak behind TLS.
+pub(super) type Alpn = &'static [u8];
+
+/// HTTP/1.1 (RFC 7301).
+const HTTP_1: Alpn = b"http/1.1";
+
 impl Planner {
-    pub(super) fn plan(&mut self, address: IpAddr, check: &Check) -> Plan {
-        let address = SocketAddr::new(address, check.port);
-        let kind = self.kind(address, &check.kind).unwrap_or_else(Kind::Broken);
-        Plan { address, timeout: check.timeout, kind }
+    /// A planner that shares what those before it shared.
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared, ..Self::default() }
     }
 
-    fn kind(&mut self, address: SocketAddr, kind: &CheckKind) -> Result<Kind, ProbeFailure> {
-        Ok(match kind {
-            CheckKind::Tcp => Kind::Tcp,
-            CheckKind::Http(http) => Kind::Http(Exchange::new(http, address, 80)?),
+    /// The same with a board on which others report.
+    pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.shared.board = board;
+        self
+    }
+
+    /// What is to be shared with the next.
+    pub(super) fn into_shared(mut self) -> Shared {
+        // A file that no plan names any more is forgotten.
+        self.shared.files.retain(|file| Arc::strong_count(file) > 1);
+        self.shared
+    }
+
+    /// The plan of one probe; `key` is the target, or one of those that share the probe.
+    pub(super) fn plan(&mut self, address: IpAddr, check: &Check, key: &TargetKey) -> Plan {
+        let source = check.source.of(Family::of(address));
+        let line = Line { address: SocketAddr::new(address, check.port), source };
+        let kind = self.kind(line, key, check).unwrap_or_else(Kind::Broken);
+        Plan { line, timeout: check.timeout, invert: check.invert, kind }
+    }
+
+    fn kind(&mut self, line: Line, key: &TargetKey, check: &Check) -> Result<Kind, ProbeFailure> {
+        let address = line.address;
+        Ok(match &check.kind {
+            CheckKind::Tcp(talk) => Kind::Tcp(Conversation(talk.clone())),
+            CheckKind::Tls(tls) => Kind::Tls(self.handshake(tls, None, address.ip(), &[])?),
+            CheckKind::Http(http) => Kind::Http(Exchange::new(
+                http,
+                self.judge(&check.name, http)?,
+                address,
+                Scheme::Http,
+            )?),
             CheckKind::Https(http, tls) => {
-                let handshake = Handshake {
-                    server_name: server_name(http, tls, address.ip())?,
-                    client: self.client(tls)?,
-                    tickets: None,
+                let alpn = match http.version {
+                    HttpVersion::One => HTTP_1,
+                    HttpVersion::Two => HTTP_2,
                 };
-                Kind::Https(Exchange::new(http, address, 443)?, handshake)
+                let handshake = self.handshake(tls, http.host.as_deref(), address.ip(), alpn)?;
+                let judge = self.judge(&check.name, http)?;
+                Kind::Https(Exchange::new(http, judge, address, Scheme::Https)?, handshake)
             }
+            CheckKind::Grpc(grpc) => Kind::Grpc(Call::new(grpc, address, Scheme::Http)?),
+            CheckKind::Grpcs(grpc, tls) => {
+                let handshake = self.handshake(tls, grpc.host.as_deref(), address.ip(), HTTP_2)?;
+                Kind::Grpcs(Call::new(grpc, address, Scheme::Https)?, handshake)
+            }
+            CheckKind::Dns(dns) => Kind::Dns(Question::new(dns)?),
+            CheckKind::Udp(talk) => Kind::Udp(Datagrams(talk.clone())),
+            CheckKind::Icmp => Kind::Icmp(Echo),
+            CheckKind::Exec(exec) => Kind::Exec(Run::new(exec, key, line, &self.shared.turns)?),
+            CheckKind::Push(push) => Kind::Push(Listen {
+                board: Arc::clone(&self.shared.board),
+                check: check.name.clone(),
+                endpoint: (*key.endpoint).into(),
+                silence: push.silence,
+            }),
+            CheckKind::File(file) => Kind::File(LineOf {
+                file: self.file(&file.path),
+                endpoint: (*key.endpoint).into(),
+                silence: file.silence,
+            }),
         })
     }
 
-    fn client(&mut self, check: &TlsCheck) -> Result<Arc<Client>, ProbeFailure> {
-        // `server_name` is no part of a client.
-        let settings = TlsCheck { server_name: None, ..check.clone() };
-        if let Some((_, client)) = self.clients.iter().find(|(known, _)| *known == settings) {
+    /// The file at a path, the same for all that name it.
+    fn file(&mut self, path: &str) -> Arc<StateFile> {
+        let known = self.shared.files.iter().find(|file| file.path() == path);
+        let file = known.map_or_else(|| Arc::new(StateFile::new(path)), Arc::clone);
+        if known.is_none() {
+            self.shared.files.push(Arc::clone(&file));
+        }
+        file
+    }
+
+    fn handshake(
+        &mut self,
+        tls: &TlsCheck,
+        host: Option<&str>,
+        address: IpAddr,
+        alpn: Alpn,
+    ) -> Result<Handshake, ProbeFailure> {
+        Ok(Handshake {
+            server_name: server_name(host, tls, address)?,
+            client: self.client(tls, alpn)?,
+            min_validity: tls.min_validity,
+            tickets: None,
+        })
+    }
+
+    /// What judges responses: the same for all targets of a check, unless they differ in it.
+    fn judge(&mut self, check: &str, http: &HttpCheck) -> Result<Arc<Judge>, ProbeFailure> {
+        if let Some((known, judge)) = self.judges.get(check)
+            && Judge::is_same(known, http)
+        {
+            return Ok(Arc::clone(judge));
+        }
+        let judge = Arc::new(Judge::new(http)?);
+        self.judges.insert(check.into(), (http.clone(), Arc::clone(&judge)));
+        Ok(judge)
+    }
+
+    fn client(&mut self, check: &TlsCheck, alpn: Alpn) -> Result<Arc<Client>, ProbeFailure> {
+        let is_same = |(known, offered, _): &&(TlsCheck, Alpn, _)| {
+            // Of the rest a client knows nothing.
+            let TlsCheck { server_name: _, ca_pem, verify, min_validity: _ } = known;
+            (ca_pem, *verify, *offered) == (&check.ca_pem, check.verify, alpn)
+        };
+        if let Some((.., client)) = self.clients.iter().find(is_same) {
             return client.clone();
         }
-        let client = tls::client(check, &mut self.system);
-        self.clients.push((settings, client.clone()));
+        let client = tls::client(check, alpn, &mut self.system);
+        self.clients.push((check.clone(), alpn, client.clone()));
         client
     }
 }
 
 /// The name in SNI and certificate: the check's own, else the HTTP host, else the address (no SNI).
 fn server_name(
-    http: &HttpCheck,
+    host: Option<&str>,
     tls: &TlsCheck,
     address: IpAddr,
 ) -> Result<ServerName<'static>, ProbeFailure> {
-    let host = http.host.as_deref().map(without_port);
-    let Some(name) = tls.server_name.as_deref().or(host) else {
+    let Some(name) = tls.server_name.as_deref().or(host.map(without_port)) else {
         return Ok(ServerName::from(address));
     };
     ServerName::try_from(name.to_owned())
@@ -211,11 +277,15 @@ fn without_port(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::Kind;
+    use super::Plan;
     use super::Planner;
     use super::without_port;
     use crate::model::Check;
     use crate::model::CheckKind;
+    use crate::model::Family;
     use crate::model::HttpCheck;
+    use crate::model::Sources;
+    use crate::model::TargetKey;
     use crate::model::TlsCheck;
     use crate::runtime::probe::failure::ProbeFailure;
     use crate::runtime::probe::tls::install_crypto;
@@ -223,19 +293,14 @@ mod tests {
     use std::time::Duration;
 
     fn https(path: &str, host: Option<&str>) -> Check {
-        let http = HttpCheck {
-            host: host.map(Into::into),
-            path: path.into(),
-            status: vec![200..=200],
-            body: None,
-        };
+        let http =
+            HttpCheck { host: host.map(Into::into), path: path.into(), ..HttpCheck::default() };
         Check {
             name: "web".into(),
-            kind: CheckKind::Https(
-                http,
-                TlsCheck { server_name: None, ca_pem: None, verify: false },
-            ),
+            kind: CheckKind::Https(http, TlsCheck { verify: false, ..TlsCheck::default() }),
             port: 443,
+            source: Sources::default(),
+            invert: false,
             interval: Duration::from_secs(10),
             timeout: Duration::from_secs(2),
             fall: 3,
@@ -246,13 +311,22 @@ mod tests {
         }
     }
 
+    fn plan(planner: &mut Planner, check: &Check, address: &str) -> Plan {
+        let key = TargetKey {
+            endpoint: "eu/a".into(),
+            check: "web".into(),
+            family: Family::V4,
+            address: None,
+        };
+        planner.plan(address.parse().unwrap(), check, &key)
+    }
+
     #[test]
     fn targets_of_equal_tls_settings_share_one_client() {
         install_crypto();
         let mut planner = Planner::default();
         let mut client =
-            |check: &Check, address: &str| match planner.plan(address.parse().unwrap(), check).kind
-            {
+            |check: &Check, address: &str| match plan(&mut planner, check, address).kind {
                 Kind::Https(_, handshake) => handshake.client,
                 other => panic!("{other:?}"),
             };
@@ -265,7 +339,7 @@ mod tests {
     fn a_check_that_cannot_be_run_fails_with_its_reason() {
         install_crypto();
         for check in [https("no slash \u{7f}", None), https("/", Some("not a name"))] {
-            let plan = Planner::default().plan("127.0.0.1".parse().unwrap(), &check);
+            let plan = plan(&mut Planner::default(), &check, "127.0.0.1");
             assert!(matches!(plan.kind, Kind::Broken(ProbeFailure::BadCheck(_))), "{plan:?}");
         }
     }

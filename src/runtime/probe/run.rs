@@ -19,13 +19,17 @@ use tokio::time::Instant;
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::model::CheckKind;
 use crate::runtime::probe::Limits;
+use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::agenda::Agenda;
 use crate::runtime::probe::agenda::STEP;
+use crate::runtime::probe::board::Board;
+use crate::runtime::probe::board::Places;
 use crate::runtime::probe::counters::Cap;
 use crate::runtime::probe::counters::ProbeCounters;
 use crate::runtime::probe::deadline::Deadline;
@@ -33,6 +37,7 @@ use crate::runtime::probe::gate::Gate;
 use crate::runtime::probe::gate::Rate;
 use crate::runtime::probe::lines::Lines;
 use crate::runtime::probe::lines::Pace;
+use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
 use crate::runtime::probe::roster::Roster;
@@ -86,7 +91,7 @@ pub(super) struct Runner<P> {
 impl<P, F> Runner<P>
 where
     P: Fn(Plan, Deadline) -> F,
-    F: Future<Output = Result<(), ProbeFailure>> + Send + 'static,
+    F: Future<Output = Probed> + Send + 'static,
 {
     pub(super) fn new(
         limits: Limits,
@@ -112,6 +117,12 @@ where
             counters,
             due: Vec::new(),
         }
+    }
+
+    /// The same with a board on which others report.
+    pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.planner = self.planner.with_board(board);
+        self
     }
 
     /// Probes until nobody sets targets or takes reports any more.
@@ -227,21 +238,23 @@ where
         let started = self.now();
         let turn = self.roster.next_turn(ready.slot);
         let Some(slot) = self.roster.find(ready) else { return };
-        let mut plan = self.planner.plan(slot.address, &slot.check);
+        let Some(key) = slot.first_key() else { return };
+        let mut plan = self.planner.plan(slot.address, &slot.check, key);
         plan.resume(&mut slot.tickets);
         let (alarm, deadline) = Deadline::new();
         let probe = AssertUnwindSafe((self.probe)(plan, deadline)).catch_unwind();
         let (clock_start, finished) = (self.clock_start, self.finished.0.clone());
         let task = tokio::spawn(async move {
-            let outcome = probe.await.unwrap_or_else(|panic| {
-                Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into()))
+            let Probed { outcome, phases } = probe.await.unwrap_or_else(|panic| Probed {
+                outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
+                phases: Phases::default(),
             });
             let duration = clock_start.elapsed().saturating_sub(started);
             // Whoever does not take it has no use for it any more.
             let _ = finished.send(Finished {
                 turn,
                 started,
-                result: ProbeResult { outcome, duration },
+                result: ProbeResult { outcome, duration, phases },
             });
         });
         let pace = slot.pace;
@@ -302,7 +315,9 @@ where
     fn set_targets(&mut self, targets: &[ProbeTarget]) {
         let now = self.now();
         // Certificates of the system are read anew.
-        self.planner = Planner::default();
+        let shared = std::mem::take(&mut self.planner).into_shared();
+        shared.board.set_places(places(targets));
+        self.planner = Planner::new(shared);
         let change = self.roster.replace(targets, now);
         for (turn, due) in change.moved {
             self.agenda.insert(due, turn);
@@ -323,22 +338,39 @@ where
     }
 }
 
+/// Who may report on which endpoints.
+fn places(targets: &[ProbeTarget]) -> Places {
+    let mut places = Places::new();
+    for target in targets {
+        let CheckKind::Push(push) = &target.check.kind else { continue };
+        let place = places.entry((*target.key.check).into());
+        let (_, endpoints) = place.or_insert_with(|| (push.tokens.clone(), Vec::new()));
+        endpoints.push((*target.key.endpoint).into());
+    }
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use super::Runner;
     use crate::model::Check;
     use crate::model::CheckKind;
     use crate::model::Family;
+    use crate::model::Sources;
+    use crate::model::Talk;
     use crate::model::TargetKey;
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
     use crate::runtime::probe::Phase;
+    use crate::runtime::probe::Phases;
     use crate::runtime::probe::ProbeCounters;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
+    use crate::runtime::probe::Success;
     use crate::runtime::probe::counters::Cap;
     use crate::runtime::probe::deadline::Deadline;
+    use crate::runtime::probe::outcome::Probed;
     use crate::runtime::probe::plan::Plan;
     use std::collections::HashMap;
     use std::future::Future;
@@ -362,8 +394,10 @@ mod tests {
     fn target(port: u16) -> ProbeTarget {
         let check = Check {
             name: "tcp".into(),
-            kind: CheckKind::Tcp,
+            kind: CheckKind::Tcp(Talk::default()),
             port,
+            source: Sources::default(),
+            invert: false,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(60),
             fall: 3,
@@ -403,6 +437,23 @@ mod tests {
         }
     }
 
+    /// A probe without anything to tell but its outcome.
+    fn probed(
+        outcome: impl Future<Output = Outcome> + Send + 'static,
+    ) -> impl Future<Output = Probed> + Send + 'static {
+        async {
+            let outcome = outcome.await.map(|()| Success::default());
+            Probed { outcome, phases: Phases::default() }
+        }
+    }
+
+    /// A probe that passes at once.
+    fn passed() -> Ready {
+        std::future::ready(Probed { outcome: Ok(Success::default()), phases: Phases::default() })
+    }
+
+    type Ready = std::future::Ready<Probed>;
+
     fn start<P, F>(targets: &[ProbeTarget], max_in_flight: usize, room: usize, probe: P) -> Bench
     where
         P: Fn(u16) -> F + Send + 'static,
@@ -411,12 +462,12 @@ mod tests {
         start_runner(targets, room, |clock_start| {
             let probe = move |plan: Plan, deadline: Deadline| {
                 let probe = probe(plan.address().port());
-                async move {
+                probed(async move {
                     tokio::select! {
                         outcome = probe => outcome,
                         () = deadline => Err(TIMED_OUT),
                     }
-                }
+                })
             };
             Runner::new(
                 Limits { max_in_flight, ..Limits::default() },
@@ -434,7 +485,7 @@ mod tests {
     ) -> Bench
     where
         P: Fn(Plan, Deadline) -> F + Send + 'static,
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Probed> + Send + 'static,
     {
         let (targets, seen) = watch::channel(Arc::from(targets));
         let (sender, reports) = mpsc::channel(room);
@@ -466,7 +517,7 @@ mod tests {
         for _ in 0..6 {
             let report = bench.next().await;
             match report.result.outcome {
-                Ok(()) => assert_eq!(&*report.key.endpoint, "pool/2"),
+                Ok(_) => assert_eq!(&*report.key.endpoint, "pool/2"),
                 Err(failure) => {
                     assert_eq!(&*report.key.endpoint, "pool/1");
                     assert!(failure.to_string().contains("one is bad"), "{failure}");
@@ -513,7 +564,7 @@ mod tests {
         let mut before = bench.next().await.at;
         for _ in 0..5 {
             let report = bench.next().await;
-            assert_eq!(report.result.outcome, Ok(()));
+            assert!(report.result.outcome.is_ok());
             let step = report.at - before;
             assert!(step.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(2), "{step:?}");
             before = report.at;
@@ -654,11 +705,9 @@ mod tests {
     }
 
     fn idle_runner(limits: Limits) -> Runner<impl Fn(Plan, Deadline) -> Ready> {
-        let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+        let probe = |_: Plan, _: Deadline| passed();
         Runner::new(limits, Instant::now(), Arc::default(), probe)
     }
-
-    type Ready = std::future::Ready<Outcome>;
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_ends_a_probe_at_the_timeout_of_its_check() {
@@ -716,7 +765,7 @@ mod tests {
         let counted = Arc::clone(&counters);
         let limits = Limits { per_second_and_address: 20, ..Limits::default() };
         let mut bench = start_runner(&targets, 64, |clock_start| {
-            let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+            let probe = |_: Plan, _: Deadline| passed();
             Runner::new(limits, clock_start, counted, probe)
         });
         let (mut begun, mut others) = (Vec::new(), 0);
@@ -742,7 +791,7 @@ mod tests {
         let counted = Arc::clone(&counters);
         let limits = Limits { per_second: 30, ..Limits::default() };
         let mut bench = start_runner(&targets, 64, |clock_start| {
-            let probe = |_: Plan, _: Deadline| std::future::ready(Ok(()));
+            let probe = |_: Plan, _: Deadline| passed();
             Runner::new(limits, clock_start, counted, probe)
         });
         let starts = starts(&mut bench, 120).await;
@@ -829,7 +878,7 @@ mod tests {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
-        let probe = |_, _| async { Ok(()) };
+        let probe = |_, _| passed();
         Runner::new(Limits::default(), Instant::now(), Arc::default(), probe)
             .run(seen, sender)
             .await;

@@ -11,6 +11,7 @@ use crate::health::Schedule;
 use crate::health::Thresholds;
 use crate::health::Tracker;
 use crate::model::Check;
+use crate::model::CheckKind;
 use crate::model::TargetKey;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
@@ -71,6 +72,8 @@ pub(super) struct Slot {
     pub(super) pace: Pace,
     /// TLS sessions to resume.
     pub(super) tickets: Option<Arc<Tickets>>,
+    /// Whose it is, if nobody else can share it.
+    key: Option<TargetKey>,
     watchers: Vec<Watcher>,
 }
 
@@ -93,6 +96,7 @@ impl Slot {
             due: Duration::ZERO,
             pace: Pace::Quick,
             tickets: None,
+            key: is_of_its_endpoint(&target.check.kind).then(|| target.key.clone()),
             watchers: Vec::with_capacity(1),
         }
     }
@@ -101,14 +105,16 @@ impl Slot {
     pub(super) fn serves(&self, target: &ProbeTarget) -> bool {
         let (own, other) = (&self.check, &target.check);
         let times = |check: &Check| (check.interval, check.timeout, check.jitter_percent);
-        self.is_same_probe(target) && times(own) == times(other)
+        let is_own = self.key.as_ref().is_none_or(|key| *key == target.key);
+        is_own
+            && self.is_same_probe(target)
+            && (times(own), own.source) == (times(other), other.source)
     }
 
     /// Whether `target` asks the same thing of the same place, so that what is known stays true.
     pub(super) fn is_same_probe(&self, target: &ProbeTarget) -> bool {
         let (own, other) = (&self.check, &target.check);
-        self.address == target.address
-            && (Arc::ptr_eq(own, other) || (&own.kind, own.port) == (&other.kind, other.port))
+        self.address == target.address && (Arc::ptr_eq(own, other) || own.is_same_probe(other))
     }
 
     /// Reports to `target` too from now on; `tracker` is what is known of it.
@@ -121,6 +127,11 @@ impl Slot {
     /// Takes all targets away.
     pub(super) fn take_watchers(&mut self) -> Vec<Watcher> {
         std::mem::take(&mut self.watchers)
+    }
+
+    /// One of its targets; there is one as long as it is probed.
+    pub(super) fn first_key(&self) -> Option<&TargetKey> {
+        self.watchers.first().map(|watcher| &watcher.key)
     }
 
     /// Whether it is made for nobody.
@@ -137,7 +148,7 @@ impl Slot {
     ) {
         for watcher in &mut self.watchers {
             let flip = match &result.outcome {
-                Ok(()) => watcher.tracker.observe(Observation::Pass, at),
+                Ok(_) => watcher.tracker.observe(Observation::Pass, at),
                 Err(failure) if failure.is_local() => None,
                 Err(_) => watcher.tracker.observe(Observation::Fail, at),
             };
@@ -154,5 +165,21 @@ impl Slot {
                 holding: tracker.holding(at),
             });
         }
+    }
+}
+
+/// Whether a probe depends on the endpoint itself, and not on its address alone.
+fn is_of_its_endpoint(kind: &CheckKind) -> bool {
+    match kind {
+        CheckKind::Exec(_) | CheckKind::Push(_) | CheckKind::File(_) => true,
+        CheckKind::Tcp(_)
+        | CheckKind::Tls(_)
+        | CheckKind::Http(_)
+        | CheckKind::Https(..)
+        | CheckKind::Grpc(_)
+        | CheckKind::Grpcs(..)
+        | CheckKind::Dns(_)
+        | CheckKind::Udp(_)
+        | CheckKind::Icmp => false,
     }
 }

@@ -69,6 +69,11 @@ impl Client {
         Arc::new(config)
     }
 
+    /// The protocol that it offers to speak, if any.
+    pub(super) fn offered(&self) -> Option<&[u8]> {
+        self.config.alpn_protocols.first().map(Vec::as_slice)
+    }
+
     /// The client of a connection that neither resumes a session nor remembers its own.
     pub(super) fn fresh(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
@@ -87,9 +92,10 @@ impl Client {
     }
 }
 
-/// The client side of one check's TLS.
+/// The client side of one check's TLS, shared by all its targets; it offers to speak `alpn`, if that is not empty.
 pub(super) fn client(
     check: &TlsCheck,
+    alpn: &[u8],
     system: &mut SystemRoots,
 ) -> Result<Arc<Client>, ProbeFailure> {
     let verifier: Arc<dyn ServerCertVerifier> = match (check.verify, &check.ca_pem) {
@@ -104,7 +110,9 @@ pub(super) fn client(
     let builder = builder.with_custom_certificate_verifier(Arc::clone(&verifier));
     let mut config = builder.with_no_client_auth();
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if !alpn.is_empty() {
+        config.alpn_protocols = vec![alpn.to_vec()];
+    }
     Ok(Arc::new(Client { config: Arc::new(config), verifier }))
 }
 
@@ -182,8 +190,8 @@ mod tests {
     fn pem_without_a_certificate_is_a_fault_of_the_check() {
         install_crypto();
         for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            let check = TlsCheck { server_name: None, ca_pem: Some(pem.into()), verify: true };
-            let failure = client(&check, &mut SystemRoots::default()).unwrap_err();
+            let check = TlsCheck { ca_pem: Some(pem.into()), ..TlsCheck::default() };
+            let failure = client(&check, b"", &mut SystemRoots::default()).unwrap_err();
             assert!(matches!(failure, ProbeFailure::BadCheck(_)), "{failure}");
         }
     }
@@ -191,9 +199,9 @@ mod tests {
     #[test]
     fn without_a_check_of_the_certificate_no_roots_are_read() {
         install_crypto();
-        let check = TlsCheck { server_name: None, ca_pem: None, verify: false };
+        let check = TlsCheck { verify: false, ..TlsCheck::default() };
         let mut system = SystemRoots::default();
-        client(&check, &mut system).unwrap();
+        client(&check, b"", &mut system).unwrap();
         assert!(system.0.is_none());
     }
 
@@ -201,8 +209,8 @@ mod tests {
     fn a_machine_without_roots_says_so_and_blames_no_backend() {
         install_crypto();
         let mut system = SystemRoots(Some(Arc::new(RootCertStore::empty())));
-        let check = TlsCheck { server_name: None, ca_pem: None, verify: true };
-        let failure = client(&check, &mut system).unwrap_err();
+        let check = TlsCheck::default();
+        let failure = client(&check, b"", &mut system).unwrap_err();
         assert!(failure.is_local(), "{failure}");
     }
 }

@@ -1,0 +1,62 @@
+//! The way to a target: where it is, from where it is probed, and what it may cost.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+
+use tokio::net::TcpSocket;
+use tokio::net::TcpStream;
+use tokio::net::UdpSocket;
+
+use crate::runtime::probe::failure::ProbeFailure;
+use crate::runtime::probe::meter::Meter;
+use crate::runtime::probe::progress::Phase;
+
+/// Octets that one probe reads from the network, at most: header block, body, and room for a chain of
+/// certificates and for chunk marks.
+const WIRE_MAX: usize = 128 * 1024;
+
+/// Where a probe goes, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) address: SocketAddr,
+    /// An address of this host; the system's choice if there is none.
+    pub(super) source: Option<IpAddr>,
+}
+
+impl Line {
+    /// Opens a connection; the caller sets the deadline, and dropping the stream closes it.
+    pub(super) async fn connect(self) -> Result<Meter<TcpStream>, ProbeFailure> {
+        let connecting = async {
+            let socket = match self.address {
+                SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            };
+            if let Some(source) = self.source {
+                socket.bind(SocketAddr::new(source, 0))?;
+            }
+            socket.connect(self.address).await
+        };
+        let stream =
+            connecting.await.map_err(|error| ProbeFailure::from_io(&error, Phase::Connecting))?;
+        // Without it the request of a probe could wait for an acknowledgement that is delayed 40 ms.
+        // A failure costs only that.
+        let _ = stream.set_nodelay(true);
+        Ok(Meter::new(stream, WIRE_MAX))
+    }
+
+    /// Opens a socket that hears nobody but the target, from a port of its own.
+    pub(super) async fn datagrams(self) -> Result<UdpSocket, ProbeFailure> {
+        let any = match self.address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let opening = async {
+            let socket = UdpSocket::bind(SocketAddr::new(self.source.unwrap_or(any), 0)).await?;
+            socket.connect(self.address).await?;
+            Ok(socket)
+        };
+        opening.await.map_err(|error| ProbeFailure::from_io(&error, Phase::Connecting))
+    }
+}
