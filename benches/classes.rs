@@ -235,7 +235,7 @@ fn started(job: Job) -> Controller {
 
 /// One verdict, until there is a snapshot to publish.
 fn flip(controller: &mut Controller, key: TargetKey, verdict: Verdict, now: Now) -> Duration {
-    let vote = Vote { key, verdict, reason: "bench".into() };
+    let vote = Vote { key, verdict, degraded: 0, reason: "bench".into() };
     let mut effects = Vec::new();
     let started = Instant::now();
     controller.handle(Event::Vote(vote), now, &mut effects);

@@ -108,7 +108,7 @@ impl Bench {
     fn say(&mut self, key: TargetKey, verdict: Verdict) {
         self.truth.insert(key.clone(), verdict);
         if self.controller.wants_vote(&key, verdict) {
-            self.handle(Event::Vote(Vote { key, verdict, reason: "a probe".into() }));
+            self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason: "a probe".into() }));
         }
     }
 

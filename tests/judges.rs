@@ -9,6 +9,8 @@ mod ask;
 mod differences;
 mod live;
 mod packet;
+#[path = "judges/probe.rs"]
+mod probe;
 #[path = "judges/question.rs"]
 mod question;
 #[path = "worlds/random.rs"]

@@ -68,6 +68,8 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("check.*.path", "'/'", "'/healthz?a=b'"),
     ("check.*.status", "'200-299'", "'200 - 204, 401'"),
     ("check.*.body", "'ok'", "'ü'"),
+    ("check.*.of", "['web']", "['tcp', 'web']"),
+    ("check.*.must", "[]", "['web']"),
     ("check.*.source", "['127.0.0.1']", "['::1', '192.0.2.1']"),
     ("check.*.send", "'PING'", "'ü\\r\\n'"),
     ("check.*.send_hex", "'0d0a'", "' FF 0a'"),
@@ -117,6 +119,9 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("assert.traffic", "'traffic.csv'", "'other.csv'"),
 ];
 
+/// As many checks as one can be made of.
+const MANY: &str = "['web', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10', 'p11', 'p12', 'p13', 'p14', 'p15']";
+
 /// Digests of tokens.
 const DIGESTS: [&str; 2] = [
     "['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08']",
@@ -147,6 +152,8 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("rtt.post_lines", "folder", "'rtt'"),
     ("rtt.posts_a_minute", "folder", "'rtt'"),
     ("check.*.timeout", "interval", "'1h'"),
+    ("check.*.n", "of", MANY),
+    ("check.*.must", "of", "['web']"),
     ("resolver.min_refresh", "max_refresh", "'1d'"),
     ("resolver.max_refresh", "min_refresh", "'1s'"),
     ("pool.*.panic_below", "min_healthy", "'100%'"),
@@ -290,6 +297,8 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             &[("targets", "['eu']")]
         }
         ("kind", Some("'tcp'" | "'grpc'" | "'grpcs'")) => &[("port", "443")],
+        ("kind", Some("'all_of'" | "'any_of'")) => &[("of", "['web']")],
+        ("kind", Some("'at_least'")) => &[("of", "['web']"), ("n", "1")],
         ("kind", Some("'udp'")) => &[("port", "443"), ("send", "'x'")],
         ("kind", Some("'dns'")) => &[("qname", "'www.example.com'")],
         ("kind", Some("'exec'")) => &[("command", "['/opt/checks/a']")],
@@ -344,6 +353,13 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         let other = if entry.key.name == "send" { "send_hex" } else { "send" };
         lines.insert(other, "'00'");
     }
+    if ["all_of", "any_of", "at_least"].contains(&kind) {
+        // The checks of the example are not there.
+        lines.insert("of", if entry.key.name == "n" { MANY } else { "['web', 'tcp']" });
+        if kind == "at_least" {
+            lines.insert("n", "1");
+        }
+    }
     lines.remove(entry.key.name);
     lines.extend(value.map(|value| (entry.key.name, value)));
     let path = entry.table.path.replace("NAME", "x");
@@ -355,6 +371,7 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             let pool = "[check.x]\nkind = 'http'\n[pool.x]\ncheck = 'x'\n";
             format!("{pool}[pool.x.endpoint.x]\naddresses = ['192.0.2.9']\n[{path}]\n")
         }
+        "check.x.degraded" => format!("[check.x]\nkind = 'icmp'\n[[{path}]]\n"),
         "policy.x.rule" => {
             format!("[policy.x]\nkind = 'geo'\ndefault = 'eu'\n[[{path}]]\n")
         }
@@ -387,7 +404,11 @@ fn load(file: &'static Table, text: &str) -> (String, Files, Problems) {
         SourceFile::new("zones/case.toml", &format!("{base}\n{text}")),
         SourceFile::new(
             "zones/shared/more.toml",
-            "site.iad = { latitude = 1, longitude = 2 }\ncheck.tcp = { kind = 'tcp', port = 1 }\n",
+            &("site.iad = { latitude = 1, longitude = 2 }\ncheck.tcp = { kind = 'tcp', port = 1 }\n"
+                .to_owned()
+                + &(1..16)
+                    .map(|n| format!("check.p{n} = {{ kind = 'icmp' }}\n"))
+                    .collect::<String>()),
         ),
     ];
     if has_zone {
@@ -461,6 +482,7 @@ fn every_value_of_the_table_is_taken_and_every_other_refused() {
             let (_, files, problems) = load(file, &text);
             let pattern = entry.pattern().replace("geo.databases.", "geo.databases[0].");
             let pattern = pattern.replace("policy.*.rule.", "policy.*.rule[0].");
+            let pattern = pattern.replace("check.*.degraded.", "check.*.degraded[0].");
             let pattern = pattern.replace("assert.", "assert[0].");
             let key = format!("{}: ", pattern.replace('*', "x"));
             let key = key.trim_end_matches(": ");

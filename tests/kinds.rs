@@ -56,6 +56,7 @@ fn check(kind: CheckKind, port: u16) -> Check {
         hold_down: Duration::ZERO,
         damping: None,
         jitter_percent: 20,
+        degraded: Vec::new(),
     }
 }
 
@@ -70,6 +71,7 @@ fn target(check: Check, address: SocketAddr) -> ProbeTarget {
         address: address.ip(),
         check: Arc::new(check),
         initial: Verdict::Unknown,
+        degraded: 0,
     }
 }
 
@@ -83,7 +85,7 @@ impl Bench {
     fn start(targets: Vec<ProbeTarget>) -> Self {
         let (sender, reports) = mpsc::channel(16);
         let restarts = |name| panic!("{name} was restarted");
-        let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts);
+        let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap();
         prober.set_targets(targets);
         Self { prober, reports }
     }

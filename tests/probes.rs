@@ -50,6 +50,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
         hold_down: Duration::ZERO,
         damping: None,
         jitter_percent: 20,
+        degraded: Vec::new(),
     };
     ProbeTarget {
         key: TargetKey {
@@ -61,6 +62,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
         address: address.ip(),
         check: Arc::new(check),
         initial: Verdict::Unknown,
+        degraded: 0,
     }
 }
 

@@ -149,6 +149,7 @@ impl Health for Orders {
             .map(|endpoint| MemberState {
                 admin: order(&endpoint.key).map_or(Admin::Enabled, |&(_, admin)| admin),
                 verdicts: up,
+                lowered: [0; 2],
             })
             .collect()
     }

@@ -49,6 +49,8 @@ const BEYOND: &[(&str, &[&str])] = &[
             "an assertion where nothing is steered",
             "a load of endpoints without capacity",
             "an endpoint that differs in what is not there",
+            "a check that is made of itself",
+            "three checks in a circle, and one that leads to them",
         ],
     ),
     (
@@ -83,6 +85,7 @@ const BEYOND: &[(&str, &[&str])] = &[
             "a list of a file and of entries",
             "sticky and a period",
             "a body of a reply to HEAD",
+            "levels of slowness that are no steps",
             "datagrams without anything to send",
             "a regular expression that is none, and one of another dialect",
             "an assertion that is false",
@@ -268,7 +271,7 @@ fn editors_are_told_what_a_key_is_and_its_default() {
     assert_eq!(check["interval"]["default"], "10s");
     let about = check["interval"]["description"].as_str().unwrap();
     assert!(
-        about.contains("From the start of a probe") && about.contains("100ms to 1h"),
+        about.contains("from the start of a probe") && about.contains("100ms to 1h"),
         "{about}"
     );
     assert_eq!(check["kind"]["enum"][2], "http");

@@ -134,8 +134,18 @@ pub struct MemberReport {
     pub address: String,
     /// Its share.
     pub weight: u16,
+    /// What is left of it in percent, if the member is degraded; then all weights are multiplied by one factor.
+    #[serde(default)]
+    pub slow: Option<u8>,
     /// Whether it is in the answer.
     pub chosen: bool,
+}
+
+impl MemberReport {
+    /// What to add to its weight if it is degraded.
+    pub fn slow_text(&self) -> String {
+        self.slow.map_or_else(String::new, |left| format!(" (degraded to {left} %)"))
+    }
 }
 
 /// Answers a question as the server would, and says why.
@@ -396,6 +406,7 @@ fn add_selection(
             endpoint: endpoint.key.to_string(),
             address: leaf_text(endpoint, side.addresses(member.endpoint), family),
             weight: member.weight,
+            slow: side.slowness(member.endpoint),
             chosen,
         }
     };

@@ -160,7 +160,8 @@ fn steering_lines(steering: &Steering, is_full: bool, lines: &mut Vec<String>) {
     for member in members {
         let mark = if member.chosen { "member served" } else { "member not served" };
         let address = if is_full { format!(" {}", member.address) } else { String::new() };
-        lines.push(format!("{mark}: {}{address} weight {}", member.endpoint, member.weight));
+        let (key, weight, slow) = (&member.endpoint, member.weight, member.slow_text());
+        lines.push(format!("{mark}: {key}{address} weight {weight}{slow}"));
     }
     let lasts = match choice_lasts_s {
         Some(seconds) => format!(", choice holds {seconds} s more"),

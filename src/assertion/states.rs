@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::Admin;
 use crate::model::EndpointId;
 use crate::model::Model;
 use crate::model::Pool;
@@ -107,7 +106,7 @@ impl State {
             }
         };
         match is_down {
-            true => MemberState { admin: Admin::Enabled, verdicts: [Verdict::Down; 2] },
+            true => MemberState { verdicts: [Verdict::Down; 2], ..MemberState::default() },
             false => MemberState::default(),
         }
     }

@@ -165,7 +165,13 @@ fn show_steering(steering: &Steering) {
         let mark = if member.chosen { "->" } else { "  " };
         line(
             label,
-            &format!("{mark} {} {} weight {}", member.endpoint, member.address, member.weight),
+            &format!(
+                "{mark} {} {} weight {}{}",
+                member.endpoint,
+                member.address,
+                member.weight,
+                member.slow_text()
+            ),
         );
     }
     let lasts = match steering.choice_lasts_s {

@@ -397,10 +397,23 @@ fn show_pool(pool: &PoolStatus) {
                 (None, "unchecked") => "no check",
                 (None, _) => "not probed yet",
             };
+            let slow = match target.degraded.is_empty() {
+                true => String::new(),
+                false => format!("{}  ", target.degraded),
+            };
+            let last =
+                if target.parts.is_empty() { format!("last: {last}") } else { String::new() };
             print(format!(
-                "  {:<20} {:<24} weight {:<5} {:<9} {since:<14} last: {last}",
+                "  {:<20} {:<24} weight {:<5} {:<9} {since:<14} {slow}{last}",
                 endpoint.key, target.address, endpoint.weight, target.verdict
             ));
+            for part in &target.parts {
+                let last = part.last.as_deref().unwrap_or("not probed yet");
+                print(format!(
+                    "  {:<20}   {:<22} {:<9} last: {last}",
+                    "", part.check, part.verdict
+                ));
+            }
         }
         if !endpoint.order.is_empty() {
             print(format!("  {:<20} ORDER {}", "", endpoint.order));

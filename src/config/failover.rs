@@ -94,9 +94,9 @@ fn failover(model: &Model, steer: &Steer) -> Failover {
     pools.dedup();
     let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
     let (checked, unchecked): (Vec<_>, Vec<_>) = pools.partition(|pool| pool.check.is_some());
-    let terms = checked
-        .iter()
-        .filter_map(|pool| Some(Terms::new(&model.checks[pool.check?.index()], steer)));
+    // Of a check that is made of others the slowest part counts.
+    let probed = checked.iter().filter_map(|pool| pool.check).flat_map(|id| model.leaves(id));
+    let terms = probed.map(|id| Terms::new(&model.checks[id.index()], steer));
     Failover {
         owner: steer.owner.to_string(),
         slowest: terms.max_by_key(Terms::total),

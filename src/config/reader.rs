@@ -209,7 +209,10 @@ impl<'t> Section<'t> {
             .into_iter()
             .find(|file| list(file).iter().any(|entry| std::ptr::eq(entry.table, here)));
         let entries = file.map(list).unwrap_or_default();
-        let there = entries.iter().find(|entry| entry.key.name == name);
+        let named = || entries.iter().filter(|entry| entry.key.name == name);
+        // One of a table below this one is meant rather than any other.
+        let below = named().find(|entry| entry.table.path.starts_with(here.path));
+        let there = below.or_else(|| named().next());
         match there.map(|entry| entry.table.path) {
             None => String::new(),
             Some("") => format!("it is a table of the file, [{name}]; "),

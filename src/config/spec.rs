@@ -24,6 +24,7 @@ use crate::model::Period;
 use crate::model::PushCheck;
 use crate::model::Service;
 use crate::model::Sources;
+use crate::model::Step;
 use crate::model::Talk;
 use crate::model::policy::Bias;
 use crate::model::policy::Region;
@@ -159,6 +160,8 @@ pub struct PaceSpec {
     pub damping: Option<Duration>,
     /// Percent of the interval.
     pub jitter_percent: u8,
+    /// Levels of slowness.
+    pub degraded: Vec<At<Step>>,
 }
 
 /// What a probe does.
@@ -194,6 +197,15 @@ pub enum CheckKindSpec {
     Push(PushCheck),
     /// `kind = "file"`
     File(FileCheck),
+    /// `kind = "all_of"`, `kind = "any_of"` and `kind = "at_least"`
+    Composite {
+        /// Names of its parts.
+        of: Vec<At<String>>,
+        /// How many must pass.
+        need: usize,
+        /// Those that must in any case.
+        must: Vec<At<String>>,
+    },
 }
 
 /// Keys of kinds with a handshake.

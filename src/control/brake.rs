@@ -132,9 +132,12 @@ impl Brake {
 }
 
 impl Controller {
-    /// Whether the newest word on a target must reach [`Controller::handle`].
-    pub fn wants_vote(&self, key: &TargetKey, verdict: Verdict) -> bool {
-        self.verdict(key) != verdict || self.brake.held.contains_key(key)
+    /// Whether the way down of a target is held, or that of what it is a part of.
+    pub(super) fn is_near_brake(&self, key: &TargetKey) -> bool {
+        let is_of_same = |held: &TargetKey| {
+            (&held.endpoint, held.family, held.address) == (&key.endpoint, key.family, key.address)
+        };
+        self.brake.held.keys().any(is_of_same)
     }
 
     /// Hears a word on a target whose way down is held. False: it is not held.
@@ -254,7 +257,8 @@ impl Controller {
         self.brake.removed.insert(key.clone(), (flip.site, now.monotonic));
         let before = self.verdict(&key);
         let reason: Box<str> = format!("{}; {why}", flip.reason).into();
-        let known = Known { verdict: Verdict::Down, since: now, reason: reason.clone() };
+        let degraded = self.degraded(&key);
+        let known = Known { verdict: Verdict::Down, since: now, reason: reason.clone(), degraded };
         let cause = Cause::Health(format!("{key} is {}: {reason}", Verdict::Down).into());
         let (after, told) = (Verdict::Down, key.clone());
         effects.push(Effect::Record(Occurrence::Verdict { key: told, before, after, reason }));

@@ -15,6 +15,7 @@ use crate::control::shift::Shift;
 use crate::model::Check;
 use crate::model::Failback;
 use crate::model::Family;
+use crate::model::Percent;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::rtt::text::spell_instant;
@@ -58,6 +59,8 @@ pub struct ProbeOrder {
     pub check: Arc<Check>,
     /// What is known of it.
     pub verdict: Verdict,
+    /// How slow it was, as a level of its check.
+    pub degraded: u8,
 }
 
 /// Something that happened and that people want to read.
@@ -72,6 +75,17 @@ pub enum Occurrence {
         /// To what.
         after: Verdict,
         /// Why.
+        reason: Box<str>,
+    },
+    /// A target is slower than it was, or faster.
+    Degraded {
+        /// Which target.
+        key: TargetKey,
+        /// Level of its check; 0 is none.
+        level: u8,
+        /// What is left of its weight.
+        weight: Percent,
+        /// The probe result.
         reason: Box<str>,
     },
     /// New files are in force.
@@ -281,6 +295,12 @@ impl fmt::Display for Occurrence {
         match self {
             Self::Verdict { key, before, after, reason } => {
                 write!(f, "{key}: {before} -> {after}: {reason}")
+            }
+            Self::Degraded { key, level: 0, weight: _, reason } => {
+                write!(f, "{key}: degraded no more: {reason}")
+            }
+            Self::Degraded { key, level, weight: Percent(weight), reason } => {
+                write!(f, "{key}: degraded, level {level}, {weight} % of its weight left: {reason}")
             }
             Self::Reloaded { generation, digest, zones, warnings, .. } => {
                 let digest = short_digest(digest);

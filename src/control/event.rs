@@ -37,6 +37,8 @@ pub struct Vote {
     pub key: TargetKey,
     /// What it says.
     pub verdict: Verdict,
+    /// How slow the target is, as a level of its check; 0 is none.
+    pub degraded: u8,
     /// The probe result behind it, for people.
     pub reason: Box<str>,
 }

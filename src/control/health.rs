@@ -11,9 +11,11 @@ use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
 use crate::control::resolve::Resolutions;
+use crate::health::composite;
 use crate::model::Admin;
 use crate::model::Check;
 use crate::model::CheckId;
+use crate::model::CheckKind;
 use crate::model::Endpoint;
 use crate::model::EndpointId;
 use crate::model::Family;
@@ -34,7 +36,9 @@ use crate::steering::plan::Remembered;
 pub(super) struct Target<'m> {
     pub(super) key: TargetKey,
     pub(super) address: IpAddr,
+    endpoint: &'m Endpoint,
     check: &'m Check,
+    id: CheckId,
     special: Option<&'m Special>,
 }
 
@@ -43,6 +47,33 @@ impl<'m> Target<'m> {
     fn check(&self) -> Cow<'m, Check> {
         self.check.with(self.special)
     }
+
+    /// Its check, if that is made of others.
+    pub(super) fn composite(&self) -> Option<CheckId> {
+        matches!(self.check.kind, CheckKind::Composite(_)).then_some(self.id)
+    }
+
+    /// What is probed for it if its check is made of others; nothing if it is probed itself.
+    pub(super) fn parts(&self, model: &'m Model) -> Vec<Target<'m>> {
+        let Some(check) = self.composite() else { return Vec::new() };
+        let part = |id: CheckId| {
+            let check = &model.checks[id.index()];
+            let key = TargetKey { check: (*check.name).into(), ..self.key.clone() };
+            let special = self.endpoint.special(id);
+            Target { key, address: self.address, endpoint: self.endpoint, check, id, special }
+        };
+        model.leaves(check).into_iter().map(part).collect()
+    }
+}
+
+/// Everything that is probed for a model: its targets, or the parts of those whose check is made of others.
+pub(super) fn probed<'m>(model: &'m Model, names: &Resolutions) -> Vec<Target<'m>> {
+    let targets = targets(model, names).into_iter();
+    let expand = |target: Target<'m>| match target.composite() {
+        Some(_) => target.parts(model),
+        None => vec![target],
+    };
+    targets.flat_map(expand).collect()
 }
 
 /// Every target of a model: each address of each endpoint of each pool that has a check.
@@ -66,11 +97,18 @@ pub(super) fn targets_of<'m>(
     let (check, special) = (&model.checks[id.index()], endpoint.special(id));
     let own = Family::BOTH.into_iter().filter_map(|family| {
         let address = endpoint.address(family)?;
-        Some(Target { key: key(&endpoint.key, check, family, None), address, check, special })
+        Some(Target {
+            key: key(&endpoint.key, check, family, None),
+            address,
+            endpoint,
+            check,
+            id,
+            special,
+        })
     });
     let resolved = names.of(endpoint).into_iter().flat_map(Resolved::iter).map(|address| {
         let key = key(&endpoint.key, check, Family::of(address), Some(address));
-        Target { key, address, check, special }
+        Target { key, address, endpoint, check, id, special }
     });
     own.chain(resolved).collect()
 }
@@ -81,15 +119,17 @@ fn key(endpoint: &Arc<str>, check: &Check, family: Family, address: Option<IpAdd
     TargetKey { endpoint, check, family, address }
 }
 
+/// Whether what one check has found out holds for the other. One that is made of others finds out nothing: its parts do.
+fn is_same_check(one: &Check, other: &Check) -> bool {
+    match (&one.kind, &other.kind) {
+        (CheckKind::Composite(_), CheckKind::Composite(_)) => true,
+        _ => one.is_same_probe(other),
+    }
+}
+
 /// What several addresses come to together: as good as the best of them, unknown if there is none.
 fn best_of(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Up => 3,
-        Verdict::Unknown => 2,
-        Verdict::Held => 1,
-        Verdict::Down => 0,
-    };
-    verdicts.max_by_key(rank).unwrap_or(Verdict::Unknown)
+    verdicts.max_by_key(|verdict| composite::rank(*verdict)).unwrap_or(Verdict::Unknown)
 }
 
 impl Controller {
@@ -104,9 +144,10 @@ impl Controller {
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
         let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
-        let targets = targets(model, &self.resolutions).into_iter();
+        let targets = probed(model, &self.resolutions).into_iter();
         let orders = targets.map(|target| ProbeOrder {
             address: target.address,
+            degraded: self.degraded(&target.key),
             verdict: self.verdict(&target.key),
             key: target.key,
             check: Arc::clone(
@@ -123,7 +164,14 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let all = |model| {
+            let targets = targets(model, &self.resolutions).into_iter();
+            targets.flat_map(move |target| {
+                let parts = target.parts(model);
+                std::iter::once(target).chain(parts)
+            })
+        };
+        let before = all(&snapshot.compiled.model);
         let before: HashMap<TargetKey, (IpAddr, Cow<'_, Check>)> = before
             .map(|target| {
                 let check = target.check();
@@ -132,19 +180,22 @@ impl Controller {
             .collect();
         let is_same = |target: &Target<'_>| {
             before.get(&target.key).is_some_and(|(address, check)| {
-                *address == target.address && check.is_same_probe(&target.check())
+                *address == target.address && is_same_check(check, &target.check())
             })
         };
-        let next = targets(next, &self.resolutions).into_iter();
-        next.filter(is_same).map(|target| target.key).collect()
+        all(next).filter(is_same).map(|target| target.key).collect()
     }
 
     /// Drops what is known of addresses that names no longer have.
     pub(super) fn forget_gone_targets(&mut self) {
         let Some(snapshot) = &self.snapshot else { return };
-        let targets = targets(&snapshot.compiled.model, &self.resolutions).into_iter();
+        let model = &snapshot.compiled.model;
+        let targets = targets(model, &self.resolutions).into_iter();
         let keys: HashSet<TargetKey> = targets.map(|target| target.key).collect();
+        let probed = probed(model, &self.resolutions).into_iter();
+        let parts: HashSet<TargetKey> = probed.map(|target| target.key).collect();
         self.verdicts.retain(|key, _| keys.contains(key));
+        self.parts.retain(|key, _| parts.contains(key));
         self.brake.retain(|key| keys.contains(key));
     }
 
@@ -201,7 +252,24 @@ impl Controller {
             };
             best_of(targets.filter(counts).map(|target| self.verdict(&target.key)))
         };
+        // Of several addresses the fastest that is up counts.
+        let lowered = |endpoint: &Endpoint, family| {
+            let Some(check) = pool.check else { return 0 };
+            let leaves = model.leaves(check);
+            if leaves.iter().all(|leaf| model.checks[leaf.index()].degraded.is_empty()) {
+                return 0;
+            }
+            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
+            let counts = |target: &Target<'_>| match endpoint.leaf {
+                Leaf::Cname(_) | Leaf::Srv(_) => true,
+                Leaf::Addresses { .. } | Leaf::Alias(_) => target.key.family == family,
+            };
+            let up = targets.filter(counts).filter(|one| self.verdict(&one.key) == Verdict::Up);
+            let left = up.map(|one| self.weight_left(model, check, &one.key).0);
+            100 - left.max().unwrap_or(100)
+        };
         let state = |endpoint: &Endpoint| MemberState {
+            lowered: Family::BOTH.map(|family| lowered(endpoint, family)),
             admin: self
                 .order_for(model, pool, &endpoint.key)
                 .map_or(Admin::Enabled, |(_, order)| order.admin),

@@ -382,16 +382,18 @@ impl Controller {
         let names = self.want_names(&compiled.model);
         let known = self.unchanged_targets(&compiled.model);
         self.verdicts.retain(|key, _| known.contains(key));
+        self.parts.retain(|key, _| known.contains(key));
         self.remembered
             .retain(|(pool, _), _| compiled.model.pools.iter().any(|other| other.name == *pool));
         self.changed.clear();
         let change = before.map(|before| change(before, &base)).unwrap_or_default();
         self.generation += 1;
+        let mut reviewed = Vec::new();
+        self.weigh_parts(&compiled.model, now, &mut reviewed);
         let health = self.health(&compiled.model);
         let snapshot = Arc::new(Snapshot::new(Arc::clone(&compiled), self.generation, &health));
         self.snapshot = Some(Arc::clone(&snapshot));
         self.brake.set_model(&compiled.model, |key| known.contains(key));
-        let mut reviewed = Vec::new();
         self.review_ways_back(now, &mut reviewed);
         self.review_shifts(&mut reviewed);
         // What the review changed is in this publication, not in one of its own.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod ballot;
 mod brake;
 pub mod command;
 pub mod effect;
@@ -55,7 +56,6 @@ use crate::model::PolicyId;
 use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
-use crate::quorum;
 use crate::snapshot::Snapshot;
 use crate::steering::plan::FamilyPlan;
 
@@ -67,6 +67,8 @@ pub struct Controller {
     generation: u64,
     /// What this site says, and why.
     verdicts: HashMap<TargetKey, Known>,
+    /// The same of the parts of checks that are made of others.
+    parts: HashMap<TargetKey, Known>,
     orders: BTreeMap<Scope, Order>,
     remembered: HashMap<(Box<str>, Family), Memory>,
     /// Stamps of `remembered`: higher is later.
@@ -138,6 +140,8 @@ pub(crate) struct Known {
     pub(crate) verdict: Verdict,
     pub(crate) since: Now,
     pub(crate) reason: Box<str>,
+    /// How slow it is, as a level of its check.
+    pub(crate) degraded: u8,
 }
 
 impl Controller {
@@ -168,20 +172,40 @@ impl Controller {
         }
     }
 
-    /// Every target with its verdict.
+    /// Every target with its verdict, and every part of one whose check is made of others.
     pub fn verdicts(&self) -> Vec<(TargetKey, Verdict)> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
+        let model = &snapshot.compiled.model;
+        let targets = health::targets(model, &self.resolutions).into_iter();
+        let all = targets.flat_map(|target| {
+            let parts = target.parts(model);
+            std::iter::once(target).chain(parts)
+        });
         let with_verdict = |target: health::Target<'_>| {
             let verdict = self.verdict(&target.key);
             (target.key, verdict)
         };
-        let targets = health::targets(&snapshot.compiled.model, &self.resolutions).into_iter();
-        targets.map(with_verdict).collect()
+        all.map(with_verdict).collect()
     }
 
-    /// What is known of a target.
+    /// What is known of a target, or of a part.
     pub fn verdict(&self, key: &TargetKey) -> Verdict {
-        self.verdicts.get(key).map_or(Verdict::Unknown, |known| known.verdict)
+        self.known(key).map_or(Verdict::Unknown, |known| known.verdict)
+    }
+
+    /// How slow a target or a part is, as a level of its check.
+    pub fn degraded(&self, key: &TargetKey) -> u8 {
+        self.known(key).map_or(0, |known| known.degraded)
+    }
+
+    fn known(&self, key: &TargetKey) -> Option<&Known> {
+        self.verdicts.get(key).or_else(|| self.parts.get(key))
+    }
+
+    /// How many targets are probed.
+    pub fn probed_count(&self) -> usize {
+        let model = self.snapshot.as_ref().map(|snapshot| &snapshot.compiled.model);
+        model.map_or(0, |model| health::probed(model, &self.resolutions).len())
     }
 
     /// The snapshot in force.
@@ -213,27 +237,6 @@ impl Controller {
         self.version += 1;
         let (author, reason) = (author.into(), reason.into());
         Written { version: self.version, author, reason, at: now.unix }
-    }
-
-    /// Takes this site's word on a target; one that is probed no more is not heard.
-    fn take_vote(&mut self, vote: Vote, now: Now, effects: &mut Vec<Effect>) {
-        let Some(pool) = self.pool_of(&vote.key) else { return };
-        let before = self.verdicts.get(&vote.key).map_or(Verdict::Unknown, |known| known.verdict);
-        let after = quorum::decide([vote.verdict], before);
-        if self.is_held_by_brake(&vote.key, after, effects) || before == after {
-            return;
-        }
-        let Vote { key, reason, .. } = vote;
-        if self.brakes(&key, before, after, &reason, now, effects) {
-            return;
-        }
-        let known = Known { verdict: after, since: now, reason: reason.clone() };
-        let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
-        let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
-        effects.push(Effect::Record(told));
-        self.change(&[pool], &cause, now, effects, |controller| {
-            controller.verdicts.insert(key, known);
-        });
     }
 
     /// Publishes once for everything that changed since the last time.

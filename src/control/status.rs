@@ -20,9 +20,12 @@ use crate::control::parts::Parts;
 use crate::control::record::WrittenStatus;
 use crate::control::resolve;
 use crate::control::weights::Billionths;
+use crate::model::CheckId;
 use crate::model::Endpoint;
 use crate::model::Family;
+use crate::model::Model;
 use crate::model::Now;
+use crate::model::Percent;
 use crate::model::Pool;
 use crate::model::Resolved;
 use crate::model::Verdict;
@@ -203,6 +206,27 @@ pub struct TargetStatus {
     pub reason: String,
     /// The newest result; filled in by the shell, which sees all of them.
     pub last: Option<String>,
+    /// How slow it is and what is left of its weight, in words; empty if it is not degraded.
+    #[serde(default)]
+    pub degraded: String,
+    /// What its check is made of; nothing if it is probed itself.
+    #[serde(default)]
+    pub parts: Vec<PartStatus>,
+}
+
+/// One part of a check that is made of others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartStatus {
+    /// Which check.
+    pub check: String,
+    /// `up`, `down`, `held`, `unknown`.
+    pub verdict: String,
+    /// Seconds since it changed.
+    pub since_s: Option<u64>,
+    /// The result behind the verdict.
+    pub reason: String,
+    /// The newest result; filled in by the shell.
+    pub last: Option<String>,
 }
 
 /// An order.
@@ -346,7 +370,7 @@ impl Controller {
         let targets = match pool.check {
             Some(check) => health::targets_of(model, endpoint, check, &self.resolutions)
                 .into_iter()
-                .map(|target| self.target_status(&target, now))
+                .map(|target| self.target_status(model, check, &target, now))
                 .collect(),
             None => unchecked(endpoint, self.resolutions.of(endpoint)),
         };
@@ -360,15 +384,35 @@ impl Controller {
         }
     }
 
-    fn target_status(&self, target: &health::Target<'_>, now: Now) -> TargetStatus {
+    fn target_status(
+        &self,
+        model: &Model,
+        check: CheckId,
+        target: &health::Target<'_>,
+        now: Now,
+    ) -> TargetStatus {
         let known = self.verdicts.get(&target.key);
         let since = |known: &Known| now.monotonic.saturating_sub(known.since.monotonic).as_secs();
+        let part = |part: health::Target<'_>| {
+            let known = self.parts.get(&part.key);
+            PartStatus {
+                check: part.key.check.to_string(),
+                verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
+                since_s: known.map(since),
+                reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
+                last: None,
+            }
+        };
+        let Percent(left) = self.weight_left(model, check, &target.key);
+        let is_slow = left < 100 && known.is_some_and(|known| known.verdict == Verdict::Up);
         TargetStatus {
             address: target.address.to_string(),
             verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
             since_s: known.map(since),
             reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
             last: None,
+            degraded: if is_slow { format!("degraded to {left} %") } else { String::new() },
+            parts: target.parts(model).into_iter().map(part).collect(),
         }
     }
 }
@@ -383,6 +427,8 @@ fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec<TargetStat
         since_s: None,
         reason: String::new(),
         last: None,
+        degraded: String::new(),
+        parts: Vec::new(),
     };
     all.map(status).collect()
 }

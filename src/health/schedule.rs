@@ -125,6 +125,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent,
+            degraded: Vec::new(),
         }
     }
 

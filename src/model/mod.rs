@@ -26,6 +26,7 @@ pub use assertion::TrafficRow;
 pub use assertion::Written;
 pub use check::Check;
 pub use check::CheckKind;
+pub use check::Composite;
 pub use check::DnsCheck;
 pub use check::ExecCheck;
 pub use check::FileCheck;
@@ -37,6 +38,7 @@ pub use check::JsonValue;
 pub use check::PushCheck;
 pub use check::Sources;
 pub use check::Special;
+pub use check::Step;
 pub use check::Talk;
 pub use check::TlsCheck;
 pub use id::CheckId;
@@ -139,6 +141,25 @@ impl Model {
                 targets.into_iter().any(|target| self.has_family(target, family))
             }
         }
+    }
+
+    /// The checks that are probed for a check: itself, or the parts it is made of, each once.
+    pub fn leaves(&self, check: CheckId) -> Vec<CheckId> {
+        let (mut leaves, mut seen, mut left) = (Vec::new(), Vec::new(), vec![check]);
+        while let Some(id) = left.pop() {
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            match self.checks.get(id.index()).map(|check| &check.kind) {
+                Some(CheckKind::Composite(composite)) => {
+                    left.extend(composite.of.iter().rev().copied());
+                }
+                Some(_) => leaves.push(id),
+                None => {}
+            }
+        }
+        leaves
     }
 
     /// Every site that endpoints of a pool stand at.

@@ -1,9 +1,7 @@
 //! Runs the controller: brings it events in order, and does what it says.
 
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -33,13 +31,12 @@ use crate::control::job::GeoDigest;
 use crate::control::job::Rejection;
 use crate::control::order::instant;
 use crate::control::status::CertificateStatus;
-use crate::control::status::Status;
 use crate::geo::PlaceMap;
-use crate::model::Family;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -293,7 +290,7 @@ impl Core {
         // Before the reply: who has it may ask with dig at once.
         self.handle(Event::Settle);
         if let Some(Reply::Status(status)) = &mut answer {
-            self.add_last_results(status);
+            last_results::add(status, &self.last_results);
             status.probing = self.metrics.probing().map(|totals| totals.status());
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),
@@ -302,21 +299,6 @@ impl Core {
         }
         // Whoever asked may have gone.
         let _ = reply.send(answer.unwrap_or(Reply::Failed { error: "nothing came of it".into() }));
-    }
-
-    fn add_last_results(&self, status: &mut Status) {
-        let results = self.last_results.iter();
-        let by_target: HashMap<(&str, Family, Option<IpAddr>), &String> =
-            results.map(|(key, text)| ((&*key.endpoint, key.family, key.address), text)).collect();
-        for endpoint in status.pools.iter_mut().flat_map(|pool| &mut pool.endpoints) {
-            for target in &mut endpoint.targets {
-                let Ok(address) = target.address.parse::<IpAddr>() else { continue };
-                let key = |of_name| (endpoint.key.as_str(), Family::of(address), of_name);
-                let found =
-                    by_target.get(&key(None)).or_else(|| by_target.get(&key(Some(address))));
-                target.last = found.map(ToString::to_string);
-            }
-        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -339,6 +321,7 @@ impl Core {
                     address: order.address,
                     check: order.check,
                     initial: order.verdict,
+                    degraded: order.degraded,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
                 let keys: HashSet<&TargetKey> = targets.iter().map(|target| &target.key).collect();
@@ -455,11 +438,13 @@ impl Core {
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
         // By level, not by edge: whatever was lost or late, the next result sets it right.
-        let verdict = report.verdict;
-        if verdict != Verdict::Unknown && self.controller.wants_vote(&report.key, verdict) {
+        let (verdict, degraded) = (report.verdict, report.degraded);
+        let is_news = || self.controller.wants_vote(&report.key, verdict, degraded);
+        if verdict != Verdict::Unknown && is_news() {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let reason = format!("{reason} ({run} in a row){held}").into();
-            self.handle(Event::Vote(Vote { key: report.key.clone(), verdict, reason }));
+            let key = report.key.clone();
+            self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
         }
         let phases = report.result.phases_text();
         self.last_results.insert(report.key, reason + &phases + &held);
@@ -492,7 +477,7 @@ impl Core {
         if self.metrics.is_ready() {
             return;
         }
-        let targets = self.controller.verdicts().len();
+        let targets = self.controller.probed_count();
         let is_over = self.last_results.len() >= targets && self.controller.has_tried_names();
         if is_over || self.start.elapsed() > FIRST_ROUND_MAX {
             self.metrics.set_ready();

@@ -188,6 +188,7 @@ impl Metrics {
                 self.count_reload(false);
             }
             Occurrence::GeoAccepted
+            | Occurrence::Degraded { .. }
             | Occurrence::Unchanged
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }

@@ -11,6 +11,7 @@ pub mod encrypted;
 mod exposition;
 pub mod fetch;
 pub mod files;
+mod last_results;
 pub mod log;
 pub mod measuring;
 pub mod metrics;

@@ -15,6 +15,7 @@ pub mod readiness;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;
+mod slowness;
 pub mod trace;
 pub mod tree;
 

@@ -18,6 +18,7 @@ use crate::steering::first::Reciprocal;
 use crate::steering::order::Rank;
 use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
+use crate::steering::slowness;
 
 /// What is known and ordered of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -26,6 +27,8 @@ pub struct MemberState {
     pub admin: Admin,
     /// Verdicts by [`Family::index`]; of a pool without a check: `Up`.
     pub verdicts: [Verdict; 2],
+    /// By how much of its weight it is degraded, in percent, by [`Family::index`].
+    pub lowered: [u8; 2],
 }
 
 impl MemberState {
@@ -34,6 +37,14 @@ impl MemberState {
         match self.admin {
             Admin::Enabled | Admin::ForcedUp | Admin::ForcedDown => true,
             Admin::Drained => false,
+        }
+    }
+
+    /// What is left of its weight in percent. Whoever forces it up has seen how slow it is.
+    pub fn weight_left(self, family: Family) -> u8 {
+        match self.admin {
+            Admin::Enabled | Admin::Drained => 100 - self.lowered[family.index()].min(100),
+            Admin::ForcedUp | Admin::ForcedDown => 100,
         }
     }
 
@@ -105,6 +116,8 @@ pub struct FamilyPlan {
     pub last_good: Option<LastGood>,
     /// Addresses of those of its members that are aliases.
     aliases: Box<[(EndpointId, Box<[IpAddr]>)]>,
+    /// Members that are degraded, and what is left of their weight in percent.
+    slow: Box<[(EndpointId, u8)]>,
 }
 
 /// What `min_healthy` compares: weight, or members where it counts members.
@@ -268,6 +281,11 @@ impl FamilyPlan {
         self.last_good.as_ref().map(|last| last.stamp)
     }
 
+    /// What is left of the weight of a member that is degraded, in percent.
+    pub fn slowness(&self, endpoint: EndpointId) -> Option<u8> {
+        self.slow.iter().find(|(id, _)| *id == endpoint).map(|(_, left)| *left)
+    }
+
     /// The addresses of a member that is an alias.
     pub fn addresses(&self, endpoint: EndpointId) -> &[IpAddr] {
         let found = self.aliases.iter().find(|(id, _)| *id == endpoint);
@@ -283,7 +301,7 @@ impl FamilyPlan {
     ) -> Self {
         let candidates = candidates(pool, states, resolved, family);
         let group = Group::of(&candidates);
-        let healthy = group.members(&candidates, |candidate| candidate.healthy);
+        let mut healthy = group.members(&candidates, |candidate| candidate.healthy);
         let enabled = group.members(&candidates, |_| true);
         let held_share = Share { healthy: weight_of(&healthy), enabled: weight_of(&enabled) };
         let only_held = candidates.iter().any(|candidate| candidate.healthy && candidate.held);
@@ -291,6 +309,12 @@ impl FamilyPlan {
         let panic = !healthy.is_empty()
             && u64::from(held_share.healthy) * 100
                 < u64::from(held_share.enabled) * u64::from(pool.panic_below.0);
+        let slow = candidates.iter().filter(|candidate| candidate.healthy);
+        let left: Vec<(EndpointId, u8)> =
+            slow.map(|candidate| (candidate.id, candidate.weight_left)).collect();
+        if !panic {
+            slowness::lower(&mut healthy, &left);
+        }
         let last_good = remembered.map(|remembered| LastGood {
             stamp: remembered.stamp,
             members: members_remembered(&candidates, remembered),
@@ -307,6 +331,7 @@ impl FamilyPlan {
             enabled,
             last_good,
             aliases: aliases(pool, resolved, family),
+            slow: slowness::slow(&left),
         }
     }
 
@@ -367,6 +392,8 @@ struct Candidate<'a> {
     healthy: bool,
     /// Hold-down still runs; healthy only if no other is, and never for pass 1.
     held: bool,
+    /// What is left of its weight in percent.
+    weight_left: u8,
 }
 
 /// Enabled endpoints that can answer for `family`. One that is held counts as healthy only if no other is.
@@ -381,20 +408,21 @@ fn candidates<'a>(
         endpoints.filter_map(|(position, (endpoint, state))| {
             let id = EndpointId::at(position);
             let counts = state.is_enabled() && can_answer(endpoint, id, resolved, family);
-            counts.then(|| (id, endpoint, state.verdict(family)))
+            counts.then(|| (id, endpoint, state.verdict(family), state.weight_left(family)))
         })
     };
     let any_healthy =
-        enabled().any(|(_, _, verdict)| matches!(verdict, Verdict::Up | Verdict::Unknown));
+        enabled().any(|(_, _, verdict, _)| matches!(verdict, Verdict::Up | Verdict::Unknown));
     enabled()
-        .map(|(id, endpoint, verdict)| {
+        .map(|(id, endpoint, verdict, weight_left)| {
             let address = endpoint.address(family);
             let healthy = match verdict {
                 Verdict::Up | Verdict::Unknown => true,
                 Verdict::Held => !any_healthy,
                 Verdict::Down => false,
             };
-            Candidate { id, endpoint, address, healthy, held: verdict == Verdict::Held }
+            let held = verdict == Verdict::Held;
+            Candidate { id, endpoint, address, healthy, held, weight_left }
         })
         .collect()
 }

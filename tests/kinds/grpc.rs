@@ -6,6 +6,8 @@ use std::time::Duration;
 use rhumb::model::CheckKind;
 use rhumb::model::GrpcCheck;
 use rhumb::model::TlsCheck;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
@@ -103,7 +105,8 @@ async fn what_is_no_grpc_server_fails_readably() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, plain.as_bytes()).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(plain.as_bytes()).await;
         }
     });
     let failed = first_said(asking(""), address).await;

@@ -13,13 +13,110 @@ pub struct Case {
 /// Mistakes in TOML files of the zones folder.
 pub const ZONE_FILES: &[Case] = &[
     Case {
+        title: "a check that is made of itself",
+        text: r#"[check.a]
+kind = "all_of"
+of = ["a", "web"]
+"#,
+        expected: &[("3:7", "check.a.of", "a -> a", "take one of them out")],
+    },
+    Case {
+        title: "three checks in a circle, and one that leads to them",
+        text: r#"[check.start]
+kind = "any_of"
+of = ["a"]
+[check.a]
+kind = "all_of"
+of = ["web", "b"]
+[check.b]
+kind = "any_of"
+of = ["c"]
+[check.c]
+kind = "at_least"
+n = 1
+of = ["a", "web"]
+"#,
+        expected: &[("13:7", "check.c.of", "a -> b -> c -> a", "take one of them out")],
+    },
+    Case {
+        title: "parts that are not there, or twice, or too few",
+        text: r#"[check.a]
+kind = "all_of"
+of = ["web", "wob"]
+must = ["db"]
+[check.b]
+kind = "at_least"
+n = 3
+of = ["web", "a"]
+[check.c]
+kind = "any_of"
+[check.d]
+kind = "at_least"
+of = ["web", "web"]
+"#,
+        expected: &[
+            ("3:14", "check.a.of", "no check \"wob\"", "\"web\"?"),
+            ("4:9", "check.a.must", "none of its parts", "add it to of"),
+            ("7:5", "check.b.n", "3 of 2 checks", "use 1 to 2"),
+            ("9:8", "check.c.of", "missing", "of = [\"web\", \"db\"]"),
+            ("11:8", "check.d.n", "missing", "n = 2"),
+            ("13:14", "check.d.of", "here twice", "take one out"),
+        ],
+    },
+    Case {
+        title: "a composite that is probed itself",
+        text: r#"[check.a]
+kind = "all_of"
+of = ["web"]
+interval = "5s"
+"#,
+        expected: &[("4:1", "check.a.interval", "not known", "it is for kind = \"tcp\"")],
+    },
+    Case {
+        title: "levels of slowness that are no steps",
+        text: r#"[check.a]
+kind = "icmp"
+degraded = [{ over = "300ms", weight = "50%" }, { over = "200ms", weight = "20%" }, { over = "400ms", weight = "20%" }]
+"#,
+        expected: &[
+            ("3:58", "check.a.degraded[1].over", "no slower than", "mildest"),
+            ("3:94", "check.a.degraded[2].over", "leaves no less weight", "mildest"),
+        ],
+    },
+    Case {
+        title: "warning of a level that no probe reaches",
+        text: r#"[check.a]
+kind = "icmp"
+timeout = "1s"
+degraded = [{ over = "1s", weight = "50%" }]
+[pool.x]
+check = "a"
+endpoint.a.addresses = ["192.0.2.77"]
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[name.www]
+steer = "x"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[(
+            "4:22",
+            "check.a.degraded",
+            "has failed: the timeout is 1s",
+            "less than the timeout",
+        )],
+    },
+    Case {
         title: "datagrams without anything to send",
         text: r#"[check.a]
 kind = "udp"
 port = 9
 expect = "x"
 "#,
-        expected: &[("1:1", "check.a.send", "nothing is sent", "send_hex")],
+        expected: &[("1:8", "check.a.send", "nothing is sent", "send_hex")],
     },
     Case {
         title: "questions that cannot be answered so",
@@ -45,7 +142,7 @@ kind = "dns"
             ("4:9", "check.a.qtype", "not a record type", "TYPE65"),
             ("9:10", "check.b.answer", "not an IPv6 address", "type AAAA"),
             ("14:10", "check.c.answer", "no record comes with NXDOMAIN", "leave answer out"),
-            ("15:1", "check.d.qname", "missing", "qname = \"www.example.com\""),
+            ("15:8", "check.d.qname", "missing", "qname = \"www.example.com\""),
         ],
     },
     Case {
@@ -78,7 +175,7 @@ kind = "push"
         expected: &[
             ("3:17", "check.a.token_sha256", "no SHA-256", "sha256sum"),
             ("4:1", "check.a.port", "not known", "it is for kind = \"tcp\""),
-            ("5:1", "check.b.token_sha256", "missing", "token_sha256 = ["),
+            ("5:8", "check.b.token_sha256", "missing", "token_sha256 = ["),
         ],
     },
     Case {

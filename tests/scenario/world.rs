@@ -36,6 +36,7 @@ use rhumb::control::job::GeoFiles;
 use rhumb::geo::WriteInfo;
 use rhumb::geo::parse_source;
 use rhumb::geo::write_database;
+use rhumb::health::Degree;
 use rhumb::health::Observation;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
@@ -65,7 +66,7 @@ pub struct World {
     /// What this node's own file says.
     node: NodeTerms,
     pub(super) controller: Controller,
-    pub(super) trackers: BTreeMap<TargetKey, Tracker>,
+    pub(super) trackers: BTreeMap<TargetKey, (Tracker, Degree)>,
     /// Names that are to be resolved.
     pub(super) resolving: Vec<String>,
     /// Where and how each target is probed.
@@ -263,35 +264,47 @@ impl World {
     fn set_targets(&mut self, orders: Vec<ProbeOrder>) {
         let mut before = std::mem::take(&mut self.trackers);
         let probed = std::mem::take(&mut self.probed);
-        for ProbeOrder { key, address, check, verdict } in orders {
+        for ProbeOrder { key, address, check, verdict, degraded } in orders {
             let is_same = probed.get(&key).is_some_and(|(old_address, old)| {
-                (*old_address, &old.kind, old.port) == (address, &check.kind, check.port)
+                *old_address == address && old.is_same_probe(&check)
             });
             let tracker = match before.remove(&key).filter(|_| is_same) {
-                Some(mut tracker) => {
+                Some((mut tracker, degree)) => {
                     tracker.set_thresholds(Thresholds::from(&*check), self.now.monotonic);
-                    tracker
+                    (tracker, degree)
                 }
-                None => Tracker::new(Thresholds::from(&*check), verdict),
+                None => {
+                    let tracker = Tracker::new(Thresholds::from(&*check), verdict);
+                    (tracker, Degree::new(degraded))
+                }
             };
             self.probed.insert(key.clone(), (address, check));
             self.trackers.insert(key, tracker);
         }
     }
 
-    /// `TARGETS pass|fail [xN] [every DURATION]`
+    /// `TARGETS [CHECK] pass|fail [in DURATION] [xN] [every DURATION]`
     fn probe(&mut self, rest: &str) -> Result<(), String> {
         let mut words = rest.split_whitespace();
-        let keys = self.find_targets(words.next().ok_or("name a target")?)?;
-        let observation = match words.next() {
+        let mut keys = self.find_targets(words.next().ok_or("name a target")?)?;
+        let mut word = words.next();
+        if let Some(check) = word.filter(|word| !["pass", "fail"].contains(word)) {
+            keys.retain(|key| *key.check == *check);
+            if keys.is_empty() {
+                return Err(format!("it is not probed by {check}"));
+            }
+            word = words.next();
+        }
+        let observation = match word {
             Some("pass") => Observation::Pass,
             Some("fail") => Observation::Fail,
             _ => return Err("write pass or fail".into()),
         };
-        let (mut times, mut every) = (1, Duration::ZERO);
+        let (mut times, mut every, mut took) = (1, Duration::ZERO, Duration::ZERO);
         while let Some(word) = words.next() {
             match word.strip_prefix('x') {
                 Some(number) => times = number.parse().map_err(|_| "write xN")?,
+                None if word == "in" => took = duration(words.next().unwrap_or(""))?,
                 None if word == "every" => every = duration(words.next().unwrap_or(""))?,
                 None => return Err(format!("{word} is not known")),
             }
@@ -302,11 +315,18 @@ impl World {
             }
             for key in &keys {
                 let now = self.now.monotonic;
-                let Some(tracker) = self.trackers.get_mut(key) else { continue };
-                if let Some(verdict) = tracker.observe(observation, now) {
+                let Some((tracker, degree)) = self.trackers.get_mut(key) else { continue };
+                let flip = tracker.observe(observation, now);
+                let level = match (observation, self.probed.get(key)) {
+                    (Observation::Pass, Some((_, check))) => degree.observe(took, check),
+                    (Observation::Pass | Observation::Fail, _) => None,
+                };
+                if flip.is_some() || level.is_some() {
                     let held = tracker.holding(now).map(|why| format!("; held: {why}"));
                     let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
-                    self.handle(Event::Vote(Vote { key: key.clone(), verdict, reason }));
+                    let (verdict, degraded) = (tracker.verdict(), degree.level());
+                    let vote = Vote { key: key.clone(), verdict, degraded, reason };
+                    self.handle(Event::Vote(vote));
                 }
             }
             self.handle(Event::Settle);
@@ -362,7 +382,8 @@ impl World {
             "down" => Verdict::Down,
             _ => return Err("write up, held or down".into()),
         };
-        self.handle(Event::Vote(Vote { key, verdict, reason: "a late vote".into() }));
+        let reason = "a late vote".into();
+        self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason }));
         self.handle(Event::Settle);
         Ok(())
     }

@@ -231,7 +231,7 @@ fn position(pool: &Pool) -> usize {
 impl RandomHealth {
     /// Everything up, nothing remembered.
     pub fn all_up(model: &Model) -> Self {
-        let up = MemberState { admin: Admin::Enabled, verdicts: [Verdict::Up; 2] };
+        let up = MemberState { verdicts: [Verdict::Up; 2], ..MemberState::default() };
         Self {
             states: model.pools.iter().map(|pool| vec![up; pool.endpoints.len()]).collect(),
             remembered: vec![[None, None]; model.pools.len()],
@@ -261,6 +261,8 @@ impl RandomHealth {
                 }
                 *random.pick(&[Verdict::Up, Verdict::Up, Verdict::Unknown, Verdict::Held])
             });
+            let slow = [0, 0, 0, 0, 0, 1, 30, 50, 99, 100];
+            state.lowered = Family::BOTH.map(|_| *random.pick(&slow));
             state.admin = match random.below(100) {
                 0..=19 if orders => Admin::Drained,
                 20..=29 if orders => Admin::ForcedDown,

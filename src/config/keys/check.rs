@@ -71,6 +71,39 @@ const NETWORK: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns"
 const TIMED: &[&str] =
     &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec"];
 
+/// Kinds that have results of their own.
+const PROBED: &[&str] =
+    &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec", "push", "file"];
+
+/// Kinds that are made of others.
+const COMPOSITE: &[&str] = &["all_of", "any_of", "at_least"];
+
+/// Most parts of a check.
+pub const PARTS_MAX: usize = 16;
+/// Most levels of slowness.
+pub const LEVELS_MAX: usize = 4;
+
+static DEGRADED: Table = Table {
+    path: "check.NAME.degraded",
+    about: "one level of slowness, one table `[[check.NAME.degraded]]` each, the mildest first",
+    applies: Applies::Live,
+    keys: &[
+        Key::needed(
+            "over",
+            duration(1, 60_000),
+            "\"300ms\"",
+            "probes that take longer than this are of this level",
+        ),
+        Key::needed(
+            "weight",
+            Kind::Percent { max: 100 },
+            "\"50%\"",
+            "what is left of an endpoint's weight; of `0%` a hundredth stays",
+        ),
+    ],
+    rules: &[],
+};
+
 /// How long a report counts when nothing is said.
 pub const SILENCE: Duration = Duration::from_secs(60);
 /// Response code that must come when nothing is said.
@@ -104,7 +137,7 @@ pub(super) static CHECK: Table = Table {
     keys: &[
         Key::needed(
             "kind",
-            Kind::Words { what: "a kind of check", words: &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec", "push", "file"] },
+            Kind::Words { what: "a kind of check", words: &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec", "push", "file", "all_of", "any_of", "at_least"] },
             "\"http\"",
             "what a probe does",
         )
@@ -135,7 +168,8 @@ pub(super) static CHECK: Table = Table {
             duration(100, 3_600_000),
             Absent::Default(Literal::Duration(INTERVAL)),
             "from the start of a probe to the next",
-        ),
+        )
+        .only(PROBED),
         Key::new(
             "timeout",
             duration(10, 60_000),
@@ -149,19 +183,22 @@ pub(super) static CHECK: Table = Table {
             Absent::Default(Literal::Integer(FALL as i64)),
             "failures in a row that take down",
         )
+        .only(PROBED)
         .like(&["retries", "failures"]),
         Key::new(
             "rise",
             COUNT,
             Absent::Default(Literal::Integer(RISE as i64)),
             "successes in a row that bring back",
-        ),
+        )
+        .only(PROBED),
         Key::new(
             "hold_down",
             duration(0, 86_400_000),
             Absent::Default(Literal::Duration(HOLD_DOWN)),
             "least time between going down and coming back",
-        ),
+        )
+        .only(PROBED),
         Key::new(
             "damping",
             Kind::AnyOf(&[
@@ -170,13 +207,49 @@ pub(super) static CHECK: Table = Table {
             ]),
             Absent::Default(Literal::Duration(DAMPING)),
             "half-life of the penalty for flaps: an endpoint that goes down four times in a row waits until it is below 1",
-        ),
+        )
+        .only(PROBED),
         Key::new(
             "jitter",
             Kind::Percent { max: 50 },
             Absent::Default(Literal::Percent(JITTER_PERCENT)),
             "share of the interval by which each probe is moved at random",
-        ),
+        )
+        .only(PROBED),
+        Key::new(
+            "degraded",
+            Kind::Items {
+                of: &Kind::Table(&DEGRADED),
+                count: Count { min: 0, max: Some(LEVELS_MAX) },
+            },
+            Absent::Means("slowness does nothing"),
+            "levels of slowness: an endpoint that answers too late is up, with less weight",
+        )
+        .only(TIMED),
+        Key::new(
+            "of",
+            Kind::Texts { of: &form::ID, count: Count::up_to(PARTS_MAX), distinct: true },
+            Absent::Means("none"),
+            "the checks it is made of, which may be made of others themselves",
+        )
+        .needed_for(COMPOSITE, "[\"web\", \"db\"]")
+        .like(&["checks", "parts"])
+        .only(COMPOSITE),
+        Key::new(
+            "n",
+            Kind::Integer { min: 1, max: PARTS_MAX as i64, least: "" },
+            Absent::Means("all for all_of, 1 for any_of"),
+            "how many of them must pass",
+        )
+        .needed_for(&["at_least"], "2")
+        .only(&["at_least"]),
+        Key::new(
+            "must",
+            Kind::Texts { of: &form::ID, count: Count::ANY, distinct: true },
+            Absent::Means("none"),
+            "those of them that must pass in any case",
+        )
+        .only(COMPOSITE),
         Key::new(
             "send",
             Kind::Text(&form::NEEDLE),

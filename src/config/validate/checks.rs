@@ -18,6 +18,7 @@ use crate::config::validate::pools::missing_file_remedy;
 use crate::model::Check;
 use crate::model::CheckId;
 use crate::model::CheckKind;
+use crate::model::Composite;
 use crate::model::ExecCheck;
 use crate::model::Model;
 use crate::model::Special;
@@ -30,9 +31,11 @@ pub(super) fn add_checks(
     model: &mut Model,
     problems: &mut Problems,
 ) {
+    // Names first: a check may be made of one that comes after it.
+    for (position, spec) in checks.iter().enumerate() {
+        directory.checks.add("check", &spec.name, Some(CheckId::at(position)), problems);
+    }
     for spec in checks {
-        let id = CheckId::at(model.checks.len());
-        directory.checks.add("check", &spec.name, Some(id), problems);
         let pace = &spec.pace;
         if pace.timeout.value > pace.interval {
             let key = format!("check.{}.timeout", spec.name.value);
@@ -40,17 +43,82 @@ pub(super) fn add_checks(
             let fault = "the timeout is longer than the interval";
             problems.error(&pace.timeout.place, key, fault, remedy);
         }
-        let check = check(files, spec, problems);
+        warn_of_levels(spec, problems);
+        let check = check(files, spec, directory, problems);
         model.checks.push(check);
+    }
+    refuse_circles(checks, model, problems);
+}
+
+/// A level that no probe can reach, for it has failed by then, is likely a mistake.
+fn warn_of_levels(spec: &CheckSpec, problems: &mut Problems) {
+    let timeout = spec.pace.timeout.value;
+    for level in spec.pace.degraded.iter().filter(|level| level.value.over >= timeout) {
+        let key = format!("check.{}.degraded", spec.name.value);
+        let fault =
+            format!("a probe that takes so long has failed: the timeout is {}", spell(timeout));
+        let remedy = "use less than the timeout, or a longer timeout";
+        problems.warning(&level.place, key, fault, remedy).rule(&rules::LIKELY_MISTAKE);
     }
 }
 
-fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
+/// Refuses checks that are made of themselves, each circle once, with the way round.
+fn refuse_circles(checks: &[&CheckSpec], model: &Model, problems: &mut Problems) {
+    /// How far a check was followed.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Seen {
+        Not,
+        OnTheWay,
+        Done,
+    }
+    fn follow(
+        id: CheckId,
+        way: &mut Vec<CheckId>,
+        seen: &mut [Seen],
+        refuse: &mut impl FnMut(&[CheckId], CheckId),
+        model: &Model,
+    ) {
+        let CheckKind::Composite(composite) = &model.checks[id.index()].kind else { return };
+        seen[id.index()] = Seen::OnTheWay;
+        way.push(id);
+        for &part in &composite.of {
+            match seen[part.index()] {
+                Seen::Not => follow(part, way, seen, refuse, model),
+                Seen::OnTheWay => refuse(way, part),
+                Seen::Done => {}
+            }
+        }
+        way.pop();
+        seen[id.index()] = Seen::Done;
+    }
+    let mut seen = vec![Seen::Not; model.checks.len()];
+    let mut refuse = |way: &[CheckId], back_to: CheckId| {
+        let start = way.iter().position(|id| *id == back_to).unwrap_or(0);
+        let round = way[start..].iter().chain([&back_to]);
+        let round: Vec<&str> = round.map(|id| &*model.checks[id.index()].name).collect();
+        let last = way.last().map(|id| checks[id.index()]);
+        let Some(CheckSpec { name, kind: CheckKindSpec::Composite { of, .. }, .. }) = last else {
+            return;
+        };
+        let of = of.iter().find(|at| Some(&*at.value) == round.last().copied());
+        let fault = format!("checks are made of themselves: {}", round.join(" -> "));
+        let place = of.map_or(&name.place, |at| &at.place);
+        problems.error(place, format!("check.{}.of", name.value), fault, "take one of them out");
+    };
+    for id in (0..model.checks.len()).map(CheckId::at) {
+        if seen[id.index()] == Seen::Not {
+            follow(id, &mut Vec::new(), &mut seen, &mut refuse, model);
+        }
+    }
+}
+
+fn check(files: &Files, spec: &CheckSpec, directory: &Directory, problems: &mut Problems) -> Check {
     let CheckSpec { name, kind, port, source, invert, pace } = spec;
-    let PaceSpec { interval, timeout, fall, rise, hold_down, damping, jitter_percent } = pace;
+    let PaceSpec { interval, timeout, fall, rise, hold_down, damping, jitter_percent, degraded } =
+        pace;
     Check {
         name: name.value.as_str().into(),
-        kind: check_kind(files, name, kind, problems),
+        kind: check_kind(files, name, kind, directory, problems),
         port: *port,
         source: *source,
         invert: *invert,
@@ -61,6 +129,7 @@ fn check(files: &Files, spec: &CheckSpec, problems: &mut Problems) -> Check {
         hold_down: *hold_down,
         damping: *damping,
         jitter_percent: *jitter_percent,
+        degraded: degraded.iter().map(|level| level.value).collect(),
     }
 }
 
@@ -68,6 +137,7 @@ fn check_kind(
     files: &Files,
     name: &At<String>,
     kind: &CheckKindSpec,
+    directory: &Directory,
     problems: &mut Problems,
 ) -> CheckKind {
     match kind {
@@ -94,6 +164,14 @@ fn check_kind(
         }
         CheckKindSpec::Push(push) => CheckKind::Push(push.clone()),
         CheckKindSpec::File(file) => CheckKind::File(file.clone()),
+        CheckKindSpec::Composite { of, need, must } => {
+            let key = format!("check.{}.of", name.value);
+            let mut find = |part: &At<String>| directory.checks.find("check", &key, part, problems);
+            let of: Vec<CheckId> = of.iter().filter_map(&mut find).collect();
+            // Each of these is one of those, and was looked for there.
+            let must = must.iter().filter_map(|part| directory.checks.known(&part.value));
+            CheckKind::Composite(Composite { must: must.collect(), of, need: *need })
+        }
     }
 }
 
@@ -139,11 +217,14 @@ pub(super) fn specials(
         let key = dotted(&path, &check.value);
         let Some(id) = directory.checks.find("check", &key, check, problems) else { continue };
         let Some(used) = model.checks.get(id.index()) else { continue };
-        if of_pool != Some(id) {
+        if !of_pool.is_some_and(|own| own == id || model.leaves(own).contains(&id)) {
             let fault = format!("the pool is not probed by \"{}\"", check.value);
-            let remedy = match of_pool.and_then(|id| model.checks.get(id.index())) {
-                Some(own) => format!("use \"{}\"", own.name),
-                None => "give the pool a check, or leave this out".to_owned(),
+            let own = of_pool.map(|own| model.leaves(own)).unwrap_or_default();
+            let own = own.iter().map(|id| format!("\"{}\"", model.checks[id.index()].name));
+            let own: Vec<String> = own.collect();
+            let remedy = match own.is_empty() {
+                false => format!("use {}", own.join(" or ")),
+                true => "give the pool a check, or leave this out".to_owned(),
             };
             problems.error(&check.place, key, fault, remedy);
             continue;
@@ -176,7 +257,11 @@ fn allowed(kind: &CheckKind) -> &'static [&'static str] {
     match kind {
         CheckKind::Tcp(_) | CheckKind::Dns(_) | CheckKind::Udp(_) => &["port"],
         CheckKind::Tls(_) | CheckKind::Grpc(_) | CheckKind::Grpcs(..) => &["port", "host"],
-        CheckKind::Icmp | CheckKind::Exec(_) | CheckKind::Push(_) | CheckKind::File(_) => &[],
+        CheckKind::Icmp
+        | CheckKind::Exec(_)
+        | CheckKind::Push(_)
+        | CheckKind::File(_)
+        | CheckKind::Composite(_) => &[],
         CheckKind::Http(_) | CheckKind::Https(..) => &["port", "host", "path"],
     }
 }

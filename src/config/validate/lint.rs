@@ -7,6 +7,8 @@ use crate::config::reader::dotted;
 use crate::config::rules;
 use crate::config::spec::FileSpec;
 use crate::model::AllDown;
+use crate::model::CheckId;
+use crate::model::CheckKind;
 use crate::model::Family;
 use crate::model::ListId;
 use crate::model::Model;
@@ -106,9 +108,10 @@ fn unused(
                 .rule(&rules::UNUSED);
         }
     }
+    let used = used_checks(model);
     for check in &spec.checks {
         let position = model.checks.iter().position(|other| *other.name == *check.name.value);
-        let is_used = model.pools.iter().any(|pool| pool.check.map(|id| id.index()) == position);
+        let is_used = position.is_some_and(|position| used.contains(&CheckId::at(position)));
         if !is_used {
             problems
                 .warning(
@@ -120,6 +123,20 @@ fn unused(
                 .rule(&rules::UNUSED);
         }
     }
+}
+
+/// Checks of pools, and all that they are made of.
+fn used_checks(model: &Model) -> HashSet<CheckId> {
+    let mut used = HashSet::new();
+    let mut left: Vec<CheckId> = model.pools.iter().filter_map(|pool| pool.check).collect();
+    while let Some(id) = left.pop() {
+        if used.insert(id)
+            && let CheckKind::Composite(composite) = &model.checks[id.index()].kind
+        {
+            left.extend(&composite.of);
+        }
+    }
+    used
 }
 
 fn uses_list(model: &Model, list: ListId) -> bool {

@@ -111,6 +111,11 @@ impl<V: Copy> Names<V> {
         None
     }
 
+    /// What a name stands for, if that is known.
+    fn known(&self, name: &str) -> Option<V> {
+        self.map.get(name)?.value
+    }
+
     /// A name that is the same but for its case, as written.
     fn find_alike(&self, folded: &str) -> Option<(&String, &Known<V>)> {
         self.map.get_key_value(self.folded.get(folded)?)

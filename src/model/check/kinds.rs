@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::model::CheckId;
 use crate::wire::Name;
 use crate::wire::RecordType;
 
@@ -164,4 +165,15 @@ pub struct FileCheck {
     pub path: Box<str>,
     /// How old it may become; for ever when absent.
     pub silence: Option<Duration>,
+}
+
+/// A check that is made of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composite {
+    /// Its parts, each once.
+    pub of: Vec<CheckId>,
+    /// How many of them must pass, at least 1.
+    pub need: usize,
+    /// Those of them that must pass in any case.
+    pub must: Vec<CheckId>,
 }

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+pub use kinds::Composite;
 pub use kinds::DnsCheck;
 pub use kinds::ExecCheck;
 pub use kinds::FileCheck;
@@ -22,6 +23,7 @@ pub use kinds::TlsCheck;
 
 use crate::model::CheckId;
 use crate::model::Family;
+use crate::model::Percent;
 
 /// One kind of probe with its thresholds.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +52,34 @@ pub struct Check {
     pub damping: Option<Duration>,
     /// Share of the interval, in percent, by which each probe is moved at random (0-50).
     pub jitter_percent: u8,
+    /// What slowness does: level 1 is the first of these.
+    pub degraded: Vec<Step>,
+}
+
+/// One level of slowness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Probes that take longer than this are of this level, or of a higher one.
+    pub over: Duration,
+    /// What is left of an endpoint's weight.
+    pub weight: Percent,
 }
 
 impl Check {
+    /// What is left of an endpoint's weight at a level; 0 is none.
+    pub fn weight_at(&self, level: u8) -> Percent {
+        let step = usize::from(level).checked_sub(1).and_then(|at| {
+            // Files may have fewer levels than when it was measured.
+            self.degraded.get(at).or(self.degraded.last())
+        });
+        step.map_or(Percent(100), |step| step.weight)
+    }
+
+    /// The level of a probe that took so long.
+    pub fn level_of(&self, took: Duration) -> u8 {
+        self.degraded.iter().filter(|step| took > step.over).count() as u8
+    }
+
     /// Whether both ask the same thing in the same way, so that what one has found out is true for the other.
     pub fn is_same_probe(&self, other: &Self) -> bool {
         (&self.kind, self.port, self.invert) == (&other.kind, other.port, other.invert)
@@ -80,7 +107,8 @@ impl Check {
             | CheckKind::Icmp
             | CheckKind::Exec(_)
             | CheckKind::Push(_)
-            | CheckKind::File(_) => {}
+            | CheckKind::File(_)
+            | CheckKind::Composite(_) => {}
         }
         Cow::Owned(check)
     }
@@ -113,6 +141,8 @@ pub enum CheckKind {
     Push(PushCheck),
     /// A file says what is up.
     File(FileCheck),
+    /// Other checks pass: nothing is probed for it.
+    Composite(Composite),
 }
 
 impl CheckKind {

@@ -77,6 +77,14 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::NotResolved { name, reason, kept } => {
             tracing::warn!(target: "rhumb::resolve", %name, %reason, kept, "{occurrence}");
         }
+        Occurrence::Degraded {
+            key: TargetKey { endpoint, check, family, .. },
+            level,
+            reason,
+            ..
+        } => {
+            tracing::warn!(target: "rhumb::health", %endpoint, %check, %family, level, %reason, "{occurrence}");
+        }
         Occurrence::Ordered { scope, order } => {
             log_order(scope, order, &order.author, &format!("{scope} is {}", order.admin));
         }

@@ -64,6 +64,8 @@ pub struct ProbeTarget {
     pub check: Arc<Check>,
     /// What is known of it from before; used only when the prober does not know it yet.
     pub initial: Verdict,
+    /// How slow it was before, as a level of its check; used as `initial` is.
+    pub degraded: u8,
 }
 
 /// What the prober may use.
@@ -92,6 +94,8 @@ pub struct ProbeReport {
     pub flip: Option<Verdict>,
     /// The verdict with this result counted in.
     pub verdict: Verdict,
+    /// How slow the target is, as a level of its check; 0 is none.
+    pub degraded: u8,
     /// The result; a [local](ProbeFailure::is_local) failure counts neither way.
     pub result: ProbeResult,
     /// How long after it was due the probe began.

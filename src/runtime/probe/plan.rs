@@ -193,6 +193,11 @@ impl Planner {
                 endpoint: (*key.endpoint).into(),
                 silence: push.silence,
             }),
+            // Its parts are probed.
+            CheckKind::Composite(_) => {
+                let text = "it is made of others and is not probed itself";
+                return Err(ProbeFailure::BadCheck(text.into()));
+            }
             CheckKind::File(file) => Kind::File(LineOf {
                 file: self.file(&file.path),
                 endpoint: (*key.endpoint).into(),
@@ -308,6 +313,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent: 0,
+            degraded: Vec::new(),
         }
     }
 

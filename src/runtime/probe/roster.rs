@@ -7,11 +7,9 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::health::Thresholds;
-use crate::health::Tracker;
 use crate::model::TargetKey;
-use crate::model::Verdict;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::slot::History;
 use crate::runtime::probe::slot::Slot;
 use crate::runtime::probe::slot::SlotId;
 use crate::runtime::probe::slot::State;
@@ -47,7 +45,7 @@ pub(super) struct Change {
 }
 
 /// What was known of a target: its history, and by which slot.
-type Known = HashMap<TargetKey, (Tracker, SlotId)>;
+type Known = HashMap<TargetKey, (History, SlotId)>;
 
 impl Roster {
     /// The slot in the state that `turn` names, if it still is.
@@ -86,12 +84,11 @@ impl Roster {
         let (mut known, mut places) = self.empty();
         let (mut added, mut unknown) = (HashSet::new(), HashSet::new());
         for target in targets {
-            let tracker = self.take_known(target, &mut known);
-            if tracker.is_some() {
+            let history = self.take_known(target, &mut known);
+            if history.is_some() {
                 change.kept.insert(target.key.clone());
             }
-            let tracker = tracker
-                .unwrap_or_else(|| Tracker::new(Thresholds::from(&*target.check), target.initial));
+            let history = history.unwrap_or_else(|| History::new(target));
             let at_place = places.entry((target.address, target.check.port)).or_default();
             let serving =
                 at_place.iter().find(|id| self.slot(**id).is_some_and(|s| s.serves(target)));
@@ -101,11 +98,11 @@ impl Roster {
                 added.insert(id);
                 id
             });
-            if tracker.verdict() == Verdict::Unknown && !change.kept.contains(&target.key) {
+            if !history.is_known() && !change.kept.contains(&target.key) {
                 unknown.insert(id);
             }
             if let Some(slot) = self.slot(id) {
-                slot.watch(target, tracker, now);
+                slot.watch(target, history, now);
             }
         }
         change.stopped = self.remove_unwatched();
@@ -125,15 +122,15 @@ impl Roster {
             let id = SlotId(position as u32);
             places.entry((slot.address, slot.check.port)).or_default().push(id);
             let watchers = slot.take_watchers().into_iter();
-            known.extend(watchers.map(|watcher| (watcher.key, (watcher.tracker, id))));
+            known.extend(watchers.map(|watcher| (watcher.key, (watcher.history, id))));
         }
         (known, places)
     }
 
     /// What is known of a target, if the same was asked of the same place.
-    fn take_known(&mut self, target: &ProbeTarget, known: &mut Known) -> Option<Tracker> {
-        let (tracker, id) = known.remove(&target.key)?;
-        self.slot(id)?.is_same_probe(target).then_some(tracker)
+    fn take_known(&mut self, target: &ProbeTarget, known: &mut Known) -> Option<History> {
+        let (history, id) = known.remove(&target.key)?;
+        self.slot(id)?.is_same_probe(target).then_some(history)
     }
 
     fn add(&mut self, target: &ProbeTarget) -> SlotId {

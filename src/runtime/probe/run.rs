@@ -280,8 +280,7 @@ where
         let is_slow = matches!(result.outcome, Err(ProbeFailure::TimedOut { .. }));
         slot.pace = if is_slow { Pace::Slow } else { Pace::Quick };
         slot.due = slot.schedule.next(started, now, random);
-        let outbox = &mut self.outbox;
-        slot.report(&result, (late, now), |report| outbox.push_back(report));
+        self.outbox.extend(slot.report(&result, (late, now)));
         self.agenda.insert(slot.due, waiting);
         self.roster.enter_as(waiting, State::Waiting);
         self.outbox_due.get_or_insert(now + STEP);
@@ -405,6 +404,7 @@ mod tests {
             hold_down: Duration::ZERO,
             damping: None,
             jitter_percent: 0,
+            degraded: Vec::new(),
         };
         ProbeTarget {
             key: TargetKey {
@@ -416,6 +416,7 @@ mod tests {
             address: "192.0.2.1".parse().unwrap(),
             check: Arc::new(check),
             initial: Verdict::Unknown,
+            degraded: 0,
         }
     }
 

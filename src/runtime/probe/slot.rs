@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::health::Degree;
 use crate::health::Observation;
 use crate::health::Schedule;
 use crate::health::Thresholds;
@@ -13,6 +14,7 @@ use crate::health::Tracker;
 use crate::model::Check;
 use crate::model::CheckKind;
 use crate::model::TargetKey;
+use crate::model::Verdict;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
@@ -81,7 +83,56 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Watcher {
     pub(super) key: TargetKey,
-    pub(super) tracker: Tracker,
+    pub(super) history: History,
+    /// Its own thresholds.
+    check: Arc<Check>,
+}
+
+/// What is known of a target.
+#[derive(Debug)]
+pub(super) struct History {
+    tracker: Tracker,
+    degree: Degree,
+}
+
+impl History {
+    /// That of a target which the prober does not know yet.
+    pub(super) fn new(target: &ProbeTarget) -> Self {
+        let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        Self { tracker, degree: Degree::new(target.degraded) }
+    }
+
+    /// Whether it says anything.
+    pub(super) fn is_known(&self) -> bool {
+        self.tracker.verdict() != Verdict::Unknown
+    }
+}
+
+impl Watcher {
+    /// Counts a result in and says what it means.
+    fn report(&mut self, result: &ProbeResult, (late, at): (Duration, Duration)) -> ProbeReport {
+        let History { tracker, degree } = &mut self.history;
+        let flip = match &result.outcome {
+            Ok(_) => tracker.observe(Observation::Pass, at),
+            Err(failure) if failure.is_local() => None,
+            Err(_) => tracker.observe(Observation::Fail, at),
+        };
+        if result.outcome.is_ok() {
+            degree.observe(result.duration, &self.check);
+        }
+        ProbeReport {
+            key: self.key.clone(),
+            flip,
+            verdict: tracker.verdict(),
+            degraded: degree.level(),
+            result: result.clone(),
+            late,
+            at,
+            consecutive_passes: tracker.consecutive_passes(),
+            consecutive_fails: tracker.consecutive_fails(),
+            holding: tracker.holding(at),
+        }
+    }
 }
 
 impl Slot {
@@ -117,11 +168,12 @@ impl Slot {
         self.address == target.address && (Arc::ptr_eq(own, other) || own.is_same_probe(other))
     }
 
-    /// Reports to `target` too from now on; `tracker` is what is known of it.
-    pub(super) fn watch(&mut self, target: &ProbeTarget, mut tracker: Tracker, now: Duration) {
-        tracker.set_thresholds(Thresholds::from(&*target.check), now);
-        self.check = Arc::clone(&target.check);
-        self.watchers.push(Watcher { key: target.key.clone(), tracker });
+    /// Reports to `target` too from now on; `history` is what is known of it.
+    pub(super) fn watch(&mut self, target: &ProbeTarget, mut history: History, now: Duration) {
+        history.tracker.set_thresholds(Thresholds::from(&*target.check), now);
+        let check = Arc::clone(&target.check);
+        self.check = Arc::clone(&check);
+        self.watchers.push(Watcher { key: target.key.clone(), history, check });
     }
 
     /// Takes all targets away.
@@ -140,31 +192,12 @@ impl Slot {
     }
 
     /// Counts a result in and says what it means for each of its targets.
-    pub(super) fn report(
-        &mut self,
-        result: &ProbeResult,
-        (late, at): (Duration, Duration),
-        mut send: impl FnMut(ProbeReport),
-    ) {
-        for watcher in &mut self.watchers {
-            let flip = match &result.outcome {
-                Ok(_) => watcher.tracker.observe(Observation::Pass, at),
-                Err(failure) if failure.is_local() => None,
-                Err(_) => watcher.tracker.observe(Observation::Fail, at),
-            };
-            let Watcher { key, tracker } = &*watcher;
-            send(ProbeReport {
-                key: key.clone(),
-                flip,
-                verdict: tracker.verdict(),
-                result: result.clone(),
-                late,
-                at,
-                consecutive_passes: tracker.consecutive_passes(),
-                consecutive_fails: tracker.consecutive_fails(),
-                holding: tracker.holding(at),
-            });
-        }
+    pub(super) fn report<'a>(
+        &'a mut self,
+        result: &'a ProbeResult,
+        times: (Duration, Duration),
+    ) -> impl Iterator<Item = ProbeReport> + 'a {
+        self.watchers.iter_mut().map(move |watcher| watcher.report(result, times))
     }
 }
 
@@ -180,6 +213,7 @@ fn is_of_its_endpoint(kind: &CheckKind) -> bool {
         | CheckKind::Grpcs(..)
         | CheckKind::Dns(_)
         | CheckKind::Udp(_)
-        | CheckKind::Icmp => false,
+        | CheckKind::Icmp
+        | CheckKind::Composite(_) => false,
     }
 }

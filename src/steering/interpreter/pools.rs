@@ -105,7 +105,9 @@ impl Situation<'_> {
             Pass::Qualified | Pass::BestShare | Pass::NamedPool if count.healthy.is_empty() => {
                 count.enabled
             }
-            Pass::Qualified | Pass::BestShare | Pass::NamedPool => count.healthy,
+            Pass::Qualified | Pass::BestShare | Pass::NamedPool => {
+                self.lowered(pool, count.healthy)
+            }
         };
         let key_of = |id: EndpointId| &self.model.pools[pool.index()].endpoints[id.index()].key;
         let mut scored: Vec<(Score, EndpointId)> = set
@@ -114,6 +116,25 @@ impl Situation<'_> {
             .collect();
         scored.sort_by(|(a, _), (b, _)| b.beats(*a).cmp(&a.beats(*b)));
         (scored.into_iter().map(|(_, id)| id).take(usize::from(answers)).collect(), panic)
+    }
+
+    /// Members with what is left of their weights, times what makes all of them whole.
+    fn lowered(&self, pool: PoolId, members: Vec<(EndpointId, u16)>) -> Vec<(EndpointId, u16)> {
+        let percent = |id: EndpointId| {
+            let state = self.state(pool, id.index());
+            let is_forced = matches!(state.admin, Admin::ForcedUp | Admin::ForcedDown);
+            if is_forced { 100 } else { 100 - u64::from(state.lowered[self.family.index()]) }
+        };
+        if members.iter().all(|&(id, _)| percent(id) == 100) {
+            return members;
+        }
+        let heaviest = members.iter().map(|&(_, weight)| u64::from(weight)).max().unwrap_or(1);
+        let times = (65_535 / heaviest).min(100);
+        let lower = |(id, weight): (EndpointId, u16)| {
+            let whole = u64::from(weight) * times;
+            (id, (whole * percent(id).max(1) / 100).max(1) as u16)
+        };
+        members.into_iter().map(lower).collect()
     }
 
     /// Who was healthy last and may still be served, and when that was.

@@ -1,5 +1,7 @@
 //! `[check.NAME]`
 
+mod composite;
+mod degraded;
 mod dns;
 mod http;
 mod talk;
@@ -74,6 +76,8 @@ fn read_pace(
     let fall = section.take_for(kind, "fall").and_then(|value| value.integer(problems));
     let rise = section.take_for(kind, "rise").and_then(|value| value.integer(problems));
     let jitter = section.take_for(kind, "jitter").and_then(|value| value.percent(problems));
+    let degraded = section.take_for(kind, "degraded");
+    let degraded = degraded.map(|value| degraded::read_degraded(&value, problems));
     let interval = match (interval, &timeout) {
         (Some(at), _) => at.value,
         // A wrong interval is one mistake: the timeout is not compared with the default.
@@ -90,6 +94,7 @@ fn read_pace(
         hold_down: hold_down.map_or(keys::HOLD_DOWN, |at| at.value),
         damping: damping.unwrap_or(Some(keys::DAMPING)),
         jitter_percent: jitter.map_or(keys::JITTER_PERCENT, |at| at.value),
+        degraded: degraded.unwrap_or_default(),
     }
 }
 
@@ -128,6 +133,9 @@ enum Kind {
     Exec,
     Push,
     File,
+    AllOf,
+    AnyOf,
+    AtLeast,
 }
 
 impl Kind {
@@ -145,6 +153,9 @@ impl Kind {
             "exec" => Self::Exec,
             "push" => Self::Push,
             "file" => Self::File,
+            "all_of" => Self::AllOf,
+            "any_of" => Self::AnyOf,
+            "at_least" => Self::AtLeast,
             _ => Self::Https,
         }
     }
@@ -157,6 +168,7 @@ impl Kind {
             Self::Tls | Self::Https => Some(443),
             Self::Dns => Some(53),
             Self::Icmp | Self::Exec | Self::Push | Self::File => Some(0),
+            Self::AllOf | Self::AnyOf | Self::AtLeast => Some(0),
         }
     }
 }
@@ -185,6 +197,9 @@ fn read_keys_of_kind(
         Kind::Exec => CheckKindSpec::Exec(told::read_exec(section, problems)?),
         Kind::Push => CheckKindSpec::Push(told::read_push(section, problems)?),
         Kind::File => CheckKindSpec::File(told::read_file(section, problems)?),
+        Kind::AllOf => composite::read(section, problems, |_, of| Some(of.len()))?,
+        Kind::AnyOf => composite::read(section, problems, |_, _| Some(1))?,
+        Kind::AtLeast => composite::read_at_least(section, problems)?,
     })
 }
 
