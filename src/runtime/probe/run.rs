@@ -439,13 +439,9 @@ mod tests {
     }
 
     /// A probe without anything to tell but its outcome.
-    fn probed(
-        outcome: impl Future<Output = Outcome> + Send + 'static,
-    ) -> impl Future<Output = Probed> + Send + 'static {
-        async {
-            let outcome = outcome.await.map(|()| Success::default());
-            Probed { outcome, phases: Phases::default() }
-        }
+    async fn probed(outcome: impl Future<Output = Outcome> + Send + 'static) -> Probed {
+        let outcome = outcome.await.map(|()| Success::default());
+        Probed { outcome, phases: Phases::default() }
     }
 
     /// A probe that passes at once.
@@ -724,7 +720,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_time_out_delay_nobody_else_even_where_all_room_is_taken() {
-        let stalls = |port: u16| port % 2 == 0;
+        let stalls = |port: u16| port.is_multiple_of(2);
         let short = |target| with_check(&target, |c| c.timeout = Duration::from_millis(900));
         let place = |port: u16| at(&format!("192.0.2.{port}"), target(port));
         let targets: Vec<_> = (1..=200).map(|port| short(place(port))).collect();
