@@ -85,7 +85,7 @@ impl Bench {
     fn start(targets: Vec<ProbeTarget>) -> Self {
         let (sender, reports) = mpsc::channel(16);
         let restarts = |name| panic!("{name} was restarted");
-        let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts);
+        let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap();
         prober.set_targets(targets);
         Self { prober, reports }
     }

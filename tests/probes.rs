@@ -89,7 +89,7 @@ fn ok(body: &str) -> Reply {
 fn prober() -> (Prober, mpsc::Receiver<ProbeReport>) {
     let (sender, reports) = mpsc::channel(16);
     let restarts = |name| panic!("{name} was restarted");
-    (Prober::spawn(Limits::default(), Instant::now(), sender, restarts), reports)
+    (Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap(), reports)
 }
 
 /// The first result of a target, as an operator reads it.
@@ -214,6 +214,11 @@ async fn a_hostile_backend_is_cut_off_long_before_the_deadline() {
             endless("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", "............"),
             "body lacks \"ok\" in its first 65536 octets",
         ),
+        // What would be a gigabyte is never unpacked.
+        (
+            endless("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", "\u{1f}\0\0\0"),
+            "body lacks \"ok\" in its first 65536 octets",
+        ),
         (
             endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n.\r\n"),
             "backend sent more than 131072 octets",
@@ -323,6 +328,80 @@ async fn without_any_name_the_certificate_must_hold_the_address() {
         if reason == "ok" {
             assert_eq!(backend.request().await.1, None);
         }
+    }
+}
+
+/// A target whose certificate must be of the authority.
+fn verified(authority: &Authority, address: SocketAddr) -> ProbeTarget {
+    let tls = TlsCheck { ca_pem: Some(authority.pem()), ..TlsCheck::default() };
+    target(CheckKind::Https(shop(), tls), address)
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_from_the_second_probe_on() {
+    let authority = Authority::new();
+    let mut backend = Backend::start_tls(authority.acceptor("shop.test", 2100), ok("")).await;
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![verified(&authority, backend.address)]);
+    for round in 0..5 {
+        assert_eq!(backend.resumed().await, round > 0, "{round}");
+        assert!(reports.recv().await.unwrap().result.outcome.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_looked_at_each_time_and_its_end_is_seen_at_once() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor_for_seconds("shop.test", 3);
+    let mut backend = Backend::start_tls(acceptor, ok("")).await;
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![verified(&authority, backend.address)]);
+    for _ in 0..5 {
+        assert!(!backend.resumed().await);
+    }
+    let down = loop {
+        let (verdict, report) = next_flip(&mut reports).await;
+        if verdict == Verdict::Down {
+            break report;
+        }
+    };
+    let failure = down.result.outcome.unwrap_err().to_string();
+    assert!(failure.starts_with("certificate: expired "), "{failure}");
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_is_seen_at_once_where_the_backend_takes_no_old_tickets() {
+    let authority = Authority::new();
+    let mut backend = Backend::start_tls(authority.acceptor("shop.test", 2100), ok("")).await;
+    let address = backend.address;
+    let (prober, mut reports) = prober();
+    prober.set_targets(vec![verified(&authority, address)]);
+    while !backend.resumed().await {}
+    drop(backend);
+    while reports.recv().await.unwrap().result.outcome.is_ok() {}
+    let replaced = authority.acceptor("other.test", 2100);
+    let _backend = Backend::listen(address, Some(replaced), ok("")).await;
+    loop {
+        let report = reports.recv().await.unwrap();
+        match report.result.outcome.map_err(|failure| failure.to_string()) {
+            Err(text) if text.starts_with("certificate: not valid for shop.test") => return,
+            // While nothing listened.
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_would_take_much_memory_are_not_kept() {
+    let authority = Authority::new();
+    for (names, is_kept) in [(10, true), (700, false)] {
+        let acceptor = authority.acceptor_with_names("shop.test", names);
+        let mut backend = Backend::start_tls(acceptor, ok("")).await;
+        let (prober, mut reports) = prober();
+        prober.set_targets(vec![verified(&authority, backend.address)]);
+        assert!(reports.recv().await.unwrap().result.outcome.is_ok());
+        assert!(!backend.resumed().await);
+        assert_eq!(backend.resumed().await, is_kept, "{names}");
     }
 }
 

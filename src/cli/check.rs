@@ -15,6 +15,7 @@ use crate::cli::output::count;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
 use crate::cli::output::wants_color;
+use crate::cli::probing::find_excess;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Reading;
@@ -156,6 +157,9 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
             });
         }
         others.extend(unknown_site(&settings, &model));
+        let file =
+            settings.file.as_ref().map_or_else(|| zones.clone(), |file| file.display().to_string());
+        others.extend(find_excess(&model, &settings.node.probe, &file));
         if geo.databases.is_empty() && geo.overlays.is_empty() {
             others.extend(no_geo_data(&zones, &model));
         }

@@ -15,6 +15,7 @@ mod man;
 mod moment;
 mod operate;
 mod output;
+mod probing;
 pub mod rtt;
 mod schema;
 mod serve;

@@ -26,6 +26,7 @@ use crate::control::status::CertificateStatus;
 use crate::control::status::EndpointStatus;
 use crate::control::status::PartsStatus;
 use crate::control::status::PoolStatus;
+use crate::control::status::ProbingStatus;
 use crate::control::status::RefusedStatus;
 use crate::control::status::ShiftStatus;
 use crate::control::status::StateStatus;
@@ -312,6 +313,9 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
     ExitCode::SUCCESS
 }
 
+/// Lateness of probes, the 99th of a hundred, up to which nothing is said of it.
+const LATE_MS: u64 = 100;
+
 fn show(status: &Status) {
     print(format!(
         "generation {}, config {}, {}, zones: {}",
@@ -338,6 +342,9 @@ fn show(status: &Status) {
     if let Some(CertificateStatus { expires, is_stale }) = &status.certificate {
         let stale = if *is_stale { "; REFUSED: the one on disk, see rhumb check" } else { "" };
         print(format!("certificate: expires {expires}{stale}"));
+    }
+    if let Some(late) = status.probing.as_ref().and_then(find_late) {
+        print(late);
     }
     status.pools.iter().for_each(show_pool);
     status.brake.iter().for_each(|held| print(format!("BRAKE: {held}")));
@@ -368,6 +375,23 @@ fn show_state(state: &StateStatus) {
     if let Some(note) = note {
         print(format!("state: {note}"));
     }
+}
+
+/// Says that probes are late, if they are: a cap holds them up, or this machine does not keep up.
+fn find_late(probing: &ProbingStatus) -> Option<String> {
+    let late_ms = probing.late_p99_ms.unwrap_or(0);
+    let caps: Vec<&str> = probing.delayed.iter().map(|(cap, _)| cap.as_str()).collect();
+    if late_ms <= LATE_MS {
+        return None;
+    }
+    let why = match caps.as_slice() {
+        [] => "this machine does not keep up".to_owned(),
+        caps => format!("held up by {} of [probe]", caps.join(" and ")),
+    };
+    Some(format!(
+        "LATE PROBES: one of a hundred begins {:?} late or more; {why}",
+        Duration::from_millis(late_ms)
+    ))
 }
 
 fn show_shift(shift: &ShiftStatus) {

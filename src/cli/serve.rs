@@ -19,12 +19,14 @@ use crate::cli::settings::Settings;
 use crate::model::Encrypted;
 use crate::model::LogFormat;
 use crate::model::LogLevel;
+use crate::model::ProbeCaps;
 use crate::model::StateTerms;
 use crate::runtime::control_socket;
 use crate::runtime::descriptors;
 use crate::runtime::log;
 use crate::runtime::log::Logging;
 use crate::runtime::node_file::NodeFile;
+use crate::runtime::probe::Limits;
 use crate::runtime::serve::Options;
 use crate::runtime::serve::Server;
 use crate::runtime::service_manager::ServiceManager;
@@ -103,6 +105,7 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
         tcp,
+        probe: probe_limits(node.probe),
         resolver: node.resolver,
         node_file: file.map(|file| NodeFile::new(file, as_written)),
         manager: ServiceManager::from_environment(),
@@ -129,6 +132,22 @@ fn connections_within_limit(wanted: usize, services: usize) -> usize {
         );
     }
     connections
+}
+
+/// What probes may take, and says if descriptors are too few for the probes wanted.
+fn probe_limits(ProbeCaps { rate, rate_per_address, in_flight }: ProbeCaps) -> Limits {
+    let limit = descriptors::raise_limit();
+    let max_in_flight = descriptors::probes_within(in_flight, limit);
+    if let Some(wanted) = in_flight.filter(|wanted| *wanted > max_in_flight) {
+        tracing::warn!(
+            wanted,
+            probes = max_in_flight,
+            descriptors = limit,
+            "fewer probes at once than wanted: they take three eighths of the descriptors at most; raise LimitNOFILE= \
+             or ulimit -n"
+        );
+    }
+    Limits { max_in_flight, per_second: rate, per_second_and_address: rate_per_address }
 }
 
 fn say_where_from(settings: &Settings) {

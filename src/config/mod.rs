@@ -3,6 +3,7 @@
 //! Reads no file itself: it takes texts with their names, so that a test, a server and `rhumb check` do the same.
 #![forbid(unsafe_code)]
 
+mod discover_spec;
 pub mod duration;
 pub mod encrypted;
 mod exec;
@@ -11,6 +12,7 @@ pub mod keys;
 mod networks;
 pub mod node;
 mod parts;
+mod probe;
 pub mod problem;
 pub mod read;
 pub mod reader;

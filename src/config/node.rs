@@ -19,6 +19,7 @@ use crate::config::keys::NODE_FILE;
 use crate::config::keys::TCP_CONNECTIONS;
 use crate::config::keys::ZONES_FOLDER;
 use crate::config::networks::read_networks;
+use crate::config::probe;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::read::syntax_errors;
@@ -57,6 +58,7 @@ pub fn default_node() -> Node {
         admin: None,
         socket: None,
         resolver: resolver::default(),
+        probe: probe::default(),
         log_format: LogFormat::default(),
         log_level: LogLevel::default(),
         tcp_connections: TCP_CONNECTIONS,
@@ -140,9 +142,10 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     if let Some(value) = root.take("resolver") {
         node.resolver = resolver::read(&value, problems);
     }
-    if let Some(mut probe) = root.take("probe").and_then(|value| value.section(problems)) {
-        node.exec = exec::read(&mut probe, problems);
-        probe.finish(problems);
+    if let Some(mut section) = root.take("probe").and_then(|value| value.section(problems)) {
+        node.exec = exec::read(&mut section, problems);
+        node.probe = probe::read(&mut section, problems);
+        section.finish(problems);
     }
     read_explain(root, &mut node, problems);
     read_log(root, &mut node, problems);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use crate::config::discover_spec::DiscoverSpec;
+pub use crate::config::discover_spec::SourceSpec;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -22,7 +24,6 @@ use crate::model::Losses;
 use crate::model::MinHealthy;
 use crate::model::Percent;
 use crate::model::Period;
-use crate::model::PortUse;
 use crate::model::PushCheck;
 use crate::model::Service;
 use crate::model::Shed;
@@ -268,52 +269,6 @@ pub struct PoolSpec {
     pub shed: Option<At<Shed>>,
     /// `[pool.NAME.endpoint.*]`
     pub endpoints: Vec<EndpointSpec>,
-}
-
-/// `[pool.NAME.discover]`
-#[derive(Clone, Debug)]
-pub struct DiscoverSpec {
-    /// Where it stands.
-    pub place: Place,
-    /// Who is asked.
-    pub source: SourceSpec,
-    /// Most that may go at once.
-    pub max_drop: Percent,
-    /// `weight_label`
-    pub weight_label: String,
-    /// `name_label`
-    pub name_label: Option<String>,
-    /// `site_label`
-    pub site_label: Option<At<String>>,
-    /// `port`
-    pub port: PortUse,
-}
-
-/// Who is asked for endpoints.
-#[derive(Clone, Debug)]
-pub enum SourceSpec {
-    /// `file`
-    File(At<String>),
-    /// `http`
-    Http {
-        /// Where.
-        url: String,
-        /// Between two requests.
-        interval: Duration,
-        /// Of one request.
-        timeout: Duration,
-        /// File beside this one.
-        authorization: Option<At<String>>,
-        /// File beside this one.
-        ca: Option<At<String>>,
-    },
-    /// `srv`
-    Srv {
-        /// Owner of the records.
-        service: Name,
-        /// Between two questions.
-        interval: Duration,
-    },
 }
 
 /// `[pool.NAME.endpoint.NAME]`

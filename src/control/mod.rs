@@ -27,6 +27,7 @@ pub mod resolve;
 pub mod restart;
 pub mod round_trips;
 pub mod shed;
+mod shell_status;
 pub mod shift;
 pub mod status;
 pub mod stored;

@@ -22,6 +22,9 @@ use crate::control::record::WrittenStatus;
 use crate::control::rejection::Rejection;
 use crate::control::resolve;
 use crate::control::shed::LoadGauges;
+pub use crate::control::shell_status::CertificateStatus;
+pub use crate::control::shell_status::ProbingStatus;
+pub use crate::control::shell_status::StateStatus;
 use crate::control::weights::Billionths;
 use crate::model::CheckId;
 use crate::model::Endpoint;
@@ -61,6 +64,9 @@ pub struct Status {
     /// Whether state is kept; filled in by the shell, which keeps it.
     #[serde(default)]
     pub state: StateStatus,
+    /// How the prober keeps up; filled in by the shell, which has it.
+    #[serde(default)]
+    pub probing: Option<ProbingStatus>,
     /// Apexes served.
     pub zones: Vec<String>,
     /// Networks of the place table and how many places they lead to.
@@ -116,19 +122,6 @@ pub struct ShiftStatus {
     pub ended: Option<String>,
 }
 
-/// Whether state is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateStatus {
-    /// Where; `None`: nowhere, a restart forgets everything.
-    pub folder: Option<String>,
-    /// Why nothing is written now.
-    pub fault: Option<String>,
-    /// Since when.
-    pub since: Option<String>,
-    /// What else is to be told.
-    pub note: Option<String>,
-}
-
 /// Files that are there but not in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RefusedStatus {
@@ -141,15 +134,6 @@ pub struct RefusedStatus {
     /// The same, as `rhumb check --json` has it.
     #[serde(default)]
     pub list: Vec<ProblemReport>,
-}
-
-/// A certificate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CertificateStatus {
-    /// When the one in force expires.
-    pub expires: String,
-    /// Whether another one is on disk, which is refused.
-    pub is_stale: bool,
 }
 
 impl RefusedStatus {
@@ -353,6 +337,7 @@ impl Controller {
             config: parts.map(|parts| short_digest(&parts.digest())).unwrap_or_default(),
             certificate: None,
             state: StateStatus::default(),
+            probing: None,
             refused: zones.as_ref().map(RefusedStatus::new),
             refused_geo: geo.as_ref().map(RefusedStatus::new),
             refused_tables: tables.as_ref().map(RefusedStatus::new),

@@ -10,10 +10,6 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::model::Check;
-use crate::model::TargetKey;
-
-/// Longest wait for the first probe of a target nobody knows.
-const FIRST_PROBE_MAX: Duration = Duration::from_secs(1);
 
 /// Shortest interval the grid works with; config allows none this short.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -21,39 +17,38 @@ const INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Key of the hash that spreads targets; a constant, so that a restart keeps the order of probes.
 const SPREAD_KEY: (u64, u64) = (0x7268_756d_625f_7072, 0x6f62_655f_7068_6173);
 
-/// The grid of one target.
+/// The grid of one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     interval: Duration,
     jitter_percent: u8,
-    /// Where in its interval the target stands: a share of 2^32.
+    /// Where in its interval the probe stands: a share of 2^32.
     spread: u32,
     /// Number of the slot that was handed out last.
     slot: u64,
 }
 
 impl Schedule {
-    /// The grid of `key`, which alone decides the phase.
-    pub fn new(key: &TargetKey, check: &Check) -> Self {
+    /// The grid of a check at an address; its phase comes of the address, the port and the name of the check.
+    pub fn new(address: IpAddr, check: &Check) -> Self {
         Self {
             interval: check.interval.max(INTERVAL_MIN),
             jitter_percent: check.jitter_percent,
-            spread: spread(key),
+            spread: spread(address, check),
             slot: 0,
         }
     }
 
-    /// When a target is probed for the first time.
-    ///
-    /// One that was known before waits for its slot, at most one interval; a never-known one is due at
-    /// once, spread over the shorter of an interval and one second.
-    pub fn first(&mut self, now: Duration, is_known: bool) -> Duration {
+    /// When a target that was known before is probed next: in its slot, at most one interval from `now`.
+    pub fn first(&mut self, now: Duration) -> Duration {
         self.slot = self.slot_from(now);
-        if is_known {
-            return self.time_of(self.slot);
-        }
-        self.slot = self.slot.saturating_sub(1);
-        now + share(self.interval.min(FIRST_PROBE_MAX), self.spread)
+        self.time_of(self.slot)
+    }
+
+    /// When a never-known target is probed first: within `window` and within an interval, spread over the shorter.
+    pub fn first_within(&mut self, window: Duration, now: Duration) -> Duration {
+        self.slot = self.slot_from(now).saturating_sub(1);
+        now + share(self.interval.min(window), self.spread)
     }
 
     /// When the next probe is due, after one that began at `started` and is over at `now`.
@@ -91,18 +86,15 @@ fn share(whole: Duration, part: u32) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// The same number for the same key on every machine.
-fn spread(key: &TargetKey) -> u32 {
+/// The same number for the same check at the same address, whatever runs and restarts.
+fn spread(address: IpAddr, check: &Check) -> u32 {
     let mut hasher = SipHasher24::new_with_keys(SPREAD_KEY.0, SPREAD_KEY.1);
-    hasher.write(key.endpoint.as_bytes());
-    hasher.write(&[0]);
-    hasher.write(key.check.as_bytes());
-    hasher.write(&[0, key.family.index() as u8]);
-    match key.address {
-        None => {}
-        Some(IpAddr::V4(address)) => hasher.write(&address.octets()),
-        Some(IpAddr::V6(address)) => hasher.write(&address.octets()),
+    match address {
+        IpAddr::V4(address) => hasher.write(&address.octets()),
+        IpAddr::V6(address) => hasher.write(&address.octets()),
     }
+    hasher.write(&check.port.to_be_bytes());
+    hasher.write(check.name.as_bytes());
     (hasher.finish() >> 32) as u32
 }
 
@@ -112,11 +104,11 @@ mod tests {
     use super::spread;
     use crate::model::Check;
     use crate::model::CheckKind;
-    use crate::model::Family;
     use crate::model::Sources;
     use crate::model::Talk;
-    use crate::model::TargetKey;
     use proptest::prelude::*;
+    use std::net::IpAddr;
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     fn check(interval: Duration, jitter_percent: u8) -> Check {
@@ -137,13 +129,12 @@ mod tests {
         }
     }
 
-    fn key(number: u32) -> TargetKey {
-        TargetKey {
-            endpoint: format!("pool/{number}").into(),
-            check: "tcp".into(),
-            family: Family::V4,
-            address: None,
-        }
+    fn address(number: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0a00_0000 + number).into()
+    }
+
+    fn schedule(number: u32, interval: Duration, jitter_percent: u8) -> Schedule {
+        Schedule::new(address(number), &check(interval, jitter_percent))
     }
 
     fn ms(milliseconds: u64) -> Duration {
@@ -151,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn the_phase_depends_on_the_key_alone_and_fills_the_interval() {
+    fn the_phase_depends_on_place_and_check_alone_and_fills_the_interval() {
         let mut tenths = [0; 10];
         for number in 0..1000 {
-            let first = |at| Schedule::new(&key(number), &check(ms(10_000), 0)).first(at, true);
+            let first = |at| schedule(number, ms(10_000), 0).first(at);
             assert_eq!(first(ms(0)), first(ms(0)));
             assert_eq!(first(ms(10_000)), first(ms(0)) + ms(10_000));
             tenths[(first(ms(0)).as_millis() / 1000) as usize] += 1;
@@ -163,24 +154,28 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_of_a_key_never_changes_and_sees_every_part_of_it() {
-        let key = key(1);
-        assert_eq!(spread(&key), 2_438_622_631);
-        assert_ne!(spread(&key), spread(&TargetKey { family: Family::V6, ..key.clone() }));
-        assert_ne!(spread(&key), spread(&TargetKey { check: "web".into(), ..key.clone() }));
-        let of_name = Some("192.0.2.1".parse().unwrap());
-        assert_ne!(spread(&key), spread(&TargetKey { address: of_name, ..key.clone() }));
+    fn the_spread_never_changes_and_sees_address_port_and_check() {
+        let check = check(ms(1000), 0);
+        let one = spread(address(1), &check);
+        assert_eq!(one, 2_667_628_694);
+        assert_ne!(one, spread(address(2), &check));
+        assert_ne!(one, spread("2001:db8::1".parse().unwrap(), &check));
+        assert_ne!(one, spread(address(1), &Check { name: "web".into(), ..check.clone() }));
+        assert_ne!(one, spread(address(1), &Check { port: 443, ..check.clone() }));
+        assert_eq!(one, spread(address(1), &Check { fall: 9, interval: ms(1), ..check.clone() }));
     }
 
     #[test]
-    fn a_never_known_target_is_probed_within_a_second_and_a_known_one_in_its_slot() {
+    fn a_never_known_target_is_probed_within_the_window_and_a_known_one_in_its_slot() {
         let mut later_than_a_second = 0;
         for number in 0..100 {
             let now = ms(123_456);
-            let mut schedule = Schedule::new(&key(number), &check(ms(30_000), 20));
-            let first = schedule.clone().first(now, false);
-            assert!(first >= now && first <= now + ms(1000));
-            let first = schedule.first(now, true);
+            let mut schedule = schedule(number, ms(30_000), 20);
+            for window in [ms(1000), ms(7000)] {
+                let first = schedule.clone().first_within(window, now);
+                assert!(first >= now && first <= now + window);
+            }
+            let first = schedule.first(now);
             assert!(first >= now && first <= now + ms(30_000));
             later_than_a_second += u32::from(first > now + ms(1000));
         }
@@ -190,15 +185,15 @@ mod tests {
     #[test]
     fn a_never_known_target_of_a_short_interval_is_probed_within_that_interval() {
         for number in 0..100 {
-            let first = Schedule::new(&key(number), &check(ms(200), 0)).first(ms(0), false);
+            let first = schedule(number, ms(200), 0).first_within(ms(20_000), ms(0));
             assert!(first <= ms(200));
         }
     }
 
     #[test]
     fn slots_that_passed_during_a_long_probe_are_skipped() {
-        let mut schedule = Schedule::new(&key(1), &check(ms(1000), 0));
-        let first = schedule.first(ms(5000), true);
+        let mut schedule = schedule(1, ms(1000), 0);
+        let first = schedule.first(ms(5000));
         let next = schedule.next(first, first + ms(3500), 0);
         assert_eq!(next, first + ms(4000));
         assert_eq!(schedule.next(next, next + ms(1), 0), next + ms(1000));
@@ -215,9 +210,12 @@ mod tests {
             steps in prop::collection::vec((any::<u32>(), 0u64..90_000), 1..100),
         ) {
             let interval = ms(interval_ms);
-            let mut schedule = Schedule::new(&key(number), &check(interval, jitter_percent));
-            let phase = schedule.clone().first(ms(0), true);
-            let mut started = schedule.first(ms(start_ms), is_known);
+            let mut schedule = schedule(number, interval, jitter_percent);
+            let phase = schedule.clone().first(ms(0));
+            let mut started = match is_known {
+                true => schedule.first(ms(start_ms)),
+                false => schedule.first_within(ms(1000), ms(start_ms)),
+            };
             for (random, took_ms) in steps {
                 let now = started + ms(took_ms.min(interval_ms * 3));
                 let due = schedule.next(started, now, random);
@@ -234,8 +232,8 @@ mod tests {
         #[test]
         fn never_drifts(number in 0u32..1000, randoms in prop::collection::vec(any::<u32>(), 1..300)) {
             let interval = ms(1000);
-            let mut schedule = Schedule::new(&key(number), &check(interval, 50));
-            let first = schedule.first(ms(0), true);
+            let mut schedule = schedule(number, interval, 50);
+            let first = schedule.first(ms(0));
             let mut due = first;
             let count = randoms.len() as u32;
             for random in randoms {

@@ -68,6 +68,7 @@ pub use node::LogFormat;
 pub use node::LogLevel;
 pub use node::Node;
 pub use node::NodeTerms;
+pub use node::ProbeCaps;
 pub use node::Rtt;
 pub use node::StateTerms;
 pub use policy::AllDown;

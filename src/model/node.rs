@@ -57,6 +57,8 @@ pub struct Node {
     pub socket: Option<PathBuf>,
     /// How names of endpoints are resolved.
     pub resolver: ResolverSettings,
+    /// What probes may take.
+    pub probe: ProbeCaps,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Least weight of a log line.
@@ -82,6 +84,17 @@ pub struct StateTerms {
     pub history: Duration,
     /// Octets of events, and of the files that explain them.
     pub history_octets: u64,
+}
+
+/// What probes may take: of this node, and of those who are probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeCaps {
+    /// Probes that are started in a second.
+    pub rate: u32,
+    /// The same for one address.
+    pub rate_per_address: u32,
+    /// Probes that run at once; as many as descriptors allow when absent.
+    pub in_flight: Option<usize>,
 }
 
 /// Measured round-trip times: where tables are, and what this node measures itself.

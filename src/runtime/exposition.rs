@@ -3,9 +3,14 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use std::collections::HashMap;
+
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::encoding::NoLabelSet;
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::admin_states::AdminState;
@@ -14,6 +19,9 @@ use crate::control::shed::LoadGauges;
 use crate::health::LoadWord;
 use crate::health::load::LoadFault;
 use crate::model::TargetKey;
+use crate::runtime::probe::counters::Cap;
+use crate::runtime::probe::counters::LATENESS_MS;
+use crate::runtime::probe::counters::ProbeTotals;
 
 /// What became of load that endpoints were asked for.
 #[derive(Debug, Default)]
@@ -134,6 +142,37 @@ pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
         ("family", key.family.to_string()),
         ("address", key.address.map_or_else(String::new, |address| address.to_string())),
     ]
+}
+
+/// What the prober tells of itself.
+pub(super) fn prober(
+    encoder: &mut DescriptorEncoder<'_>,
+    totals: &ProbeTotals,
+) -> Result<(), std::fmt::Error> {
+    gauge(encoder, "probe_targets", "Targets that are probed", totals.targets)?;
+    let help = "Different probes that are made for them";
+    gauge(encoder, "probe_distinct", help, totals.probes)?;
+    gauge(encoder, "probes_in_flight", "Probes that run", totals.in_flight)?;
+    let delayed = Cap::ALL.map(|cap| ([("cap", cap.key())], totals.delayed[cap as usize]));
+    family(
+        encoder,
+        "probes_delayed",
+        "Probes that had to wait, by the cap that made them",
+        delayed,
+    )?;
+    let seconds = |ms: u64| ms as f64 / 1000.0;
+    let ends = LATENESS_MS.into_iter().map(seconds).chain([f64::MAX]);
+    let classes: Vec<(f64, u64)> = ends.zip(totals.lateness).collect();
+    let (sum, count) = (totals.lateness_us as f64 / 1e6, totals.lateness.iter().sum());
+    let help = "How long after they were due probes began";
+    let mut histogram =
+        encoder.encode_descriptor("probe_lateness_seconds", help, None, MetricType::Histogram)?;
+    histogram.encode_histogram(
+        sum,
+        count,
+        &classes,
+        None::<&HashMap<usize, Exemplar<NoLabelSet, f64>>>,
+    )
 }
 
 /// One gauge with a fraction for each set of labels.

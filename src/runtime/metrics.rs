@@ -34,9 +34,12 @@ use crate::runtime::exposition::family;
 use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::loads;
 use crate::runtime::exposition::names_gauge;
+use crate::runtime::exposition::prober;
 use crate::runtime::exposition::ratios;
 use crate::runtime::exposition::states_gauge;
 use crate::runtime::exposition::target_labels;
+use crate::runtime::probe::ProbeCounters;
+use crate::runtime::probe::counters::ProbeTotals;
 use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
@@ -92,6 +95,7 @@ pub struct Metrics {
     kept: Mutex<Option<Reader>>,
     /// What became of load that endpoints were asked for.
     pub loads: LoadCells,
+    prober: Mutex<Option<Arc<ProbeCounters>>>,
     probes_passed: AtomicU64,
     probes_failed: AtomicU64,
     flips: AtomicU64,
@@ -152,6 +156,16 @@ impl Metrics {
     /// Counts a restart of a supervised task.
     pub fn count_restart(&self, task: &'static str) {
         *lock(&self.restarts).entry(task).or_default() += 1;
+    }
+
+    /// Shows what the prober tells of itself too.
+    pub fn set_prober(&self, counters: Arc<ProbeCounters>) {
+        *lock(&self.prober) = Some(counters);
+    }
+
+    /// What the prober tells of itself, if there is one.
+    pub fn probing(&self) -> Option<ProbeTotals> {
+        lock(&self.prober).as_ref().map(|counters| counters.totals())
     }
 
     /// Counts a probe.
@@ -312,6 +326,9 @@ impl Collector for Scrape {
         let restarts: Vec<_> =
             lock(&metrics.restarts).iter().map(|(&t, &n)| ([("task", t)], n)).collect();
         family(&mut encoder, "task_restarts", "Restarts of supervised tasks", restarts)?;
+        if let Some(totals) = metrics.probing() {
+            prober(&mut encoder, &totals)?;
+        }
         self.encode_refusals(&mut encoder)?;
         self.encode_engines(&mut encoder)?;
         self.encode_encrypted(&mut encoder)?;

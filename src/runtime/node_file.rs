@@ -84,6 +84,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         admin,
         socket,
         resolver,
+        probe,
         log_format,
         log_level,
         tcp_connections,
@@ -111,7 +112,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
         ("[state]", *state != now.state),
-        ("[probe]", *exec != now.exec),
+        ("[probe]", *probe != now.probe || *exec != now.exec),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }

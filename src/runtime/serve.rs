@@ -22,7 +22,6 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
-use crate::control::effect::count;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
@@ -41,10 +40,8 @@ use crate::runtime::control_loop::Inbox;
 use crate::runtime::control_loop::Reading;
 use crate::runtime::control_loop::clocks;
 use crate::runtime::control_socket;
-use crate::runtime::control_socket::SocketFault;
 use crate::runtime::control_socket::SocketFile;
 use crate::runtime::discover::Discoverer;
-use crate::runtime::encrypted::EncryptedError;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
 use crate::runtime::metrics::Metrics;
@@ -56,7 +53,7 @@ use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
-use crate::runtime::state::Fault;
+pub use crate::runtime::start_error::StartError;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
 use crate::runtime::state::start;
@@ -66,7 +63,6 @@ use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
 use crate::runtime::tcp::handshakes;
 use crate::runtime::token;
-use crate::runtime::udp::BindError;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
 use crate::runtime::waiters::Waiters;
@@ -103,63 +99,14 @@ pub struct Options {
     pub watch: bool,
     /// What TCP clients may take.
     pub tcp: TcpLimits,
+    /// What probes may take.
+    pub probe: Limits,
     /// How names of endpoints are resolved.
     pub resolver: ResolverSettings,
     /// The file of the node's settings, to tell when it is no longer what is in force.
     pub node_file: Option<NodeFile>,
     /// Whoever started us and wants to know how we fare.
     pub manager: ServiceManager,
-}
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The files have problems.
-    #[error("{text}the files have {}; nothing is served", count(*.problems, "problem"))]
-    Refused {
-        /// All of them.
-        text: String,
-        /// How many.
-        problems: usize,
-    },
-    /// An address cannot be used.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// DNS over TLS, HTTPS or QUIC cannot be served.
-    #[error(transparent)]
-    Encrypted(#[from] EncryptedError),
-    /// The control socket cannot be used.
-    #[error(transparent)]
-    Socket(#[from] SocketFault),
-    /// The address of the pages cannot be used.
-    #[error("{what} address {address}: {source}")]
-    Admin {
-        /// Of what.
-        what: &'static str,
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The token of `[rtt]` cannot be read.
-    #[error("[rtt] token_file {}: {why}", path.display())]
-    Token {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// Another process keeps its state there.
-    #[error("state folder {}: {why}", folder.display())]
-    State {
-        /// Which.
-        folder: PathBuf,
-        /// Why.
-        why: Fault,
-    },
-    /// A thread or task cannot be started.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
 }
 
 /// A running server. Dropping it stops it.
@@ -473,7 +420,8 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(Limits::default(), start, reports_sender, count);
+    let prober = Prober::spawn(options.probe, start, reports_sender, count)?;
+    metrics.set_prober(Arc::clone(prober.counters()));
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);

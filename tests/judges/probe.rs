@@ -63,7 +63,7 @@ async fn said(running: &Running, check: DnsCheck) -> Result<(), String> {
         degraded: 0,
     };
     let (sender, mut reports) = mpsc::channel(1);
-    let prober = Prober::spawn(Limits::default(), Instant::now(), sender, |_| {});
+    let prober = Prober::spawn(Limits::default(), Instant::now(), sender, |_| {}).unwrap();
     prober.set_targets(vec![target]);
     let report = reports.recv().await.expect("the prober reports");
     report.result.outcome.map(drop).map_err(|failure| failure.to_string())

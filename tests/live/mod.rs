@@ -90,6 +90,7 @@ impl Folder {
             admin: Some("127.0.0.1:0".parse().unwrap()),
             socket: Some(self.path("rhumb.sock")),
             watch: false,
+            probe: rhumb::runtime::probe::Limits::default(),
             resolver: rhumb::config::node::default_node().resolver,
             tcp: TcpLimits::default(),
             node_file: None,

@@ -3697,6 +3697,15 @@ latitude = 1
         expected: &[("1:2", "site", "not known", "server, config, geo, admin")],
     },
     Case {
+        title: "probes that may not be made",
+        text: "[probe]\nrate = 0\nper_address = 5\nin_flight = \"many\"\n",
+        expected: &[
+            ("2:8", "probe.rate", "", "1"),
+            ("3:1", "probe.per_address", "not known", r#"did you mean "rate_per_address"?"#),
+            ("4:13", "probe.in_flight", "this is a string", "integer"),
+        ],
+    },
+    Case {
         title: "names resolved again sooner than they may be",
         text: r#"[resolver]
 min_refresh = "10s"

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::HandshakeKind;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
@@ -31,7 +32,7 @@ pub enum Reply {
 #[derive(Debug)]
 pub enum Seen {
     /// A request with the server name of its TLS handshake.
-    Request { head: String, server_name: Option<String> },
+    Request { head: String, server_name: Option<String>, resumed: bool },
     /// The client closed the connection.
     Closed,
 }
@@ -63,8 +64,17 @@ impl Backend {
     /// The next request's header block and server name.
     pub async fn request(&mut self) -> (String, Option<String>) {
         loop {
-            if let Seen::Request { head, server_name } = self.seen.recv().await.unwrap() {
+            if let Seen::Request { head, server_name, .. } = self.seen.recv().await.unwrap() {
                 return (head, server_name);
+            }
+        }
+    }
+
+    /// Whether the next request came over a resumed TLS session.
+    pub async fn resumed(&mut self) -> bool {
+        loop {
+            if let Seen::Request { resumed, .. } = self.seen.recv().await.unwrap() {
+                return resumed;
             }
         }
     }
@@ -91,12 +101,14 @@ async fn accept(
         let (tls, reply, saw) = (tls.clone(), reply.clone(), saw.clone());
         connections.spawn(async move {
             match tls {
-                None => serve(stream, None, reply, saw).await,
+                None => serve(stream, (None, false), reply, saw).await,
                 Some(acceptor) => {
                     // A client that does not like the certificate hangs up: no request.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let name = stream.get_ref().1.server_name().map(str::to_owned);
-                    serve(stream, name, reply, saw).await;
+                    let tls = stream.get_ref().1;
+                    let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+                    let name = tls.server_name().map(str::to_owned);
+                    serve(stream, (name, resumed), reply, saw).await;
                 }
             }
         });
@@ -105,7 +117,7 @@ async fn accept(
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    server_name: Option<String>,
+    (server_name, resumed): (Option<String>, bool),
     reply: Reply,
     saw: mpsc::UnboundedSender<Seen>,
 ) {
@@ -117,7 +129,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     let head = String::from_utf8(head).unwrap();
-    let _ = saw.send(Seen::Request { head, server_name });
+    let _ = saw.send(Seen::Request { head, server_name, resumed });
     // Writing fails once the client has heard enough.
     let _ = send(&mut stream, reply).await;
     let _ = stream.shutdown().await;

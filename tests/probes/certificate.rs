@@ -44,6 +44,25 @@ impl Authority {
         self.made(name, |params| params.not_after = until, b"")
     }
 
+    /// A backend's side for `name`, valid for so many seconds from now on.
+    pub fn acceptor_for_seconds(&self, name: &str, seconds: u64) -> TlsAcceptor {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let until = date_time_ymd(1970, 1, 1) + Duration::from_secs(now + seconds);
+        self.made(name, |params| params.not_after = until, b"")
+    }
+
+    /// A backend's side for `name` and so many others, so that the certificate is large.
+    pub fn acceptor_with_names(&self, name: &str, more: usize) -> TlsAcceptor {
+        let others = (0..more).map(|number| format!("other-name-{number:06}.example.test"));
+        let names: Vec<String> = [name.to_owned()].into_iter().chain(others).collect();
+        let until = date_time_ymd(2100, 12, 31);
+        let more = move |params: &mut CertificateParams| {
+            let named = CertificateParams::new(names).unwrap();
+            (params.subject_alt_names, params.not_after) = (named.subject_alt_names, until);
+        };
+        self.made(name, more, b"")
+    }
+
     /// A backend's side for `name` that speaks a protocol.
     pub fn acceptor_speaking(&self, name: &str, protocol: &[u8]) -> TlsAcceptor {
         self.made(name, |params| params.not_after = date_time_ymd(2100, 12, 31), protocol)

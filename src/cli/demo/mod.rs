@@ -32,6 +32,7 @@ use crate::model::NodeTerms;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
 use crate::runtime::log::Logging;
+use crate::runtime::probe::Limits;
 use crate::runtime::serve::Options;
 use crate::runtime::serve::Server;
 use crate::runtime::service_manager::ServiceManager;
@@ -108,6 +109,7 @@ impl Folder {
             admin: Some(arguments.admin),
             socket: Some(self.0.join("rhumb.sock")),
             watch: true,
+            probe: Limits::default(),
             resolver: default_node().resolver,
             tcp: TcpLimits::default(),
             node_file: None,

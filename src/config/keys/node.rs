@@ -11,6 +11,7 @@ use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::form;
+use crate::config::keys::probe::PROBE;
 use crate::config::keys::rtt::RTT;
 use crate::config::keys::state::STATE;
 use crate::config::node::DEFAULT_LISTEN;
@@ -63,7 +64,12 @@ pub static NODE_FILE: Table = Table {
             NO_TABLE,
             "what survives a restart, and the history",
         ),
-        Key::new("probe", Kind::Table(&PROBE), NO_TABLE, "what probes may do on this node"),
+        Key::new(
+            "probe",
+            Kind::Table(&PROBE),
+            NO_TABLE,
+            "what probes may do on this node, and what they may take",
+        ),
     ],
     rules: &[],
 };
@@ -239,19 +245,6 @@ static DATABASE: Table = Table {
             "how its records are laid out",
         ),
     ],
-    rules: &[],
-};
-
-static PROBE: Table = Table {
-    path: "probe",
-    about: "what probes may do on this node",
-    applies: Applies::Restart,
-    keys: &[Key::new(
-        "exec",
-        Kind::Texts { of: &form::WHOLE_PATH, count: Count::ANY, distinct: true },
-        Absent::Default(Literal::Texts(&[])),
-        "folders whose programs checks of kind `exec` may run, by their whole paths",
-    )],
     rules: &[],
 };
 

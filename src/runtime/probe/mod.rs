@@ -1,24 +1,33 @@
 //! The prober: probes targets on their schedules and reports each result, and each change of verdict.
 //!
-//! One task owns all trackers and timers; probes are tasks of their own. Does not decide what an
-//! answer is, does not vote, and logs nothing: whoever takes the reports does.
+//! It has a thread of its own, on which one task owns all trackers and moments; probes are tasks of their own. Does not
+//! decide what an answer is, does not vote, and logs nothing: whoever takes the reports does.
 
+mod agenda;
 mod board;
 mod body;
+pub mod counters;
+mod deadline;
 mod failure;
+mod gate;
 mod judge;
 mod kinds;
 mod line;
+mod lines;
 mod meter;
 mod outcome;
 mod plan;
 mod progress;
+mod roster;
 mod run;
+mod sessions;
 mod slot;
 mod tls;
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -34,6 +43,7 @@ use crate::runtime::supervise::supervise;
 
 pub use board::Board;
 pub use board::Refused;
+pub use counters::ProbeCounters;
 pub use failure::ProbeFailure;
 pub use outcome::ProbeResult;
 pub use outcome::Success;
@@ -59,15 +69,19 @@ pub struct ProbeTarget {
 }
 
 /// What the prober may use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Probes that run at once; the rest wait their turn. At least 1.
     pub max_in_flight: usize,
+    /// Probes that are started in a second. At least 1.
+    pub per_second: u32,
+    /// The same for one address.
+    pub per_second_and_address: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_in_flight: 1024 }
+        Self { max_in_flight: 1024, per_second: 10_000, per_second_and_address: 100 }
     }
 }
 
@@ -84,6 +98,8 @@ pub struct ProbeReport {
     pub degraded: u8,
     /// The result; a [local](ProbeFailure::is_local) failure counts neither way.
     pub result: ProbeResult,
+    /// How long after it was due the probe began.
+    pub late: Duration,
     /// When the probe ended, on the prober's monotonic clock.
     pub at: Duration,
     /// Successes in a row, this one included.
@@ -98,12 +114,14 @@ pub struct ProbeReport {
 #[derive(Debug)]
 pub struct Prober {
     targets: watch::Sender<Arc<[ProbeTarget]>>,
+    counters: Arc<ProbeCounters>,
     stop: CancellationToken,
     board: Arc<Board>,
 }
 
 impl Prober {
-    /// Starts a prober without targets, under a supervisor, on the current tokio runtime.
+    /// Starts a prober without targets, under a supervisor, on a thread of its own: probes disturb nothing else, and
+    /// what they wait for wakes one thread.
     ///
     /// `clock_start` is the zero of [`ProbeReport::at`]. A full `reports` channel slows the prober down
     /// rather than lose a flip; a closed one stops it. `restarts` counts restarts of its task.
@@ -112,15 +130,15 @@ impl Prober {
         clock_start: Instant,
         reports: mpsc::Sender<ProbeReport>,
         restarts: impl FnMut(&'static str) + Send + 'static,
-    ) -> Self {
+    ) -> io::Result<Self> {
         install_crypto();
         let (targets, seen) = watch::channel(Arc::from([]));
-        let stop = CancellationToken::new();
-        let stop_when_unheard = stop.clone();
+        let (stop, counters) = (CancellationToken::new(), Arc::<ProbeCounters>::default());
+        let (stop_when_unheard, counted) = (stop.clone(), Arc::clone(&counters));
         let board = Arc::new(Board::default());
         let shared = Arc::clone(&board);
         let make = move || {
-            let runner = Runner::new(limits, clock_start, plan::probe);
+            let runner = Runner::new(limits, clock_start, Arc::clone(&counted), plan::probe);
             let runner = runner.with_board(Arc::clone(&shared));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
@@ -128,8 +146,15 @@ impl Prober {
                 stop.cancel();
             }
         };
-        tokio::spawn(supervise("prober", stop.clone(), restarts, make));
-        Self { targets, stop, board }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let task = supervise("prober", stop.clone(), restarts, make);
+        thread::Builder::new().name("prober".into()).spawn(move || runtime.block_on(task))?;
+        Ok(Self { targets, counters, stop, board })
+    }
+
+    /// What it tells of itself.
+    pub fn counters(&self) -> &Arc<ProbeCounters> {
+        &self.counters
     }
 
     /// Where others report what they know of endpoints, for checks of kind `push`.
@@ -140,8 +165,9 @@ impl Prober {
     /// Replaces the set of targets; a key stands in it once.
     ///
     /// A target of the same key, address, kind of probe and port keeps its tracker, and its schedule too
-    /// if its interval and jitter are the same. A removed one stops at once, even in mid-probe; only
-    /// reports that are in the channel already still come.
+    /// if its interval, timeout and jitter are the same; targets that differ in nothing else but their thresholds share
+    /// one probe. A removed one stops at once, even in mid-probe; only reports that are in the channel already still
+    /// come.
     pub fn set_targets(&self, targets: Vec<ProbeTarget>) {
         self.targets.send_replace(targets.into());
     }

@@ -6,9 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::time::timeout;
 
 use crate::model::Check;
 use crate::model::CheckKind;
@@ -17,8 +15,8 @@ use crate::model::HttpCheck;
 use crate::model::HttpVersion;
 use crate::model::TargetKey;
 use crate::model::TlsCheck;
-use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::board::Board;
+use crate::runtime::probe::deadline::Deadline;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::kinds::Kind;
 use crate::runtime::probe::kinds::dns::Question;
@@ -40,16 +38,41 @@ use crate::runtime::probe::line::Line;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::sessions::Tickets;
 use crate::runtime::probe::tls;
+use crate::runtime::probe::tls::Client;
 use crate::runtime::probe::tls::SystemRoots;
 
-/// What one probe of a target does.
+/// What one probe does.
 #[derive(Debug)]
 pub(super) struct Plan {
     line: Line,
     timeout: Duration,
     invert: bool,
     kind: Kind,
+}
+
+impl Plan {
+    /// Resumes sessions of the target whose tickets these are, if more is said than a handshake.
+    pub(super) fn resume(&mut self, tickets: &mut Option<Arc<Tickets>>) {
+        match &mut self.kind {
+            Kind::Https(_, handshake) | Kind::Grpcs(_, handshake) => {
+                handshake.tickets = Some(Arc::clone(tickets.get_or_insert_default()));
+            }
+            // A check of the certificate itself looks at it each time.
+            Kind::Tls(_)
+            | Kind::Tcp(_)
+            | Kind::Http(_)
+            | Kind::Grpc(_)
+            | Kind::Dns(_)
+            | Kind::Udp(_)
+            | Kind::Icmp(_)
+            | Kind::Exec(_)
+            | Kind::Push(_)
+            | Kind::File(_)
+            | Kind::Broken(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,13 +83,17 @@ impl Plan {
     }
 }
 
-/// Runs a probe within its deadline.
-pub(super) async fn probe(plan: Arc<Plan>) -> Probed {
+/// Runs a probe, until its deadline at most.
+pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Probed {
     let mut progress = Progress::start();
-    let outcome = timeout(plan.timeout, plan.kind.run(plan.line, &mut progress)).await;
+    let outcome = tokio::select! {
+        biased;
+        outcome = plan.kind.run(plan.line, &mut progress) => Some(outcome),
+        () = deadline => None,
+    };
     let after = plan.timeout;
     let outcome =
-        outcome.unwrap_or_else(|_| Err(ProbeFailure::TimedOut { after, phase: progress.phase() }));
+        outcome.unwrap_or_else(|| Err(ProbeFailure::TimedOut { after, phase: progress.phase() }));
     let outcome = if plan.invert { inverted(outcome) } else { outcome };
     Probed { outcome, phases: progress.phases() }
 }
@@ -85,7 +112,7 @@ fn inverted(outcome: Result<Success, ProbeFailure>) -> Result<Success, ProbeFail
 #[derive(Default)]
 pub(super) struct Planner {
     system: SystemRoots,
-    clients: Vec<(TlsCheck, Alpn, Result<Arc<ClientConfig>, ProbeFailure>)>,
+    clients: Vec<(TlsCheck, Alpn, Result<Arc<Client>, ProbeFailure>)>,
     judges: HashMap<Box<str>, (HttpCheck, Arc<Judge>)>,
     shared: Shared,
 }
@@ -110,6 +137,12 @@ impl Planner {
         Self { shared, ..Self::default() }
     }
 
+    /// The same with a board on which others report.
+    pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.shared.board = board;
+        self
+    }
+
     /// What is to be shared with the next.
     pub(super) fn into_shared(mut self) -> Shared {
         // A file that no plan names any more is forgotten.
@@ -117,11 +150,11 @@ impl Planner {
         self.shared
     }
 
-    pub(super) fn plan(&mut self, target: &ProbeTarget) -> Plan {
-        let (address, check) = (target.address, &*target.check);
+    /// The plan of one probe; `key` is the target, or one of those that share the probe.
+    pub(super) fn plan(&mut self, address: IpAddr, check: &Check, key: &TargetKey) -> Plan {
         let source = check.source.of(Family::of(address));
         let line = Line { address: SocketAddr::new(address, check.port), source };
-        let kind = self.kind(line, &target.key, check).unwrap_or_else(Kind::Broken);
+        let kind = self.kind(line, key, check).unwrap_or_else(Kind::Broken);
         Plan { line, timeout: check.timeout, invert: check.invert, kind }
     }
 
@@ -194,6 +227,7 @@ impl Planner {
             server_name: server_name(host, tls, address)?,
             client: self.client(tls, alpn)?,
             min_validity: tls.min_validity,
+            tickets: None,
         })
     }
 
@@ -209,18 +243,17 @@ impl Planner {
         Ok(judge)
     }
 
-    fn client(&mut self, check: &TlsCheck, alpn: Alpn) -> Result<Arc<ClientConfig>, ProbeFailure> {
-        // What a client does not know is no part of it.
-        let settings =
-            TlsCheck { server_name: None, min_validity: Duration::ZERO, ..check.clone() };
-        let mut known = self.clients.iter();
-        if let Some((.., client)) =
-            known.find(|(known, offered, _)| (known, *offered) == (&settings, alpn))
-        {
+    fn client(&mut self, check: &TlsCheck, alpn: Alpn) -> Result<Arc<Client>, ProbeFailure> {
+        let is_same = |(known, offered, _): &&(TlsCheck, Alpn, _)| {
+            // Of the rest a client knows nothing.
+            let TlsCheck { server_name: _, ca_pem, verify, min_validity: _ } = known;
+            (ca_pem, *verify, *offered) == (&check.ca_pem, check.verify, alpn)
+        };
+        if let Some((.., client)) = self.clients.iter().find(is_same) {
             return client.clone();
         }
         let client = tls::client(check, alpn, &mut self.system);
-        self.clients.push((settings, alpn, client.clone()));
+        self.clients.push((check.clone(), alpn, client.clone()));
         client
     }
 }
@@ -249,6 +282,7 @@ fn without_port(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::Kind;
+    use super::Plan;
     use super::Planner;
     use super::without_port;
     use crate::model::Check;
@@ -258,8 +292,6 @@ mod tests {
     use crate::model::Sources;
     use crate::model::TargetKey;
     use crate::model::TlsCheck;
-    use crate::model::Verdict;
-    use crate::runtime::probe::ProbeTarget;
     use crate::runtime::probe::failure::ProbeFailure;
     use crate::runtime::probe::tls::install_crypto;
     use std::sync::Arc;
@@ -285,19 +317,14 @@ mod tests {
         }
     }
 
-    fn target(check: &Check, address: &str) -> ProbeTarget {
-        ProbeTarget {
-            key: TargetKey {
-                endpoint: "eu/a".into(),
-                check: "web".into(),
-                family: Family::V4,
-                address: None,
-            },
-            address: address.parse().unwrap(),
-            check: Arc::new(check.clone()),
-            initial: Verdict::Unknown,
-            degraded: 0,
-        }
+    fn plan(planner: &mut Planner, check: &Check, address: &str) -> Plan {
+        let key = TargetKey {
+            endpoint: "eu/a".into(),
+            check: "web".into(),
+            family: Family::V4,
+            address: None,
+        };
+        planner.plan(address.parse().unwrap(), check, &key)
     }
 
     #[test]
@@ -305,7 +332,7 @@ mod tests {
         install_crypto();
         let mut planner = Planner::default();
         let mut client =
-            |check: &Check, address: &str| match planner.plan(&target(check, address)).kind {
+            |check: &Check, address: &str| match plan(&mut planner, check, address).kind {
                 Kind::Https(_, handshake) => handshake.client,
                 other => panic!("{other:?}"),
             };
@@ -318,7 +345,7 @@ mod tests {
     fn a_check_that_cannot_be_run_fails_with_its_reason() {
         install_crypto();
         for check in [https("no slash \u{7f}", None), https("/", Some("not a name"))] {
-            let plan = Planner::default().plan(&target(&check, "127.0.0.1"));
+            let plan = plan(&mut Planner::default(), &check, "127.0.0.1");
             assert!(matches!(plan.kind, Kind::Broken(ProbeFailure::BadCheck(_))), "{plan:?}");
         }
     }

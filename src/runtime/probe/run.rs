@@ -1,95 +1,127 @@
-//! The prober's task: timers, turns, results, and the change of the set of targets.
+//! The prober's task: moments, turns, results, and the change of the set of targets.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::watch;
-use tokio::task::JoinError;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::time::DelayQueue;
+use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::health::Schedule;
 use crate::model::CheckKind;
-use crate::model::TargetKey;
-use crate::model::Verdict;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
+use crate::runtime::probe::agenda::Agenda;
+use crate::runtime::probe::agenda::STEP;
 use crate::runtime::probe::board::Board;
 use crate::runtime::probe::board::Places;
+use crate::runtime::probe::counters::Cap;
+use crate::runtime::probe::counters::ProbeCounters;
+use crate::runtime::probe::deadline::Deadline;
+use crate::runtime::probe::gate::Gate;
+use crate::runtime::probe::gate::Rate;
+use crate::runtime::probe::lines::Lines;
+use crate::runtime::probe::lines::Pace;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
-use crate::runtime::probe::plan::Shared;
-use crate::runtime::probe::slot::Slot;
-use crate::runtime::probe::slot::SlotId;
+use crate::runtime::probe::roster::Roster;
+use crate::runtime::probe::slot::Run;
 use crate::runtime::probe::slot::State;
+use crate::runtime::probe::slot::Turn;
 use crate::runtime::supervise::panic_text;
+
+/// Reports that wait for room in the channel; from then on no result is taken.
+const OUTBOX_MAX: usize = 1024;
+
+/// Results taken at once.
+const RESULTS_MAX: usize = 64;
+
+/// Entries of the agenda that may be stale: beside as many as there are probes, before it is looked through.
+const STALE_MAX: usize = 4096;
 
 /// What a probe's task leaves behind.
 struct Finished {
-    slot: SlotId,
+    turn: Turn,
     started: Duration,
     result: ProbeResult,
 }
 
 /// All that the prober's task owns; `P` runs one probe.
 pub(super) struct Runner<P> {
-    limits: Limits,
     clock_start: Instant,
     probe: P,
-    slots: HashMap<SlotId, Slot>,
-    by_key: HashMap<TargetKey, SlotId>,
-    slot_count: u64,
-    timers: DelayQueue<SlotId>,
-    /// Due targets in the order of their turns.
-    ready: VecDeque<SlotId>,
-    in_flight: JoinSet<Finished>,
-    /// A report that the channel had no room for yet. While there is one, no result is taken.
-    outbox: Option<(SlotId, ProbeReport)>,
+    planner: Planner,
+    roster: Roster,
+    /// Due probes, and deadlines of those that run.
+    agenda: Agenda<Turn>,
+    lines: Lines,
+    node: (Rate, Gate),
+    address_rate: Rate,
+    /// Of addresses that were probed a moment ago.
+    addresses: HashMap<IpAddr, Gate>,
+    /// What made those wait that stand in line.
+    held_up_by: Cap,
+    finished: (mpsc::UnboundedSender<Finished>, mpsc::UnboundedReceiver<Finished>),
+    /// Reports that are not sent yet.
+    outbox: VecDeque<ProbeReport>,
+    /// When the reports are sent; together, for each time wakes who takes them.
+    outbox_due: Option<Duration>,
     random: RandomState,
-    /// What plans share.
-    shared: Shared,
+    counters: Arc<ProbeCounters>,
+    /// Kept for its room.
+    due: Vec<Turn>,
 }
 
 impl<P, F> Runner<P>
 where
-    P: Fn(Arc<Plan>) -> F,
+    P: Fn(Plan, Deadline) -> F,
     F: Future<Output = Probed> + Send + 'static,
 {
-    pub(super) fn new(limits: Limits, clock_start: Instant, probe: P) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        clock_start: Instant,
+        counters: Arc<ProbeCounters>,
+        probe: P,
+    ) -> Self {
         Self {
-            limits,
             clock_start,
             probe,
-            slots: HashMap::new(),
-            by_key: HashMap::new(),
-            slot_count: 0,
-            timers: DelayQueue::new(),
-            ready: VecDeque::new(),
-            in_flight: JoinSet::new(),
-            outbox: None,
+            planner: Planner::default(),
+            roster: Roster::default(),
+            agenda: Agenda::new(),
+            lines: Lines::new(limits.max_in_flight),
+            node: (Rate::per_second(limits.per_second), Gate::default()),
+            address_rate: Rate::per_second(limits.per_second_and_address),
+            addresses: HashMap::new(),
+            held_up_by: Cap::InFlight,
+            finished: mpsc::unbounded_channel(),
+            outbox: VecDeque::new(),
+            outbox_due: None,
             random: RandomState::new(),
-            shared: Shared::default(),
+            counters,
+            due: Vec::new(),
         }
     }
 
     /// The same with a board on which others report.
     pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
-        self.shared.board = board;
+        self.planner = self.planner.with_board(board);
         self
     }
 
@@ -100,8 +132,19 @@ where
         reports: mpsc::Sender<ProbeReport>,
     ) {
         targets.mark_changed();
+        let mut results = Vec::with_capacity(RESULTS_MAX);
+        let mut timer = pin!(sleep_until(self.clock_start));
+        let mut timer_at = Duration::ZERO;
         loop {
-            self.start_ready();
+            let now = self.now();
+            self.take_due(now);
+            self.start_ready(now);
+            let Ok(is_full) = self.send_reports(&reports, now) else { return };
+            let wake_at = self.wake_at(is_full);
+            if let Some(at) = wake_at.filter(|at| *at != timer_at) {
+                timer.as_mut().reset(self.clock_start + at);
+                timer_at = at;
+            }
             tokio::select! {
                 biased;
                 changed = targets.changed() => {
@@ -111,17 +154,16 @@ where
                     let targets = Arc::clone(&targets.borrow_and_update());
                     self.set_targets(&targets);
                 }
-                permit = reports.reserve(), if self.outbox.is_some() => {
-                    let Ok(permit) = permit else { return };
-                    if let Some((_, report)) = self.outbox.take() {
-                        permit.send(report);
+                permit = reports.reserve(), if is_full => {
+                    if permit.is_err() {
+                        return;
                     }
                 }
-                () = reports.closed(), if self.outbox.is_none() => return,
-                Some(finished) = self.in_flight.join_next(), if self.outbox.is_none() => {
-                    self.finish(finished);
+                () = reports.closed(), if !is_full => return,
+                _ = self.finished.1.recv_many(&mut results, RESULTS_MAX), if self.outbox.len() < OUTBOX_MAX => {
+                    results.drain(..).for_each(|finished| self.finish(finished));
                 }
-                Some(due) = self.timers.next() => self.make_ready(due.into_inner()),
+                () = timer.as_mut(), if wake_at.is_some() => timer_at = Duration::ZERO,
             }
         }
     }
@@ -130,109 +172,168 @@ where
         self.clock_start.elapsed()
     }
 
-    fn make_ready(&mut self, id: SlotId) {
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.state = State::Ready;
-            self.ready.push_back(id);
-        }
+    /// When something is to be done though nothing comes in.
+    fn wake_at(&self, is_full: bool) -> Option<Duration> {
+        let outbox = self.outbox_due.filter(|_| !is_full);
+        let (rate, gate) = &self.node;
+        let is_gate_shut = self.lines.is_waited_in() && self.held_up_by == Cap::Node;
+        let node = is_gate_shut.then(|| gate.opens(*rate));
+        [self.agenda.next(), outbox, node].into_iter().flatten().min()
     }
 
-    /// Starts due probes as long as the limit allows.
-    fn start_ready(&mut self) {
-        while self.in_flight.len() < self.limits.max_in_flight.max(1) {
-            let Some(id) = self.ready.pop_front() else { return };
-            let started = self.now();
-            // A removed target may still stand in line.
-            let Some(slot) = self.slots.get_mut(&id) else { continue };
-            let probe = (self.probe)(Arc::clone(&slot.plan));
-            let clock_start = self.clock_start;
-            let task = self.in_flight.spawn(async move {
-                let probed = AssertUnwindSafe(probe).catch_unwind().await;
-                let Probed { outcome, phases } = probed.unwrap_or_else(|panic| Probed {
-                    outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
-                    phases: Phases::default(),
-                });
-                let duration = clock_start.elapsed().saturating_sub(started);
-                Finished { slot: id, started, result: ProbeResult { outcome, duration, phases } }
-            });
-            slot.state = State::Probing(task);
-        }
-    }
-
-    /// Counts a result in and sets the timer of the next probe.
-    fn finish(&mut self, finished: Result<Finished, JoinError>) {
-        // The only error is an abort: the target was removed.
-        let Ok(Finished { slot: id, started, result }) = finished else { return };
-        let now = self.now();
-        let random = self.random.hash_one((id.0, now)) as u32;
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let due = slot.schedule.next(started, now, random);
-        slot.state = State::Waiting(self.timers.insert_at(id, self.clock_start + due));
-        self.outbox = Some((id, slot.report(result, now)));
-    }
-
-    /// Keeps what stays, removes what goes, adds what is new.
-    fn set_targets(&mut self, targets: &[ProbeTarget]) {
-        let mut gone = std::mem::take(&mut self.by_key);
-        self.shared.board.set_places(places(targets));
-        let mut planner = Planner::new(self.shared.clone());
-        for target in targets {
-            debug_assert!(!self.by_key.contains_key(&target.key), "{} twice", target.key);
-            let kept = gone.remove(&target.key).and_then(|id| self.keep(id, target, &mut planner));
-            let id = kept.unwrap_or_else(|| self.add(target, &mut planner));
-            self.by_key.insert(target.key.clone(), id);
-        }
-        for id in gone.into_values() {
-            self.remove(id);
-        }
-        self.shared = planner.into_shared();
-    }
-
-    /// Keeps a target that is still the same; removes it if it is not.
-    fn keep(&mut self, id: SlotId, target: &ProbeTarget, planner: &mut Planner) -> Option<SlotId> {
-        let slot = self.slots.get_mut(&id)?;
-        if !slot.is_same_probe(target) {
-            self.remove(id);
-            return None;
-        }
-        let (old, new) = (Arc::clone(&slot.target.check), Arc::clone(&target.check));
-        if old == new {
-            return Some(id);
-        }
-        slot.plan = Arc::new(planner.plan(target));
-        slot.set_target(target.clone(), self.clock_start.elapsed());
-        if (old.interval, old.jitter_percent) != (new.interval, new.jitter_percent) {
-            let now = self.clock_start.elapsed();
-            slot.schedule = Schedule::new(&target.key, &new);
-            let due = slot.schedule.first(now, true);
-            if let State::Waiting(timer) = &slot.state {
-                self.timers.reset_at(timer, self.clock_start + due);
+    /// Puts in line what is due, and rings for those whose time is over.
+    fn take_due(&mut self, now: Duration) {
+        let mut due = std::mem::take(&mut self.due);
+        self.agenda.take_due(now, &mut due);
+        for turn in due.drain(..) {
+            // What is stale was removed, or has ended before its deadline.
+            let Some(slot) = self.roster.find(turn) else { continue };
+            match &mut slot.state {
+                State::Waiting => {
+                    let gate = self.addresses.entry(slot.address).or_default();
+                    let at = gate.reserve(self.address_rate, now);
+                    if at > now {
+                        slot.state = State::Admitted;
+                        self.agenda.insert(at, turn);
+                        self.counters.count_delay(Cap::Address, now);
+                        continue;
+                    }
+                    slot.state = State::Ready;
+                    self.lines.push(turn, slot.pace, now);
+                }
+                State::Admitted => {
+                    slot.state = State::Ready;
+                    self.lines.push(turn, slot.pace, now);
+                }
+                State::Probing(run) => run.alarm = None,
+                State::Ready => {}
             }
         }
-        Some(id)
+        self.due = due;
     }
 
-    fn add(&mut self, target: &ProbeTarget, planner: &mut Planner) -> SlotId {
-        let id = SlotId(self.slot_count);
-        self.slot_count += 1;
-        let mut schedule = Schedule::new(&target.key, &target.check);
-        let due = schedule.first(self.now(), target.initial != Verdict::Unknown);
-        let timer = self.timers.insert_at(id, self.clock_start + due);
-        let plan = planner.plan(target);
-        self.slots.insert(id, Slot::new(target.clone(), plan, schedule, timer));
-        id
+    /// Starts due probes as long as the limits allow.
+    fn start_ready(&mut self, now: Duration) {
+        while let Some((turn, since)) = self.lines.pop() {
+            // A removed target may still stand in line.
+            let Some(slot) = self.roster.find(turn) else { continue };
+            let (rate, gate) = &mut self.node;
+            if gate.opens(*rate) > now {
+                let pace = slot.pace;
+                self.lines.put_back(turn, pace, since);
+                self.held_up_by = Cap::Node;
+                return;
+            }
+            gate.reserve(*rate, now);
+            if since < now {
+                self.counters.count_delay(self.held_up_by, now);
+            }
+            self.start(turn);
+        }
+        self.held_up_by = Cap::InFlight;
     }
 
-    /// Forgets a target; a probe of it ends here, and its report is not sent.
-    fn remove(&mut self, id: SlotId) {
-        match self.slots.remove(&id).map(|slot| slot.state) {
-            Some(State::Waiting(timer)) => drop(self.timers.remove(&timer)),
-            Some(State::Probing(task)) => task.abort(),
-            Some(State::Ready) | None => {}
+    /// Starts one probe.
+    fn start(&mut self, ready: Turn) {
+        let started = self.now();
+        let turn = self.roster.next_turn(ready.slot);
+        let Some(slot) = self.roster.find(ready) else { return };
+        let Some(key) = slot.first_key() else { return };
+        let mut plan = self.planner.plan(slot.address, &slot.check, key);
+        plan.resume(&mut slot.tickets);
+        let (alarm, deadline) = Deadline::new();
+        let probe = AssertUnwindSafe((self.probe)(plan, deadline)).catch_unwind();
+        let (clock_start, finished) = (self.clock_start, self.finished.0.clone());
+        let task = tokio::spawn(async move {
+            let Probed { outcome, phases } = probe.await.unwrap_or_else(|panic| Probed {
+                outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
+                phases: Phases::default(),
+            });
+            let duration = clock_start.elapsed().saturating_sub(started);
+            // Whoever does not take it has no use for it any more.
+            let _ = finished.send(Finished {
+                turn,
+                started,
+                result: ProbeResult { outcome, duration, phases },
+            });
+        });
+        let pace = slot.pace;
+        self.counters.count_start(started.saturating_sub(slot.due), started);
+        self.agenda.insert(started + slot.check.timeout, turn);
+        let run = Run { alarm: Some(alarm), pace, _task: AbortOnDropHandle::new(task) };
+        self.roster.enter_as(turn, State::Probing(run));
+        self.lines.begin(pace);
+        self.counters.set_in_flight(self.lines.running());
+    }
+
+    /// Counts a result in and sets the moment of the next probe.
+    fn finish(&mut self, Finished { turn, started, result }: Finished) {
+        let now = self.now();
+        let random = self.random.hash_one((turn.slot, now)) as u32;
+        let waiting = self.roster.next_turn(turn.slot);
+        // Of a removed target comes nothing any more.
+        let Some(slot) = self.roster.find(turn) else { return };
+        if let State::Probing(run) = &slot.state {
+            self.lines.end(run.pace);
         }
-        if self.outbox.as_ref().is_some_and(|(of, _)| *of == id) {
-            self.outbox = None;
+        let late = started.saturating_sub(slot.due);
+        let is_slow = matches!(result.outcome, Err(ProbeFailure::TimedOut { .. }));
+        slot.pace = if is_slow { Pace::Slow } else { Pace::Quick };
+        slot.due = slot.schedule.next(started, now, random);
+        self.outbox.extend(slot.report(&result, (late, now)));
+        self.agenda.insert(slot.due, waiting);
+        self.roster.enter_as(waiting, State::Waiting);
+        self.outbox_due.get_or_insert(now + STEP);
+        self.counters.set_in_flight(self.lines.running());
+    }
+
+    /// Sends what waits if it is time to; true if the channel has no room for all, an error if nobody takes it.
+    fn send_reports(
+        &mut self,
+        reports: &mpsc::Sender<ProbeReport>,
+        now: Duration,
+    ) -> Result<bool, TrySendError<()>> {
+        if self.outbox_due.is_none_or(|due| due > now) {
+            return Ok(false);
         }
+        while let Some(report) = self.outbox.pop_front() {
+            match reports.try_send(report) {
+                Ok(()) => {}
+                Err(TrySendError::Full(report)) => {
+                    self.outbox.push_front(report);
+                    return Ok(true);
+                }
+                Err(TrySendError::Closed(_)) => return Err(TrySendError::Closed(())),
+            }
+        }
+        self.outbox_due = None;
+        Ok(false)
+    }
+
+    /// Follows a new set of targets.
+    fn set_targets(&mut self, targets: &[ProbeTarget]) {
+        let now = self.now();
+        // Certificates of the system are read anew.
+        let shared = std::mem::take(&mut self.planner).into_shared();
+        shared.board.set_places(places(targets));
+        self.planner = Planner::new(shared);
+        let change = self.roster.replace(targets, now);
+        for (turn, due) in change.moved {
+            self.agenda.insert(due, turn);
+        }
+        for slot in change.stopped {
+            if let State::Probing(run) = &slot.state {
+                self.lines.end(run.pace);
+            }
+        }
+        self.outbox.retain(|report| change.kept.contains(&report.key));
+        self.addresses.retain(|_, gate| !gate.is_idle(now));
+        let roster = &self.roster;
+        if self.agenda.len() > 2 * roster.len() + STALE_MAX {
+            self.agenda.retain(|turn| roster.is_live(*turn));
+        }
+        self.counters.set_size(targets.len(), roster.len());
+        self.counters.set_in_flight(self.lines.running());
     }
 }
 
@@ -259,13 +360,18 @@ mod tests {
     use crate::model::TargetKey;
     use crate::model::Verdict;
     use crate::runtime::probe::Limits;
+    use crate::runtime::probe::Phase;
     use crate::runtime::probe::Phases;
+    use crate::runtime::probe::ProbeCounters;
     use crate::runtime::probe::ProbeFailure;
     use crate::runtime::probe::ProbeReport;
     use crate::runtime::probe::ProbeTarget;
     use crate::runtime::probe::Success;
+    use crate::runtime::probe::counters::Cap;
+    use crate::runtime::probe::deadline::Deadline;
     use crate::runtime::probe::outcome::Probed;
     use crate::runtime::probe::plan::Plan;
+    use std::collections::HashMap;
     use std::future::Future;
     use std::future::pending;
     use std::sync::Arc;
@@ -278,6 +384,9 @@ mod tests {
     use tokio::time::Instant;
     use tokio::time::sleep;
 
+    const TIMED_OUT: ProbeFailure =
+        ProbeFailure::TimedOut { after: Duration::from_secs(1), phase: Phase::Connecting };
+
     type Outcome = Result<(), ProbeFailure>;
 
     /// A target that the fake probes know by its port; the interval is one second.
@@ -289,7 +398,7 @@ mod tests {
             source: Sources::default(),
             invert: false,
             interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(60),
             fall: 3,
             rise: 2,
             hold_down: Duration::ZERO,
@@ -320,6 +429,7 @@ mod tests {
     struct Bench {
         targets: watch::Sender<Arc<[ProbeTarget]>>,
         reports: mpsc::Receiver<ProbeReport>,
+        last: Duration,
     }
 
     impl Bench {
@@ -329,14 +439,17 @@ mod tests {
     }
 
     /// A probe without anything to tell but its outcome.
-    fn probed(
-        outcome: impl Future<Output = Outcome> + Send + 'static,
-    ) -> impl Future<Output = Probed> + Send + 'static {
-        async {
-            let outcome = outcome.await.map(|()| Success::default());
-            Probed { outcome, phases: Phases::default() }
-        }
+    async fn probed(outcome: impl Future<Output = Outcome> + Send + 'static) -> Probed {
+        let outcome = outcome.await.map(|()| Success::default());
+        Probed { outcome, phases: Phases::default() }
     }
+
+    /// A probe that passes at once.
+    fn passed() -> Ready {
+        std::future::ready(Probed { outcome: Ok(Success::default()), phases: Phases::default() })
+    }
+
+    type Ready = std::future::Ready<Probed>;
 
     fn start<P, F>(targets: &[ProbeTarget], max_in_flight: usize, room: usize, probe: P) -> Bench
     where
@@ -344,8 +457,21 @@ mod tests {
         F: Future<Output = Outcome> + Send + 'static,
     {
         start_runner(targets, room, |clock_start| {
-            let probe = move |plan: Arc<Plan>| probed(probe(plan.address().port()));
-            Runner::new(Limits { max_in_flight }, clock_start, probe)
+            let probe = move |plan: Plan, deadline: Deadline| {
+                let probe = probe(plan.address().port());
+                probed(async move {
+                    tokio::select! {
+                        outcome = probe => outcome,
+                        () = deadline => Err(TIMED_OUT),
+                    }
+                })
+            };
+            Runner::new(
+                Limits { max_in_flight, ..Limits::default() },
+                clock_start,
+                Arc::default(),
+                probe,
+            )
         })
     }
 
@@ -355,13 +481,13 @@ mod tests {
         make: impl FnOnce(Instant) -> Runner<P>,
     ) -> Bench
     where
-        P: Fn(Arc<Plan>) -> F + Send + 'static,
+        P: Fn(Plan, Deadline) -> F + Send + 'static,
         F: Future<Output = Probed> + Send + 'static,
     {
         let (targets, seen) = watch::channel(Arc::from(targets));
         let (sender, reports) = mpsc::channel(room);
         tokio::spawn(make(Instant::now()).run(seen, sender));
-        Bench { targets, reports }
+        Bench { targets, reports, last: Duration::ZERO }
     }
 
     #[tokio::test(start_paused = true)]
@@ -523,12 +649,235 @@ mod tests {
         }
     }
 
+    /// A target at another address, which the fake probes do not see.
+    fn at(address: &str, target: ProbeTarget) -> ProbeTarget {
+        ProbeTarget { address: address.parse().unwrap(), ..target }
+    }
+
+    fn named(endpoint: &str, target: &ProbeTarget) -> ProbeTarget {
+        let key = TargetKey { endpoint: endpoint.into(), ..target.key.clone() };
+        ProbeTarget { key, ..target.clone() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn targets_that_ask_the_same_share_a_probe_and_judge_by_their_own_thresholds() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let tolerant = with_check(&named("b/1", &target(1)), |check| {
+            (check.name, check.fall) = ("patient".into(), 9);
+        });
+        let known = |target| ProbeTarget { initial: Verdict::Up, ..target };
+        let targets = [known(named("a/1", &target(1))), known(tolerant)];
+        let mut bench = start(&targets, 8, 8, move |_| {
+            count.fetch_add(1, SeqCst);
+            async { Err(ProbeFailure::Refused) }
+        });
+        let mut flips = Vec::new();
+        for round in 1..=9_u32 {
+            for endpoint in ["a/1", "b/1"] {
+                let report = bench.next().await;
+                assert_eq!((&*report.key.endpoint, report.consecutive_fails), (endpoint, round));
+                flips.extend(report.flip.map(|_| (endpoint, round)));
+            }
+        }
+        assert_eq!(flips, [("a/1", 3), ("b/1", 9)]);
+        assert_eq!(runs.load(SeqCst), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_interval_timeout_port_or_address_is_another_probe() {
+        let one = target(1);
+        let others = [
+            with_check(&named("a/1", &one), |check| check.interval = Duration::from_secs(2)),
+            with_check(&named("b/1", &one), |check| check.timeout = Duration::from_secs(2)),
+            with_check(&named("c/1", &one), |check| check.port = 2),
+            at("192.0.2.9", named("d/1", &one)),
+            one,
+        ];
+        let mut runner = idle_runner(Limits::default());
+        runner.set_targets(&others);
+        assert_eq!(runner.roster.len(), 5);
+        runner.set_targets(&[named("x/1", &others[4]), others[4].clone()]);
+        assert_eq!(runner.roster.len(), 1);
+    }
+
+    fn idle_runner(limits: Limits) -> Runner<impl Fn(Plan, Deadline) -> Ready> {
+        let probe = |_: Plan, _: Deadline| passed();
+        Runner::new(limits, Instant::now(), Arc::default(), probe)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_ends_a_probe_at_the_timeout_of_its_check() {
+        let late = with_check(&target(1), |check| check.timeout = Duration::from_millis(300));
+        let mut bench = start(&[late], 8, 8, |_| pending());
+        for _ in 0..5 {
+            let result = bench.next().await.result;
+            assert_eq!(result.outcome, Err(TIMED_OUT));
+            let over = result.duration.checked_sub(Duration::from_millis(300)).unwrap();
+            assert!(over <= Duration::from_millis(7), "{over:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_time_out_delay_nobody_else_even_where_all_room_is_taken() {
+        let stalls = |port: u16| port.is_multiple_of(2);
+        let short = |target| with_check(&target, |c| c.timeout = Duration::from_millis(900));
+        let place = |port: u16| at(&format!("192.0.2.{port}"), target(port));
+        let targets: Vec<_> = (1..=200).map(|port| short(place(port))).collect();
+        // Alone the 100 that stall would hold 90 places all the time.
+        let mut bench = start(&targets, 40, 1024, move |port| async move {
+            if stalls(port) { pending().await } else { Ok(()) }
+        });
+        let mut seen = 0;
+        while seen < 500 {
+            let report = bench.next().await;
+            let port: u16 = report.key.endpoint[5..].parse().unwrap();
+            assert_eq!(report.result.outcome.is_err(), stalls(port));
+            if report.at > Duration::from_secs(10) && !stalls(port) {
+                assert!(report.late <= Duration::from_millis(20), "{:?}", report.late);
+                seen += 1;
+            }
+        }
+    }
+
+    /// When probes began, of so many reports after ten seconds.
+    async fn starts(bench: &mut Bench, count: usize) -> Vec<Duration> {
+        let mut starts = Vec::new();
+        while starts.len() < count {
+            let report = bench.next().await;
+            if report.at > Duration::from_secs(10) {
+                starts.push(report.at - report.result.duration);
+            }
+        }
+        starts.sort();
+        starts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_probed_no_oftener_than_its_cap_and_others_are_not_held_up() {
+        let many = (1..=50).map(target);
+        let other = at("192.0.2.2", target(99));
+        let targets: Vec<_> = many.chain([other.clone()]).collect();
+        let counters = Arc::<ProbeCounters>::default();
+        let counted = Arc::clone(&counters);
+        let limits = Limits { per_second_and_address: 20, ..Limits::default() };
+        let mut bench = start_runner(&targets, 64, |clock_start| {
+            let probe = |_: Plan, _: Deadline| passed();
+            Runner::new(limits, clock_start, counted, probe)
+        });
+        let (mut begun, mut others) = (Vec::new(), 0);
+        while begun.len() < 200 {
+            let report = bench.next().await;
+            if report.key == other.key {
+                assert!(report.late <= Duration::from_millis(6), "{:?}", report.late);
+                others += 1;
+            } else {
+                begun.push(report.at - report.result.duration);
+            }
+        }
+        let took = begun[199] - begun[0];
+        assert!(took >= Duration::from_millis(9700) && took <= Duration::from_secs(11), "{took:?}");
+        assert!(others >= 9, "{others}");
+        assert!(counters.totals().delayed[Cap::Address as usize] >= 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_starts_no_more_probes_a_second_than_its_cap_and_says_that_they_are_late() {
+        let targets: Vec<_> = (1..=60).map(target).collect();
+        let counters = Arc::<ProbeCounters>::default();
+        let counted = Arc::clone(&counters);
+        let limits = Limits { per_second: 30, ..Limits::default() };
+        let mut bench = start_runner(&targets, 64, |clock_start| {
+            let probe = |_: Plan, _: Deadline| passed();
+            Runner::new(limits, clock_start, counted, probe)
+        });
+        let starts = starts(&mut bench, 120).await;
+        let took = starts[119] - starts[0];
+        assert!(took.abs_diff(Duration::from_secs(4)) <= Duration::from_millis(200), "{took:?}");
+        let totals = counters.totals();
+        assert!(totals.delayed[Cap::Node as usize] > 100, "{totals:?}");
+        assert!(totals.late_p99_ms >= Some(1000), "{totals:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_new_targets_are_spread_and_the_old_ones_keep_their_times() {
+        let slow =
+            |target: ProbeTarget| with_check(&target, |c| c.interval = Duration::from_secs(10));
+        let numbered = |number: u32| {
+            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+            let target = named(&format!("pool/{number}"), &slow(target(1)));
+            ProbeTarget { address: address.into(), ..target }
+        };
+        let old: Vec<_> = (0..100).map(numbered).collect();
+        let mut bench = start(&old, 100, 1024, |_| async { Ok(()) });
+        let mut begun = HashMap::new();
+        while begun.len() < 100 || bench.last < Duration::from_secs(11) {
+            let report = bench.next().await;
+            bench.last = report.at;
+            begun.insert(report.key, report.at);
+        }
+        let all: Vec<_> = (0..10_100).map(numbered).collect();
+        let reload = bench.last;
+        bench.targets.send_replace(all.into());
+        let mut first = Vec::new();
+        while first.len() < 10_000 {
+            let report = bench.next().await;
+            match begun.get_mut(&report.key) {
+                None => first.push(report.at - reload),
+                Some(before) => {
+                    let step = report.at - *before;
+                    let is_kept =
+                        step.abs_diff(Duration::from_secs(10)) <= Duration::from_millis(20);
+                    assert!(is_kept || report.at < Duration::from_secs(21), "{step:?}");
+                    *before = report.at;
+                }
+            }
+        }
+        let busiest = (0..10).map(|second| {
+            let second = Duration::from_secs(second);
+            let is_in = |at: &&Duration| **at >= second && **at < second + Duration::from_secs(1);
+            first.iter().filter(is_in).count()
+        });
+        assert!(busiest.max().unwrap() <= 2800, "2,500 a second, spread by chance");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_target_that_joins_a_probe_hears_of_it_within_a_second() {
+        let known = |target| ProbeTarget { initial: Verdict::Up, ..target };
+        let slow = with_check(&target(1), |check| check.interval = Duration::from_secs(3600));
+        let mut bench = start(&[known(slow.clone())], 8, 8, |_| async { Ok(()) });
+        sleep(Duration::from_secs(10)).await;
+        let joined = named("new/1", &slow);
+        bench.targets.send_replace(Arc::new([known(slow), joined]));
+        for endpoint in ["pool/1", "new/1"] {
+            let report = bench.next().await;
+            assert_eq!(&*report.key.endpoint, endpoint);
+            assert!(report.at <= Duration::from_millis(11_010), "{:?}", report.at);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reloads_leave_no_heap_of_stale_moments() {
+        let mut runner = idle_runner(Limits::default());
+        for round in 0..2000_u64 {
+            let targets: Vec<_> = (1..=20).map(target).collect();
+            let interval = Duration::from_secs(3600 + round);
+            let changed =
+                targets.iter().map(|one| with_check(one, |check| check.interval = interval));
+            runner.set_targets(&changed.collect::<Vec<_>>());
+        }
+        assert_eq!(runner.roster.len(), 20);
+        assert!(runner.agenda.len() <= 5000, "{}", runner.agenda.len());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn ends_when_nobody_listens() {
         let (_targets, seen) = watch::channel(Arc::from([target(1)]));
         let (sender, reports) = mpsc::channel(1);
         drop(reports);
-        let probe = |_| probed(async { Ok(()) });
-        Runner::new(Limits::default(), Instant::now(), probe).run(seen, sender).await;
+        let probe = |_, _| passed();
+        Runner::new(Limits::default(), Instant::now(), Arc::default(), probe)
+            .run(seen, sender)
+            .await;
     }
 }

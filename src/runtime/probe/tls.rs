@@ -1,15 +1,18 @@
 //! TLS settings of probes: the provider, whom we trust, and what is checked.
 //!
-//! No session is ever resumed: a resumed one would not show the certificate again, and its expiry
-//! would go unseen.
+//! Which sessions are resumed, and what that hides, is the business of `sessions`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::DigitallySignedStruct;
 use rustls::RootCertStore;
 use rustls::SignatureScheme;
+use rustls::client::ClientSessionStore;
 use rustls::client::Resumption;
+use rustls::client::Tls12Resumption;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::danger::ServerCertVerified;
 use rustls::client::danger::ServerCertVerifier;
@@ -21,6 +24,8 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::model::TlsCheck;
 use crate::runtime::probe::failure::ProbeFailure;
+use crate::runtime::probe::sessions::FULL_EVERY;
+use crate::runtime::probe::sessions::Tickets;
 
 /// Makes aws-lc-rs the process's cryptography; later calls do nothing.
 pub fn install_crypto() {
@@ -48,28 +53,73 @@ impl SystemRoots {
     }
 }
 
+/// The client side of one check's TLS, shared by all its targets.
+#[derive(Debug)]
+pub(super) struct Client {
+    config: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+impl Client {
+    /// The same for one target, whose sessions are resumed.
+    pub(super) fn resuming(&self, tickets: &Arc<Tickets>) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        let store = Resumption::store(Arc::clone(tickets) as Arc<dyn ClientSessionStore>);
+        config.resumption = store.tls12_resumption(Tls12Resumption::Disabled);
+        Arc::new(config)
+    }
+
+    /// The protocol that it offers to speak, if any.
+    pub(super) fn offered(&self) -> Option<&[u8]> {
+        self.config.alpn_protocols.first().map(Vec::as_slice)
+    }
+
+    /// The client of a connection that neither resumes a session nor remembers its own.
+    pub(super) fn fresh(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Whether a chain that was good at `now` is good for as long as its session may be resumed.
+    pub(super) fn is_good_ahead(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> bool {
+        let then = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + FULL_EVERY);
+        let Some((own, others)) = chain.split_first() else { return false };
+        self.verifier.verify_server_cert(own, others, name, &[], then).is_ok()
+    }
+}
+
 /// The client side of one check's TLS, shared by all its targets; it offers to speak `alpn`, if that is not empty.
 pub(super) fn client(
     check: &TlsCheck,
     alpn: &[u8],
     system: &mut SystemRoots,
-) -> Result<Arc<ClientConfig>, ProbeFailure> {
-    let builder = ClientConfig::builder();
-    let mut config = match (check.verify, &check.ca_pem) {
+) -> Result<Arc<Client>, ProbeFailure> {
+    let verifier: Arc<dyn ServerCertVerifier> = match (check.verify, &check.ca_pem) {
         (false, _) => {
             let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-            let accept_any = AcceptAny(algorithms.supported_schemes());
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(accept_any))
+            Arc::new(AcceptAny(algorithms.supported_schemes()))
         }
-        (true, Some(pem)) => builder.with_root_certificates(roots_of(pem)?),
-        (true, None) => builder.with_root_certificates(system.get()?),
-    }
-    .with_no_client_auth();
+        (true, Some(pem)) => verifier(Arc::new(roots_of(pem)?))?,
+        (true, None) => verifier(system.get()?)?,
+    };
+    let builder = ClientConfig::builder().dangerous();
+    let builder = builder.with_custom_certificate_verifier(Arc::clone(&verifier));
+    let mut config = builder.with_no_client_auth();
     config.resumption = Resumption::disabled();
     if !alpn.is_empty() {
         config.alpn_protocols = vec![alpn.to_vec()];
     }
-    Ok(Arc::new(config))
+    Ok(Arc::new(Client { config: Arc::new(config), verifier }))
+}
+
+/// What trusts these roots, as browsers do; revocation is not looked at.
+fn verifier(roots: Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, ProbeFailure> {
+    let built = WebPkiServerVerifier::builder(roots).build();
+    built.map_err(|error| ProbeFailure::BadCheck(error.to_string().into()))
 }
 
 fn roots_of(pem: &str) -> Result<RootCertStore, ProbeFailure> {

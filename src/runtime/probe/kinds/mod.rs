@@ -54,9 +54,10 @@ impl Kind {
             }
             Self::Https(exchange, handshake) => {
                 let stream = line.connect().await?;
-                let (stream, success) = handshake.shake(stream, progress).await?;
-                let load = exchange.run(stream, progress).await?;
-                Ok(Success { load, ..success })
+                let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
+                let outcome = exchange.run(stream, progress).await;
+                handshake.settle(chain);
+                outcome.map(|load| Success { load, ..success })
             }
             Self::Grpc(call) => {
                 let stream = line.connect().await?;
@@ -64,8 +65,10 @@ impl Kind {
             }
             Self::Grpcs(call, handshake) => {
                 let stream = line.connect().await?;
-                let (stream, success) = handshake.shake(stream, progress).await?;
-                call.run(stream, progress).await.map(|()| success)
+                let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
+                let outcome = call.run(stream, progress).await;
+                handshake.settle(chain);
+                outcome.map(|()| success)
             }
             Self::Dns(question) => question.run(line, progress).await,
             Self::Udp(datagrams) => datagrams.run(line, progress).await,

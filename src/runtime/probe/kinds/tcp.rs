@@ -32,9 +32,8 @@ impl Conversation {
             let sent = stream.write_all(send).await;
             sent.map_err(|error| ProbeFailure::from_io(&error, Phase::AwaitingResponse))?;
         }
-        match &self.0.expect {
-            Some(expected) => look_for(expected, stream, progress).await?,
-            None => {}
+        if let Some(expected) = &self.0.expect {
+            look_for(expected, stream, progress).await?;
         }
         Ok(Success::default())
     }
