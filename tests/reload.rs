@@ -334,7 +334,7 @@ fn all_files_that_cannot_be_read_are_told_at_once_with_all_other_problems() {
     }
     live.reload();
     wait_until("they are refused", || refused(&live) == 1.0);
-    assert_eq!(live.metric("rhumb_files_refused"), Some(1.0));
+    wait_until("it is shown", || live.metric("rhumb_files_refused") == Some(1.0));
     let shown = live.status().refused.unwrap();
     assert_eq!(shown.problems, 3, "{}", shown.text);
     for text in ["a.toml: not UTF-8 in line 1, column 6; ", "b.test.zone: UTF-16", "c.toml:1:1"] {

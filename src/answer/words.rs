@@ -14,7 +14,7 @@ use crate::steering::trace::Ground;
 use crate::steering::trace::Reason;
 
 /// A pool or policy with its kind.
-pub(super) fn target_name(model: &Model, target: Target) -> String {
+pub(crate) fn target_name(model: &Model, target: Target) -> String {
     match target {
         Target::Pool(pool) => format!("pool {}", model.pools[pool.index()].name),
         Target::Policy(policy) => format!("policy {}", model.policies[policy.index()].name),

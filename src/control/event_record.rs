@@ -226,7 +226,7 @@ impl EventRecord {
 
     /// Whether it is about any of `subjects`. What is about nothing in particular is about every name, and no endpoint.
     pub fn concerns(&self, subjects: &Subjects) -> bool {
-        let has = |set: &BTreeSet<Box<str>>, name: &Box<str>| set.contains(name);
+        let has = |set: &BTreeSet<Box<str>>, name: &str| set.contains(name);
         let Self { endpoint, pool, policy, site, name, .. } = self;
         match (endpoint, pool, policy, site, name) {
             (Some(key), ..) => match &subjects.endpoint {

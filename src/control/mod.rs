@@ -20,6 +20,7 @@ mod load;
 pub mod order;
 mod order_end;
 mod parts;
+pub mod parts_status;
 pub mod past;
 pub mod record;
 pub mod rejection;

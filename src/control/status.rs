@@ -17,7 +17,7 @@ use crate::control::health;
 use crate::control::load::Refusals;
 use crate::control::load::Refused;
 use crate::control::order::instant;
-use crate::control::parts::Parts;
+use crate::control::parts_status::PartsStatus;
 use crate::control::record::WrittenStatus;
 use crate::control::rejection::Rejection;
 use crate::control::resolve;
@@ -84,27 +84,6 @@ pub struct Status {
     /// Policies whose weights are not those of the files, or were not.
     #[serde(default)]
     pub shifts: Vec<ShiftStatus>,
-}
-
-/// First octets of the digest of each part that is in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartsStatus {
-    /// Of zones and what they share.
-    pub zones: String,
-    /// Of geo data.
-    pub geo: String,
-    /// Of the table of round-trip times, if one counts.
-    pub table: Option<String>,
-}
-
-impl From<&Parts> for PartsStatus {
-    fn from(Parts { zones, geo, table }: &Parts) -> Self {
-        Self {
-            zones: short_digest(zones),
-            geo: short_digest(geo),
-            table: table.as_ref().map(short_digest),
-        }
-    }
 }
 
 /// Weights of a policy that differ from those of the files.

@@ -178,7 +178,7 @@ impl Server {
         if let Some(listener) = pages {
             supervisor.run_pages(Arc::new(listener), desk, board);
         }
-        let limits = encrypted_limits(&options.tcp);
+        let limits = options.tcp.of_encrypted();
         let encrypted = match encrypted {
             Some(sockets) => serve_encrypted(sockets, limits, &answerer, &supervisor, reloads)?,
             None => Vec::new(),
@@ -354,13 +354,6 @@ async fn bind_pages(
     let Some(address) = address else { return Ok(None) };
     let bound = admin::bind(address).await;
     bound.map(Some).map_err(|source| StartError::Admin { what, address, source })
-}
-
-/// Limits of each encrypted transport: what the descriptors allow TCP they allow each of the others.
-fn encrypted_limits(tcp: &TcpLimits) -> TcpLimits {
-    let defaults = TcpLimits::default();
-    let max_connections = defaults.max_connections.min(tcp.max_connections);
-    TcpLimits { max_connections, ..defaults }
 }
 
 /// Starts what is behind a certificate, and the task that keeps it fresh.

@@ -235,17 +235,17 @@ fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: 
     let keyed_tree = classes.trees().iter().any(|tree| tree.is_keyed());
     let keyed = Family::BOTH.map(|family| {
         let is_choice = |pool: &PoolId| {
-            let Pool { endpoints, discover, .. } = &model.pools[pool.index()];
-            let known = endpoints.iter().filter(|endpoint| endpoint.may_have(family));
+            let pool = &model.pools[pool.index()];
+            let known = pool.endpoints.iter().filter(|endpoint| endpoint.may_have(family));
             // Scopes must not depend on what is found.
-            discover.is_some() || known.count() > 1
+            finds(model, pool) || known.count() > 1
         };
         keyed_tree || can_ramp || pools.iter().any(is_choice)
     });
     let is_alias = |endpoint: &Endpoint| matches!(endpoint.leaf, Leaf::Alias(_));
     let has_alias = |pool: &PoolId| {
         let pool = &model.pools[pool.index()];
-        pool.discover.is_some() || pool.endpoints.iter().any(is_alias)
+        finds(model, pool) || pool.endpoints.iter().any(is_alias)
     };
     let mut below = model.pools_below(target);
     below.sort_unstable();
@@ -256,6 +256,12 @@ fn route(model: &Model, target: Target, entry: usize, classes: &Classes, terms: 
     let candidates = Candidates::new(classes.trees(), &pools);
     let (pools, below) = (pools.into(), below.into());
     Route { classes: entry, terms, pools, choices, candidates, keyed, below }
+}
+
+/// Whether some of a pool's endpoints are found while the server runs, its own or those of its parts.
+fn finds(model: &Model, pool: &Pool) -> bool {
+    let is_part_found = |part: &PoolId| model.pools[part.index()].discover.is_some();
+    pool.discover.is_some() || pool.made_of.iter().any(is_part_found)
 }
 
 fn steer_plan(steer: &Steer, route: usize) -> SteerPlan {

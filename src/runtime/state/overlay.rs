@@ -2,6 +2,7 @@
 //! left as it was.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::fs::TryLockError;
 use std::io;
@@ -104,13 +105,11 @@ impl StorageBackend for Overlay {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         let mut written = self.written();
         for (number, inside, at, count) in pieces(offset, data.len()) {
-            if !written.blocks.contains_key(&number) {
-                let block = self.read_block(number)?;
-                written.blocks.insert(number, block);
-            }
-            if let Some(block) = written.blocks.get_mut(&number) {
-                block[inside..inside + count].copy_from_slice(&data[at..at + count]);
-            }
+            let block = match written.blocks.entry(number) {
+                Entry::Occupied(block) => block.into_mut(),
+                Entry::Vacant(place) => place.insert(self.read_block(number)?),
+            };
+            block[inside..inside + count].copy_from_slice(&data[at..at + count]);
         }
         Ok(())
     }

@@ -112,7 +112,8 @@ fn remove_rows(
         };
         let head = Row::new(&row).head();
         let is_old = head.is_none_or(|head| head.at + retention.age < now);
-        if !is_old && !(is_too_much && octets > left) {
+        let must_go = is_old || is_too_much && octets > left;
+        if !must_go {
             break;
         }
         history.remove(at)?;

@@ -25,6 +25,15 @@ pub struct TcpLimits {
     pub max_pipelined: usize,
 }
 
+impl TcpLimits {
+    /// Limits of each encrypted transport beside this service: what the descriptors allow it they allow each of them.
+    pub fn of_encrypted(&self) -> Self {
+        let defaults = Self::default();
+        let max_connections = defaults.max_connections.min(self.max_connections);
+        Self { max_connections, ..defaults }
+    }
+}
+
 impl Default for TcpLimits {
     fn default() -> TcpLimits {
         TcpLimits {
