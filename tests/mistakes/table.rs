@@ -3702,7 +3702,7 @@ latitude = 1
         expected: &[
             ("2:8", "probe.rate", "", "1"),
             ("3:1", "probe.per_address", "not known", r#"did you mean "rate_per_address"?"#),
-            ("4:13", "probe.in_flight", "this is a string", "integer"),
+            ("4:13", "probe.in_flight", "this is a string", "whole number"),
         ],
     },
     Case {
