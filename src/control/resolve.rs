@@ -27,7 +27,7 @@ pub struct Resolution {
     pub name: Name,
     /// Its addresses, or why there are none.
     pub result: Result<Vec<IpAddr>, Box<str>>,
-    /// By [`Family::index`]: the question for it has not been answered once, so that nobody knows of any or none.
+    /// By [`crate::model::Family::index`]: the question for it has not been answered once, so that nobody knows of any or none.
     pub unheard: [bool; 2],
 }
 

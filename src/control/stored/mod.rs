@@ -134,7 +134,7 @@ pub enum Stored {
         pool: Box<str>,
         /// Who, why and when.
         written: WrittenForm,
-        /// What its law remembers, as [`Course::octets`] has it.
+        /// What its law remembers, as [`crate::control::shed::law::Course::octets`] has it.
         course: [u8; 8],
     },
     /// A loss that counts against the budget of the brake.
