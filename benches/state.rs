@@ -85,7 +85,7 @@ impl Loop {
             self.now.monotonic += Duration::from_millis(10);
             for key in keys {
                 let reason = "connection refused (3 in a row)".into();
-                self.handle(Event::Vote(Vote { key: key.clone(), verdict, reason }));
+                self.handle(Event::Vote(Vote { key: key.clone(), verdict, degraded: 0, reason }));
             }
             self.handle(Event::Settle);
         }

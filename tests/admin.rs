@@ -99,7 +99,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             family = name;
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert!(["counter", "gauge"].contains(&kind), "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             assert!(kinds.insert(name, kind).is_none(), "{name} has two types");
             assert_eq!(name, family, "HELP and TYPE stand together");
         } else {
@@ -107,11 +107,13 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             let value: f64 = value.parse().unwrap();
             assert!(value >= 0.0, "{line}");
             let bare = name.split('{').next().unwrap();
-            let expected = match kinds[family] {
-                "counter" => format!("{family}_total"),
-                _ => family.to_owned(),
+            let expected: &[&str] = match kinds[family] {
+                "counter" => &["_total"],
+                "histogram" => &["_bucket", "_count", "_sum"],
+                _ => &[""],
             };
-            assert_eq!(bare, expected, "{line}");
+            let ending = bare.strip_prefix(family);
+            assert!(ending.is_some_and(|ending| expected.contains(&ending)), "{line}");
             assert!(bare.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'));
             if name.len() > bare.len() {
                 assert_labels(&name[bare.len()..]);
