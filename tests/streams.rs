@@ -163,11 +163,11 @@ fn crowd(server: SocketAddr) {
 }
 
 #[test]
-fn started_with_forty_descriptors_it_takes_fewer_connections_and_says_so() {
+fn started_with_forty_eight_descriptors_it_takes_fewer_connections_and_says_so() {
     let folder = folder();
     let process = Process::start_by(|| {
         let mut command = Command::new("sh");
-        let script = "ulimit -n 40; exec \"$0\" serve --config \"$1\"";
+        let script = "ulimit -n 48; exec \"$0\" serve --config \"$1\"";
         command.args(["-c", script, process::RHUMB]).arg(folder.path("rhumb.toml"));
         command
     });
