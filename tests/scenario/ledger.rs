@@ -27,7 +27,16 @@ pub struct Ledger {
     last: Duration,
     /// When the last entry was made.
     alive: Option<Duration>,
-    asked: Vec<(Duration, Question, Explanation)>,
+    asked: Vec<Asked>,
+}
+
+/// A question with its answer, to be asked once more afterwards.
+struct Asked {
+    at: Duration,
+    question: Question,
+    then: Explanation,
+    /// Whether pools of the files find endpoints: what was found is not kept, so it may be refused.
+    may_be_refused: bool,
 }
 
 /// A folder in memory, if the system has one: what is tested here is what is written, not the disk.
@@ -50,8 +59,8 @@ impl Ledger {
     }
 
     /// Remembers an answer.
-    pub fn note(&mut self, question: Question, explanation: Explanation) {
-        self.asked.push((self.last, question, explanation));
+    pub fn note(&mut self, question: Question, then: Explanation, may_be_refused: bool) {
+        self.asked.push(Asked { at: self.last, question, then, may_be_refused });
     }
 
     fn store(&mut self) -> Store {
@@ -82,13 +91,16 @@ impl Ledger {
             return Ok(());
         }
         let reading = self.store().reader().unwrap();
-        for (at, question, then) in std::mem::take(&mut self.asked) {
+        for Asked { at, question, then, may_be_refused } in std::mem::take(&mut self.asked) {
             let at_ms = Some(at.as_millis() as u64);
             let command = Command::Explain { question, down: Vec::new(), at_ms };
             let now = match history::answer(&reading, &command) {
                 Reply::Explanation(now) => *now,
-                // What was found is not kept.
-                Reply::Failed { error, .. } if error.contains("what was found then") => continue,
+                Reply::Failed { error, .. }
+                    if may_be_refused && error.contains("what was found then") =>
+                {
+                    continue;
+                }
                 other => return Err(format!("{command:?} came to {other:?}")),
             };
             if now != then {

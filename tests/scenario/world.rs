@@ -587,7 +587,9 @@ impl World {
         for effect in effects {
             // A type that `explain` does not know, or a reply that it cannot read, has no reason to remember.
             if let Effect::Reply(Reply::Explanation(explanation)) = effect {
-                self.ledger.note(question.clone(), *explanation);
+                let pools = self.controller.snapshot().map(|now| now.compiled.model.pools.iter());
+                let finds = pools.is_some_and(|mut all| all.any(|one| one.discover.is_some()));
+                self.ledger.note(question.clone(), *explanation, finds);
             }
         }
         Ok(())

@@ -108,7 +108,7 @@ pub fn log(occurrence: &Occurrence) {
             tracing::warn!(target: "rhumb::change", %pool, %by, %reason, "pool {pool}: all clients brought back");
         }
         Occurrence::Shed { pool, before, level, load } => {
-            let text = shed_text(*level, *load);
+            let (text, load) = (shed_text(*level, *load), load.map(in_hundredths));
             if *before == 0 {
                 tracing::warn!(target: "rhumb::change", %pool, before, level, load, "pool {pool}: {text}");
             } else {
@@ -116,7 +116,7 @@ pub fn log(occurrence: &Occurrence) {
             }
         }
         Occurrence::Laden { pool, is_closed, load } => {
-            let text = laden_text(*is_closed, *load);
+            let (text, load) = (laden_text(*is_closed, *load), load.map(in_hundredths));
             tracing::warn!(target: "rhumb::change", %pool, is_closed, load, "pool {pool}: {text}");
         }
         Occurrence::Shifted { policy, shift } => {
@@ -217,4 +217,9 @@ fn log_order(scope: &Scope, order: &Order, by: &str, text: &str) {
     tracing::warn!(
         target: "rhumb::orders", scope = kind, %name, %order, by, %reason, until, "{text}"
     );
+}
+
+/// A load as people read it: means of means have no more digits than this that say anything.
+fn in_hundredths(load: f64) -> f64 {
+    (load * 100.0).round() / 100.0
 }
