@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod assertion;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod discovery;

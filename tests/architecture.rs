@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 11] = [
     &["wire", "geo"],
     &["zonefile"],
     &["model"],
-    &["config", "zone", "steering", "health", "quorum", "discovery"],
+    &["config", "zone", "steering", "health", "quorum", "cluster", "discovery"],
     &["rtt"],
     &["snapshot"],
     &["answer"],

@@ -63,6 +63,15 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("rtt.listen", "'127.0.0.1:8054'", "'[::]:8054'"),
     ("rtt.origins", "['*']", "['https://www.example.com', 'http://localhost:8080']"),
     ("rtt.token_file", "'rtt.token'", "'/run/token'"),
+    ("cluster.name", "'prod'", "'a-1'"),
+    ("cluster.node", "'fra-1'", "'0'"),
+    ("cluster.listen", "'[::]:7653'", "'192.0.2.1:1'"),
+    ("cluster.key", "'cluster.key'", "'/etc/k'"),
+    ("cluster.anchors", "['192.0.2.53:443']", "['[2001:db8::1]:53', '192.0.2.53:443']"),
+    ("cluster.peer.node", "'sin-1'", "'a'"),
+    ("cluster.peer.address", "'203.0.113.5:7653'", "'[2001:db8::5]:1'"),
+    ("cluster.peer.pins", PINS[0], PINS[1]),
+    ("cluster.peer.site", "'sin'", "'Sin_2'"),
     ("zone.name", "'case.test'", "'CASE.example.'"),
     ("zone.nameservers", "['ns1.example.net']", "['ns1', 'ns2.example.net.']"),
     ("zone.contact", "'a.b@case.test'", "'ops.case.test.'"),
@@ -136,6 +145,16 @@ const SAMPLES: &[(&str, &str, &str)] = &[
 
 /// As many checks as one can be made of.
 const MANY: &str = "['web', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10', 'p11', 'p12', 'p13', 'p14', 'p15']";
+
+/// Keys of nodes.
+const PINS: [&str; 2] = [
+    "['ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo']",
+    "['ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', 'ed25519:PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw']",
+];
+
+/// A node of a cluster, up to its peers.
+const MEMBER: &str =
+    "[server]\nsite = 'fra'\n[cluster]\nname = 'a'\nnode = 'b'\nkey = 'k'\nlisten = '[::]:1'\n";
 
 /// Digests of tokens.
 const DIGESTS: [&str; 2] = [
@@ -389,6 +408,12 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
             };
         }
     }
+    if entry.table.path == "cluster" {
+        // A server is dialled, an agent is not.
+        let is_agent = value == Some("'agent'") || entry.key.name == "listen" && value.is_none();
+        lines.extend(is_agent.then_some(("role", "'agent'")));
+        lines.extend((!is_agent).then_some(("listen", "'[::]:7653'")));
+    }
     if kind == "udp" && (value.is_none() || !entry.key.name.starts_with("send")) {
         // A datagram must be sent.
         let other = if entry.key.name == "send" { "send_hex" } else { "send" };
@@ -407,6 +432,8 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
     let mut text = match &*path {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
+        "cluster" => "[server]\nsite = 'fra'\n[cluster]\n".to_owned(),
+        "cluster.peer" => format!("{MEMBER}[[cluster.peer]]\n"),
         "pool.x.discover" => format!("[pool.x]\nsite = 'fra'\n[{path}]\n"),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
         "pool.x.endpoint.x.probe.x" => {
@@ -530,6 +557,7 @@ fn every_value_of_the_table_is_taken_and_every_other_refused() {
             let pattern = pattern.replace("policy.*.rule.", "policy.*.rule[0].");
             let pattern = pattern.replace("check.*.degraded.", "check.*.degraded[0].");
             let pattern = pattern.replace("assert.", "assert[0].");
+            let pattern = pattern.replace("cluster.peer.", "cluster.peer[0].");
             let key = format!("{}: ", pattern.replace('*', "x"));
             let key = key.trim_end_matches(": ");
             if !errors(&files, &problems).iter().any(|error| error.contains(key)) {

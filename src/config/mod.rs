@@ -3,6 +3,7 @@
 //! Reads no file itself: it takes texts with their names, so that a test, a server and `rhumb check` do the same.
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod discover_spec;
 pub mod duration;
 pub mod encrypted;

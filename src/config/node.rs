@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::SourceFile;
+use crate::config::cluster;
 use crate::config::encrypted;
 use crate::config::encrypted::Ports;
 use crate::config::encrypted::Taken;
@@ -64,6 +65,7 @@ pub fn default_node() -> Node {
         tcp_connections: TCP_CONNECTIONS,
         tcp_connections_per_client: None,
         rtt: None,
+        cluster: None,
         state: None,
         exec: Vec::new(),
     }
@@ -151,6 +153,7 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     read_log(root, &mut node, problems);
     read_tcp(root, &mut node, problems);
     let has_site = node.site.is_some();
+    node.cluster = root.take("cluster").and_then(|value| cluster::read(&value, has_site, problems));
     node.state = root.take("state").and_then(|value| read_state(&value, problems));
     node.rtt = root.take("rtt").and_then(|value| rtt::read(&value, has_site, problems));
     node

@@ -5,6 +5,7 @@
 
 pub mod assertion;
 pub mod check;
+pub mod cluster;
 pub mod discovery;
 pub mod id;
 pub mod limits;
@@ -44,6 +45,12 @@ pub use check::Special;
 pub use check::Step;
 pub use check::Talk;
 pub use check::TlsCheck;
+pub use cluster::ClusterTerms;
+pub use cluster::NODE_NAME_MAX;
+pub use cluster::NodeName;
+pub use cluster::Peer;
+pub use cluster::Pin;
+pub use cluster::Role;
 pub use discovery::Discovery;
 pub use discovery::Found;
 pub use discovery::PortUse;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::geo::Shape;
+use crate::model::ClusterTerms;
 use crate::model::ResolverSettings;
 
 /// A geo database.
@@ -69,6 +70,8 @@ pub struct Node {
     pub tcp_connections_per_client: Option<usize>,
     /// Measured round-trip times; none when absent.
     pub rtt: Option<Rtt>,
+    /// Other nodes with which this one shares what it sees; none when absent.
+    pub cluster: Option<ClusterTerms>,
     /// What survives a restart; nothing when absent.
     pub state: Option<StateTerms>,
     /// Folders whose programs checks may run.

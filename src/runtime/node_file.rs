@@ -90,6 +90,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         tcp_connections,
         tcp_connections_per_client,
         rtt,
+        cluster,
         state,
         exec,
     } = before;
@@ -111,6 +112,7 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
+        ("[cluster]", *cluster != now.cluster),
         ("[state]", *state != now.state),
         ("[probe]", *probe != now.probe || *exec != now.exec),
     ];

@@ -258,6 +258,20 @@ pub(super) const ORIGIN: Form = Form {
     length: (1, usize::MAX),
 };
 
+/// A name of a node or of a cluster.
+pub(super) const NODE_NAME: Form = Form {
+    what: "1 to 63 of `a-z`, `0-9` and `-`",
+    pattern: "^[a-z0-9][a-z0-9-]{0,62}$",
+    length: (1, 63),
+};
+
+/// The public key of a node; the last character stands for four bits.
+pub(super) const PIN: Form = Form {
+    what: "`ed25519:` and 43 characters",
+    pattern: "^ed25519:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
+    length: (51, 51),
+};
+
 /// An address with a port.
 pub(super) const SOCKET_ADDRESS: Form = Form {
     what: "address with port",

@@ -4,6 +4,7 @@
 
 mod assertion;
 mod check;
+mod cluster;
 mod degraded;
 mod discover;
 mod form;
@@ -46,6 +47,7 @@ pub use check::TOKENS_MAX;
 pub use check::VERIFY;
 pub use check::VERSION;
 pub use check::WORDS_MAX;
+pub use cluster::PEERS_MAX;
 pub use discover::DISCOVER_INTERVAL;
 pub use discover::DISCOVER_TIMEOUT;
 pub use discover::MAX_DROP_PERCENT;

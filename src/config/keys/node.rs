@@ -10,6 +10,7 @@ use crate::config::keys::Kind;
 use crate::config::keys::Literal;
 use crate::config::keys::Rule;
 use crate::config::keys::Table;
+use crate::config::keys::cluster::CLUSTER;
 use crate::config::keys::form;
 use crate::config::keys::probe::PROBE;
 use crate::config::keys::rtt::RTT;
@@ -57,6 +58,12 @@ pub static NODE_FILE: Table = Table {
         Key::new("explain", Kind::Table(&EXPLAIN), NO_TABLE, "who is told why, by DNS"),
         Key::new("log", Kind::Table(&LOG), NO_TABLE, "what is logged, and how"),
         Key::new("tcp", Kind::Table(&TCP), NO_TABLE, "what TCP clients may take"),
+        Key::new(
+            "cluster",
+            Kind::Table(&CLUSTER),
+            Absent::Means("this node stands alone"),
+            "nodes that share what they see",
+        ),
         Key::new("rtt", Kind::Table(&RTT), NO_TABLE, "measured round-trip times"),
         Key::new(
             "state",
@@ -86,7 +93,7 @@ static SERVER: Table = Table {
             "site",
             Kind::Text(&form::ID),
             Absent::Means("none"),
-            "site where this node stands; for sharing votes between nodes, not used yet",
+            "site where this node stands: its votes count for this site; `[cluster]` needs it",
         ),
         Key::new(
             "listen",

@@ -1,0 +1,18 @@
+//! What nodes of a cluster say to each other, as values.
+//!
+//! Knows no socket, clock or key file: who is connected is the engine's matter (`runtime::cluster`), and what follows
+//! from what was heard is that of `control`.
+#![forbid(unsafe_code)]
+
+pub mod heard;
+pub mod node;
+pub mod topic;
+
+pub use heard::Heard;
+pub use heard::PAYLOAD_MAX;
+pub use heard::Say;
+pub use node::Generation;
+pub use node::NodeName;
+pub use node::Pin;
+pub use node::Role;
+pub use topic::Topic;

@@ -1,0 +1,148 @@
+//! What a value is about. Each node has at most one value a topic: the last one it said.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a value is about; its text is the key under which an engine keeps it, and always ASCII.
+///
+/// ```
+/// # use rhumb::cluster::Topic;
+/// let topic = Topic::Votes { layout: 0x1f, shard: 7 };
+/// assert_eq!(topic.to_string(), "votes/000000000000001f/7");
+/// assert_eq!("votes/000000000000001f/7".parse(), Ok(topic));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// That the node's control loop lives, and how it fares: said each second.
+    Beat,
+    /// Its votes on a shard of targets; `layout` says which targets stand where.
+    Votes {
+        /// The first 8 octets of the layout's digest.
+        layout: u64,
+        /// Which shard.
+        shard: u16,
+    },
+    /// Round-trip times that it measured, one shard of them.
+    Rtt {
+        /// Which shard.
+        shard: u16,
+    },
+    /// What it is besides: versions, generations, digests.
+    State,
+    /// A record: an override, a ramp, a shift, the brake.
+    Record {
+        /// The first 16 octets of the digest of the record's name.
+        id: u128,
+    },
+}
+
+/// Longest text of a topic, in octets.
+pub const TOPIC_MAX: usize = 39;
+
+impl Topic {
+    /// Whether an agent may speak about it: what it sees, not what is to be done.
+    pub fn is_for_agents(self) -> bool {
+        match self {
+            Self::Beat | Self::Votes { .. } | Self::Rtt { .. } => true,
+            Self::State | Self::Record { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beat => f.write_str("beat"),
+            Self::Votes { layout, shard } => write!(f, "votes/{layout:016x}/{shard}"),
+            Self::Rtt { shard } => write!(f, "rtt/{shard}"),
+            Self::State => f.write_str("state"),
+            Self::Record { id } => write!(f, "record/{id:032x}"),
+        }
+    }
+}
+
+/// Why a text is no topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTopic;
+
+impl FromStr for Topic {
+    type Err = NoTopic;
+
+    /// One topic has one text.
+    fn from_str(text: &str) -> Result<Self, NoTopic> {
+        let topic = find(text).ok_or(NoTopic)?;
+        // Signs, leading zeroes and capitals are read by the standard library and must not make a second text.
+        if topic.to_string() == text { Ok(topic) } else { Err(NoTopic) }
+    }
+}
+
+fn find(text: &str) -> Option<Topic> {
+    let mut parts = text.split('/');
+    let topic = match parts.next()? {
+        "beat" => Topic::Beat,
+        "state" => Topic::State,
+        "votes" => {
+            let layout = u64::from_str_radix(parts.next()?, 16).ok()?;
+            Topic::Votes { layout, shard: parts.next()?.parse().ok()? }
+        }
+        "rtt" => Topic::Rtt { shard: parts.next()?.parse().ok()? },
+        "record" => Topic::Record { id: u128::from_str_radix(parts.next()?, 16).ok()? },
+        _ => return None,
+    };
+    parts.next().is_none().then_some(topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_topic_has_one_ascii_text_and_is_read_from_it() {
+        for topic in [
+            Topic::Beat,
+            Topic::State,
+            Topic::Votes { layout: 0, shard: 0 },
+            Topic::Votes { layout: u64::MAX, shard: u16::MAX },
+            Topic::Rtt { shard: 12 },
+            Topic::Record { id: 1 },
+            Topic::Record { id: u128::MAX },
+        ] {
+            let text = topic.to_string();
+            assert!(text.is_ascii() && text.len() <= TOPIC_MAX, "{text}");
+            assert_eq!(text.parse(), Ok(topic));
+        }
+    }
+
+    #[test]
+    fn what_is_not_quite_a_topic_is_none() {
+        for text in [
+            "",
+            "Beat",
+            "beat/",
+            "beat/1",
+            "state ",
+            "votes",
+            "votes/1/1",
+            "votes/000000000000001F/7",
+            "votes/000000000000001f/07",
+            "votes/000000000000001f/+7",
+            "votes/000000000000001f/65536",
+            "votes/000000000000001f/7/8",
+            "rtt/-1",
+            "rtt/",
+            "record/1",
+            "rücken",
+            "rtt/\u{0661}",
+        ] {
+            assert_eq!(text.parse::<Topic>(), Err(NoTopic), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn agents_tell_what_they_see_and_decide_nothing() {
+        assert!(
+            Topic::Votes { layout: 1, shard: 1 }.is_for_agents() && Topic::Beat.is_for_agents()
+        );
+        assert!(!Topic::Record { id: 1 }.is_for_agents() && !Topic::State.is_for_agents());
+    }
+}
