@@ -6,6 +6,7 @@
 
 pub mod heard;
 pub mod node;
+pub mod registry;
 pub mod topic;
 
 pub use heard::Heard;
@@ -15,4 +16,5 @@ pub use node::Generation;
 pub use node::NodeName;
 pub use node::Pin;
 pub use node::Role;
+pub use registry::Registry;
 pub use topic::Topic;
