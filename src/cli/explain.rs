@@ -157,6 +157,8 @@ fn ask_files(
         | Effect::Compile(_)
         | Effect::Probe(_)
         | Effect::Resolve(_)
+        | Effect::Say(_)
+        | Effect::Isolated(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
         | Effect::Discover(_)

@@ -4,17 +4,31 @@
 //! from what was heard is that of `control`.
 #![forbid(unsafe_code)]
 
+pub mod assignment;
+pub mod beat;
+pub mod book;
 pub mod heard;
+pub mod layout;
 pub mod node;
 pub mod registry;
+pub mod roster;
+pub mod shard;
 pub mod topic;
 
+pub use beat::Beat;
+pub use beat::Digests;
+pub use book::Book;
+pub use book::Change;
 pub use heard::Heard;
 pub use heard::PAYLOAD_MAX;
 pub use heard::Say;
+pub use layout::Layout;
+pub use layout::Placed;
 pub use node::Generation;
 pub use node::NodeName;
 pub use node::Pin;
 pub use node::Role;
 pub use registry::Registry;
+pub use roster::Member;
+pub use roster::Roster;
 pub use topic::Topic;

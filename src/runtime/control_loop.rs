@@ -41,6 +41,7 @@ use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
+use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
@@ -59,6 +60,9 @@ const RESOLUTIONS_MAX: usize = 64;
 
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Shortest rest of a loop that has nothing to do yet.
+const WAKE_MIN: Duration = Duration::from_millis(1);
 
 /// What the monotonic clock shows at the start: moments before it can be told.
 const BEFORE: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -269,7 +273,9 @@ impl Core {
     /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
     fn rest(&self) -> Duration {
         let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
-        self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK))
+        let rest = self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK));
+        let wake = self.controller.next_wake();
+        wake.map_or(rest, |at| at.saturating_sub(self.now().monotonic).clamp(WAKE_MIN, rest))
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -320,7 +326,7 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
-            Effect::Reply(_) => {}
+            Effect::Reply(_) | Effect::Say(_) | Effect::Isolated(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
@@ -430,6 +436,9 @@ impl Core {
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
+        if !report.result.outcome.as_ref().is_err_and(ProbeFailure::is_local) {
+            self.controller.note_result(&report.key, passed, self.now());
+        }
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let (verdict, degraded) = (report.verdict, report.degraded);
         let is_news = || self.controller.wants_vote(&report.key, verdict, degraded);

@@ -14,6 +14,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::admin_states::AdminState;
+use crate::control::cluster::status::ClusterGauges;
 use crate::control::discover::SourceState;
 use crate::control::shed::LoadGauges;
 use crate::health::LoadWord;
@@ -132,6 +133,27 @@ pub(super) fn gauge(
 ) -> Result<(), std::fmt::Error> {
     let gauge = ConstGauge::new(value as i64);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// How the cluster is, as this node sees it; nothing without one.
+pub(super) fn cluster(
+    encoder: &mut DescriptorEncoder<'_>,
+    cluster: Option<&ClusterGauges>,
+) -> Result<(), std::fmt::Error> {
+    let Some(ClusterGauges { members, live, isolated, is_isolated, too_few_voters }) = cluster
+    else {
+        return Ok(());
+    };
+    let help = "Nodes of the cluster by its configuration, this one included";
+    gauge(encoder, "cluster_members", help, *members as u64)?;
+    let help = "Nodes of the cluster that are heard, this one included";
+    gauge(encoder, "cluster_members_live", help, *live as u64)?;
+    let help = "Nodes whose prober has lost its own network, this one included";
+    gauge(encoder, "cluster_members_isolated", help, *isolated as u64)?;
+    let help = "1 if this node's prober has lost its own network: its votes do not count";
+    gauge(encoder, "cluster_isolated", help, u64::from(*is_isolated))?;
+    let help = "Targets on which too few sites vote: their verdicts stay as they are";
+    gauge(encoder, "cluster_too_few_voters", help, *too_few_voters as u64)
 }
 
 /// What names a target.

@@ -28,6 +28,7 @@ use crate::model::Verdict;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
+use crate::runtime::exposition::cluster;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::encode_sources;
 use crate::runtime::exposition::family;
@@ -476,6 +477,7 @@ impl Scrape {
             ([("pool", pool.to_string()), ("family", family.to_string())], *share)
         });
         ratios(encoder, "pool_intake", help, intakes)?;
+        cluster(encoder, records.cluster.as_ref())?;
         loads(encoder, &records.loads, &self.0.loads)
     }
 

@@ -1,0 +1,234 @@
+//! Nodes of a cluster on a network that loses, delays, doubles and cuts: what must hold whatever happens.
+//!
+//! `RHUMB_SEED=7` replays one case, `RHUMB_CASES=full` runs 10,000. Each case is its own fleet: one to five sites, one
+//! to eleven nodes, their own clocks, and a minute or two of failures. Laws are checked at every turn; then the network heals, and the
+//! fleet must come to what all can see.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "cluster/fleet.rs"]
+mod fleet;
+#[path = "worlds/random.rs"]
+#[allow(dead_code, reason = "each test uses its own part")]
+mod random;
+#[path = "cluster/twin.rs"]
+mod twin;
+
+use std::time::Duration;
+
+use fleet::Fleet;
+use random::Random;
+use random::for_each_of;
+use rhumb::cluster::Topic;
+use rhumb::model::Anchors;
+use rhumb::model::Percent;
+use rhumb::model::Quorum;
+use rhumb::model::Verdict;
+use rhumb::model::Word;
+use rhumb::quorum;
+use rhumb::quorum::Decision;
+use rhumb::quorum::SiteVote;
+
+/// Fleets of an everyday run: one in a hundred.
+const CASES: u64 = 100;
+/// Fleets of a full run.
+const CASES_FULL: u64 = 10_000;
+
+/// What a case may do to its fleet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    /// Links are lost, messages are late, nodes stop and start: but all targets are up, and nobody lies.
+    Links,
+    /// The same, and targets go down at some sites.
+    Targets,
+    /// The same, and one node says whatever it likes.
+    Liar,
+}
+
+fn any_word(random: &mut Random) -> Word {
+    match random.below(8) {
+        0 => Word::Unknown,
+        1 => Word::Abstain,
+        2 => Word::Held,
+        3 | 4 => Word::Down,
+        5 => Word::Up(1 + random.below(7) as u8),
+        _ => Word::Up(0),
+    }
+}
+
+/// Cuts some links: all of one node, one way between two, or between two that both reach a third.
+fn cut_links(fleet: &mut Fleet) {
+    let count = fleet.nodes.len() as u64;
+    let [one, other] = [fleet.random.below(count) as usize, fleet.random.below(count) as usize];
+    match fleet.random.below(4) {
+        0 => {
+            for node in 0..count as usize {
+                (fleet.cut[one][node], fleet.cut[node][one]) = (true, true);
+            }
+        }
+        1 => fleet.cut[one][other] = true,
+        2 => (fleet.cut[one][other], fleet.cut[other][one]) = (true, true),
+        _ => fleet.cut.iter_mut().flatten().for_each(|cut| *cut = false),
+    }
+}
+
+/// Something bad, or something good.
+fn disturb(fleet: &mut Fleet, faults: Faults) {
+    let node = fleet.random.below(fleet.nodes.len() as u64) as usize;
+    match fleet.random.below(12) {
+        0..=2 => cut_links(fleet),
+        3 => fleet.restart(node),
+        4 => {
+            let lasts = Duration::from_millis(fleet.random.below(10_000));
+            fleet.stop(node, lasts);
+        }
+        5 => {
+            let by = Duration::from_millis(fleet.random.below(20_000));
+            fleet.jump(node, by);
+        }
+        6 => fleet.loss_percent = fleet.random.below(60),
+        7..=11 if faults != Faults::Links => {
+            let site = fleet.random.below(fleet.sites as u64) as usize;
+            let target = fleet.random.below(fleet.targets.len() as u64) as usize;
+            let word = match any_word(&mut fleet.random) {
+                Word::Unknown | Word::Abstain => Word::Down,
+                word => word,
+            };
+            fleet.truth[site][target] = word;
+        }
+        _ => {}
+    }
+}
+
+/// Laws of every moment.
+fn assert_laws(fleet: &Fleet, faults: Faults) {
+    for (at, node) in fleet.nodes.iter().enumerate() {
+        for (other, (_, topics)) in &node.newest {
+            for (topic, (_, payload)) in topics.iter().filter(|(topic, _)| **topic != Topic::Beat) {
+                let known = node.panel.words_of(&fleet.nodes[*other].name, *topic);
+                assert_eq!(known, &payload[..], "n{at} knows the newest of n{other} and no other");
+            }
+        }
+    }
+    if faults == Faults::Links {
+        assert!(!fleet.was_down, "lost links alone take nothing down");
+    }
+    for key in &fleet.targets {
+        let panels = fleet.nodes.iter().filter(|node| !node.is_dead);
+        let judged = panels.filter(|node| !node.panel.is_held(key)).map(|node| {
+            let before = node.known.get(key).copied().unwrap_or_default();
+            (&node.name, node.panel.votes_on(key), before)
+        });
+        let judged: Vec<_> = judged.collect();
+        for (one, votes, verdict) in &judged {
+            for (other, other_votes, other_verdict) in &judged {
+                if votes == other_votes && !fleet.is_late(one) && !fleet.is_late(other) {
+                    assert_eq!(verdict, other_verdict, "{key} at {one} and {other}: {votes:?}");
+                }
+            }
+        }
+    }
+}
+
+/// What sites see, if all nodes live and nobody is late: the twin's word.
+fn expected(fleet: &Fleet, target: usize) -> Option<(Verdict, u8)> {
+    let site = |site: usize| {
+        let nodes = fleet.nodes.iter().filter(|node| node.site == site && !node.is_dead);
+        let word = |node: &fleet::Node| match node.panel.is_isolated() {
+            true => Word::Abstain,
+            false => fleet.truth[site][target],
+        };
+        let words: Vec<Word> = nodes.clone().map(word).collect();
+        let pass = nodes.clone().filter(|node| node.anchors == Anchors::Pass).count();
+        SiteVote {
+            word: twin::word_of_site(&words),
+            anchors: if pass > 0 { Anchors::Pass } else { Anchors::Unset },
+            is_at_home: fleet.homes[target] == Some(site),
+        }
+    };
+    let votes: Vec<SiteVote> = (0..fleet.sites).map(site).collect();
+    twin::verdict(&votes, fleet.quorum, fleet.sites)
+}
+
+/// The network heals, perhaps without one site, and everybody must come to what there is to see.
+fn assert_converges(fleet: &mut Fleet, seed: u64) {
+    fleet.cut.iter_mut().flatten().for_each(|cut| *cut = false);
+    (fleet.loss_percent, fleet.delay_ms) = (0, 500);
+    for node in 0..fleet.nodes.len() {
+        fleet.stop(node, Duration::ZERO);
+        fleet.nodes[node].lies = false;
+    }
+    let lost = fleet.random.below(2 * fleet.sites as u64) as usize;
+    for node in fleet.nodes.iter_mut().filter(|node| node.site == lost) {
+        node.is_dead = true;
+    }
+    // A life, what was on its way, and a few rounds of gossip.
+    for _ in 0..48 {
+        fleet.turn();
+    }
+    let live = || fleet.nodes.iter().filter(|node| !node.is_dead);
+    for (number, key) in fleet.targets.iter().enumerate() {
+        let Some(verdict) = expected(fleet, number) else { continue };
+        for node in live().filter(|node| !node.panel.is_isolated()) {
+            let known = node.known.get(key).copied().unwrap_or_default();
+            let votes = node.panel.votes_on(key);
+            assert_eq!(known, verdict, "seed {seed}: {key} at {}: {votes:?}", node.name);
+        }
+    }
+}
+
+#[test]
+fn whatever_the_network_does_all_come_to_the_same() {
+    let mut down = 0;
+    let ran = for_each_of(CASES, CASES_FULL, |seed| {
+        let mut fleet = Fleet::new(seed);
+        let faults = match seed % 3 {
+            0 => Faults::Links,
+            1 => Faults::Targets,
+            _ => Faults::Liar,
+        };
+        if faults == Faults::Liar {
+            let liar = fleet.random.below(fleet.nodes.len() as u64) as usize;
+            fleet.nodes[liar].lies = true;
+        }
+        for _ in 0..fleet.random.below(240) + 120 {
+            if fleet.random.chance(8) {
+                disturb(&mut fleet, faults);
+            }
+            fleet.turn();
+            assert_laws(&fleet, faults);
+        }
+        assert_converges(&mut fleet, seed);
+        down += usize::from(fleet.was_down);
+    });
+    assert!(ran < 100 || down > ran as usize / 5, "something goes down in {down} of {ran} cases");
+}
+
+#[test]
+fn the_rule_is_what_the_design_says() {
+    for_each_of(20_000, 1_000_000, |seed| {
+        let mut random = Random::new(seed);
+        let sites = random.below(8) as usize;
+        let more = random.below(3) as usize;
+        let home = random.below(12) as usize;
+        let anchors = [Anchors::Unset, Anchors::Pass, Anchors::Fail];
+        let vote = |site: usize| SiteVote {
+            word: any_word(&mut random),
+            anchors: *random.pick(&anchors),
+            is_at_home: site == home,
+        };
+        let votes: Vec<SiteVote> = (0..sites).map(vote).collect();
+        let quorum = match random.below(4) {
+            0 => Quorum::AtLeast(1 + random.below(9) as u8),
+            1 => Quorum::Share(Percent(random.below(101) as u8)),
+            _ => Quorum::Majority,
+        };
+        let by_rule = match quorum::decide(&votes, quorum::Terms { quorum, sites: sites + more }) {
+            Decision::Agreed { verdict, level, .. } => Some((verdict, level)),
+            Decision::TooFew { .. } => None,
+        };
+        assert_eq!(by_rule, twin::verdict(&votes, quorum, sites + more), "{votes:?}, {quorum:?}");
+        let words: Vec<Word> = votes.iter().map(|vote| vote.word).collect();
+        let by_rule = quorum::word_of_site(words.iter().copied());
+        assert_eq!(by_rule, twin::word_of_site(&words), "{words:?}");
+    });
+}
