@@ -14,6 +14,7 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::cluster::Request;
 use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::health::Overlay;
@@ -204,6 +205,22 @@ impl Reply {
     }
 }
 
+impl Command {
+    /// Whether it changes anything but what the files say.
+    fn is_order(&self) -> bool {
+        match self {
+            Self::Status | Self::Reload | Self::Events { .. } | Self::Explain { .. } => false,
+            Self::Order { .. }
+            | Self::Withdraw { .. }
+            | Self::Failback { .. }
+            | Self::AcceptDiscovery { .. }
+            | Self::ReleaseBrake { .. }
+            | Self::Shift { .. }
+            | Self::ShiftBack { .. } => true,
+        }
+    }
+}
+
 /// Which endpoints count as able to answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Count {
@@ -214,8 +231,20 @@ enum Count {
 }
 
 impl Controller {
-    /// Does what a command asks.
+    /// Does what a command asks, and has other nodes do it.
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
+        if let Some(why) = self.refuses_orders().filter(|_| command.is_order()) {
+            return Reply::failed(why.into());
+        }
+        let request = Request::of(&command);
+        let reply = self.obey_here(command, now, effects);
+        if let (Some(request), Reply::Done { .. }) = (request, &reply) {
+            self.share_request(&request, now, effects);
+        }
+        reply
+    }
+
+    fn obey_here(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
             Command::Reload => return self.reload_reply(),

@@ -60,6 +60,7 @@ pub use shift::Shift;
 
 use crate::control::brake::Brake;
 use crate::control::cluster::Panel;
+use crate::control::cluster::Records;
 use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
@@ -123,6 +124,8 @@ pub struct Controller {
     sheds: Tracked<Box<str>, shed::Record>,
     /// What other nodes say; `None`: there are none.
     cluster: Option<Box<Panel>>,
+    /// What all nodes of a cluster know alike; `None`: there are no others.
+    records: Option<Records>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -205,7 +208,7 @@ impl Controller {
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
-            Event::Heard(heard) => self.take_heard(heard, now),
+            Event::Heard(heard) => self.take_heard(heard, now, effects),
             Event::Anchors(anchors) => self.take_anchors(anchors),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),

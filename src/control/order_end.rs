@@ -48,7 +48,7 @@ impl Controller {
         }
     }
 
-    fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn remove_order(&mut self, scope: &Scope, now: Now, effects: &mut Vec<Effect>) {
         let pools = self.pools_in(scope);
         let cause = Cause::Operator(format!("the order for {scope} has ended").into());
         let order = self.orders.get(scope).cloned();

@@ -169,6 +169,7 @@ impl Controller {
                     self.resolutions.restore(name, Resolved::of(addresses).with_unheard(unheard));
                 }
             }
+            writing @ Stored::Writing { .. } => self.restore_writing(writing),
             Stored::Served(served) => self.keeping.served = Some(served),
             Stored::Shed { pool, written, course } => {
                 let record = Record { written: written.into(), course: Course::of_octets(course) };
@@ -263,6 +264,7 @@ impl Controller {
         self.parts.touch_all();
         self.resolutions.touch_all();
         self.brake.touch_all();
+        self.touch_writings();
         self.keeping.is_served_new = self.keeping.served.is_some();
         // What was told is not told again.
         self.keeping.noted = None;
@@ -344,6 +346,11 @@ impl Controller {
         if std::mem::take(&mut self.keeping.is_served_new) {
             let served = self.keeping.served.clone().map(Stored::Served);
             note(stored::SERVED_KEY.into(), served);
+        }
+        self.share(&changes, now, effects);
+        for (record, writing) in self.take_touched_writings() {
+            let writing = writing.as_ref().map(Stored::writing);
+            changes.push(Change { key: stored::writing_key(&record).into(), value: writing });
         }
         let mut events = std::mem::take(&mut self.keeping.events);
         if !self.keeping.is_on {

@@ -98,6 +98,11 @@ pub(super) struct Wanted {
 }
 
 impl Controller {
+    /// A policy by its name.
+    pub(super) fn policy_id(&self, name: &str) -> Option<PolicyId> {
+        find_policy(self.model().ok()?, name).ok().map(|(id, _)| id)
+    }
+
     /// Begins a shift, or bends the one in force to another share.
     pub(super) fn shift(
         &mut self,
@@ -255,7 +260,7 @@ impl Controller {
         }
     }
 
-    fn end_shift(&mut self, name: &str, why: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn end_shift(&mut self, name: &str, why: &str, effects: &mut Vec<Effect>) {
         let Some(shift) = self.shifts.remove(name) else { return };
         if let Ok((id, _)) = self.model().and_then(|model| find_policy(model, name)) {
             self.reweighed.insert(id);

@@ -7,6 +7,7 @@ pub mod judgement;
 pub mod news;
 mod own;
 pub mod panel;
+pub mod records;
 pub mod seats;
 pub mod status;
 pub mod turn;
@@ -18,6 +19,8 @@ pub use judgement::Judgement;
 pub use news::NewsKind;
 pub use news::NodeNews;
 pub use panel::Panel;
+pub use records::Records;
+pub use records::Request;
 pub use seats::Seat;
 
 use crate::cluster::Digests;
@@ -25,6 +28,7 @@ use crate::cluster::Heard;
 use crate::cluster::Layout;
 use crate::cluster::Placed;
 use crate::cluster::Roster;
+use crate::cluster::Topic;
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -49,6 +53,7 @@ impl Controller {
     /// Belongs to a cluster from now on; this node stands at `site`.
     pub fn join(&mut self, terms: &ClusterTerms, site: &str) {
         self.cluster = Some(Box::new(Panel::new(Roster::new(terms, site))));
+        self.records = Some(Records::new(terms));
     }
 
     /// Takes in that a probe ended, whether that is news or not: a word is withdrawn if no result comes any more.
@@ -68,8 +73,10 @@ impl Controller {
         self.cluster.as_ref().map(|panel| panel.next_wake())
     }
 
-    pub(super) fn take_heard(&mut self, heard: Heard, now: Now) {
-        if let Some(panel) = &mut self.cluster {
+    pub(super) fn take_heard(&mut self, heard: Heard, now: Now, effects: &mut Vec<Effect>) {
+        if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
+            self.take_record(heard, now, effects);
+        } else if let Some(panel) = &mut self.cluster {
             panel.hear(heard, now.monotonic);
         }
     }
@@ -158,6 +165,7 @@ impl Controller {
         let news = panel.take_news().into_iter();
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
+        self.advance_records(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
         }

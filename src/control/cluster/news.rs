@@ -41,6 +41,20 @@ pub enum NewsKind {
     },
     /// There are results again.
     ProbedAgain,
+    /// A record of this node cannot be told to the others: it counts here alone.
+    NotShared {
+        /// Which.
+        record: Box<str>,
+        /// Why.
+        why: Box<str>,
+    },
+    /// A record of another node cannot be taken in.
+    NotHeard {
+        /// Which.
+        record: Box<str>,
+        /// Why.
+        why: Box<str>,
+    },
 }
 
 impl NewsKind {
@@ -55,15 +69,20 @@ impl NewsKind {
             Self::EnoughVoters => "enough_voters",
             Self::Unprobed { .. } => "unprobed",
             Self::ProbedAgain => "probed_again",
+            Self::NotShared { .. } => "record_not_shared",
+            Self::NotHeard { .. } => "record_not_heard",
         }
     }
 
     /// Whether somebody may have to do something.
     pub fn is_bad(&self) -> bool {
         match self {
-            Self::Lost | Self::Isolated(_) | Self::TooFewVoters { .. } | Self::Unprobed { .. } => {
-                true
-            }
+            Self::Lost
+            | Self::Isolated(_)
+            | Self::TooFewVoters { .. }
+            | Self::Unprobed { .. }
+            | Self::NotShared { .. }
+            | Self::NotHeard { .. } => true,
             Self::Seen | Self::Connected | Self::EnoughVoters | Self::ProbedAgain => false,
         }
     }
@@ -91,6 +110,12 @@ impl fmt::Display for NodeNews {
                 write!(f, "no probe result for three intervals of {targets}, its word is withdrawn")
             }
             NewsKind::ProbedAgain => f.write_str("every target has probe results again"),
+            NewsKind::NotShared { record, why } => {
+                write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
+            }
+            NewsKind::NotHeard { record, why } => {
+                write!(f, "a record {record} is left out: {why}")
+            }
         }
     }
 }

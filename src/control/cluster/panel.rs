@@ -13,6 +13,7 @@ use crate::cluster::Change;
 use crate::cluster::Heard;
 use crate::cluster::Layout;
 use crate::cluster::NodeName;
+use crate::cluster::Role;
 use crate::cluster::Roster;
 use crate::cluster::Topic;
 use crate::cluster::assignment::Stable;
@@ -222,9 +223,28 @@ impl Panel {
         self.dirty_all();
     }
 
-    /// NodeNews about this node.
-    pub(super) fn tell_own(&mut self, kind: NewsKind) {
+    /// What is told about this node.
+    pub(super) fn news_of_own(&self, kind: NewsKind) -> NodeNews {
         let site = self.roster.sites()[self.roster.own_site()].clone();
-        self.news.push(NodeNews { node: self.roster.own().clone(), site, kind });
+        NodeNews { node: self.roster.own().clone(), site, kind }
+    }
+
+    /// Tells something about this node.
+    pub(super) fn tell_own(&mut self, kind: NewsKind) {
+        self.news.push(self.news_of_own(kind));
+    }
+
+    /// Name of this node.
+    pub(super) fn own_name(&self) -> &NodeName {
+        self.roster.own()
+    }
+
+    /// Servers that live, as far as this node knows.
+    pub(super) fn living_servers(&self) -> BTreeSet<NodeName> {
+        let is_server = |node: &NodeName| {
+            self.roster.members().get(node).is_some_and(|member| member.role == Role::Server)
+        };
+        let living = self.voters.iter().filter(|voter| voter.is_live && is_server(&voter.node));
+        living.map(|voter| voter.node.clone()).collect()
     }
 }

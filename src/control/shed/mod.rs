@@ -202,7 +202,8 @@ impl Controller {
             .zip(&seen)
             .filter_map(|(pool, seen)| Some((pool.name.clone(), seen.load?)))
             .collect();
-        if seen.iter().all(|pool| pool.terms.is_none()) {
+        // In a cluster one server decides for all, and the others hear of it.
+        if seen.iter().all(|pool| pool.terms.is_none()) || !self.decides_sheds() {
             return self.renew_gauges(model);
         }
         let before: Vec<Course> = seen.iter().map(|pool| pool.course).collect();

@@ -22,6 +22,7 @@ pub use load::NodeForm;
 pub use load::PartForm;
 pub use load::ServedForm;
 
+use crate::cluster::registry::Writing;
 use crate::control::Known;
 use crate::control::Memory;
 use crate::control::Order;
@@ -155,6 +156,19 @@ pub enum Stored {
         /// Its probes pass again.
         passes: bool,
     },
+    /// A record as all nodes of a cluster know it, or its end.
+    Writing {
+        /// Which.
+        record: Box<str>,
+        /// Which writing of it counts.
+        version: u64,
+        /// Who wrote it.
+        node: Box<str>,
+        /// When, in seconds since 1970.
+        at_s: u64,
+        /// What it says, as JSON; `None`: it was taken back.
+        text: Option<Box<str>>,
+    },
     /// What is served.
     Served(ServedForm),
 }
@@ -175,6 +189,7 @@ impl Stored {
             Self::Shed { pool, .. } => shed_key(pool),
             Self::Loss { target, .. } => loss_key(&TargetKey::from(target)),
             Self::Held { target, .. } => held_key(&TargetKey::from(target)),
+            Self::Writing { record, .. } => writing_key(record),
             Self::Served(_) => SERVED_KEY.into(),
         }
     }
@@ -236,6 +251,16 @@ impl Stored {
         Self::Name { name: name.to_string(), addresses: addresses.iter().collect(), unheard }
     }
 
+    pub(super) fn writing(writing: &Writing) -> Self {
+        Self::Writing {
+            record: writing.key.clone(),
+            version: writing.stamp.version,
+            node: writing.stamp.node.as_str().into(),
+            at_s: writing.at_s,
+            text: writing.text().map(Into::into),
+        }
+    }
+
     pub(super) fn shed(pool: &str, Record { written, course }: &Record) -> Self {
         Self::Shed { pool: pool.into(), written: written.into(), course: course.octets() }
     }
@@ -272,6 +297,10 @@ pub(super) fn name_key(name: &Name) -> String {
 
 pub(super) fn shed_key(pool: &str) -> String {
     format!("shed {pool}")
+}
+
+pub(super) fn writing_key(record: &str) -> String {
+    format!("writing {record}")
 }
 
 pub(super) fn loss_key(key: &TargetKey) -> String {
