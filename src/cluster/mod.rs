@@ -4,10 +4,19 @@
 //! from what was heard is that of `control`.
 #![forbid(unsafe_code)]
 
+pub mod door;
+pub mod envelope;
+pub mod frame;
+pub mod gossip;
 pub mod heard;
 pub mod node;
+pub mod roster;
 pub mod topic;
+mod wire;
 
+pub use envelope::Envelope;
+pub use envelope::Origin;
+pub use envelope::SigningKey;
 pub use heard::Heard;
 pub use heard::PAYLOAD_MAX;
 pub use heard::Say;
@@ -15,4 +24,6 @@ pub use node::Generation;
 pub use node::NodeName;
 pub use node::Pin;
 pub use node::Role;
+pub use roster::Member;
+pub use roster::Roster;
 pub use topic::Topic;
