@@ -9,6 +9,16 @@ use std::sync::Arc;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::answer::answer;
+use rhumb::cluster::Generation;
+use rhumb::cluster::Membership;
+use rhumb::cluster::NodeName;
+use rhumb::cluster::Pin;
+use rhumb::cluster::Role;
+use rhumb::cluster::door::Door;
+use rhumb::cluster::door::Refusals;
+use rhumb::cluster::frame::Frame;
+use rhumb::cluster::frame::HEADER;
+use rhumb::cluster::gossip::Gossip;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
@@ -18,7 +28,9 @@ use rhumb::discovery::members;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_overlay;
 use rhumb::geo::read_database;
+use rhumb::model::ClusterTerms;
 use rhumb::model::Model;
+use rhumb::model::Peer;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -200,4 +212,37 @@ pub fn targets(data: &[u8]) {
             }
         }
     }
+}
+
+/// Frames, messages and values of other nodes: read or refused, in one form, and nothing that nobody has signed gets in.
+pub fn cluster(data: &[u8]) {
+    let Some((&kind, content)) = data.split_first() else { return };
+    if let Some(frame) = Frame::read(kind, content) {
+        assert_eq!(frame.write()[HEADER..], *content);
+    }
+    let own = Pin::new([1; 32]);
+    let node = NodeName::parse("a").expect("it is a name");
+    let terms = ClusterTerms {
+        name: "prod".into(),
+        node: node.clone(),
+        listen: None,
+        key: "k".into(),
+        role: Role::Server,
+        anchors: Vec::new(),
+        peers: vec![Peer {
+            node: NodeName::parse("b").expect("it is a name"),
+            address: None,
+            pins: vec![Pin::new([2; 32])],
+            site: "fra".into(),
+            role: Role::Server,
+        }],
+    };
+    let mut door = Door::new(Arc::new(Membership::new(&terms, own)), Generation(1));
+    let (mut heard, mut refusals) = (Vec::new(), Refusals::default());
+    if let Some(gossip) = Gossip::read(content) {
+        assert_eq!(gossip.write(), content);
+        door.admit(gossip, &mut heard, &mut refusals);
+    }
+    assert!(door.open(&terms.peers[0].node, Generation(1), content, &mut heard).is_err());
+    assert!(heard.is_empty());
 }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod check;
+mod cluster;
 mod completions;
 mod demo;
 mod discovery;
@@ -83,6 +84,11 @@ enum Command {
         #[command(subcommand)]
         command: zone::ZoneCommand,
     },
+    /// Make this node's key for a cluster
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     /// Server, fake regions and real probes on loopback, to try it all in a minute
     Demo(demo::DemoArguments),
     /// Print the keys of the files as JSON Schema, for editors
@@ -113,6 +119,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Geo { command } => geo::run(command),
         Command::Rtt { command } => rtt::run(&command),
         Command::Zone { command } => zone::run(&command),
+        Command::Cluster { command } => cluster::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

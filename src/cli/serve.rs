@@ -21,6 +21,7 @@ use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::model::ProbeCaps;
 use crate::model::StateTerms;
+use crate::runtime::cluster;
 use crate::runtime::control_socket;
 use crate::runtime::descriptors;
 use crate::runtime::log;
@@ -101,6 +102,10 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         admin: node.admin,
         rtt: node.rtt,
         site: node.site,
+        cluster: node.cluster.map(|terms| cluster::Settings {
+            terms,
+            folder: node.state.as_ref().map(|state| state.folder.clone()),
+        }),
         state: node.state.map(|state| state_settings(&state)),
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,

@@ -14,10 +14,10 @@ use crate::cluster::gossip::Gossip;
 use crate::cluster::gossip::Known;
 use crate::cluster::gossip::News;
 use crate::cluster::heard::Heard;
+use crate::cluster::membership::Membership;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
 use crate::cluster::node::Role;
-use crate::cluster::roster::Roster;
 
 /// Lives of a node that are remembered; the oldest go first.
 const LIVES_MAX: usize = 16;
@@ -72,7 +72,7 @@ impl Refusals {
 /// Judges what comes; remembers what it has let in.
 #[derive(Debug)]
 pub struct Door {
-    roster: Arc<Roster>,
+    members: Arc<Membership>,
     seen: BTreeMap<NodeName, Seen>,
 }
 
@@ -86,18 +86,18 @@ struct Seen {
 }
 
 impl Door {
-    /// A door that lets in members of `roster`; `own` is this node's life.
-    pub fn new(roster: Arc<Roster>, own: Generation) -> Self {
-        let mut door = Self { roster, seen: BTreeMap::new() };
-        let node = door.roster.own().clone();
+    /// A door that lets in members of `members`; `own` is this node's life.
+    pub fn new(members: Arc<Membership>, own: Generation) -> Self {
+        let mut door = Self { members, seen: BTreeMap::new() };
+        let node = door.members.own().clone();
         door.meet(&node, own);
         door
     }
 
     /// The members change; what is of nobody any more is forgotten.
-    pub fn follow(&mut self, roster: Arc<Roster>) {
-        self.seen.retain(|node, _| roster.find(node).is_some());
-        self.roster = roster;
+    pub fn follow(&mut self, members: Arc<Membership>) {
+        self.seen.retain(|node, _| members.find(node).is_some());
+        self.members = members;
     }
 
     /// A node has said over its own connection in which life it is.
@@ -142,9 +142,8 @@ impl Door {
     ) -> Vec<News<Admitted>> {
         let mut admitted: Vec<News<Admitted>> = Vec::new();
         for News { node, generation, after, values, .. } in news {
-            let is_twice = |other: &News<Admitted>| {
-                other.node == node && other.generation == generation
-            };
+            let is_twice =
+                |other: &News<Admitted>| other.node == node && other.generation == generation;
             if admitted.iter().any(is_twice) {
                 continue;
             }
@@ -180,12 +179,12 @@ impl Door {
         heard: &mut Vec<Heard>,
     ) -> Result<Admitted, Refusals> {
         let none = Refusals::default();
-        let roster = Arc::clone(&self.roster);
-        let member = roster.find(node).ok_or(Refusals { stranger: 1, ..none })?;
+        let members = Arc::clone(&self.members);
+        let member = members.find(node).ok_or(Refusals { stranger: 1, ..none })?;
         let envelope = match self.find_known(node, generation, sealed) {
             Some(known) => return Ok(known),
             None => {
-                let origin = Origin { cluster: roster.cluster(), node, generation };
+                let origin = Origin { cluster: members.cluster(), node, generation };
                 Envelope::open(sealed, &origin, &member.pins).map_err(|refused| match refused {
                     Refused::TooLong | Refused::Malformed => Refusals { malformed: 1, ..none },
                     Refused::BadSignature => Refusals { unsigned: 1, ..none },
@@ -206,7 +205,7 @@ impl Door {
         if known < Some((generation, sequence)) {
             seen.newest.insert(slot.clone(), (generation, sequence, sealed.into()));
             // What others say of this node is no news to it.
-            if node != roster.own() {
+            if node != members.own() {
                 let node = node.clone();
                 heard.push(Heard::Value { node, generation, topic, sequence, payload });
             }
@@ -223,8 +222,11 @@ impl Door {
     ) -> Option<Admitted> {
         let slot = Envelope::claimed_topic(sealed)?.slot();
         let (life, sequence, known) = self.seen.get(node)?.newest.get(&slot)?;
-        (*life == generation && **known == *sealed)
-            .then(|| Admitted { slot, sequence: *sequence, sealed: sealed.into() })
+        (*life == generation && **known == *sealed).then(|| Admitted {
+            slot,
+            sequence: *sequence,
+            sealed: sealed.into(),
+        })
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
     use super::*;
     use crate::cluster::envelope::SigningKey;
     use crate::cluster::envelope::tests::key;
-    use crate::cluster::roster::tests::terms;
+    use crate::cluster::membership::tests::terms;
     use crate::cluster::topic::Topic;
 
     fn name(text: &str) -> NodeName {
@@ -253,7 +255,7 @@ mod tests {
     fn door() -> Door {
         let [a, b, c] = [1, 2, 3].map(|seed| key(seed).pin());
         let terms = terms("a", &[("b", b, Role::Server), ("c", c, Role::Agent)]);
-        Door::new(Arc::new(Roster::new(&terms, a)), Generation(100))
+        Door::new(Arc::new(Membership::new(&terms, a)), Generation(100))
     }
 
     fn sealed(node: &str, signer: &SigningKey, topic: Topic, sequence: u64) -> Box<[u8]> {
@@ -318,8 +320,7 @@ mod tests {
         ];
         let malformed = Refusals { malformed: 1, ..Refusals::default() };
         assert_eq!(admit(&mut door, news("b", 0, values)), (vec![4], 1, malformed));
-        let backwards =
-            vec![sealed("b", &key(2), VOTES, 9), sealed("b", &key(2), Topic::State, 8)];
+        let backwards = vec![sealed("b", &key(2), VOTES, 9), sealed("b", &key(2), Topic::State, 8)];
         assert_eq!(admit(&mut door, news("b", 0, backwards)).0, [9]);
     }
 
@@ -356,9 +357,9 @@ mod tests {
         assert_eq!(asked, std::slice::from_ref(&real));
         door.meet(&name("b"), Generation(8));
         assert_eq!(ask(&mut door, vec![known(8)]).len(), 1);
-        let mut roster = terms("a", &[]);
-        roster.peers.clear();
-        door.follow(Arc::new(Roster::new(&roster, key(1).pin())));
+        let mut members = terms("a", &[]);
+        members.peers.clear();
+        door.follow(Arc::new(Membership::new(&members, key(1).pin())));
         assert_eq!(ask(&mut door, vec![known(8), real]), []);
     }
 

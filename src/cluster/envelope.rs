@@ -116,16 +116,11 @@ impl Envelope {
     }
 
     /// Opens a sealed value if one of `pins` has signed it as `origin`. Total: any octets may come.
-    pub fn open(
-        sealed: &[u8],
-        origin: &Origin<'_>,
-        pins: &[Pin],
-    ) -> Result<Self, Refused> {
+    pub fn open(sealed: &[u8], origin: &Origin<'_>, pins: &[Pin]) -> Result<Self, Refused> {
         if sealed.len() > SEALED_MAX {
             return Err(Refused::TooLong);
         }
-        let (body, signature) =
-            sealed.split_last_chunk::<SIGNATURE>().ok_or(Refused::Malformed)?;
+        let (body, signature) = sealed.split_last_chunk::<SIGNATURE>().ok_or(Refused::Malformed)?;
         let envelope = Self::read(body).ok_or(Refused::Malformed)?;
         let Self { topic, sequence, payload } = &envelope;
         let message = signed_octets(origin, &topic.to_string(), *sequence, payload);
@@ -145,8 +140,7 @@ impl Envelope {
         let topic = std::str::from_utf8(reader.short()?).ok()?.parse().ok()?;
         let sequence = reader.u64()?;
         let payload = reader.rest();
-        (payload.len() <= PAYLOAD_MAX)
-            .then(|| Self { topic, sequence, payload: payload.into() })
+        (payload.len() <= PAYLOAD_MAX).then(|| Self { topic, sequence, payload: payload.into() })
     }
 }
 
@@ -180,7 +174,8 @@ pub(crate) mod tests {
     /// A key for tests, made of one octet.
     pub(crate) fn key(seed: u8) -> SigningKey {
         // PKCS#8 of RFC 8410 section 7: version 0, id-Ed25519, an octet string in an octet string.
-        let mut octets = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        let mut octets =
+            vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         octets.extend([seed; 32]);
         SigningKey::from_pkcs8(&octets).unwrap()
     }
@@ -256,7 +251,8 @@ pub(crate) mod tests {
         // RFC 8032 section 7.1, test 1.
         let secret = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
         let secret = data_encoding::HEXLOWER.decode(secret.as_bytes()).unwrap();
-        let mut octets = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        let mut octets =
+            vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         octets.extend(&secret);
         let key = SigningKey::from_pkcs8(&octets).unwrap();
         let text = key.pin().to_string();

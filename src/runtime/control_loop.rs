@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::cluster::Heard;
 use crate::control::Command;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -34,6 +35,7 @@ use crate::health::LoadWord;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::cluster::Cluster;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
@@ -56,6 +58,9 @@ pub const COMMANDS_MAX: usize = 64;
 
 /// Resolved names that wait for the controller, at most.
 const RESOLUTIONS_MAX: usize = 64;
+
+/// What other nodes said and waits for the controller, at most.
+const HEARD_MAX: usize = 1024;
 
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
@@ -85,6 +90,9 @@ pub struct Inbox {
     /// What names of endpoints resolve to.
     resolutions: mpsc::Receiver<Resolution>,
     resolutions_sender: mpsc::Sender<Resolution>,
+    /// What other nodes say.
+    pub(super) heard: mpsc::Receiver<Heard>,
+    heard_sender: mpsc::Sender<Heard>,
     /// For asking for a reading ourselves.
     pub(super) changes_sender: mpsc::Sender<()>,
     /// Files that were read.
@@ -122,6 +130,7 @@ impl Inbox {
         let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
         let (resolutions_sender, resolutions) = mpsc::channel(RESOLUTIONS_MAX);
+        let (heard_sender, heard) = mpsc::channel(HEARD_MAX);
         Self {
             commands,
             reports,
@@ -129,6 +138,8 @@ impl Inbox {
             reloads: Arc::default(),
             resolutions,
             resolutions_sender,
+            heard,
+            heard_sender,
             changes_sender,
             readings,
             readings_sender,
@@ -141,6 +152,11 @@ impl Inbox {
     /// Where what names resolve to goes.
     pub fn resolutions_sender(&self) -> mpsc::Sender<Resolution> {
         self.resolutions_sender.clone()
+    }
+
+    /// Where what other nodes say goes.
+    pub fn heard_sender(&self) -> mpsc::Sender<Heard> {
+        self.heard_sender.clone()
     }
 
     /// What asks for a reading of the files.
@@ -183,6 +199,8 @@ pub struct Core {
     pub waiters: Waiters,
     /// The node's settings on disk; away while they are compared.
     pub node_file: Option<NodeFile>,
+    /// What carries values to other nodes, if there are any.
+    pub cluster: Option<Cluster>,
     /// Whoever started us.
     pub manager: ServiceManager,
     /// Signs of life of this loop.
@@ -380,10 +398,11 @@ impl Core {
         self.reading = Reading::Busy;
         self.waiters.begin();
         let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
-        let mut node_file = self.node_file.take();
+        let (mut node_file, cluster) = (self.node_file.take(), self.cluster.clone());
         let work = move || {
             if let Some(node_file) = &mut node_file {
                 node_file.compare();
+                cluster.iter().for_each(|cluster| cluster.follow_file(node_file));
             }
             (Ok(sources.read()), node_file)
         };

@@ -25,6 +25,8 @@ use crate::control::resolve::NameState;
 use crate::control::status::Gauges;
 use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::cluster::Cluster;
+use crate::runtime::cluster::shown;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
@@ -90,6 +92,7 @@ pub struct Metrics {
     verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
     names: Mutex<Vec<NameState>>,
     sources: Mutex<Vec<SourceState>>,
+    cluster: Mutex<Option<Cluster>>,
     admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
     kept: Mutex<Option<Reader>>,
@@ -146,6 +149,11 @@ impl Metrics {
     /// Shows how state on disk stands too.
     pub fn set_kept(&self, state: Reader) {
         *lock(&self.kept) = Some(state);
+    }
+
+    /// Shows what the cluster's connections count.
+    pub fn set_cluster(&self, cluster: Cluster) {
+        *lock(&self.cluster) = Some(cluster);
     }
 
     /// What became of the certificate, if there is one.
@@ -337,7 +345,10 @@ impl Collector for Scrape {
         self.encode_verdicts(&mut encoder)?;
         states_gauge(&mut encoder, &lock(&metrics.admin))?;
         self.encode_names(&mut encoder)?;
-        encode_sources(&mut encoder, &lock(&metrics.sources))
+        encode_sources(&mut encoder, &lock(&metrics.sources))?;
+        lock(&metrics.cluster)
+            .as_ref()
+            .map_or(Ok(()), |cluster| shown::encode(cluster, &mut encoder))
     }
 }
 

@@ -18,6 +18,7 @@ use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Transport;
+use crate::cluster::Heard;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
@@ -32,6 +33,8 @@ use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::beacons::Token;
+use crate::runtime::cluster;
+use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop;
 use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
@@ -91,6 +94,8 @@ pub struct Options {
     pub rtt: Option<Rtt>,
     /// Site of this node: what its clients' handshakes are measured to.
     pub site: Option<Box<str>>,
+    /// This node's place among others; it stands alone if `None`.
+    pub cluster: Option<cluster::Settings>,
     /// Where state is kept; nowhere if `None`.
     pub state: Option<Settings>,
     /// Control socket; none if `None`.
@@ -137,6 +142,7 @@ impl Server {
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
         let encrypted = bind_encrypted(options.encrypted.clone()).await?;
+        let cluster = bind_cluster(options.cluster.clone()).await?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
         let pages = bind_pages("admin", options.admin).await?;
@@ -149,7 +155,8 @@ impl Server {
         let guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        core.cluster = cluster.clone();
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
         let desk = beacon_desk(&options, token, &core, &metrics);
@@ -159,9 +166,13 @@ impl Server {
         let state = core.state.clone();
         state.iter().for_each(|state| metrics.set_kept(state.reader()));
         let reloads = Arc::clone(&core.inbox.reloads);
+        let heard = core.inbox.heard_sender();
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
+        if let Some(cluster) = &cluster {
+            supervisor.run_cluster(cluster, &heard);
+        }
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
         if let Some(listener) = socket {
             supervisor.run_control_socket(Arc::new(listener), commands.clone());
@@ -286,6 +297,12 @@ impl Supervisor {
         });
     }
 
+    /// Has this node take its place among the others.
+    fn run_cluster(&self, cluster: &Cluster, heard: &mpsc::Sender<Heard>) {
+        self.metrics.set_cluster(cluster.clone());
+        cluster.tasks(heard.clone()).into_iter().for_each(|(name, make)| self.run(name, make));
+    }
+
     /// Has handshakes of resolvers measured, if that is wanted and it is known to which site.
     fn measure_handshakes(
         &self,
@@ -332,6 +349,14 @@ async fn bind_encrypted(
     let Some(settings) = settings else { return Ok(None) };
     let bound = tokio::task::spawn_blocking(move || EncryptedSockets::bind(&settings));
     Ok(Some(bound.await.map_err(std::io::Error::other)??))
+}
+
+/// Reads the key of the cluster and binds its address, if there is one.
+async fn bind_cluster(settings: Option<cluster::Settings>) -> Result<Option<Cluster>, StartError> {
+    match settings {
+        Some(settings) => Ok(Some(Cluster::bind(settings).await?)),
+        None => Ok(None),
+    }
 }
 
 /// What takes posts of round-trip times, if this node makes tables.
@@ -440,6 +465,7 @@ async fn first_core(
         reading: Reading::Idle,
         waiters: Waiters::default(),
         node_file: options.node_file.clone(),
+        cluster: None,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,

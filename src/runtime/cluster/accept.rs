@@ -93,7 +93,7 @@ async fn shake(
     let live = core.live();
     let metered = Metered::new(stream, Arc::clone(&core.counters));
     let mut stream = live.acceptor.accept(metered).await.map_err(Failure::of_tls)?;
-    let (pin, node) = tls_peer(&live.roster, stream.get_ref().1)?;
+    let (pin, node) = tls_peer(&live.members, stream.get_ref().1)?;
     let shown = Shown { dialler: node.clone(), node, pin };
     let link = connection::meet(core, &mut stream, shown).await.map_err(Failure::Ended)?;
     Ok((stream, link))
@@ -150,9 +150,7 @@ impl Drop for Permit {
 /// An IPv4 address, or the /64 of an IPv6 one.
 fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6((u128::from(address) >> 64 << 64).into())
-        }
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
         address => address,
     }
 }
@@ -167,11 +165,15 @@ mod tests {
         let source = |number: u8| IpAddr::from([192, 0, 2, number]);
         let held: Vec<_> = (0..20).filter_map(|_| gate.enter(source(1))).collect();
         assert_eq!(held.len(), HANDSHAKES_PER_SOURCE);
-        let others: Vec<_> = (2..40).flat_map(|number| [number; 3]).filter_map(|n| gate.enter(source(n))).collect();
+        let others: Vec<_> =
+            (2..40).flat_map(|number| [number; 3]).filter_map(|n| gate.enter(source(n))).collect();
         assert_eq!(held.len() + others.len(), HANDSHAKES_MAX);
         drop((held, others));
         assert!(gate.sources.lock().unwrap().is_empty());
-        assert_eq!(network("2001:db8::1:2".parse().unwrap()), network("2001:db8::ffff:9".parse().unwrap()));
+        assert_eq!(
+            network("2001:db8::1:2".parse().unwrap()),
+            network("2001:db8::ffff:9".parse().unwrap())
+        );
         assert!(gate.may_tell() && !gate.may_tell());
     }
 }

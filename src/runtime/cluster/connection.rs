@@ -63,7 +63,9 @@ impl fmt::Display for Ended {
         match self {
             Self::Closed(error) => write!(f, "the connection ended: {error}"),
             Self::Malformed => f.write_str("it sent what is no frame"),
-            Self::OtherCluster(name) => write!(f, "it is of cluster \"{name}\": compare [cluster] name"),
+            Self::OtherCluster(name) => {
+                write!(f, "it is of cluster \"{name}\": compare [cluster] name")
+            }
             Self::OtherNode(node) => write!(f, "it says it is {node}, whose key it has not"),
             Self::Silent => write!(f, "it was silent for {SILENCE_MAX:?}"),
             Self::Slow => write!(f, "it did not read for {WRITE_MAX:?}"),
@@ -102,7 +104,7 @@ where
     }
     let link = Arc::new(Link::new(node, shown.pin, generation, shown.dialler));
     // The pin may have been taken out while the handshake went on.
-    if core.live().roster.find_peer(&link.pin) != Some(&link.node) {
+    if core.live().members.find_peer(&link.pin) != Some(&link.node) {
         return Err(Ended::Cut);
     }
     core.links.take_up(&link).map_err(|_| Ended::Double)?;

@@ -15,8 +15,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
+use crate::cluster::Membership;
 use crate::cluster::NodeName;
-use crate::cluster::Roster;
+use crate::cluster::Role;
 use crate::cluster::door::Door;
 use crate::cluster::door::Refusals;
 use crate::cluster::frame::Hello;
@@ -41,7 +42,7 @@ pub(super) struct Live {
     /// What the file says.
     pub(super) terms: ClusterTerms,
     /// Who is a member.
-    pub(super) roster: Arc<Roster>,
+    pub(super) members: Arc<Membership>,
     /// This node's key.
     pub(super) key: NodeKey,
     /// TLS for whoever dials us.
@@ -52,10 +53,10 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(terms: ClusterTerms, key: NodeKey) -> Result<Self, rustls::Error> {
-        let roster = Arc::new(Roster::new(&terms, key.pin));
-        let (server, client) = tls::configs(&roster, &key)?;
+        let members = Arc::new(Membership::new(&terms, key.pin));
+        let (server, client) = tls::configs(&members, &key)?;
         let (acceptor, connector) = (TlsAcceptor::from(server), TlsConnector::from(client));
-        Ok(Self { terms, roster, key, acceptor, connector })
+        Ok(Self { terms, members, key, acceptor, connector })
     }
 }
 
@@ -70,6 +71,8 @@ pub(super) struct Running {
 pub(super) struct Core {
     /// This node's name.
     pub(super) node: NodeName,
+    /// What it may do.
+    pub(super) role: Role,
     /// This node's life.
     pub(super) generation: Generation,
     pub(super) live: watch::Sender<Arc<Live>>,
@@ -88,7 +91,8 @@ impl Core {
     pub(super) fn new(live: Live, generation: Generation) -> Self {
         let counters = Arc::<Counters>::default();
         let (cluster, node) = (live.terms.name.clone(), live.terms.node.clone());
-        let door = Door::new(Arc::clone(&live.roster), generation);
+        let role = live.terms.role;
+        let door = Door::new(Arc::clone(&live.members), generation);
         Self {
             links: Links::new(node.clone(), Arc::clone(&counters)),
             own: Own::new(&cluster, &node, generation),
@@ -99,6 +103,7 @@ impl Core {
             running: Mutex::default(),
             start: Instant::now(),
             node,
+            role,
             generation,
             counters,
             cluster,
@@ -117,11 +122,11 @@ impl Core {
 
     /// Puts other members or another key in force; connections of those who are no members are cut.
     pub(super) fn follow(&self, live: Live) {
-        let roster = Arc::clone(&live.roster);
-        self.door.lock().expect("nobody panics with the lock").follow(Arc::clone(&roster));
+        let members = Arc::clone(&live.members);
+        self.door.lock().expect("nobody panics with the lock").follow(Arc::clone(&members));
         self.live.send_replace(Arc::new(live));
         // After that, for whoever is taken up now is judged by the new members.
-        self.links.follow(&roster);
+        self.links.follow(&members);
     }
 
     /// How this node presents itself.
@@ -142,10 +147,7 @@ impl Core {
 
     /// A connection is there: its peer's life is real, and both have something to tell.
     pub(super) fn greet(&self, link: &Link) {
-        self.door
-            .lock()
-            .expect("nobody panics with the lock")
-            .meet(&link.node, link.generation);
+        self.door.lock().expect("nobody panics with the lock").meet(&link.node, link.generation);
         if let Some(running) = self.running() {
             // It fails only if the engine has just ended; the next one asks everybody.
             let _ = running.handle.gossip(dialect::address(&link.node));
@@ -182,11 +184,12 @@ impl Core {
         for pushed in values {
             let Pushed { node, generation, sealed } = &pushed;
             let mut heard = Vec::new();
-            let opened = self
-                .door
-                .lock()
-                .expect("nobody panics with the lock")
-                .open(node, *generation, sealed, &mut heard);
+            let opened = self.door.lock().expect("nobody panics with the lock").open(
+                node,
+                *generation,
+                sealed,
+                &mut heard,
+            );
             let is_news = !heard.is_empty();
             self.hear(heard, opened.err().unwrap_or_default());
             if is_news {

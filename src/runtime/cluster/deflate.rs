@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn messages_come_out_as_they_went_in_and_repeats_cost_little() {
         let (mut deflate, mut inflate) = (Deflate::new(), Inflate::new());
-        let message: Vec<u8> = (0..3000u32).flat_map(|number| (number * number).to_le_bytes()).collect();
+        let message: Vec<u8> =
+            (0..3000u32).flat_map(|number| (number * number).to_le_bytes()).collect();
         let first = deflate.press(&message);
         assert_eq!(inflate.unfold(&first).unwrap(), message);
         let second = deflate.press(&message);

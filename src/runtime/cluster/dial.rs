@@ -132,7 +132,7 @@ async fn shake(
     let metered = Metered::new(stream, Arc::clone(&core.counters));
     let name = ServerName::IpAddress(address.ip().into());
     let mut stream = live.connector.connect(name, metered).await.map_err(Failure::of_tls)?;
-    let (pin, shown) = tls_peer(&live.roster, stream.get_ref().1)?;
+    let (pin, shown) = tls_peer(&live.members, stream.get_ref().1)?;
     if shown != *node {
         return Err(Failure::Another(shown));
     }

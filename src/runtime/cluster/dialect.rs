@@ -240,7 +240,13 @@ mod tests {
             sealed: vec![sequence as u8; 500].into(),
         };
         let (node, generation) = (name("b"), Generation(7));
-        News { node, generation, collected: 0, after: 4, values: (5..5 + count).map(value).collect() }
+        News {
+            node,
+            generation,
+            collected: 0,
+            after: 4,
+            values: (5..5 + count).map(value).collect(),
+        }
     }
 
     fn sealed(news: News<Admitted>) -> News<Box<[u8]>> {

@@ -20,9 +20,12 @@ use chitchat::transport::Socket;
 use chitchat::transport::Transport;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 
+use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::runtime::cluster::core::Core;
+use crate::runtime::cluster::core::Live;
 use crate::runtime::cluster::core::Running;
 use crate::runtime::cluster::core::WAITING_MAX;
 use crate::runtime::cluster::counters::Counters;
@@ -40,8 +43,9 @@ pub(super) async fn run(core: Arc<Core>) {
     loop {
         let live = Arc::clone(&changes.borrow_and_update());
         let (inlet, incoming) = mpsc::channel(WAITING_MAX);
-        let nodes = dialect::addresses(live.roster.peers().map(|(node, _)| node));
-        let wires = Wires { wire: Mutex::new(Some(Wire { core: Arc::clone(&core), nodes, incoming })) };
+        let nodes = dialect::addresses(live.members.peers().map(|(node, _)| node));
+        let wires =
+            Wires { wire: Mutex::new(Some(Wire { core: Arc::clone(&core), nodes, incoming })) };
         let handle = match spawn_chitchat(config(&core), Vec::new(), &wires).await {
             Ok(handle) => Arc::new(handle),
             Err(error) => {
@@ -64,13 +68,16 @@ pub(super) async fn run(core: Arc<Core>) {
                 engine.end().await;
                 return;
             }
-            changed = changes.changed() => {
-                engine.end().await;
-                if changed.is_err() {
-                    return;
-                }
-            }
+            () = until_others(&mut changes, &live.members) => engine.end().await,
         }
+    }
+}
+
+/// Waits until there are other members, or one of them, this node included, has other keys.
+async fn until_others(changes: &mut watch::Receiver<Arc<Live>>, members: &Arc<Membership>) {
+    let is_other = |live: &Arc<Live>| live.members != *members;
+    if changes.wait_for(is_other).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Failure {
     NotKnownHere,
     /// Its key is that of another node than the one at this address.
     Another(NodeName),
+    /// It closed the connection in the middle of the handshake.
+    HungUp,
     /// TLS failed otherwise.
     Tls(io::Error),
     /// It ended after TLS.
@@ -49,6 +51,7 @@ impl Failure {
                 Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
                 | Error::NoCertificatesPresented,
             ) => Self::NotKnownHere,
+            _ if error.kind() == io::ErrorKind::UnexpectedEof => Self::HungUp,
             _ => Self::Tls(error),
         }
     }
@@ -58,6 +61,7 @@ impl Failure {
         match ended {
             Ended::Closed(error) => match Self::of_tls(error) {
                 Self::Tls(error) => Self::Ended(Ended::Closed(error)),
+                Self::HungUp => Self::NotKnownThere,
                 known => known,
             },
             other => Self::Ended(other),
@@ -82,6 +86,10 @@ impl fmt::Display for Failure {
             Self::Another(node) => {
                 write!(f, "node {node} is at this address: compare the addresses of the peers")
             }
+            Self::HungUp => f.write_str(
+                "it closed the connection during the handshake: it speaks another version than rhumb/1 (run one version \
+                 of rhumb on all nodes), or is no node, or has too many handshakes under way",
+            ),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::Ended(ended) => ended.fmt(f),
         }

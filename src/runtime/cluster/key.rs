@@ -189,7 +189,8 @@ mod tests {
         let path = folder.path().join("cluster.key");
         let error = NodeKey::read(&path).unwrap_err().to_string();
         assert!(error.contains("rhumb cluster keygen"), "{error}");
-        for text in ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+        for text in
+            ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
         {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Generation;
+use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::Pin;
-use crate::cluster::Roster;
 use crate::cluster::frame::Pushed;
 use crate::cluster::frame::Standing;
 use crate::cluster::frame::goes_before;
@@ -46,12 +46,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(
-        node: NodeName,
-        pin: Pin,
-        generation: Generation,
-        dialler: NodeName,
-    ) -> Self {
+    pub(super) fn new(node: NodeName, pin: Pin, generation: Generation, dialler: NodeName) -> Self {
         Self {
             node,
             pin,
@@ -121,9 +116,9 @@ impl Links {
     }
 
     /// Cuts connections whose peer is no member any more, or not by that key.
-    pub(super) fn follow(&self, roster: &Roster) {
+    pub(super) fn follow(&self, members: &Membership) {
         for link in self.lock().values() {
-            if roster.find_peer(&link.pin) != Some(&link.node) {
+            if members.find_peer(&link.pin) != Some(&link.node) {
                 link.cut.cancel();
             }
         }

@@ -18,6 +18,7 @@ mod mailbox;
 mod metered;
 mod outbox;
 mod own;
+pub(in crate::runtime) mod shown;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -33,9 +34,10 @@ use tokio::sync::mpsc;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
+use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::Pin;
-use crate::cluster::Roster;
+use crate::cluster::Role;
 use crate::cluster::Say;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::core::Core;
@@ -45,6 +47,7 @@ use crate::runtime::cluster::failure::Failure;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
 ///
@@ -69,7 +72,9 @@ pub enum ClusterError {
         source: std::io::Error,
     },
     /// Its key is pinned for another node.
-    #[error("[cluster] key: this is the key of peer {0}: make one of its own with rhumb cluster keygen")]
+    #[error(
+        "[cluster] key: this is the key of peer {0}: make one of its own with rhumb cluster keygen"
+    )]
     NotOwn(NodeName),
     /// TLS cannot be set up.
     #[error("[cluster] key: TLS cannot use it: {0}")]
@@ -106,6 +111,12 @@ pub struct PeerState {
 pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cluster({}, {})", self.core.node, self.core.generation)
+    }
 }
 
 /// A long task of the cluster: its name, and what makes it.
@@ -167,7 +178,7 @@ impl Cluster {
                 dialler: link.map(|link| link.dialler.clone()),
             }
         };
-        live.roster.peers().map(|(node, _)| state(node)).collect()
+        live.members.peers().map(|(node, _)| state(node)).collect()
     }
 
     /// The tasks that make it live, for a supervisor. What is heard goes to `heard`.
@@ -199,14 +210,29 @@ impl Cluster {
         tasks
     }
 
+    /// Follows the node's file when it is read again. What is wrong with it is told where it is compared, and what was
+    /// in force stays. Blocks.
+    pub fn follow_file(&self, file: &NodeFile) {
+        let Some(terms) = file.find_cluster() else { return };
+        if let Err(error) = self.follow(&terms) {
+            tracing::error!(
+                target: "rhumb::cluster", %error,
+                "peers and key of the file are refused, the ones before stay in force"
+            );
+        }
+    }
+
     /// Puts other peers and the key of now in force, as the file says them at a reload. What else has changed in the
     /// table counts at the next start. Blocks.
     pub fn follow(&self, terms: &ClusterTerms) -> Result<(), ClusterError> {
         let now = self.core.live();
-        let terms =
-            ClusterTerms { key: terms.key.clone(), peers: terms.peers.clone(), ..now.terms.clone() };
+        let terms = ClusterTerms {
+            key: terms.key.clone(),
+            peers: terms.peers.clone(),
+            ..now.terms.clone()
+        };
         let live = make_live(terms)?;
-        if live.roster == now.roster && live.terms == now.terms {
+        if live.members == now.members && live.terms == now.terms {
             return Ok(());
         }
         let (peers, pin) = (live.terms.peers.len(), live.key.pin);
@@ -218,6 +244,12 @@ impl Cluster {
 
 impl Engine for Cluster {
     fn say(&self, say: Say) {
+        let (role, topic) = (self.core.role, say.topic);
+        if role == Role::Agent && !topic.is_for_agents() {
+            // Others would refuse it, and what was said after it with it.
+            tracing::error!(target: "rhumb::cluster", %topic, "an agent may not say this; it is not said");
+            return;
+        }
         self.core.to_say.put(say);
     }
 }
@@ -226,7 +258,7 @@ impl Engine for Cluster {
 fn make_live(terms: ClusterTerms) -> Result<Live, ClusterError> {
     let key = NodeKey::read(&terms.key)?;
     let live = Live::new(terms, key)?;
-    match live.roster.find_peer(&live.key.pin) {
+    match live.members.find_peer(&live.key.pin) {
         Some(peer) => Err(ClusterError::NotOwn(peer.clone())),
         None => Ok(live),
     }
@@ -251,7 +283,7 @@ async fn speak(core: Arc<Core>) {
 
 /// Which member TLS has shown.
 fn tls_peer(
-    roster: &Roster,
+    members: &Membership,
     connection: &rustls::CommonState,
 ) -> Result<(Pin, NodeName), Failure> {
     if connection.alpn_protocol() != Some(crate::cluster::frame::PROTOCOL) {
@@ -259,7 +291,7 @@ fn tls_peer(
     }
     let public = connection.peer_certificates().and_then(|shown| shown.first());
     let pin = public.and_then(|public| pin_of(public)).ok_or(Failure::NotKnownHere)?;
-    let node = roster.find_peer(&pin).ok_or(Failure::NotKnownHere)?;
+    let node = members.find_peer(&pin).ok_or(Failure::NotKnownHere)?;
     Ok((pin, node.clone()))
 }
 

@@ -132,13 +132,7 @@ impl Own {
         self.inner.lock().await.engine = None;
     }
 
-    fn seal(
-        &self,
-        inner: &mut Inner,
-        topic: Topic,
-        payload: &[u8],
-        key: &SigningKey,
-    ) -> Box<[u8]> {
+    fn seal(&self, inner: &mut Inner, topic: Topic, payload: &[u8], key: &SigningKey) -> Box<[u8]> {
         inner.sequence += 1;
         let (node, generation) = (&self.node, self.generation);
         let origin = Origin { cluster: &self.cluster, node, generation };

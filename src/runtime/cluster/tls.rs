@@ -29,7 +29,7 @@ use rustls::server::danger::ClientCertVerified;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::TLS13;
 
-use crate::cluster::Roster;
+use crate::cluster::Membership;
 use crate::cluster::frame::PROTOCOL;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
@@ -37,13 +37,13 @@ use crate::runtime::cluster::key::pin_of;
 /// Lets in whoever has the other half of a pinned key.
 #[derive(Debug)]
 struct Pinned {
-    roster: Arc<Roster>,
+    members: Arc<Membership>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Pinned {
     fn judge(&self, public: &CertificateDer<'_>) -> Result<(), Error> {
-        let peer = pin_of(public).and_then(|pin| self.roster.find_peer(&pin).cloned());
+        let peer = pin_of(public).and_then(|pin| self.members.find_peer(&pin).cloned());
         match peer {
             Some(_) => Ok(()),
             None => Err(CertificateError::ApplicationVerificationFailure.into()),
@@ -149,11 +149,11 @@ impl ClientCertVerifier for Pinned {
 
 /// Both sides of TLS for one key and one set of pins.
 pub(super) fn configs(
-    roster: &Arc<Roster>,
+    members: &Arc<Membership>,
     key: &NodeKey,
 ) -> Result<(Arc<ServerConfig>, Arc<ClientConfig>), Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let pinned = Arc::new(Pinned { roster: Arc::clone(roster), provider: Arc::clone(&provider) });
+    let pinned = Arc::new(Pinned { members: Arc::clone(members), provider: Arc::clone(&provider) });
     let own = Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::clone(&key.certified)));
     let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])?

@@ -9,7 +9,7 @@ use crate::model::ClusterTerms;
 
 /// The members of a cluster, this node among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roster {
+pub struct Membership {
     cluster: Box<str>,
     own: NodeName,
     members: BTreeMap<NodeName, Member>,
@@ -24,12 +24,13 @@ pub struct Member {
     pub role: Role,
 }
 
-impl Roster {
+impl Membership {
     /// The members that `terms` name, and this node with its key.
     pub fn new(terms: &ClusterTerms, own_pin: Pin) -> Self {
-        let peers = terms.peers.iter().map(|peer| {
-            (peer.node.clone(), Member { pins: peer.pins.clone(), role: peer.role })
-        });
+        let peers = terms
+            .peers
+            .iter()
+            .map(|peer| (peer.node.clone(), Member { pins: peer.pins.clone(), role: peer.role }));
         let own = Member { pins: vec![own_pin], role: terms.role };
         let members = peers.chain([(terms.node.clone(), own)]).collect();
         Self { cluster: terms.name.clone(), own: terms.node.clone(), members }
@@ -91,10 +92,10 @@ pub(crate) mod tests {
     #[test]
     fn a_pin_leads_to_a_peer_and_never_to_this_node() {
         let [a, b] = [1, 2].map(|seed| Pin::new([seed; 32]));
-        let roster = Roster::new(&terms("a", &[("b", b, Role::Agent)]), a);
-        assert_eq!(roster.find_peer(&b).unwrap().as_str(), "b");
-        assert_eq!(roster.find_peer(&a), None);
-        assert_eq!(roster.find(roster.own()).unwrap().pins, [a]);
-        assert_eq!(roster.peers().count(), 1);
+        let members = Membership::new(&terms("a", &[("b", b, Role::Agent)]), a);
+        assert_eq!(members.find_peer(&b).unwrap().as_str(), "b");
+        assert_eq!(members.find_peer(&a), None);
+        assert_eq!(members.find(members.own()).unwrap().pins, [a]);
+        assert_eq!(members.peers().count(), 1);
     }
 }
