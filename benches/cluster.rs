@@ -9,7 +9,7 @@
 //! All nodes are in one process, connected over loopback with TLS; octets are those of TCP's payload, both directions.
 #![allow(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 
-#[path = "../tests/cluster/node.rs"]
+#[path = "../tests/links/node.rs"]
 #[allow(dead_code, reason = "tests need more of it")]
 mod node;
 

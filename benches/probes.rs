@@ -121,6 +121,7 @@ fn check(kind: &str, port: u16, ca: Option<String>) -> Check {
         damping: None,
         jitter_percent: 0,
         degraded: Vec::new(),
+        voting: rhumb::model::Voting::default(),
     }
 }
 

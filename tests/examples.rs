@@ -81,7 +81,7 @@ fn model() -> Model {
 fn all_examples_load_together_without_any_problem() {
     let model = model();
     let apexes: BTreeSet<String> = model.zones.iter().map(|zone| zone.apex.to_string()).collect();
-    let expected = "alias all assert canary cdn cheap checks cname discovered failback failover fastest fence geo nearest nested networks regions shed shop srv-https static weighted";
+    let expected = "alias all assert canary cdn cheap checks cname discovered failback failover fastest fence geo nearest nested networks regions shed shop srv-https static votes weighted";
     let expected = expected.split(' ').map(|name| format!("{name}.example."));
     assert_eq!(apexes, expected.collect());
 }

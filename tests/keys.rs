@@ -77,6 +77,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("zone.contact", "'a.b@case.test'", "'ops.case.test.'"),
     ("zone.records", "'case.records'", "'more.records'"),
     ("site.*.country", "'DE'", "'us'"),
+    ("site.*.region", "'EU'", "'north-1'"),
     ("check.*.host", "'www.example.com'", "'[2001:db8::1]:8080'"),
     ("check.*.path", "'/'", "'/healthz?a=b'"),
     ("check.*.status", "'200-299'", "'200 - 204, 401'"),
@@ -226,6 +227,10 @@ fn values(entry: &Entry) -> Values {
     if pattern == "pool.*.min_healthy" {
         values.good.extend(["'1 member'".to_owned()]);
         values.bad.extend(["'0 members'", "'9 members'", "'half'"].map(String::from));
+    }
+    if pattern == "check.*.quorum" {
+        // No share, but a number of sites.
+        values.bad.retain(|value| value != "7");
     }
     if pattern == "assert.answers" {
         // It asserts nothing, and says so.

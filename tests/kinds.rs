@@ -57,6 +57,7 @@ fn check(kind: CheckKind, port: u16) -> Check {
         damping: None,
         jitter_percent: 20,
         degraded: Vec::new(),
+        voting: rhumb::model::Voting::default(),
     }
 }
 

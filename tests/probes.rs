@@ -54,6 +54,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
         damping: None,
         jitter_percent: 20,
         degraded: Vec::new(),
+        voting: rhumb::model::Voting::default(),
     };
     ProbeTarget {
         key: TargetKey {

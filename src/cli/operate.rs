@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use crate::cli::ask::Unanswered;
 use crate::cli::ask::ask;
 use crate::cli::ask::ask_within;
+use crate::cli::cluster;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::USAGE;
 use crate::cli::output::count;
@@ -305,6 +306,7 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
     match reply {
         Reply::Done { text } => print(text),
         Reply::Status(status) => show(&status),
+        Reply::Cluster(status) => print(cluster::shown(&status)),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
         Reply::Explanation(_) | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");

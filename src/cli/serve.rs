@@ -193,6 +193,15 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         let transport = transport.name();
         tracing::info!(%address, transport, "answering on {address}, {transport}");
     }
+    if let Some(cluster) = server.cluster() {
+        let (pin, generation) = (cluster.pin(), cluster.generation());
+        let address = cluster.address();
+        let at = address.map_or_else(
+            || "this node dials others, and is dialled by nobody".to_owned(),
+            |address| format!("other nodes dial this one at {address}, TCP"),
+        );
+        tracing::info!(target: "rhumb::cluster", %pin, %generation, "{at}");
+    }
     if let Some(address) = server.admin_address() {
         tracing::info!(%address, "metrics and health on http://{address}/metrics, /healthz, /readyz");
     }

@@ -4,25 +4,39 @@
 //! from what was heard is that of `control`.
 #![forbid(unsafe_code)]
 
+pub mod assignment;
+pub mod beat;
+pub mod book;
 pub mod door;
 pub mod envelope;
 pub mod frame;
 pub mod gossip;
 pub mod heard;
+pub mod layout;
 pub mod membership;
 pub mod node;
+pub mod roster;
+pub mod shard;
 pub mod topic;
 mod wire;
 
+pub use beat::Beat;
+pub use beat::Digests;
+pub use book::Book;
+pub use book::Change;
 pub use envelope::Envelope;
 pub use envelope::Origin;
 pub use envelope::SigningKey;
 pub use heard::Heard;
 pub use heard::PAYLOAD_MAX;
 pub use heard::Say;
+pub use layout::Layout;
+pub use layout::Placed;
 pub use membership::Membership;
 pub use node::Generation;
 pub use node::NodeName;
 pub use node::Pin;
 pub use node::Role;
+pub use roster::Member;
+pub use roster::Roster;
 pub use topic::Topic;

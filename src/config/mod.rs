@@ -12,6 +12,7 @@ pub mod failover;
 pub mod keys;
 mod networks;
 pub mod node;
+mod pace_spec;
 mod parts;
 mod probe;
 pub mod problem;

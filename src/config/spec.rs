@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 pub use crate::config::discover_spec::DiscoverSpec;
 pub use crate::config::discover_spec::SourceSpec;
+pub use crate::config::pace_spec::PaceSpec;
 use crate::config::problem::At;
 use crate::config::problem::FileId;
 use crate::config::problem::Place;
@@ -28,7 +29,6 @@ use crate::model::PushCheck;
 use crate::model::Service;
 use crate::model::Shed;
 use crate::model::Sources;
-use crate::model::Step;
 use crate::model::Talk;
 use crate::model::WrittenState;
 use crate::model::policy::Bias;
@@ -149,6 +149,8 @@ pub struct SiteSpec {
     pub longitude: f64,
     /// Upper-case code.
     pub country: Option<[u8; 2]>,
+    /// Which part of the world it is in, if it says so.
+    pub region: Option<String>,
     /// At least 0.
     pub cost: f64,
 }
@@ -168,27 +170,6 @@ pub struct CheckSpec {
     pub invert: bool,
     /// When, and how results count.
     pub pace: PaceSpec,
-}
-
-/// How often is probed, and how many results count.
-#[derive(Clone, Debug)]
-pub struct PaceSpec {
-    /// Between probes.
-    pub interval: Duration,
-    /// Of one probe.
-    pub timeout: At<Duration>,
-    /// Failures that take down.
-    pub fall: u8,
-    /// Successes that bring back.
-    pub rise: u8,
-    /// Least time down.
-    pub hold_down: Duration,
-    /// Half-life of the penalty for flaps.
-    pub damping: Option<Duration>,
-    /// Percent of the interval.
-    pub jitter_percent: u8,
-    /// Levels of slowness.
-    pub degraded: Vec<At<Step>>,
 }
 
 /// What a probe does.

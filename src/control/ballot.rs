@@ -15,25 +15,46 @@ use crate::model::Percent;
 use crate::model::PoolId;
 use crate::model::TargetKey;
 use crate::model::Verdict;
-use crate::quorum;
+use crate::model::Word;
+
+/// What holds after a word: one that says nothing changes nothing.
+fn heard(word: Verdict, before: Verdict) -> Verdict {
+    match word {
+        Verdict::Unknown => before,
+        Verdict::Up | Verdict::Held | Verdict::Down => word,
+    }
+}
 
 /// What a word is about.
-struct Voice {
-    pool: PoolId,
+pub(super) struct Voice {
+    pub(super) pool: PoolId,
     /// The check that is spoken of.
-    check: CheckId,
+    pub(super) check: CheckId,
     /// The target that it is a part of, if its check is made of others.
-    whole: Option<TargetKey>,
+    pub(super) whole: Option<TargetKey>,
 }
 
 impl Controller {
     /// Whether the newest word on a target must reach [`Controller::handle`].
     pub fn wants_vote(&self, key: &TargetKey, verdict: Verdict, degraded: u8) -> bool {
+        if let Some(panel) = &self.cluster {
+            return panel.wants(key, Word::of(verdict, degraded));
+        }
         self.verdict(key) != verdict || self.degraded(key) != degraded || self.is_near_brake(key)
     }
 
     /// Takes this site's word on a target; one that is probed no more is not heard.
     pub(super) fn take_vote(&mut self, vote: Vote, now: Now, effects: &mut Vec<Effect>) {
+        // In a cluster it is one word of many: what they come to is judged when all of a moment are there.
+        if let Some(panel) = &mut self.cluster {
+            let word = Word::of(vote.verdict, vote.degraded);
+            return panel.set_word(&vote.key, word, &vote.reason);
+        }
+        self.count_vote(vote, now, effects);
+    }
+
+    /// Takes what this site says, or all sites do.
+    pub(super) fn count_vote(&mut self, vote: Vote, now: Now, effects: &mut Vec<Effect>) {
         let Some(Voice { pool, check, whole }) = self.voice(&vote.key) else { return };
         match whole {
             None => self.take_word(pool, check, vote, now, effects),
@@ -51,7 +72,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let before = self.verdict(&vote.key);
-        let after = quorum::decide([vote.verdict], before);
+        let after = heard(vote.verdict, before);
         if self.is_held_by_brake(&vote.key, pool, after, effects) {
             return;
         }
@@ -120,7 +141,7 @@ impl Controller {
         let (was, level, since) = before.map_or((Verdict::Unknown, 0, now), |known| {
             (known.verdict, known.degraded, known.since)
         });
-        let after = quorum::decide([verdict], was);
+        let after = heard(verdict, was);
         if was != after {
             let (key, reason) = (key.clone(), reason.clone());
             effects.push(Effect::Record(Occurrence::Verdict { key, before: was, after, reason }));
@@ -145,7 +166,7 @@ impl Controller {
     }
 
     /// What follows for a target from its parts; `None` if it is not probed.
-    fn composed(&self, whole: &TargetKey) -> Option<Verdict> {
+    pub(super) fn composed(&self, whole: &TargetKey) -> Option<Verdict> {
         Some(self.verdict_of_parts(self.model().ok()?, self.check_of(whole)?, whole))
     }
 
@@ -204,7 +225,7 @@ impl Controller {
     }
 
     /// What a word on this key is about; `None` if nobody probes it.
-    fn voice(&self, key: &TargetKey) -> Option<Voice> {
+    pub(super) fn voice(&self, key: &TargetKey) -> Option<Voice> {
         if let Some(pool) = self.pool_of(key) {
             return Some(Voice { pool, check: self.check_of(key)?, whole: None });
         }

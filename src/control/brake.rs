@@ -279,6 +279,10 @@ impl Controller {
         // What a site may not lose now it may not lose later in this round: more has gone then.
         let mut full = BTreeSet::new();
         for (key, flip) in self.brake.failing() {
+            // Where too few sites vote nobody says that it is still down.
+            if self.has_too_few_voters(&key) {
+                continue;
+            }
             let is_certain = now.monotonic >= flip.since.monotonic + HELD_MAX;
             let fits = !full.contains(&flip.site) && self.brake.allows(flip.site);
             if is_certain || fits {

@@ -14,6 +14,7 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::cluster::status::ClusterStatus;
 use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::health::Overlay;
@@ -46,6 +47,8 @@ const ORDER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub enum Command {
     /// Show everything.
     Status,
+    /// Show the cluster.
+    Cluster,
     /// Give an order.
     Order {
         /// What it is for, as [`Scope::find`] reads it.
@@ -182,6 +185,8 @@ pub enum Reply {
     },
     /// Everything.
     Status(Box<Status>),
+    /// The cluster.
+    Cluster(Box<ClusterStatus>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
     /// What happened.
@@ -218,6 +223,7 @@ impl Controller {
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
+            Command::Cluster => return self.cluster_reply(now),
             Command::Reload => return self.reload_reply(),
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
                 Err("this server keeps no history: set folder in [state] of rhumb.toml".into())

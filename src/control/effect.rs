@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::Say;
 use crate::config::duration::spell;
+use crate::control::cluster::NodeNews;
 use crate::control::command::Reply;
 use crate::control::discover::News;
 use crate::control::failback::Stage;
@@ -38,6 +40,10 @@ pub enum Effect {
     Compile(Arc<Job>),
     /// Probe exactly these.
     Probe(Vec<ProbeOrder>),
+    /// Say this to all other nodes.
+    Say(Say),
+    /// This node's prober has lost its own network, or has it back: withdraw from where clients are led to it.
+    Isolated(bool),
     /// Resolve exactly these names from now on.
     Resolve(Vec<Name>),
     /// Ask exactly these sources for endpoints from now on.
@@ -158,6 +164,8 @@ pub enum Occurrence {
         /// How many addresses it keeps from before.
         kept: usize,
     },
+    /// Something happened in the cluster.
+    Cluster(NodeNews),
     /// Something about the endpoints that a pool finds.
     Discovery {
         /// Which pool.
@@ -411,6 +419,7 @@ impl fmt::Display for Occurrence {
                 let kept = if *kept == 1 { "address stays" } else { "addresses stay" };
                 write!(f, "{name} cannot be resolved, its last good {kept}: {reason}")
             }
+            Self::Cluster(news) => news.fmt(f),
             Self::Discovery { pool, news } => write!(f, "pool {pool}: {news}"),
             Self::TableMade { name, rows, left_out, activates_s } => {
                 let (rows, at) = (count(*rows, "row"), spell_instant(*activates_s));

@@ -1,5 +1,6 @@
 //! What can happen to the control plane.
 
+use crate::cluster::Heard;
 use crate::control::command::Command;
 use crate::control::discover::Discovered;
 use crate::control::job::Job;
@@ -9,6 +10,7 @@ use crate::control::restart::Restored;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
+use crate::model::Anchors;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -23,6 +25,10 @@ pub enum Event {
     Compiled(Product),
     /// This site's word on a target changed.
     Vote(Vote),
+    /// Another node said something, or how it is reached became known.
+    Heard(Heard),
+    /// This node's anchors were asked.
+    Anchors(Anchors),
     /// A name of an endpoint was resolved, or could not be.
     Resolved(Resolution),
     /// A source told of endpoints, or could not be asked.

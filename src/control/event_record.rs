@@ -107,6 +107,7 @@ impl EventRecord {
             Occurrence::NotResolved { name, reason, .. } => {
                 new("not_resolved").of_name(name).because(reason)
             }
+            Occurrence::Cluster(news) => new(news.kind.event()).of_site(&news.site),
             Occurrence::Discovery { pool, news } => {
                 let told = new(news.event()).of_pool(pool);
                 match news.why() {
@@ -214,6 +215,10 @@ impl EventRecord {
 
     fn of_pool(self, pool: impl Display) -> Self {
         Self { pool: text_of(pool), ..self }
+    }
+
+    fn of_site(self, site: impl Display) -> Self {
+        Self { site: text_of(site), ..self }
     }
 
     fn of_policy(self, policy: impl Display) -> Self {

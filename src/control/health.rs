@@ -68,7 +68,10 @@ impl<'m> Target<'m> {
 }
 
 /// A target, and behind it what is probed for it if its check is made of others.
-fn with_parts<'m>(model: &'m Model, target: Target<'m>) -> impl Iterator<Item = Target<'m>> {
+pub(super) fn with_parts<'m>(
+    model: &'m Model,
+    target: Target<'m>,
+) -> impl Iterator<Item = Target<'m>> {
     let parts = target.parts(model);
     std::iter::once(target).chain(parts)
 }
@@ -139,12 +142,13 @@ impl Controller {
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
         let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
-        let orders = self.probed_in(model).into_iter().map(|target| ProbeOrder {
+        let probed = self.probed_in(model).into_iter();
+        let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| ProbeOrder {
             address: target.address,
             degraded: self.degraded(&target.key),
             verdict: self
-                .brake
-                .probed_verdict(&target.key)
+                .own_verdict(&target.key)
+                .or_else(|| self.brake.probed_verdict(&target.key))
                 .unwrap_or_else(|| self.verdict(&target.key)),
             key: target.key,
             check: Arc::clone(

@@ -405,7 +405,7 @@ impl Controller {
         let snapshot = self.with_changes(snapshot);
         self.snapshot = Some(Arc::clone(&snapshot));
         effects.push(names);
-        effects.push(Effect::Probe(self.probe_orders()));
+        self.order_probes(effects);
         effects.push(Effect::Record(Occurrence::Reloaded {
             generation: self.generation,
             digest: base.parts.digest(),
@@ -480,6 +480,7 @@ mod tests {
                 String::new()
             }
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
+            Effect::Say(_) | Effect::Isolated(_) => String::new(),
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()

@@ -7,6 +7,7 @@ pub mod admin_states;
 mod attempt;
 mod ballot;
 mod brake;
+pub mod cluster;
 pub mod command;
 pub mod discover;
 pub mod effect;
@@ -58,6 +59,7 @@ pub use shed::LoadReport;
 pub use shift::Shift;
 
 use crate::control::brake::Brake;
+use crate::control::cluster::Panel;
 use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
@@ -119,6 +121,8 @@ pub struct Controller {
     loads: Loads,
     /// What pools shed for their load.
     sheds: Tracked<Box<str>, shed::Record>,
+    /// What other nodes say; `None`: there are none.
+    cluster: Option<Box<Panel>>,
 }
 
 /// Who of a pool was healthy just before nobody was: by name, since positions hold within one snapshot only.
@@ -201,6 +205,8 @@ impl Controller {
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
+            Event::Heard(heard) => self.take_heard(heard, now),
+            Event::Anchors(anchors) => self.take_anchors(anchors),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),
@@ -210,6 +216,7 @@ impl Controller {
             }
             Event::KeepAll => self.touch_all(),
             Event::Settle => {
+                self.advance_cluster(now, effects);
                 self.advance_brake(now, effects);
                 self.advance_discoveries(now, effects);
                 self.publish_changes(effects);

@@ -62,7 +62,7 @@ impl Controller {
     pub(super) fn probe_as_ordered(&mut self, order: &Order, effects: &mut Vec<Effect>) {
         if order.admin == Admin::Disabled && self.snapshot.is_some() {
             self.forget_gone_targets();
-            effects.push(Effect::Probe(self.probe_orders()));
+            self.order_probes(effects);
         }
     }
 }

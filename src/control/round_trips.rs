@@ -264,6 +264,8 @@ mod tests {
                 | Effect::Resolve(_)
                 | Effect::Discover(_)
                 | Effect::Record(_)
+                | Effect::Say(_)
+                | Effect::Isolated(_)
                 | Effect::Reply(_)
                 | Effect::Persist(_)
                 | Effect::Keep(_)

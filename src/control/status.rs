@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::config::render::ProblemReport;
 use crate::control::Controller;
 use crate::control::Known;
+use crate::control::cluster::status::ClusterGauges;
 use crate::control::effect::short_digest;
 use crate::control::failback::Side;
 use crate::control::failback::Stage;
@@ -279,6 +280,8 @@ pub struct Gauges {
     pub intakes: Vec<(Box<str>, Family, f64)>,
     /// Loads, and what pools shed for them.
     pub loads: Arc<LoadGauges>,
+    /// How the cluster is; `None` without one.
+    pub cluster: Option<ClusterGauges>,
 }
 
 /// What a pool lacks in a family to qualify, in words.
@@ -350,6 +353,7 @@ impl Controller {
             shares,
             intakes: self.ways_back.iter().map(intake).collect(),
             loads: self.load_gauges(),
+            cluster: self.cluster_gauges(),
         }
     }
 

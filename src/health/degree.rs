@@ -85,6 +85,7 @@ mod tests {
             damping: None,
             jitter_percent: 0,
             degraded: vec![step(100, 50), step(500, 10)],
+            voting: crate::model::Voting::default(),
         }
     }
 

@@ -126,6 +126,7 @@ mod tests {
             damping: None,
             jitter_percent,
             degraded: Vec::new(),
+            voting: crate::model::Voting::default(),
         }
     }
 

@@ -18,6 +18,7 @@ pub mod resolver;
 pub mod site;
 pub mod time;
 pub mod verdict;
+pub mod voting;
 pub mod zone;
 
 pub use assertion::Area;
@@ -108,6 +109,13 @@ pub use verdict::Admin;
 pub use verdict::Family;
 pub use verdict::TargetKey;
 pub use verdict::Verdict;
+pub use voting::Anchors;
+pub use voting::LEVEL_MAX;
+pub use voting::Quorum;
+pub use voting::Vantage;
+pub use voting::VoteScope;
+pub use voting::Voting;
+pub use voting::Word;
 pub use zone::Steered;
 pub use zone::Zone;
 

@@ -18,6 +18,8 @@ pub struct Site {
     pub location: Location,
     /// ISO 3166-1 alpha-2 code, upper case.
     pub country: Option<[u8; 2]>,
+    /// Which part of the world it is in: what its file says, else its continent.
+    pub region: Option<Box<str>>,
     /// What serving from it costs against other sites; at least 0.
     pub cost: f64,
 }

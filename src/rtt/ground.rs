@@ -154,6 +154,7 @@ pub(in crate::rtt) mod tests {
                 name: name.into(),
                 location: Location { latitude, longitude },
                 country: None,
+                region: None,
                 cost: 1.0,
             })
             .into()

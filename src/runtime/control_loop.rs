@@ -32,10 +32,12 @@ use crate::control::job::GeoDigest;
 use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
 use crate::health::LoadWord;
+use crate::model::Anchors;
 use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::cluster::Cluster;
+use crate::runtime::cluster::Engine;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
 use crate::runtime::log;
@@ -43,6 +45,7 @@ use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
+use crate::runtime::probe::ProbeFailure;
 use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Prober;
@@ -60,10 +63,13 @@ pub const COMMANDS_MAX: usize = 64;
 const RESOLUTIONS_MAX: usize = 64;
 
 /// What other nodes said and waits for the controller, at most.
-const HEARD_MAX: usize = 1024;
+pub(super) const HEARD_MAX: usize = 1024;
 
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Shortest rest of a loop that has nothing to do yet.
+const WAKE_MIN: Duration = Duration::from_millis(1);
 
 /// What the monotonic clock shows at the start: moments before it can be told.
 const BEFORE: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -201,6 +207,8 @@ pub struct Core {
     pub node_file: Option<NodeFile>,
     /// What carries values to other nodes, if there are any.
     pub cluster: Option<Cluster>,
+    /// Whether this node's own network works.
+    pub anchors: watch::Receiver<Anchors>,
     /// Whoever started us.
     pub manager: ServiceManager,
     /// Signs of life of this loop.
@@ -259,6 +267,11 @@ impl Core {
                 self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
+            Some(heard) = self.inbox.heard.recv() => self.hear(heard),
+            Ok(()) = self.anchors.changed() => {
+                let anchors = *self.anchors.borrow_and_update();
+                self.handle(Event::Anchors(anchors));
+            }
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -287,7 +300,9 @@ impl Core {
     /// How long nothing needs to be looked at: at the instant of a table all nodes are to turn.
     fn rest(&self) -> Duration {
         let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
-        self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK))
+        let rest = self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK));
+        let wake = self.controller.next_wake();
+        wake.map_or(rest, |at| at.saturating_sub(self.now().monotonic).clamp(WAKE_MIN, rest))
     }
 
     /// Tells whoever started us of the beginning and the end of a reload, and that this loop turns.
@@ -338,7 +353,8 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
-            Effect::Reply(_) => {}
+            Effect::Say(say) => self.cluster.iter().for_each(|cluster| cluster.say(say.clone())),
+            Effect::Reply(_) | Effect::Isolated(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
@@ -449,6 +465,9 @@ impl Core {
         let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
         let (target, verdict) = (&report.key, report.verdict);
         tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
+        if !report.result.outcome.as_ref().is_err_and(ProbeFailure::is_local) {
+            self.controller.note_result(&report.key, passed, self.now());
+        }
         // By level, not by edge: whatever was lost or late, the next result sets it right.
         let (verdict, degraded) = (report.verdict, report.degraded);
         let is_news = || self.controller.wants_vote(&report.key, verdict, degraded);

@@ -14,6 +14,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::admin_states::AdminState;
+use crate::control::cluster::status::ClusterGauges;
 use crate::control::discover::SourceState;
 use crate::control::shed::LoadGauges;
 use crate::health::LoadWord;
@@ -22,6 +23,7 @@ use crate::model::TargetKey;
 use crate::runtime::probe::counters::Cap;
 use crate::runtime::probe::counters::LATENESS_MS;
 use crate::runtime::probe::counters::ProbeTotals;
+use crate::runtime::tcp::TcpTotals;
 
 /// What became of load that endpoints were asked for.
 #[derive(Debug, Default)]
@@ -114,6 +116,26 @@ pub(super) fn encode_sources(
     )
 }
 
+/// What became of TCP connections.
+pub(super) fn streams(
+    encoder: &mut DescriptorEncoder<'_>,
+    tcp: &TcpTotals,
+) -> Result<(), std::fmt::Error> {
+    counter(encoder, "tcp_accepted", "TCP connections taken", tcp.accepted)?;
+    gauge(encoder, "tcp_open", "TCP connections open", tcp.open)?;
+    counter(encoder, "tcp_evicted", "Idle TCP connections closed for new ones", tcp.evicted)?;
+    let errors =
+        "Connections lost before they were taken, and calls refused for want of descriptors";
+    counter(encoder, "tcp_accept_errors", errors, tcp.accept_errors)?;
+    let closed = [
+        ([("reason", "idle")], tcp.timed_out),
+        ([("reason", "never_reads")], tcp.write_timed_out),
+        ([("reason", "length_zero")], tcp.malformed),
+        ([("reason", "unanswerable")], tcp.dropped),
+    ];
+    family(encoder, "tcp_closed", "TCP connections closed by us", closed)
+}
+
 pub(super) fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -132,6 +154,27 @@ pub(super) fn gauge(
 ) -> Result<(), std::fmt::Error> {
     let gauge = ConstGauge::new(value as i64);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// How the cluster is, as this node sees it; nothing without one.
+pub(super) fn cluster(
+    encoder: &mut DescriptorEncoder<'_>,
+    cluster: Option<&ClusterGauges>,
+) -> Result<(), std::fmt::Error> {
+    let Some(ClusterGauges { members, live, isolated, is_isolated, too_few_voters }) = cluster
+    else {
+        return Ok(());
+    };
+    let help = "Nodes of the cluster by its configuration, this one included";
+    gauge(encoder, "cluster_members", help, *members as u64)?;
+    let help = "Nodes of the cluster that are heard, this one included";
+    gauge(encoder, "cluster_members_live", help, *live as u64)?;
+    let help = "Nodes whose prober has lost its own network, this one included";
+    gauge(encoder, "cluster_members_isolated", help, *isolated as u64)?;
+    let help = "1 if this node's prober has lost its own network: its votes do not count";
+    gauge(encoder, "cluster_isolated", help, u64::from(*is_isolated))?;
+    let help = "Targets on which too few sites vote: their verdicts stay as they are";
+    gauge(encoder, "cluster_too_few_voters", help, *too_few_voters as u64)
 }
 
 /// What names a target.

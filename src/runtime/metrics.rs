@@ -30,6 +30,7 @@ use crate::runtime::cluster::shown;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
+use crate::runtime::exposition::cluster;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::encode_sources;
 use crate::runtime::exposition::family;
@@ -39,6 +40,7 @@ use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::prober;
 use crate::runtime::exposition::ratios;
 use crate::runtime::exposition::states_gauge;
+use crate::runtime::exposition::streams;
 use crate::runtime::exposition::target_labels;
 use crate::runtime::probe::ProbeCounters;
 use crate::runtime::probe::counters::ProbeTotals;
@@ -398,26 +400,7 @@ impl Scrape {
             )?;
             counter(encoder, "udp_panics", "Panics of UDP workers", udp.panics)?;
         }
-        if let Some(tcp) = lock(&self.0.tcp).as_ref().map(TcpCounters::totals) {
-            counter(encoder, "tcp_accepted", "TCP connections taken", tcp.accepted)?;
-            gauge(encoder, "tcp_open", "TCP connections open", tcp.open)?;
-            counter(
-                encoder,
-                "tcp_evicted",
-                "Idle TCP connections closed for new ones",
-                tcp.evicted,
-            )?;
-            let errors = "Connections lost before they were taken, and calls refused for want of descriptors";
-            counter(encoder, "tcp_accept_errors", errors, tcp.accept_errors)?;
-            let closed = [
-                ([("reason", "idle")], tcp.timed_out),
-                ([("reason", "never_reads")], tcp.write_timed_out),
-                ([("reason", "length_zero")], tcp.malformed),
-                ([("reason", "unanswerable")], tcp.dropped),
-            ];
-            family(encoder, "tcp_closed", "TCP connections closed by us", closed)?;
-        }
-        Ok(())
+        lock(&self.0.tcp).as_ref().map_or(Ok(()), |tcp| streams(encoder, &tcp.totals()))
     }
 
     fn encode_encrypted(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -487,6 +470,7 @@ impl Scrape {
             ([("pool", pool.to_string()), ("family", family.to_string())], *share)
         });
         ratios(encoder, "pool_intake", help, intakes)?;
+        cluster(encoder, records.cluster.as_ref())?;
         loads(encoder, &records.loads, &self.0.loads)
     }
 

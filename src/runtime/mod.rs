@@ -13,6 +13,7 @@ pub mod encrypted;
 mod exposition;
 pub mod fetch;
 pub mod files;
+mod hearing;
 pub mod history;
 pub mod last_results;
 pub mod log;

@@ -20,6 +20,7 @@ impl Metrics {
             | Occurrence::StillRefused
             | Occurrence::Resolved { .. }
             | Occurrence::NotResolved { .. }
+            | Occurrence::Cluster(_)
             | Occurrence::Discovery { .. }
             | Occurrence::TableMade { .. }
             | Occurrence::TableCounts { .. }

@@ -26,6 +26,7 @@ use crate::control::Job;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
+use crate::model::Anchors;
 use crate::model::Encrypted;
 use crate::model::ResolverSettings;
 use crate::model::Rtt;
@@ -127,6 +128,7 @@ pub struct Server {
     tasks: TaskTracker,
     manager: ServiceManager,
     state: Option<Arc<State>>,
+    cluster: Option<Cluster>,
 }
 
 impl Server {
@@ -156,7 +158,10 @@ impl Server {
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
-        core.cluster = cluster.clone();
+        if let Some(cluster) = &cluster {
+            core.anchors = cluster.anchors();
+            core.cluster = Some(cluster.clone());
+        }
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
         let desk = beacon_desk(&options, token, &core, &metrics);
@@ -219,6 +224,7 @@ impl Server {
             tasks,
             manager,
             state,
+            cluster,
         })
     }
 
@@ -245,6 +251,11 @@ impl Server {
     /// Where commands go.
     pub fn commands(&self) -> &mpsc::Sender<Asked> {
         &self.commands
+    }
+
+    /// Its place among other nodes, if it has one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// Its counters.
@@ -418,6 +429,9 @@ async fn first_core(
     let places = product.read.clone();
     let mut controller = Controller::default();
     controller.allow_found(options.resolver.allow.clone());
+    if let (Some(cluster), Some(site)) = (&options.cluster, &options.site) {
+        controller.join(&cluster.terms, site);
+    }
     let mut effects = Vec::new();
     if let Some(kept) = restored {
         controller.handle(Event::Restored(kept), now, &mut effects);
@@ -466,6 +480,7 @@ async fn first_core(
         waiters: Waiters::default(),
         node_file: options.node_file.clone(),
         cluster: None,
+        anchors: watch_channel(Anchors::Unset).1,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,

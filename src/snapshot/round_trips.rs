@@ -144,6 +144,7 @@ mod tests {
             name: name.into(),
             location: Location { latitude, longitude },
             country: None,
+            region: None,
             cost: 1.0,
         };
         // Not in the order of the table, which has them by name.

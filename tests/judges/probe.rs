@@ -49,6 +49,7 @@ async fn said(running: &Running, check: DnsCheck) -> Result<(), String> {
         damping: None,
         jitter_percent: 0,
         degraded: Vec::new(),
+        voting: rhumb::model::Voting::default(),
     };
     let target = ProbeTarget {
         key: TargetKey {

@@ -164,6 +164,72 @@ interval = "5s"
         expected: &[("4:1", "check.a.interval", "not known", "it is for kind = \"tcp\"")],
     },
     Case {
+        title: "votes that nobody can count",
+        text: r#"[check.a]
+kind = "icmp"
+quorum = "most"
+scope = "local"
+vantage = "some"
+[check.b]
+kind = "icmp"
+quorum = 65
+vantage = 0
+[check.c]
+kind = "icmp"
+quorum = "101%"
+"#,
+        expected: &[
+            ("3:10", "check.a.quorum", "\"most\" is no quorum", "a share as \"60%\""),
+            ("4:9", "check.a.scope", "\"local\"", "\"global\""),
+            ("5:11", "check.a.vantage", "\"some\" is no number of sites", "as 3"),
+            ("8:10", "check.b.quorum", "65 is not allowed", "64"),
+            ("9:11", "check.b.vantage", "0 is not allowed", "1"),
+            ("12:10", "check.c.quorum", "\"101%\" is not allowed", "100%"),
+        ],
+    },
+    Case {
+        title: "a quorum of a check that is made of others",
+        text: r#"[check.a]
+kind = "all_of"
+of = ["web"]
+quorum = 2
+"#,
+        expected: &[("4:1", "check.a.quorum", "not known", "it is for kind = \"tcp\"")],
+    },
+    Case {
+        title: "warning of votes of a region that nobody knows",
+        text: r#"[check.a]
+kind = "icmp"
+scope = "region"
+[site.ship]
+latitude = 1
+longitude = 1
+[pool.x]
+site = "ship"
+check = "a"
+endpoint.a.addresses = ["192.0.2.77"]
+[pool.y]
+check = "a"
+endpoint.a.addresses = ["192.0.2.78"]
+[zone]
+name = "case.test"
+nameservers = ["ns1.example.net"]
+[policy.p]
+kind = "failover"
+targets = ["x", "y"]
+[name.www]
+steer = "p"
+[name.w]
+steer = "world"
+[name.h]
+steer = "homeless"
+"#,
+        expected: &[
+            ("9:9", "pool.x.check", "it has no region: all sites vote", "a country or a region"),
+            ("12:9", "pool.y.check", "it has no region: all sites vote", "give it a site"),
+        ],
+    },
+    Case {
         title: "levels of slowness that are no steps",
         text: r#"[check.a]
 kind = "icmp"

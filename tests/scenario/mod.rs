@@ -6,6 +6,7 @@ mod discovery;
 mod expect;
 mod ledger;
 mod loads;
+mod peers;
 mod round_trips;
 mod world;
 

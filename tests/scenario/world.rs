@@ -55,6 +55,7 @@ use crate::common::GEO;
 use crate::common::NOON;
 use crate::common::ask;
 use crate::scenario::ledger::Ledger;
+use crate::scenario::peers::Peers;
 
 /// Sites and a check that most scenarios use.
 const SHARED: &str = include_str!("shared.toml");
@@ -94,6 +95,8 @@ pub struct World {
     pub(super) digest_loaded: String,
     /// State on a disk, and what was answered when.
     pub(super) ledger: Ledger,
+    /// Other nodes.
+    pub(super) peers: Peers,
     /// What each client of the crowd got when it was noted.
     pub(super) noted: Vec<Vec<String>>,
 }
@@ -122,6 +125,7 @@ impl Default for World {
             published: 0,
             digest_loaded: String::new(),
             ledger: Ledger::default(),
+            peers: Peers::default(),
             noted: Vec::new(),
         }
     }
@@ -193,6 +197,12 @@ impl World {
                 author: "ann".into(),
             }),
             "LOADS" => self.report_loads(rest)?,
+            "CLUSTER" => self.cluster(rest)?,
+            "PEER" => self.peer(rest)?,
+            "ANCHORS" => self.own_anchors(rest)?,
+            "PROBER" => self.prober(rest)?,
+            "EXPECT-SAID" => self.expect_said(rest)?,
+            "EXPECT-CLUSTER" => self.expect_cluster(rest)?,
             "QUERY" => self.query(rest)?,
             "EXPECT" => self.expect(rest, block)?,
             "EXPECT-ONE-OF" => self.expect_one_of(rest)?,
@@ -266,6 +276,8 @@ impl World {
                     self.resolving = names.iter().map(ToString::to_string).collect();
                 }
                 Effect::Discover(sources) => self.sources = sources,
+                Effect::Say(say) => self.peers.note(say),
+                Effect::Isolated(_) => {}
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
@@ -356,10 +368,12 @@ impl World {
                     (Observation::Pass, Some((_, check))) => degree.observe(took, check),
                     (Observation::Pass | Observation::Fail, _) => None,
                 };
-                if flip.is_some() || level.is_some() {
+                self.controller.note_result(key, observation == Observation::Pass, self.now);
+                let (verdict, degraded) = (tracker.verdict(), degree.level());
+                let is_news = flip.is_some() || level.is_some();
+                if is_news || self.controller.wants_vote(key, verdict, degraded) {
                     let held = tracker.holding(now).map(|why| format!("; held: {why}"));
                     let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
-                    let (verdict, degraded) = (tracker.verdict(), degree.level());
                     let vote = Vote { key: key.clone(), verdict, degraded, reason };
                     self.handle(Event::Vote(vote));
                 }
@@ -474,6 +488,7 @@ impl World {
             Some(_) => return Err("write RESTART kept DURATION".into()),
         };
         self.controller = Controller::default();
+        self.rejoin();
         self.trackers.clear();
         self.resolving.clear();
         self.sources.clear();
@@ -496,6 +511,9 @@ impl World {
     }
 
     pub(super) fn advance(&mut self, by: Duration) {
+        if self.advance_with_peers(by) {
+            return;
+        }
         self.now.monotonic += by;
         self.now.unix += by;
     }

@@ -459,7 +459,7 @@ fn site(random: &mut Random, n: u64) -> Site {
     let point = point(random);
     let location = Location { latitude: point.latitude(), longitude: point.longitude() };
     let cost = *random.pick(&[1.0, 1.0, 0.5, 3.0]);
-    Site { name: format!("s{n}").into(), location, country: None, cost }
+    Site { name: format!("s{n}").into(), location, country: None, region: None, cost }
 }
 
 fn pool(random: &mut Random, n: usize, sites: usize) -> Pool {

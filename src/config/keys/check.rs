@@ -12,6 +12,8 @@ use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::degraded::DEGRADED;
 use crate::config::keys::form;
+use crate::config::keys::load::LOAD;
+use crate::config::keys::voting;
 
 /// From the start of a probe to the next when nothing is said.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -76,7 +78,7 @@ const TIMED: &[&str] =
     &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec"];
 
 /// Kinds that have results of their own.
-const PROBED: &[&str] =
+pub(super) const PROBED: &[&str] =
     &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec", "push", "file"];
 
 /// Kinds that are made of others.
@@ -112,27 +114,6 @@ pub(super) const fn duration(min: u64, max: u64) -> Kind {
 
 /// `fall` and `rise`.
 const COUNT: Kind = Kind::Integer { min: 1, max: 100, least: "" };
-
-static LOAD: Table = Table {
-    path: "check.NAME.load",
-    about: "a number in the body, which is JSON",
-    applies: Applies::Live,
-    keys: &[
-        Key::needed(
-            "json",
-            Kind::Text(&form::JSON_POINTER),
-            "\"/load\"",
-            "where in the body the number is: a JSON pointer (RFC 6901)",
-        ),
-        Key::new(
-            "max",
-            Kind::Number { min: 0.001, max: 1e12 },
-            Absent::Default(Literal::Number(LOAD_MAX)),
-            "the number at which the endpoint carries all it can",
-        ),
-    ],
-    rules: &[],
-};
 
 pub(super) static CHECK: Table = Table {
     path: "check.NAME",
@@ -230,6 +211,9 @@ pub(super) static CHECK: Table = Table {
             "levels of slowness: an endpoint that answers too late is up, with less weight",
         )
         .only(TIMED),
+        voting::QUORUM_KEY,
+        voting::SCOPE_KEY,
+        voting::VANTAGE_KEY,
         Key::new(
             "of",
             Kind::Texts { of: &form::ID, count: Count::up_to(PARTS_MAX), distinct: true },

@@ -9,6 +9,7 @@ mod degraded;
 mod discover;
 mod form;
 mod list;
+mod load;
 mod markdown;
 mod name;
 mod node;
@@ -19,6 +20,7 @@ mod probe;
 mod rtt;
 mod schema;
 mod state;
+mod voting;
 mod zone;
 
 pub use assertion::ANYTHING_DOWN;

@@ -145,6 +145,12 @@ static SITE: Table = Table {
             "ISO 3166-1 code, as `\"DE\"`",
         ),
         Key::new(
+            "region",
+            Kind::Text(&form::ID),
+            Absent::Means("the continent of its country, as `EU`"),
+            "part of the world, for `scope = \"region\"` of checks and for spreading probes",
+        ),
+        Key::new(
             "cost",
             Kind::Number { min: 0.0, max: 1_000_000.0 },
             Absent::Default(Literal::Number(COST)),

@@ -150,6 +150,7 @@ fn read_site(
         };
         value.parsed(parse, problems)
     });
+    let region = section.take("region").and_then(|value| value.plain_name(problems));
     let cost = section.take("cost").and_then(|value| value.number(problems));
     section.finish(problems);
     Some(SiteSpec {
@@ -157,6 +158,7 @@ fn read_site(
         latitude: latitude?.value,
         longitude: longitude?.value,
         country: country.map(|at| at.value),
+        region: region.map(|at| at.value),
         cost: cost.map_or(COST, |at| at.value),
     })
 }

@@ -114,8 +114,17 @@ fn refuse_circles(checks: &[&CheckSpec], model: &Model, problems: &mut Problems)
 
 fn check(files: &Files, spec: &CheckSpec, directory: &Directory, problems: &mut Problems) -> Check {
     let CheckSpec { name, kind, port, source, invert, pace } = spec;
-    let PaceSpec { interval, timeout, fall, rise, hold_down, damping, jitter_percent, degraded } =
-        pace;
+    let PaceSpec {
+        interval,
+        timeout,
+        fall,
+        rise,
+        hold_down,
+        damping,
+        jitter_percent,
+        degraded,
+        voting,
+    } = pace;
     Check {
         name: name.value.as_str().into(),
         kind: check_kind(files, name, kind, directory, problems),
@@ -130,6 +139,7 @@ fn check(files: &Files, spec: &CheckSpec, directory: &Directory, problems: &mut 
         damping: *damping,
         jitter_percent: *jitter_percent,
         degraded: degraded.iter().map(|level| level.value).collect(),
+        voting: *voting,
     }
 }
 

@@ -15,6 +15,7 @@ mod placed;
 mod policies;
 mod pools;
 mod reach;
+mod regions;
 mod sets;
 mod shedding;
 mod strays;
@@ -170,6 +171,7 @@ pub(super) fn validate(
             name: site.name.value.as_str().into(),
             location: Location { latitude: site.latitude, longitude: site.longitude },
             country: site.country,
+            region: regions::region_of(site),
             cost: site.cost,
         });
     }
@@ -183,6 +185,7 @@ pub(super) fn validate(
     name_broken(&specs, &mut directory, problems);
     find_mentioned(&specs, &directory, problems);
     pools::add_pools(files, &pools, &directory, &mut model, problems);
+    regions::warn_of_pools(&pools, &checks, &model, problems);
     directory.is_sound =
         policies::add_policies(&policies, &pools, &directory, &mut model, problems);
     zones::add_zones(files, &mut specs, &directory, &mut model, problems);

@@ -229,7 +229,7 @@ impl Controller {
             controller.snapshot = Some(Arc::clone(&next));
         });
         effects.push(self.want_names(&next.compiled.model));
-        effects.push(Effect::Probe(self.probe_orders()));
+        self.order_probes(effects);
     }
 
     /// Lets go what is held where there is room for it by now.

@@ -25,6 +25,7 @@ pub use kinds::TlsCheck;
 use crate::model::CheckId;
 use crate::model::Family;
 use crate::model::Percent;
+use crate::model::Voting;
 
 /// One kind of probe with its thresholds.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,8 @@ pub struct Check {
     pub jitter_percent: u8,
     /// What slowness does: level 1 is the first of these.
     pub degraded: Vec<Step>,
+    /// Who probes in a cluster, who has a vote, and how many must agree.
+    pub voting: Voting,
 }
 
 /// One level of slowness.

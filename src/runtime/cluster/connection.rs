@@ -117,6 +117,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     Counters::count(&core.counters.connections);
+    // However this ends: by itself, or because its task is dropped.
+    let taken = Taken { core, link };
     core.greet(link);
     let (reader, writer) = tokio::io::split(stream);
     let ended = tokio::select! {
@@ -125,14 +127,27 @@ where
         ended = read_all(core, reader, link) => ended,
         ended = write_all(core, writer, link) => ended,
     };
-    core.links.forget(link);
-    if core.links.find(&link.node).is_none() {
-        core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
-    }
+    drop(taken);
     if matches!(ended, Ended::Slow | Ended::Silent) {
         Counters::count(&core.counters.cut_slow);
     }
     ended
+}
+
+/// A connection that was taken up, until it is dropped.
+struct Taken<'c> {
+    core: &'c Core,
+    link: &'c Arc<Link>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Self { core, link } = self;
+        core.links.forget(link);
+        if core.links.find(&link.node).is_none() {
+            core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
+        }
+    }
 }
 
 async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<Link>) -> Ended {

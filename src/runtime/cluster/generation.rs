@@ -29,6 +29,7 @@ pub(super) fn begin(folder: Option<&Path>) -> Generation {
 
 /// Writes beside and renames, so that a crash leaves the old number or the new one.
 fn keep(path: &Path, generation: Generation) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     let new = path.with_extension("new");
     let mut file = std::fs::File::create(&new)?;
     writeln!(file, "{generation}")?;
@@ -43,12 +44,13 @@ mod tests {
     #[test]
     fn each_life_is_higher_than_the_last_even_after_a_clock_of_the_future() {
         let folder = tempfile::tempdir().unwrap();
-        let first = begin(Some(folder.path()));
-        let second = begin(Some(folder.path()));
+        let folder = folder.path().join("not there yet");
+        let first = begin(Some(&folder));
+        let second = begin(Some(&folder));
         assert!(second > first);
-        std::fs::write(folder.path().join(FILE), "9000000000000000000\n").unwrap();
-        assert_eq!(begin(Some(folder.path())), Generation(9_000_000_000_000_000_001));
-        std::fs::write(folder.path().join(FILE), "nonsense").unwrap();
-        assert!(begin(Some(folder.path())) > first);
+        std::fs::write(folder.join(FILE), "9000000000000000000\n").unwrap();
+        assert_eq!(begin(Some(&folder)), Generation(9_000_000_000_000_000_001));
+        std::fs::write(folder.join(FILE), "nonsense").unwrap();
+        assert!(begin(Some(&folder)) > first);
     }
 }

@@ -3,6 +3,7 @@
 //! Does not know what the values mean, nor who is alive: `control` judges both by what it hears.
 
 mod accept;
+mod anchors;
 mod connection;
 mod core;
 pub mod counters;
@@ -31,6 +32,7 @@ use aws_lc_rs::rand::SecureRandom;
 use aws_lc_rs::rand::SystemRandom;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
@@ -39,6 +41,7 @@ use crate::cluster::NodeName;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::model::Anchors;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::core::Live;
@@ -111,6 +114,7 @@ pub struct PeerState {
 pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
+    anchors: watch::Sender<Anchors>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -141,7 +145,8 @@ impl Cluster {
             }
             None => None,
         };
-        Ok(Self { core: Arc::new(Core::new(live, generation)), listener })
+        let (anchors, _) = watch::channel(Anchors::Unset);
+        Ok(Self { core: Arc::new(Core::new(live, generation)), listener, anchors })
     }
 
     /// Where other nodes dial this one.
@@ -157,6 +162,11 @@ impl Cluster {
     /// This node's pin.
     pub fn pin(&self) -> Pin {
         self.core.live().key.pin
+    }
+
+    /// Whether this node's own network works, as its anchors tell.
+    pub fn anchors(&self) -> watch::Receiver<Anchors> {
+        self.anchors.subscribe()
     }
 
     /// What it counts.
@@ -192,6 +202,9 @@ impl Cluster {
             };
             tasks.push(("cluster doors", Box::new(make)));
         }
+        let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
+        let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
+        tasks.push(("anchors", Box::new(make)));
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));

@@ -3,6 +3,7 @@
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::cluster::NodeNews;
 use crate::control::discover::News;
 use crate::control::effect::Change;
 use crate::control::effect::count;
@@ -85,6 +86,7 @@ pub fn log(occurrence: &Occurrence) {
         Occurrence::NotResolved { name, reason, kept } => {
             tracing::warn!(target: "rhumb::resolve", %name, %reason, kept, "{occurrence}");
         }
+        Occurrence::Cluster(news) => log_cluster(news, occurrence),
         Occurrence::Discovery { pool, news } => log_discovery(pool, news, occurrence),
         Occurrence::Degraded {
             key: TargetKey { endpoint, check, family, .. },
@@ -162,6 +164,16 @@ fn log_verdict(key: &TargetKey, from: Verdict, to: Verdict, reason: &str) {
             target: "rhumb::health", pool, endpoint, %check, %family, address, %from, %to, reason,
             "{whole} is {to}"
         );
+    }
+}
+
+/// Something that happened in the cluster.
+fn log_cluster(news: &NodeNews, occurrence: &Occurrence) {
+    let NodeNews { node, site, kind } = news;
+    if kind.is_bad() {
+        tracing::warn!(target: "rhumb::cluster", %node, %site, "{occurrence}");
+    } else {
+        tracing::info!(target: "rhumb::cluster", %node, %site, "{occurrence}");
     }
 }
 

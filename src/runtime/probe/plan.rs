@@ -314,6 +314,7 @@ mod tests {
             damping: None,
             jitter_percent: 0,
             degraded: Vec::new(),
+            voting: crate::model::Voting::default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod http;
 mod talk;
 mod tls;
 mod told;
+mod voting;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -76,6 +77,7 @@ fn read_pace(
     let fall = section.take_for(kind, "fall").and_then(|value| value.integer(problems));
     let rise = section.take_for(kind, "rise").and_then(|value| value.integer(problems));
     let jitter = section.take_for(kind, "jitter").and_then(|value| value.percent(problems));
+    let voting = voting::read_voting(kind, section, problems);
     let degraded = section.take_for(kind, "degraded");
     let degraded = degraded.map(|value| degraded::read_degraded(&value, problems));
     let interval = match (interval, &timeout) {
@@ -95,6 +97,7 @@ fn read_pace(
         damping: damping.unwrap_or(Some(keys::DAMPING)),
         jitter_percent: jitter.map_or(keys::JITTER_PERCENT, |at| at.value),
         degraded: degraded.unwrap_or_default(),
+        voting,
     }
 }
 

@@ -1,0 +1,118 @@
+//! What a node says each second: that it lives, how its own network is, and digests of what it has.
+//!
+//! ```text
+//!   0       1       2                                 34               38
+//!   +-------+-------+---------------------------------+----------------+ - - - -
+//!   | 1     | flags | config, geo, rtt, verdicts: 8 each | votes       | later versions
+//!   +-------+-------+---------------------------------+----------------+ - - - -
+//!   flags: 1 isolated; 2 anchors pass, 4 anchors fail
+//! ```
+
+use crate::model::Anchors;
+
+/// Version that this one writes; a later one only adds octets.
+const VERSION: u8 = 1;
+/// Octets of this version.
+const LEN: usize = 38;
+
+const ISOLATED: u8 = 1;
+const ANCHORS_PASS: u8 = 2;
+const ANCHORS_FAIL: u8 = 4;
+
+/// First octets of the digests of what a node has: nodes with the same ones answer alike. 0: it has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    /// Files.
+    pub config: u64,
+    /// Geo data.
+    pub geo: u64,
+    /// Round-trip times that count.
+    pub rtt: u64,
+    /// Verdicts.
+    pub verdicts: u64,
+}
+
+/// What a node says each second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// Its prober has lost its own network: none of its words counts.
+    pub is_isolated: bool,
+    /// What its anchors tell.
+    pub anchors: Anchors,
+    /// What it has.
+    pub digests: Digests,
+    /// How many targets it has a vote on.
+    pub votes: u32,
+}
+
+impl Beat {
+    /// As octets.
+    pub fn to_octets(self) -> Box<[u8]> {
+        let anchors = match self.anchors {
+            Anchors::Unset => 0,
+            Anchors::Pass => ANCHORS_PASS,
+            Anchors::Fail => ANCHORS_FAIL,
+        };
+        let mut octets = vec![VERSION, anchors | if self.is_isolated { ISOLATED } else { 0 }];
+        let Digests { config, geo, rtt, verdicts } = self.digests;
+        for digest in [config, geo, rtt, verdicts] {
+            octets.extend(digest.to_be_bytes());
+        }
+        octets.extend(self.votes.to_be_bytes());
+        octets.into()
+    }
+
+    /// Of octets; `None` if they are none of a beat.
+    pub fn of_octets(octets: &[u8]) -> Option<Self> {
+        if octets.len() < LEN || octets[0] < VERSION {
+            return None;
+        }
+        let flags = octets[1];
+        let anchors = match flags & (ANCHORS_PASS | ANCHORS_FAIL) {
+            0 => Anchors::Unset,
+            ANCHORS_PASS => Anchors::Pass,
+            _ => Anchors::Fail,
+        };
+        let number = |at: usize, len: usize| {
+            octets[at..at + len].iter().fold(0u64, |number, octet| number << 8 | u64::from(*octet))
+        };
+        let [config, geo, rtt, verdicts] = [2, 10, 18, 26].map(|at| number(at, 8));
+        Some(Self {
+            is_isolated: flags & ISOLATED != 0,
+            anchors,
+            digests: Digests { config, geo, rtt, verdicts },
+            votes: number(34, 4) as u32,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_beat_is_read_as_it_was_said_and_a_later_version_too() {
+        for anchors in [Anchors::Unset, Anchors::Pass, Anchors::Fail] {
+            for is_isolated in [false, true] {
+                let digests = Digests { config: 1, geo: u64::MAX, rtt: 3, verdicts: 1 << 40 };
+                let beat = Beat { is_isolated, anchors, digests, votes: 70_000 };
+                let mut octets = beat.to_octets().to_vec();
+                assert_eq!((octets.len(), Beat::of_octets(&octets)), (LEN, Some(beat)));
+                octets[0] = 2;
+                octets.extend([7; 9]);
+                assert_eq!(Beat::of_octets(&octets), Some(beat));
+                assert_eq!(Beat::of_octets(&octets[..LEN - 1]), None);
+            }
+        }
+        assert_eq!(Beat::of_octets(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_a_beat_or_none(octets in prop::collection::vec(any::<u8>(), 0..64)) {
+            let beat = Beat::of_octets(&octets);
+            prop_assert_eq!(beat.is_some(), octets.len() >= LEN && octets[0] > 0);
+        }
+    }
+}

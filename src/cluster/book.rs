@@ -1,0 +1,323 @@
+//! What every node said last.
+//!
+//! Values come late, twice and in any order. Of a node its latest life counts, of a topic its highest number, and nothing
+//! else: so whoever has heard the same values knows the same, and what is stale never beats what is newer. Whether a node
+//! lives is known by when its beats came, on this node's own monotonic clock. No wall clock is looked at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::Generation;
+use crate::cluster::Heard;
+use crate::cluster::NodeName;
+use crate::cluster::Topic;
+use crate::cluster::beat::Beat;
+
+/// How long a node lives after a beat.
+///
+/// Source: design, section 5.10.
+pub const LIFE: Duration = Duration::from_secs(5);
+
+/// How long it lives after the first beat that is heard of it: that may be what is left of a node which died long ago.
+pub const FIRST_LIFE: Duration = Duration::from_secs(2);
+
+/// Most topics of a node: shards of a million targets. More is a fault of the node, and not heard.
+const TOPICS_MAX: usize = 4096;
+
+/// All that was heard.
+#[derive(Debug, Default)]
+pub struct Book {
+    pages: BTreeMap<NodeName, Page>,
+}
+
+/// What one node said.
+#[derive(Debug, Default)]
+pub struct Page {
+    generation: Option<Generation>,
+    /// How many beats of this generation came.
+    beats: u64,
+    /// When the last came.
+    beat_at: Option<Duration>,
+    beat: Beat,
+    /// Last number and words by topic; what was taken back is empty, so that it does not come back.
+    values: BTreeMap<Topic, (u64, Box<[u8]>)>,
+    round_trip: Option<Duration>,
+}
+
+/// What became of something that was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: it was known, or is out of date.
+    Nothing,
+    /// The node lives, and says this of itself.
+    Beat {
+        /// What it said before.
+        before: Beat,
+        /// Whether it is another life: all that was said in the one before is forgotten.
+        is_reborn: bool,
+    },
+    /// It says something else about a topic.
+    Words {
+        /// What it said before.
+        before: Box<[u8]>,
+        /// As with beats.
+        is_reborn: bool,
+    },
+}
+
+impl Page {
+    /// Which of its lives is known.
+    pub fn generation(&self) -> Option<Generation> {
+        self.generation
+    }
+
+    /// Whether it is alive.
+    pub fn is_alive(&self, now: Duration) -> bool {
+        self.dies_at().is_some_and(|at| now < at)
+    }
+
+    /// Until when it is alive, if nothing more comes.
+    pub fn dies_at(&self) -> Option<Duration> {
+        let life = if self.beats > 1 { LIFE } else { FIRST_LIFE };
+        self.beat_at.map(|at| at + life)
+    }
+
+    /// When its last beat came.
+    pub fn heard_at(&self) -> Option<Duration> {
+        self.beat_at
+    }
+
+    /// What it says of itself.
+    pub fn beat(&self) -> &Beat {
+        &self.beat
+    }
+
+    /// What it says about a topic; empty if nothing.
+    pub fn words(&self, topic: Topic) -> &[u8] {
+        self.values.get(&topic).map_or(&[], |(_, words)| words)
+    }
+
+    /// Topics of votes that it speaks about.
+    pub fn votes(&self) -> impl Iterator<Item = Topic> {
+        let is_said = |(topic, (_, words)): (&Topic, &(u64, Box<[u8]>))| {
+            (matches!(topic, Topic::Votes { .. }) && !words.is_empty()).then_some(*topic)
+        };
+        self.values.iter().filter_map(is_said)
+    }
+
+    /// The last round trip to it; `None` without a connection.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Begins another life, if `generation` is later. False if it is out of date.
+    fn enter(&mut self, generation: Generation) -> Option<bool> {
+        match self.generation {
+            Some(known) if generation < known => None,
+            Some(known) if generation == known => Some(false),
+            Some(_) | None => {
+                let round_trip = self.round_trip;
+                *self = Self { generation: Some(generation), round_trip, ..Self::default() };
+                Some(true)
+            }
+        }
+    }
+}
+
+impl Book {
+    /// Takes in what was heard.
+    pub fn hear(&mut self, heard: Heard, now: Duration) -> Change {
+        match heard {
+            Heard::Link { node, round_trip } => {
+                self.pages.entry(node).or_default().round_trip = round_trip;
+                Change::Nothing
+            }
+            Heard::Value { node, generation, topic, sequence, payload } => {
+                let page = self.pages.entry(node).or_default();
+                let Some(is_reborn) = page.enter(generation) else { return Change::Nothing };
+                page.take(topic, sequence, payload, is_reborn, now)
+            }
+        }
+    }
+
+    /// What a node said; `None` if it was never heard of.
+    pub fn page(&self, node: &NodeName) -> Option<&Page> {
+        self.pages.get(node)
+    }
+}
+
+impl Page {
+    fn take(
+        &mut self,
+        topic: Topic,
+        sequence: u64,
+        payload: Box<[u8]>,
+        is_reborn: bool,
+        now: Duration,
+    ) -> Change {
+        let known = self.values.get(&topic).map_or(0, |(known, _)| *known);
+        if sequence <= known {
+            return Change::Nothing;
+        }
+        if topic == Topic::Beat {
+            let Some(beat) = Beat::of_octets(&payload) else { return Change::Nothing };
+            self.values.insert(topic, (sequence, Box::default()));
+            (self.beats, self.beat_at) = (self.beats + 1, Some(now));
+            let before = std::mem::replace(&mut self.beat, beat);
+            return Change::Beat { before, is_reborn };
+        }
+        if known == 0 && self.values.len() >= TOPICS_MAX {
+            return Change::Nothing;
+        }
+        let before = self.values.insert(topic, (sequence, payload));
+        let before = before.map_or_else(Box::default, |(_, words)| words);
+        Change::Words { before, is_reborn }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::beat::Digests;
+    use proptest::prelude::*;
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn node() -> NodeName {
+        NodeName::parse("sin-1").unwrap()
+    }
+
+    fn votes(shard: u16) -> Topic {
+        Topic::Votes { layout: 7, shard }
+    }
+
+    fn value(generation: u64, topic: Topic, sequence: u64, payload: &[u8]) -> Heard {
+        let (node, generation) = (node(), Generation(generation));
+        Heard::Value { node, generation, topic, sequence, payload: payload.into() }
+    }
+
+    fn beat(generation: u64, sequence: u64) -> Heard {
+        value(generation, Topic::Beat, sequence, &Beat::default().to_octets())
+    }
+
+    fn words(book: &Book, topic: Topic) -> Vec<u8> {
+        book.page(&node()).map_or(Vec::new(), |page| page.words(topic).to_vec())
+    }
+
+    #[test]
+    fn a_higher_number_counts_and_a_lower_one_does_not() {
+        let mut book = Book::default();
+        let new = Change::Words { before: [].into(), is_reborn: true };
+        assert_eq!(book.hear(value(5, votes(0), 2, &[2]), s(1)), new);
+        assert_eq!(book.hear(value(5, votes(0), 1, &[1]), s(1)), Change::Nothing);
+        assert_eq!(book.hear(value(5, votes(0), 2, &[9]), s(1)), Change::Nothing, "said twice");
+        let next = Change::Words { before: [2].into(), is_reborn: false };
+        assert_eq!(book.hear(value(5, votes(0), 3, &[3]), s(1)), next);
+        assert_eq!(words(&book, votes(0)), [3]);
+        assert_eq!(words(&book, votes(1)), [] as [u8; 0]);
+    }
+
+    #[test]
+    fn what_was_taken_back_does_not_come_back() {
+        let mut book = Book::default();
+        book.hear(value(5, votes(0), 1, &[1]), s(1));
+        book.hear(value(5, votes(0), 3, &[]), s(1));
+        assert_eq!(book.page(&node()).unwrap().votes().count(), 0);
+        assert_eq!(book.hear(value(5, votes(0), 2, &[2]), s(1)), Change::Nothing);
+    }
+
+    #[test]
+    fn another_life_forgets_the_one_before_and_the_one_before_is_not_heard() {
+        let mut book = Book::default();
+        book.hear(value(5, votes(0), 9, &[1]), s(1));
+        book.hear(beat(5, 1), s(1));
+        book.hear(beat(5, 2), s(1));
+        assert_eq!(book.hear(beat(4, 99), s(3)), Change::Nothing);
+        assert!(matches!(book.hear(beat(6, 1), s(2)), Change::Beat { is_reborn: true, .. }));
+        assert_eq!(words(&book, votes(0)), [] as [u8; 0], "no word of before");
+        assert_eq!(book.hear(value(5, votes(0), 10, &[1]), s(2)), Change::Nothing);
+        let page = book.page(&node()).unwrap();
+        assert_eq!((page.generation(), page.dies_at()), (Some(Generation(6)), Some(s(4))));
+    }
+
+    #[test]
+    fn a_node_lives_for_five_seconds_after_a_beat_and_for_two_after_the_first() {
+        let mut book = Book::default();
+        book.hear(value(5, votes(0), 1, &[1]), s(10));
+        assert!(!book.page(&node()).unwrap().is_alive(s(10)), "words are no beats");
+        book.hear(beat(5, 1), s(10));
+        let alive =
+            |book: &Book, ms| book.page(&node()).unwrap().is_alive(Duration::from_millis(ms));
+        assert!(alive(&book, 11_999) && !alive(&book, 12_000));
+        book.hear(beat(5, 2), s(12));
+        assert!(alive(&book, 16_999) && !alive(&book, 17_000));
+        book.hear(beat(5, 2), s(16));
+        assert!(!alive(&book, 17_000), "the same beat once more is none");
+    }
+
+    #[test]
+    fn links_are_for_people() {
+        let mut book = Book::default();
+        let link = |round_trip| Heard::Link { node: node(), round_trip };
+        assert_eq!(book.hear(link(Some(s(1))), s(1)), Change::Nothing);
+        let page = book.page(&node()).unwrap();
+        assert_eq!((page.round_trip(), page.is_alive(s(1))), (Some(s(1)), false));
+        book.hear(beat(5, 1), s(2));
+        book.hear(link(None), s(2));
+        assert!(book.page(&node()).unwrap().is_alive(s(3)), "a lost link kills nobody");
+    }
+
+    #[test]
+    fn a_node_that_never_stops_talking_fills_no_memory() {
+        let mut book = Book::default();
+        for shard in 0..u16::MAX {
+            book.hear(value(5, votes(shard), 1, &[1]), s(1));
+        }
+        assert_eq!(book.page(&node()).unwrap().votes().count(), TOPICS_MAX);
+        assert!(matches!(book.hear(value(5, votes(1), 2, &[2]), s(1)), Change::Words { .. }));
+    }
+
+    #[test]
+    fn beats_that_are_none_are_not_heard() {
+        let mut book = Book::default();
+        assert_eq!(book.hear(value(5, Topic::Beat, 1, &[1, 2]), s(1)), Change::Nothing);
+        assert!(!book.page(&node()).unwrap().is_alive(s(1)));
+        let digests = Digests { config: 4, ..Digests::default() };
+        let said = Beat { digests, ..Beat::default() };
+        book.hear(value(5, Topic::Beat, 2, &said.to_octets()), s(1));
+        assert_eq!(*book.page(&node()).unwrap().beat(), said);
+    }
+
+    proptest! {
+        #[test]
+        fn in_any_order_and_any_number_of_times_the_same_is_known(
+            values in prop::collection::vec((1u64..4, 0u16..3, 1u64..6), 1..40),
+            order in any::<u64>(),
+        ) {
+            // A node says one thing a number in each of its lives.
+            let heard = |&(generation, shard, sequence): &(u64, u16, u64)| {
+                let payload = [generation as u8, shard as u8, sequence as u8];
+                value(generation, votes(shard), sequence, &payload)
+            };
+            let mut turned = values.clone();
+            turned.extend(values.clone());
+            let len = turned.len();
+            for at in 0..len {
+                turned.swap(at, (order.rotate_left(at as u32) % len as u64) as usize);
+            }
+            let (mut one, mut other) = (Book::default(), Book::default());
+            values.iter().for_each(|value| drop(one.hear(heard(value), s(1))));
+            turned.iter().for_each(|value| drop(other.hear(heard(value), s(1))));
+            let latest = values.iter().map(|(generation, _, _)| *generation).max();
+            for shard in 0..3 {
+                let of = values.iter().filter(|value| Some(value.0) == latest && value.1 == shard);
+                let highest = of.max_by_key(|value| value.2);
+                let known = highest.map_or(Vec::new(), |&(a, b, c)| vec![a as u8, b as u8, c as u8]);
+                prop_assert_eq!(words(&one, votes(shard)), known.clone());
+                prop_assert_eq!(words(&other, votes(shard)), known);
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The controller in a cluster: its prober's words are votes, and verdicts are what all votes come to.
+//!
+//! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
+
+pub mod isolation;
+pub mod judgement;
+pub mod news;
+mod own;
+pub mod panel;
+pub mod seats;
+pub mod status;
+pub mod turn;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use judgement::Judgement;
+pub use news::NewsKind;
+pub use news::NodeNews;
+pub use panel::Panel;
+pub use seats::Seat;
+
+use crate::cluster::Digests;
+use crate::cluster::Heard;
+use crate::cluster::Layout;
+use crate::cluster::Placed;
+use crate::cluster::Roster;
+use crate::control::Cause;
+use crate::control::Controller;
+use crate::control::Effect;
+use crate::control::Known;
+use crate::control::Occurrence;
+use crate::control::Vote;
+use crate::control::ballot::Voice;
+use crate::control::health::targets_of;
+use crate::control::health::with_parts;
+use crate::model::Admin;
+use crate::model::Anchors;
+use crate::model::ClusterTerms;
+use crate::model::Model;
+use crate::model::Now;
+use crate::model::PoolId;
+use crate::model::Site;
+use crate::model::TargetKey;
+use crate::model::Verdict;
+use crate::model::Word;
+
+impl Controller {
+    /// Belongs to a cluster from now on; this node stands at `site`.
+    pub fn join(&mut self, terms: &ClusterTerms, site: &str) {
+        self.cluster = Some(Box::new(Panel::new(Roster::new(terms, site))));
+    }
+
+    /// Takes in that a probe ended, whether that is news or not: a word is withdrawn if no result comes any more.
+    pub fn note_result(&mut self, key: &TargetKey, passed: bool, now: Now) {
+        if let Some(panel) = &mut self.cluster {
+            panel.note_result(key, passed, now.monotonic);
+        }
+    }
+
+    /// Which target stands where in what nodes say.
+    pub fn cluster_layout(&self) -> Option<&Layout> {
+        self.cluster.as_ref().map(|panel| panel.layout())
+    }
+
+    /// When there is something to say or to decide at the latest, on the monotonic clock.
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.cluster.as_ref().map(|panel| panel.next_wake())
+    }
+
+    pub(super) fn take_heard(&mut self, heard: Heard, now: Now) {
+        if let Some(panel) = &mut self.cluster {
+            panel.hear(heard, now.monotonic);
+        }
+    }
+
+    pub(super) fn take_anchors(&mut self, anchors: Anchors) {
+        if let Some(panel) = &mut self.cluster {
+            panel.set_anchors(anchors);
+        }
+    }
+
+    /// Has exactly that probed which is to be probed here now.
+    pub(super) fn order_probes(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(mut panel) = self.cluster.take() {
+            if let Ok(model) = self.model() {
+                let region = |site: &Site| Some((site.name.clone(), site.region.clone()?));
+                let regions: BTreeMap<_, _> = model.sites.iter().filter_map(region).collect();
+                panel.set_seats(self.seats(model), &regions);
+            }
+            self.cluster = Some(panel);
+        }
+        effects.push(Effect::Probe(self.probe_orders()));
+    }
+
+    /// Whether a target is probed by this node.
+    pub(super) fn is_ours(&self, key: &TargetKey) -> bool {
+        self.cluster.as_ref().is_none_or(|panel| panel.is_ours(key))
+    }
+
+    /// What this node itself says of a target, if that is not what holds.
+    pub(super) fn own_verdict(&self, key: &TargetKey) -> Option<Verdict> {
+        let word = self.cluster.as_ref()?.own_word(key);
+        (word != Word::Unknown).then(|| word.verdict())
+    }
+
+    /// Whether so few sites vote on a target that nothing is decided.
+    pub(super) fn has_too_few_voters(&self, key: &TargetKey) -> bool {
+        self.cluster.as_ref().is_some_and(|panel| panel.is_held(key))
+    }
+
+    /// Every target that is probed by any node, disabled or not: an order must not move the others.
+    fn seats(&self, model: &Model) -> Vec<Seat> {
+        let mut seats = Vec::new();
+        for pool in model.written_pools() {
+            let Some(check) = pool.check else { continue };
+            let site = pool.site.map(|site| &model.sites[site.index()]);
+            let written = pool.discover.as_ref().map_or(usize::MAX, |discovery| discovery.written);
+            for (position, endpoint) in pool.endpoints.iter().enumerate() {
+                let is_open = self.admin_of(model, pool, endpoint) != Admin::Disabled;
+                let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
+                let leaves = targets.flat_map(|target| with_parts(model, target));
+                for target in leaves.filter(|target| target.composite().is_none()) {
+                    let is_learnt = position >= written || target.key.address.is_some();
+                    let check = target.check();
+                    let group = if is_learnt { pool.name.clone() } else { Box::default() };
+                    let (address, port) = (target.address, check.port);
+                    seats.push(Seat {
+                        voting: check.voting,
+                        site: site.map(|site| site.name.clone()),
+                        region: site.and_then(|site| site.region.clone()),
+                        interval: check.interval,
+                        fall: check.fall,
+                        rise: check.rise,
+                        is_open,
+                        placed: Placed { group, key: target.key, address, port },
+                    });
+                }
+            }
+        }
+        seats
+    }
+
+    /// Says what is to be said, and decides what votes have changed.
+    pub(super) fn advance_cluster(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(mut panel) = self.cluster.take() else { return };
+        let was_isolated = panel.is_isolated();
+        let (says, is_moved) = panel.advance(|| self.digests(), now.monotonic);
+        effects.extend(says.into_iter().map(Effect::Say));
+        if panel.is_isolated() != was_isolated {
+            effects.push(Effect::Isolated(panel.is_isolated()));
+        }
+        // The brake hears everything about what it holds.
+        let known = |key: &TargetKey| {
+            (!self.is_near_brake(key)).then(|| (self.verdict(key), self.degraded(key)))
+        };
+        let judged = panel.judge(known, now.monotonic);
+        let news = panel.take_news().into_iter();
+        effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
+        self.cluster = Some(panel);
+        for judgement in judged {
+            self.take_judgement(judgement, now, effects);
+        }
+        if is_moved {
+            effects.push(Effect::Probe(self.probe_orders()));
+        }
+    }
+
+    fn take_judgement(&mut self, judgement: Judgement, now: Now, effects: &mut Vec<Effect>) {
+        let Judgement { key, verdict, level, reason } = judgement;
+        if verdict != Verdict::Unknown {
+            let vote = Vote { key, verdict, degraded: level, reason };
+            return self.count_vote(vote, now, effects);
+        }
+        let Some(Voice { pool, check: _, whole }) = self.voice(&key) else { return };
+        let Some(whole) = whole else { return self.give_up(pool, key, reason, now, effects) };
+        let known = Known { verdict, since: now, reason: reason.clone(), degraded: 0 };
+        self.parts.insert(key, known);
+        if self.composed(&whole) == Some(Verdict::Unknown) {
+            self.give_up(pool, whole, reason, now, effects);
+        }
+    }
+
+    /// What was up is nobody knows what: it is served as before.
+    fn give_up(
+        &mut self,
+        pool: PoolId,
+        key: TargetKey,
+        reason: Box<str>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (before, after) = (self.verdict(&key), Verdict::Unknown);
+        if before != Verdict::Up {
+            return;
+        }
+        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded: 0 };
+        let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
+        let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
+        effects.push(Effect::Record(told));
+        self.change(&[pool], &cause, now, effects, |controller| {
+            controller.verdicts.insert(key, known);
+        });
+    }
+
+    /// First octets of the digests of what this node has.
+    fn digests(&self) -> Digests {
+        let first = |digest: &[u8]| {
+            digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
+        };
+        let parts = self.base().map(|base| &base.parts);
+        Digests {
+            config: parts.map_or(0, |parts| first(&parts.zones)),
+            geo: parts.map_or(0, |parts| first(&parts.geo)),
+            rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
+            verdicts: self.verdicts_digest(),
+        }
+    }
+
+    /// The same number on every node that has the same verdicts, in whatever order they came.
+    fn verdicts_digest(&self) -> u64 {
+        let known = self.verdicts.iter().filter(|(_, known)| known.verdict != Verdict::Unknown);
+        known.fold(0, |sum, (key, known)| sum.wrapping_add(fingerprint(key, known)))
+    }
+}
+
+/// FNV-1a of a target and what holds of it.
+fn fingerprint(key: &TargetKey, known: &Known) -> u64 {
+    let TargetKey { endpoint, check, family, address } = key;
+    let address = address.map(|address| address.to_string()).unwrap_or_default();
+    let last = [0, family.index() as u8, known.verdict as u8, known.degraded];
+    let texts = endpoint.bytes().chain([0]).chain(check.bytes()).chain([0]).chain(address.bytes());
+    texts.chain(last).fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

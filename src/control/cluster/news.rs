@@ -1,0 +1,96 @@
+//! What of a cluster is told to people.
+
+use std::fmt;
+
+use crate::cluster::NodeName;
+use crate::control::effect::count;
+
+/// Something that happened in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeNews {
+    /// The node that it is about.
+    pub node: NodeName,
+    /// Where it stands.
+    pub site: Box<str>,
+    /// What happened.
+    pub kind: NewsKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewsKind {
+    /// A node is heard.
+    Seen,
+    /// A node is heard no more.
+    Lost,
+    /// A prober has lost its own network; why, if it is that of this node.
+    Isolated(Box<str>),
+    /// It has it back.
+    Connected,
+    /// Fewer sites vote than must: verdicts stay as they are.
+    TooFewVoters {
+        /// On how many targets.
+        targets: usize,
+    },
+    /// Enough sites vote again.
+    EnoughVoters,
+    /// Targets have had no probe result for three intervals: this node has no word on them.
+    Unprobed {
+        /// How many.
+        targets: usize,
+    },
+    /// There are results again.
+    ProbedAgain,
+}
+
+impl NewsKind {
+    /// Under which name the history has it.
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Seen => "member_seen",
+            Self::Lost => "member_lost",
+            Self::Isolated(_) => "isolated",
+            Self::Connected => "connected",
+            Self::TooFewVoters { .. } => "too_few_voters",
+            Self::EnoughVoters => "enough_voters",
+            Self::Unprobed { .. } => "unprobed",
+            Self::ProbedAgain => "probed_again",
+        }
+    }
+
+    /// Whether somebody may have to do something.
+    pub fn is_bad(&self) -> bool {
+        match self {
+            Self::Lost | Self::Isolated(_) | Self::TooFewVoters { .. } | Self::Unprobed { .. } => {
+                true
+            }
+            Self::Seen | Self::Connected | Self::EnoughVoters | Self::ProbedAgain => false,
+        }
+    }
+}
+
+impl fmt::Display for NodeNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, site, kind } = self;
+        write!(f, "node {node} at {site}: ")?;
+        match kind {
+            NewsKind::Seen => f.write_str("seen"),
+            NewsKind::Lost => f.write_str("not heard for too long, its votes count no more"),
+            NewsKind::Isolated(why) if why.is_empty() => {
+                f.write_str("isolated, its votes do not count")
+            }
+            NewsKind::Isolated(why) => write!(f, "isolated, its votes do not count: {why}"),
+            NewsKind::Connected => f.write_str("isolated no more, its votes count again"),
+            NewsKind::TooFewVoters { targets } => {
+                let targets = count(*targets, "target");
+                write!(f, "too few sites vote on {targets}, verdicts stay as they are")
+            }
+            NewsKind::EnoughVoters => f.write_str("enough sites vote again"),
+            NewsKind::Unprobed { targets } => {
+                let targets = count(*targets, "target");
+                write!(f, "no probe result for three intervals of {targets}, its word is withdrawn")
+            }
+            NewsKind::ProbedAgain => f.write_str("every target has probe results again"),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The machine that turns words of nodes into verdicts: all votes in, what changed out.
+//!
+//! Pure, and as large as the question: it knows no pools, snapshots or brakes. Whoever drives it tells it of time, probe
+//! results and what was heard, says what it wants said, and takes its judgements.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::cluster::Beat;
+use crate::cluster::Book;
+use crate::cluster::Change;
+use crate::cluster::Heard;
+use crate::cluster::Layout;
+use crate::cluster::NodeName;
+use crate::cluster::Roster;
+use crate::cluster::Topic;
+use crate::cluster::assignment::Stable;
+use crate::cluster::shard::differing;
+use crate::control::cluster::isolation::Isolation;
+use crate::control::cluster::news::NewsKind;
+use crate::control::cluster::news::NodeNews;
+use crate::control::cluster::own::OwnWords;
+use crate::control::cluster::seats::Terms;
+use crate::model::Anchors;
+use crate::model::TargetKey;
+use crate::model::Word;
+
+/// A node with a vote, as it counts now.
+#[derive(Clone, Debug)]
+pub(super) struct Voter {
+    pub(super) node: NodeName,
+    pub(super) site: usize,
+    pub(super) is_own: bool,
+    pub(super) is_live: bool,
+    pub(super) is_isolated: bool,
+    pub(super) anchors: Anchors,
+}
+
+/// Since when too few vote on a target, and whether its verdict has been given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) since: Duration,
+    pub(super) is_over: bool,
+}
+
+/// All votes, and what they come to.
+#[derive(Debug)]
+pub struct Panel {
+    pub(super) roster: Roster,
+    pub(super) book: Book,
+    pub(super) layout: Layout,
+    pub(super) terms: Vec<Terms>,
+    pub(super) own: OwnWords,
+    pub(super) voters: Vec<Voter>,
+    /// Sites whose votes count, by scope; the first is all of them.
+    pub(super) scopes: Vec<Vec<usize>>,
+    /// Regions of the sites.
+    pub(super) regions: Vec<Option<Box<str>>>,
+    /// Places to be judged anew.
+    pub(super) dirty: BTreeSet<usize>,
+    pub(super) held: BTreeMap<usize, Hold>,
+    pub(super) isolation: Isolation,
+    pub(super) anchors: Anchors,
+    pub(super) stable: Stable,
+    pub(super) next_beat: Option<Duration>,
+    pub(super) news: Vec<NodeNews>,
+    /// Since when too few vote on anything, and whether that was told.
+    pub(super) too_few: Option<(Duration, bool)>,
+    pub(super) unprobed: usize,
+    /// Whether a result came since isolation was looked at.
+    pub(super) has_results: bool,
+}
+
+impl Panel {
+    /// One that has heard nobody and knows no target.
+    pub fn new(roster: Roster) -> Self {
+        let voter = |(node, member): (&NodeName, &crate::cluster::Member)| Voter {
+            node: node.clone(),
+            site: member.site,
+            is_own: node == roster.own(),
+            is_live: node == roster.own(),
+            is_isolated: false,
+            anchors: Anchors::Unset,
+        };
+        let voters = roster.members().iter().map(voter).collect();
+        let sites = roster.sites().len();
+        Self {
+            roster,
+            book: Book::default(),
+            layout: Layout::default(),
+            terms: Vec::new(),
+            own: OwnWords::default(),
+            voters,
+            scopes: vec![(0..sites).collect()],
+            regions: vec![None; sites],
+            dirty: BTreeSet::new(),
+            held: BTreeMap::new(),
+            isolation: Isolation::default(),
+            anchors: Anchors::Unset,
+            stable: Stable::new(sites),
+            next_beat: None,
+            news: Vec::new(),
+            too_few: None,
+            unprobed: 0,
+            has_results: false,
+        }
+    }
+
+    /// Whether a target is probed here.
+    pub fn is_ours(&self, key: &TargetKey) -> bool {
+        self.layout.place_of(key).is_some_and(|place| self.own.at(place).is_ours)
+    }
+
+    /// This node's word on a target.
+    pub fn own_word(&self, key: &TargetKey) -> Word {
+        self.layout.place_of(key).map_or(Word::Unknown, |place| self.own.at(place).word)
+    }
+
+    /// Whether a tracker's word must be told.
+    pub fn wants(&self, key: &TargetKey, word: Word) -> bool {
+        self.layout.place_of(key).is_some_and(|place| self.own.wants(place, word))
+    }
+
+    /// Takes the word of this node's tracker.
+    pub fn set_word(&mut self, key: &TargetKey, word: Word, reason: &str) {
+        let Some(place) = self.layout.place_of(key) else { return };
+        let others_vote = self.own.awaits_run(place) && self.others_vote(place);
+        if self.own.set(place, word, reason, &self.terms[place], others_vote) {
+            self.own.touch(self.layout.shard_of_place(place));
+            self.dirty.insert(place);
+        }
+    }
+
+    /// Takes in that a probe of this node ended.
+    pub fn note_result(&mut self, key: &TargetKey, passed: bool, now: Duration) {
+        if let Some(place) = self.layout.place_of(key) {
+            self.own.note_result(place, passed, now);
+            self.has_results = true;
+        }
+    }
+
+    /// Takes in what this node's anchors tell.
+    pub fn set_anchors(&mut self, anchors: Anchors) {
+        if std::mem::replace(&mut self.anchors, anchors) != anchors {
+            self.next_beat = None;
+            self.has_results = true;
+            self.refresh_own();
+        }
+    }
+
+    /// Takes in what an engine heard.
+    pub fn hear(&mut self, heard: Heard, now: Duration) {
+        let (node, topic) = match &heard {
+            Heard::Value { node, topic, .. } => (node, Some(*topic)),
+            Heard::Link { node, .. } => (node, None),
+        };
+        let found = self.voters.iter().position(|voter| voter.node == *node && !voter.is_own);
+        let Some(voter) = found else { return };
+        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+            return;
+        }
+        match (self.book.hear(heard, now), topic) {
+            (Change::Nothing, _) | (Change::Words { .. }, None) => {}
+            (Change::Beat { is_reborn, .. }, _) => {
+                if is_reborn {
+                    self.dirty_all();
+                }
+                self.refresh(voter, now);
+            }
+            (Change::Words { is_reborn: true, .. }, Some(_)) => {
+                self.dirty_all();
+                self.refresh(voter, now);
+            }
+            (Change::Words { before, is_reborn: false }, Some(topic)) => {
+                let Some(shard) = self.layout.shard_of_topic(topic) else { return };
+                let shard = &self.layout.shards()[shard];
+                let Some(page) = self.book.page(&self.voters[voter].node) else { return };
+                let changed = differing(&before, page.words(topic), shard.count);
+                self.dirty.extend(changed.map(|offset| shard.start + offset));
+            }
+        }
+    }
+
+    fn dirty_all(&mut self) {
+        self.dirty.extend(0..self.terms.len());
+    }
+
+    /// Looks at what a node says of itself, and whether it lives.
+    pub(super) fn refresh(&mut self, at: usize, now: Duration) {
+        let voter = &mut self.voters[at];
+        let Some(page) = self.book.page(&voter.node) else { return };
+        let is_live = page.is_alive(now);
+        let Beat { is_isolated, anchors, .. } = *page.beat();
+        let before = (voter.is_live, voter.is_isolated, voter.anchors);
+        if before == (is_live, is_isolated, anchors) {
+            return;
+        }
+        (voter.is_live, voter.is_isolated, voter.anchors) = (is_live, is_isolated, anchors);
+        let tell = |kind| NodeNews {
+            node: voter.node.clone(),
+            site: self.roster.sites()[voter.site].clone(),
+            kind,
+        };
+        if before.0 != is_live {
+            self.news.push(tell(if is_live { NewsKind::Seen } else { NewsKind::Lost }));
+        }
+        match (before.1, is_isolated) {
+            (false, true) => self.news.push(tell(NewsKind::Isolated(Box::default()))),
+            (true, false) => self.news.push(tell(NewsKind::Connected)),
+            (false, false) | (true, true) => {}
+        }
+        self.dirty_all();
+    }
+
+    /// The same of this node.
+    pub(super) fn refresh_own(&mut self) {
+        let is_isolated = self.isolation.is_isolated();
+        for voter in self.voters.iter_mut().filter(|voter| voter.is_own) {
+            (voter.is_isolated, voter.anchors) = (is_isolated, self.anchors);
+        }
+        self.dirty_all();
+    }
+
+    /// NodeNews about this node.
+    pub(super) fn tell_own(&mut self, kind: NewsKind) {
+        let site = self.roster.sites()[self.roster.own_site()].clone();
+        self.news.push(NodeNews { node: self.roster.own().clone(), site, kind });
+    }
+}
