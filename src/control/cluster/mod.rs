@@ -106,7 +106,12 @@ impl Controller {
 
     /// Whether so few sites vote on a target that nothing is decided.
     pub(super) fn has_too_few_voters(&self, key: &TargetKey) -> bool {
-        self.cluster.as_ref().is_some_and(|panel| panel.is_held(key))
+        let Some(panel) = self.cluster.as_ref().filter(|panel| panel.held_count() > 0) else {
+            return false;
+        };
+        let Ok(model) = self.model() else { return false };
+        let parts = self.find_target(key).map(|target| target.parts(model));
+        panel.is_held(key) || parts.into_iter().flatten().any(|part| panel.is_held(&part.key))
     }
 
     /// Every target that is probed by any node, disabled or not: an order must not move the others.
