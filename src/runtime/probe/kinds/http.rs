@@ -1,6 +1,6 @@
 //! The HTTP exchange of a probe: one request on a fresh connection, one response judged.
 //!
-//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others. The caller opens
+//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others: `redirect` follows them. The caller opens
 //! the stream, in clear or behind TLS, and sets the deadline. Built on hyper rather than reqwest, which cannot bound
 //! the header block, reads the system's roots for each client and resumes TLS sessions.
 
@@ -158,6 +158,8 @@ impl Exchange {
         let response =
             response.await.map_err(|error| ProbeFailure::from_hyper(&error, progress.phase()))?;
         progress.enter(Phase::ReadingBody);
+        let location = response.headers().get(header::LOCATION);
+        progress.saw_head(response.status().as_u16(), location.map(header::HeaderValue::as_bytes));
         self.judge.judge(response).await
     }
 }

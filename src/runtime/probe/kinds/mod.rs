@@ -9,6 +9,7 @@ pub(super) mod grpc;
 pub(super) mod http;
 pub(super) mod icmp;
 pub(super) mod push;
+pub(super) mod redirect;
 pub(super) mod tcp;
 pub(super) mod tls;
 pub(super) mod udp;
@@ -25,6 +26,8 @@ pub(super) enum Kind {
     Tls(tls::Handshake),
     Http(http::Exchange),
     Https(http::Exchange, tls::Handshake),
+    /// Either, and what it redirects to.
+    Walk(Box<redirect::Walk>),
     Grpc(grpc::Call),
     Grpcs(grpc::Call, tls::Handshake),
     Dns(dns::Question),
@@ -49,16 +52,17 @@ impl Kind {
             Self::Tls(handshake) => handshake.run(line, progress).await,
             Self::Http(exchange) => {
                 let stream = line.connect().await?;
-                let load = exchange.run(stream, progress).await?;
+                let load = exchange.run(progress.tap(stream), progress).await?;
                 Ok(Success { load, ..Success::default() })
             }
             Self::Https(exchange, handshake) => {
                 let stream = line.connect().await?;
                 let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
-                let outcome = exchange.run(stream, progress).await;
+                let outcome = exchange.run(progress.tap(stream), progress).await;
                 handshake.settle(chain);
                 outcome.map(|load| Success { load, ..success })
             }
+            Self::Walk(walk) => walk.run(line, progress).await,
             Self::Grpc(call) => {
                 let stream = line.connect().await?;
                 call.run(stream, progress).await.map(|()| Success::default())
