@@ -81,6 +81,7 @@ fn endless(first: impl AsRef<[u8]>, more: impl AsRef<[u8]>) -> Harm {
 /// A backend that does harm to everybody; `speaks_first` is for protocols in which the server does.
 struct Backend {
     address: SocketAddr,
+    /// Octets that went to one probe, the most of all.
     sent: Arc<AtomicUsize>,
 }
 
@@ -111,11 +112,13 @@ fn harm_one(
     if !speaks_first && stream.read(&mut said)? == 0 {
         return Ok(());
     }
+    let mut own = 0;
     let mut send = |octets: &[u8]| -> std::io::Result<()> {
         // In pieces, for a call that fails in the middle tells nothing of its first half.
         for piece in octets.chunks(512) {
             stream.write_all(piece)?;
-            sent.fetch_add(piece.len(), SeqCst);
+            own += piece.len();
+            sent.fetch_max(own, SeqCst);
         }
         Ok(())
     };
@@ -147,7 +150,8 @@ fn check(kind: CheckKind, timeout: Duration) -> Check {
         port: 0,
         source: Sources::default(),
         invert: false,
-        interval: Duration::from_secs(3600),
+        // New targets are probed within an interval.
+        interval: Duration::from_millis(100),
         timeout,
         fall: 1,
         rise: 1,
@@ -531,8 +535,7 @@ fn a_backend_that_changes_in_mid_way_is_told_apart_each_time() {
         let (sender, mut reports) = mpsc::channel(16);
         let restarts = |name| panic!("{name} was restarted");
         let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap();
-        let mut target = target_of(check(http(), DEADLINE), address);
-        Arc::make_mut(&mut target.check).interval = Duration::from_millis(50);
+        let target = target_of(check(http(), DEADLINE), address);
         prober.set_targets(vec![target]);
         let mut all = Vec::new();
         while all.len() < 9 {
