@@ -7,6 +7,7 @@ pub mod admin_states;
 mod attempt;
 mod ballot;
 mod brake;
+pub mod by_hand;
 pub mod command;
 pub mod discover;
 pub mod effect;
@@ -32,6 +33,7 @@ mod shell_status;
 pub mod shift;
 pub mod status;
 pub mod stored;
+mod target_status;
 pub mod tracked;
 pub mod weights;
 

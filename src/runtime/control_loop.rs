@@ -36,6 +36,7 @@ use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results::LastResult;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -172,7 +173,7 @@ pub struct Core {
     /// The zero of monotonic time.
     pub start: Instant,
     /// Newest result of each target, for `status`.
-    pub last_results: BTreeMap<TargetKey, String>,
+    pub last_results: BTreeMap<TargetKey, LastResult>,
     /// Loads that the controller has not been told.
     pub loads: Vec<LoadReport>,
     /// Places of the geo data compiled last.
@@ -439,8 +440,8 @@ impl Core {
             let key = report.key.clone();
             self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
         }
-        let phases = report.result.phases_text();
-        self.last_results.insert(report.key, reason + &phases + &held);
+        let last = LastResult::new(&report, reason + &report.result.phases_text() + &held);
+        self.last_results.insert(report.key, last);
     }
 
     /// Logs what happened, once, and counts it.
