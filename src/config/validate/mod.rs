@@ -195,6 +195,7 @@ pub(super) fn validate(
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
+    model.index_pools();
     Some(model)
 }
 

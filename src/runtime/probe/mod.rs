@@ -5,12 +5,10 @@
 
 mod agenda;
 mod board;
-mod body;
 pub mod counters;
 mod deadline;
 mod failure;
 mod gate;
-mod judge;
 mod kinds;
 mod line;
 mod lines;
@@ -19,6 +17,7 @@ mod once;
 mod outcome;
 mod plan;
 mod progress;
+mod response;
 mod roster;
 mod run;
 mod sessions;

@@ -20,7 +20,6 @@ use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::plan::Plan;
 use crate::runtime::probe::plan::Planner;
 use crate::runtime::probe::plan::probe_and_tell;
-use crate::runtime::probe::progress::Progress;
 use crate::runtime::probe::tap::Ear;
 use crate::runtime::probe::tap::Heard;
 use crate::runtime::probe::tls::install_crypto;
@@ -52,7 +51,7 @@ async fn run(plan: Plan, target: &ProbeTarget) -> Told {
     let ear = Ear::default();
     let (alarm, deadline) = Deadline::new();
     let begun = Instant::now();
-    let probing = probe_and_tell(plan, deadline, Progress::start().heard_by(ear.clone()));
+    let probing = probe_and_tell(plan, deadline, Some(ear.clone()));
     let timeout = target.check.timeout;
     let ring = async {
         sleep(timeout).await;

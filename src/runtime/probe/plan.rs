@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 
 use crate::config::node::default_node;
@@ -28,7 +29,6 @@ use crate::runtime::probe::kinds::file::LineOf;
 use crate::runtime::probe::kinds::file::StateFile;
 use crate::runtime::probe::kinds::grpc::Call;
 use crate::runtime::probe::kinds::http::Exchange;
-use crate::runtime::probe::kinds::http::Judge;
 use crate::runtime::probe::kinds::http::Scheme;
 use crate::runtime::probe::kinds::icmp::Echo;
 use crate::runtime::probe::kinds::push::Listen;
@@ -44,7 +44,9 @@ use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Progress;
 use crate::runtime::probe::progress::Seen;
+use crate::runtime::probe::response::judge::Judge;
 use crate::runtime::probe::sessions::Tickets;
+use crate::runtime::probe::tap::Ear;
 use crate::runtime::probe::tls;
 use crate::runtime::probe::tls::Client;
 use crate::runtime::probe::tls::SystemRoots;
@@ -59,6 +61,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Where it goes, and from where.
+    pub(super) fn line(&self) -> Line {
+        self.line
+    }
+
     /// Resumes sessions of the target whose tickets these are, if more is said than a handshake.
     pub(super) fn resume(&mut self, tickets: &mut Option<Arc<Tickets>>) {
         match &mut self.kind {
@@ -82,13 +89,6 @@ impl Plan {
     }
 }
 
-impl Plan {
-    /// Where it goes, and from where.
-    pub(super) fn line(&self) -> Line {
-        self.line
-    }
-}
-
 #[cfg(test)]
 impl Plan {
     /// Tells tests which target is probed.
@@ -98,16 +98,18 @@ impl Plan {
 }
 
 /// Runs a probe, until its deadline at most.
-pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Probed {
-    probe_and_tell(plan, deadline, Progress::start()).await.0
+pub(super) fn probe(plan: Plan, deadline: Deadline) -> impl Future<Output = Probed> + Send {
+    // Not in a future of its own, which would hold the plan twice.
+    probe_and_tell(plan, deadline, None).map(|(probed, _)| probed)
 }
 
-/// The same, with what it saw on its way.
+/// The same with what it saw on its way, for somebody who listens.
 pub(super) async fn probe_and_tell(
     plan: Plan,
     deadline: Deadline,
-    mut progress: Progress,
+    ear: Option<Ear>,
 ) -> (Probed, Seen) {
+    let mut progress = Progress::start(ear);
     let outcome = tokio::select! {
         biased;
         outcome = plan.kind.run(plan.line, &mut progress) => Some(outcome),
@@ -214,7 +216,7 @@ impl Planner {
             CheckKind::Exec(exec) => Kind::Exec(Run::new(exec, key, line, &self.shared.turns)?),
             CheckKind::Push(push) => Kind::Push(Listen {
                 board: Arc::clone(&self.shared.board),
-                check: check.name.clone(),
+                check: (*check.name).into(),
                 endpoint: (*key.endpoint).into(),
                 silence: push.silence,
             }),
@@ -359,6 +361,7 @@ mod tests {
     use crate::model::Sources;
     use crate::model::TargetKey;
     use crate::model::TlsCheck;
+    use crate::runtime::probe::deadline::Deadline;
     use crate::runtime::probe::failure::ProbeFailure;
     use crate::runtime::probe::tls::install_crypto;
     use std::sync::Arc;
@@ -415,6 +418,18 @@ mod tests {
             let plan = plan(&mut Planner::default(), &check, "127.0.0.1");
             assert!(matches!(plan.kind, Kind::Broken(ProbeFailure::BadCheck(_))), "{plan:?}");
         }
+    }
+
+    #[test]
+    fn a_probe_that_runs_takes_little_room_of_its_own() {
+        install_crypto();
+        let mut plain = https("/", None);
+        let CheckKind::Https(http, _) = plain.kind else { panic!("{plain:?}") };
+        plain.kind = CheckKind::Http(http);
+        let plan = plan(&mut Planner::default(), &plain, "127.0.0.1");
+        let (_alarm, deadline) = Deadline::new();
+        let size = size_of_val(&super::probe(plan, deadline));
+        assert!(size <= 1536, "{size}");
     }
 
     #[test]

@@ -96,20 +96,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A probe begins.
-    pub(super) fn start() -> Self {
+    /// A probe begins; who wants to hear what the backend says has an ear.
+    pub(super) fn start(ear: Option<Ear>) -> Self {
         Self {
             phase: Phase::Connecting,
             since: Instant::now(),
             phases: Phases::default(),
             seen: Seen::default(),
-            ear: None,
+            ear,
         }
-    }
-
-    /// The same for somebody who wants to hear what the backend says.
-    pub(super) fn heard_by(self, ear: Ear) -> Self {
-        Self { ear: Some(ear), ..self }
     }
 
     /// Whether anybody wants to hear it.
@@ -179,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_time_and_one_that_was_not_over_has_none() {
-        let mut progress = Progress::start();
+        let mut progress = Progress::start(None);
         advance(Duration::from_millis(2)).await;
         progress.enter(Phase::Handshake);
         advance(Duration::from_millis(30)).await;

@@ -18,15 +18,16 @@ use crate::model::ResolverSettings;
 use crate::model::Sources;
 use crate::model::TlsCheck;
 use crate::runtime::probe::failure::ProbeFailure;
-use crate::runtime::probe::judge::Judge;
 use crate::runtime::probe::kinds::http::Exchange;
 use crate::runtime::probe::kinds::http::Scheme;
 use crate::runtime::probe::kinds::tls::Handshake;
 use crate::runtime::probe::line::Line;
 use crate::runtime::probe::line::WIRE_MAX;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response::judge::Judge;
 use crate::runtime::probe::sessions::Tickets;
 use crate::runtime::probe::tls::Client;
 use crate::runtime::resolve;
@@ -178,7 +179,8 @@ async fn ask_counted(
     tally: &Arc<AtomicUsize>,
     progress: &mut Progress,
 ) -> Result<Success, ProbeFailure> {
-    let stream = line.connect_within(room).await?.counting_in(Arc::clone(tally));
+    let writes = if handshake.is_some() { Writes::Often } else { exchange.writes() };
+    let stream = line.connect_within(room, writes).await?.counting_in(Arc::clone(tally));
     let Some(handshake) = handshake else {
         let load = exchange.run(progress.tap(stream), progress).await?;
         return Ok(Success { load, ..Success::default() });
