@@ -146,6 +146,8 @@ fn a_probe_by_hand_needs_no_server_and_tells_all_it_saw() {
     assert_eq!((&probe["status"], &probe["source"]), (&200.into(), &"127.0.0.1".into()));
     assert_eq!((&probe["degraded_level"], &probe["weight_left_percent"]), (&0.into(), &100.into()));
     assert!(probe["total_ms"].as_f64().unwrap() > 0.0);
+    assert!(probe["phases_ms"]["first_byte"].as_f64().unwrap() > 0.0, "{probe}");
+    assert!(probe["phases_ms"]["tls"].is_null(), "{probe}");
 
     drop(other);
     let (code, output, _) = rhumb(&folder, &["probe", "eu/fra-2"]);

@@ -1,4 +1,5 @@
 //! Where an endpoint is: its name resolved now, and endpoints that a source tells of.
+#![allow(clippy::disallowed_methods, reason = "the command line tells how long a name took")]
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
@@ -22,6 +20,8 @@ use crate::model::HttpVersion;
 use crate::model::Model;
 use crate::model::Percent;
 use crate::model::Verdict;
+use crate::runtime::answerer::unix_s;
+use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeTarget;
 use crate::runtime::probe::Told;
 
@@ -81,8 +81,8 @@ pub(super) struct ProbeTold {
     pub(super) source: Option<IpAddr>,
     /// How it ended, in words.
     pub(super) said: String,
-    /// Milliseconds of each part that was measured.
-    pub(super) phases_ms: Vec<(&'static str, f64)>,
+    /// Milliseconds of each part; null where it was not measured.
+    pub(super) phases_ms: PhasesMs,
     pub(super) total_ms: f64,
     pub(super) timeout_ms: u64,
     pub(super) status: Option<u16>,
@@ -99,6 +99,39 @@ pub(super) struct ProbeTold {
     pub(super) weight_left_percent: Option<u8>,
     /// What the first level above that begins with.
     pub(super) slower_than_ms: Option<u64>,
+}
+
+/// How long the parts of a probe took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct PhasesMs {
+    pub(super) dns: Option<f64>,
+    pub(super) connect: Option<f64>,
+    pub(super) tls: Option<f64>,
+    pub(super) first_byte: Option<f64>,
+}
+
+impl PhasesMs {
+    fn of(phases: Phases) -> Self {
+        let Phases { dns, connect, tls, first_byte } = phases;
+        Self {
+            dns: dns.map(ms),
+            connect: connect.map(ms),
+            tls: tls.map(ms),
+            first_byte: first_byte.map(ms),
+        }
+    }
+
+    /// Each that was measured, with its name.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let Self { dns, connect, tls, first_byte } = *self;
+        let parts = [("dns", dns), ("connect", connect), ("tls", tls), ("first byte", first_byte)];
+        parts.into_iter().filter_map(|(name, took)| Some((name, took?)))
+    }
+}
+
+/// Milliseconds, to the hundredth.
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e5).round() / 100.0
 }
 
 /// Puts together what is known.
@@ -194,7 +227,6 @@ impl Tree<'_> {
 
 fn tell(target: &ProbeTarget, told: &Told) -> ProbeTold {
     let (check, Told { result, seen, heard, source }) = (&*target.check, told);
-    let ms = |time: Duration| (time.as_secs_f64() * 1e5).round() / 100.0;
     let level = result.outcome.is_ok().then(|| check.level_of(result.duration));
     let level = level.filter(|_| !check.degraded.is_empty());
     let next = check.degraded.get(usize::from(level.unwrap_or(0))).map(|step| step.over);
@@ -204,7 +236,7 @@ fn tell(target: &ProbeTarget, told: &Told) -> ProbeTold {
         port: check.port,
         source: *source,
         said: result.reason(),
-        phases_ms: result.phases.named().map(|(name, took)| (name, ms(took))).collect(),
+        phases_ms: PhasesMs::of(result.phases),
         total_ms: ms(result.duration),
         timeout_ms: check.timeout.as_millis() as u64,
         status: seen.status,
@@ -223,8 +255,7 @@ fn tell(target: &ProbeTarget, told: &Told) -> ProbeTold {
 
 /// Whole days from now until a second since 1970; less than 0 if it is over.
 fn days_left(until_s: u64) -> i64 {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    (until_s.cast_signed() - now_s.cast_signed()).div_euclid(86_400)
+    (until_s.cast_signed() - unix_s().cast_signed()).div_euclid(86_400)
 }
 
 /// Whether what is said is made to be read.

@@ -100,7 +100,7 @@ fn add_probe(text: &mut String, kind: &str, probe: &ProbeTold, depth: usize) {
         line(text, depth, if position == 0 { "redirected" } else { "" }, &format!("to {place}"));
     }
     let mut phases: Vec<String> =
-        probe.phases_ms.iter().map(|(name, ms)| format!("{name} {ms:.1} ms")).collect();
+        probe.phases_ms.named().map(|(name, ms)| format!("{name} {ms:.1} ms")).collect();
     let timeout = spell(Duration::from_millis(probe.timeout_ms));
     phases.push(format!("total {:.1} ms of {timeout}", probe.total_ms));
     line(text, depth, "phases", &phases.join(", "));
@@ -163,6 +163,7 @@ mod tests {
     use super::text;
     use crate::cli::probe::report::Node;
     use crate::cli::probe::report::Outcome;
+    use crate::cli::probe::report::PhasesMs;
     use crate::cli::probe::report::ProbeTold;
     use crate::cli::probe::report::Report;
     use crate::cli::probe::report::TargetReport;
@@ -174,7 +175,11 @@ mod tests {
             port: 80,
             source: Some("192.0.2.9".parse().unwrap()),
             said: "status 503, wanted 200-299".into(),
-            phases_ms: vec![("connect", 1.25), ("first byte", 30.0)],
+            phases_ms: PhasesMs {
+                connect: Some(1.25),
+                first_byte: Some(30.0),
+                ..PhasesMs::default()
+            },
             total_ms: 31.5,
             timeout_ms: 2000,
             status: Some(503),

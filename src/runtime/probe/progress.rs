@@ -53,7 +53,7 @@ pub struct Phases {
 
 impl Phases {
     /// Each that was measured, with its name, in the order in which they come.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+    fn named(&self) -> impl Iterator<Item = (&'static str, Duration)> {
         let Self { dns, connect, tls, first_byte } = *self;
         let parts = [("dns", dns), ("connect", connect), ("tls", tls), ("first byte", first_byte)];
         parts.into_iter().filter_map(|(name, took)| Some((name, took?)))
