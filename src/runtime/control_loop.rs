@@ -255,8 +255,11 @@ impl Core {
             let loads = std::mem::take(&mut self.loads);
             self.handle(Event::Loads(loads));
         }
-        if self.state.as_ref().is_some_and(|state| state.take_wants_all()) {
-            self.handle(Event::KeepAll);
+        if let Some(state) = self.state.clone() {
+            state.take_news().into_iter().for_each(|news| self.handle(Event::Disk(news)));
+            if state.take_wants_all() {
+                self.handle(Event::KeepAll);
+            }
         }
         self.handle(Event::Settle);
         self.metrics.set_records(self.controller.gauges());
@@ -311,6 +314,7 @@ impl Core {
                     check: order.check,
                     initial: order.verdict,
                     degraded: order.degraded,
+                    penalty: order.penalty,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
                 let keys: HashSet<&TargetKey> = targets.iter().map(|target| &target.key).collect();
@@ -436,8 +440,8 @@ impl Core {
         if verdict != Verdict::Unknown && is_news() {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let reason = format!("{reason} ({run} in a row){held}").into();
-            let key = report.key.clone();
-            self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
+            let (key, penalty) = (report.key.clone(), report.penalty);
+            self.handle(Event::Vote(Vote { key, verdict, degraded, reason, penalty }));
         }
         let phases = report.result.phases_text();
         self.last_results.insert(report.key, reason + &phases + &held);

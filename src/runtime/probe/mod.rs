@@ -36,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Holding;
+use crate::health::Penalty;
 use crate::model::Check;
 use crate::model::TargetKey;
 use crate::model::Verdict;
@@ -66,6 +67,8 @@ pub struct ProbeTarget {
     pub initial: Verdict,
     /// How slow it was before, as a level of its check; used as `initial` is.
     pub degraded: u8,
+    /// For its flaps of before; used as `initial` is.
+    pub penalty: Penalty,
 }
 
 /// What the prober may use.
@@ -108,6 +111,8 @@ pub struct ProbeReport {
     pub consecutive_fails: u32,
     /// What keeps a held target from being up.
     pub holding: Option<Holding>,
+    /// For its flaps, this result counted in.
+    pub penalty: Penalty,
 }
 
 /// Handle of a running prober; dropping it stops all probes.

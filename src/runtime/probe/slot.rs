@@ -98,6 +98,7 @@ impl History {
     /// That of a target which the prober does not know yet.
     pub(super) fn new(target: &ProbeTarget) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let tracker = tracker.with_penalty(target.penalty);
         Self { tracker, degree: Degree::new(target.degraded) }
     }
 
@@ -130,6 +131,7 @@ impl Watcher {
             consecutive_passes: tracker.consecutive_passes(),
             consecutive_fails: tracker.consecutive_fails(),
             holding: tracker.holding(at),
+            penalty: tracker.kept_penalty(at),
         }
     }
 }
