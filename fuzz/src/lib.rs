@@ -22,6 +22,11 @@ use rhumb::health::LoadWord;
 use rhumb::health::load::LoadFault;
 use rhumb::health::load::of_body;
 use rhumb::health::load::of_headers;
+use rhumb::http1::Asked;
+use rhumb::http1::Fault;
+use rhumb::http1::HEAD_MAX;
+use rhumb::http1::Progress;
+use rhumb::http1::Reader;
 use rhumb::model::Model;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
@@ -231,4 +236,48 @@ pub fn load(data: &[u8]) {
     for (pointer, most) in [(&*pointer, 1.0), ("/load", 50.0), ("", 1e-300)] {
         judge(of_body(body, pointer, most));
     }
+}
+
+/// A response comes to the same however it is cut, never to more than came, and nothing follows its end.
+pub fn response(data: &[u8]) {
+    let (Some((&size, data)), true) = (data.split_first(), data.len() <= 4 * HEAD_MAX) else {
+        return;
+    };
+    for asked in [Asked::Whole, Asked::Head] {
+        let whole = read_response(asked, [data]);
+        assert_eq!(read_response(asked, data.chunks(usize::from(size).max(1))), whole);
+        let (_, body, _, _) = whole;
+        assert!(body.len() <= data.len());
+        assert!(asked == Asked::Whole || body.is_empty());
+    }
+}
+
+/// Fields, body, whether it is whole, and why not.
+type Read = (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>, bool, Option<Fault>);
+
+fn read_response<'a>(asked: Asked, pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
+    let mut reader = Reader::new(asked);
+    let (mut fields, mut body) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let mut octets = piece;
+        loop {
+            let (progress, rest) = match reader.feed(octets) {
+                Ok(fed) => fed,
+                Err(fault) => return (fields, body, false, Some(fault)),
+            };
+            octets = rest;
+            match progress {
+                Progress::More => break,
+                Progress::Head(head) => {
+                    assert!((100..1000).contains(&head.status()));
+                    fields.extend(head.fields().map(|(name, value)| (name.into(), value.into())));
+                }
+                Progress::Body(piece) => body.extend_from_slice(piece),
+                Progress::End => return (fields, body, true, None),
+            }
+        }
+        assert!(octets.is_empty());
+    }
+    let ended = reader.ends_with_connection();
+    (fields, body, ended == Ok(true), ended.err())
 }

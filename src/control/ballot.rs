@@ -1,5 +1,7 @@
 //! Words of sites on targets: which change a verdict or a level, and what follows for checks that are made of others.
 
+use std::sync::Arc;
+
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -153,8 +155,8 @@ impl Controller {
 
     fn verdict_of_parts(&self, model: &Model, check: CheckId, whole: &TargetKey) -> Verdict {
         let leaf = |part: CheckId| {
-            let name = &*model.checks[part.index()].name;
-            self.verdict(&TargetKey { check: name.into(), ..whole.clone() })
+            let check = Arc::clone(&model.checks[part.index()].name);
+            self.verdict(&TargetKey { check, ..whole.clone() })
         };
         composite::verdict_of(model, check, &leaf)
     }
@@ -192,7 +194,7 @@ impl Controller {
     pub(super) fn weight_left(&self, model: &Model, check: CheckId, whole: &TargetKey) -> Percent {
         let left = |part: CheckId| {
             let check = &model.checks[part.index()];
-            let key = TargetKey { check: (*check.name).into(), ..whole.clone() };
+            let key = TargetKey { check: Arc::clone(&check.name), ..whole.clone() };
             let known = self.known(&key).filter(|known| known.verdict != Verdict::Down);
             check.weight_at(known.map_or(0, |known| known.degraded))
         };
@@ -215,11 +217,11 @@ impl Controller {
         }
         let model = self.model().ok()?;
         let (pool_name, _) = key.endpoint.split_once('/')?;
-        let pool = model.pools.iter().find(|pool| &*pool.name == pool_name)?;
+        let pool = &model.pools[model.find_pool(pool_name)?.index()];
         let check = pool.check?;
         let leaves = model.leaves(check);
         let part = leaves.into_iter().find(|id| *model.checks[id.index()].name == *key.check)?;
-        let name = (*model.checks[check.index()].name).into();
+        let name = Arc::clone(&model.checks[check.index()].name);
         let whole = TargetKey { check: name, ..key.clone() };
         let pool = self.pool_of(&whole)?;
         Some(Voice { pool, check: part, whole: Some(whole) })

@@ -17,6 +17,7 @@ pub mod geo;
 mod health;
 pub mod job;
 mod load;
+mod losses;
 pub mod order;
 mod order_end;
 mod parts;
@@ -252,12 +253,6 @@ impl Controller {
         self.verdicts.get(key).or_else(|| self.parts.get(key))
     }
 
-    /// How many targets are probed.
-    pub fn probed_count(&self) -> usize {
-        let model = self.snapshot.as_ref().map(|snapshot| &snapshot.compiled.model);
-        model.map_or(0, |model| self.probed_in(model).len())
-    }
-
     /// The snapshot in force.
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         self.snapshot.as_ref()
@@ -311,7 +306,9 @@ impl Controller {
         effects: &mut Vec<Effect>,
         change: impl FnOnce(&mut Self),
     ) {
-        let of = |&pool: &PoolId| (self.healthy(pool, Evidence::Probed), self.qualifies(pool));
+        let qualified =
+            |pool| if self.has_way_back(pool) { self.qualifies(pool) } else { [None; 2] };
+        let of = |&pool: &PoolId| (self.healthy(pool, Evidence::Probed), qualified(pool));
         let before: Vec<_> = pools.iter().map(of).collect();
         change(self);
         for (&pool, (before, qualified)) in pools.iter().zip(before) {

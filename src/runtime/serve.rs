@@ -1,6 +1,5 @@
 //! Puts the server together: files, sockets, threads, tasks.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +43,7 @@ use crate::runtime::control_socket::SocketFile;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results::LastResults;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Board;
@@ -53,6 +53,7 @@ use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::showing::News;
 pub use crate::runtime::start_error::StartError;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
@@ -434,7 +435,8 @@ async fn first_core(
         folders,
         metrics,
         start,
-        last_results: BTreeMap::new(),
+        last_results: LastResults::default(),
+        news: News::default(),
         loads: Vec::new(),
         places,
         reading: Reading::Idle,
@@ -448,5 +450,6 @@ async fn first_core(
         next_job: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
+    core.show_news();
     Ok(core)
 }

@@ -197,6 +197,7 @@ pub(super) fn validate(
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
     withdrawn::warn(&specs, &model, problems);
+    model.index_pools();
     Some(model)
 }
 

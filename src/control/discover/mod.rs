@@ -119,9 +119,9 @@ impl Controller {
         let discoveries = &mut self.discoveries;
         discoveries.lists.retain(|source, _| sources.contains(source));
         let pools = &compiled.model.pools;
-        let finds =
-            |name: &str| pools.iter().any(|one| *one.name == *name && one.discover.is_some());
-        discoveries.pools.retain(finds);
+        let find = |name: &str| compiled.model.find_pool(name).map(|id| &pools[id.index()]);
+        let discovers = |name: &str| find(name).is_some_and(|pool| pool.discover.is_some());
+        discoveries.pools.retain(discovers);
         for pool in pools {
             self.find(&compiled.model, pool, Drop::Guarded, now, effects);
         }
@@ -320,9 +320,8 @@ impl Controller {
     }
 
     fn pool_named(&self, name: &str) -> Option<PoolId> {
-        let pools = &self.snapshot.as_ref()?.compiled.model.pools;
-        let position = pools.iter().position(|pool| &*pool.name == name && pool.is_written())?;
-        Some(PoolId::at(position))
+        let model = &self.snapshot.as_ref()?.compiled.model;
+        model.find_pool(name).filter(|id| model.pools[id.index()].is_written())
     }
 
     /// Pools that find their endpoints by a source.

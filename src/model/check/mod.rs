@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use kinds::Composite;
@@ -30,7 +31,7 @@ use crate::model::Percent;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// The operator's name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// What one probe does.
     pub kind: CheckKind,
     /// Port that is probed; 0 for kinds without one.

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use rustls::CertificateError;
 use thiserror::Error;
 
+use crate::http1::Fault;
 use crate::runtime::probe::progress::Phase;
 
 /// Why a probe failed.
@@ -156,6 +157,12 @@ impl ProbeFailure {
             }
             other => Self::Tls(other.to_string().into()),
         }
+    }
+}
+
+impl From<Fault> for ProbeFailure {
+    fn from(fault: Fault) -> Self {
+        Self::NotHttp(fault.to_string().into())
     }
 }
 

@@ -25,9 +25,16 @@ pub(super) struct Line {
     pub(super) source: Option<IpAddr>,
 }
 
+/// How often whoever opens a connection writes before it hears anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    Once,
+    Often,
+}
+
 impl Line {
     /// Opens a connection; the caller sets the deadline, and dropping the stream closes it.
-    pub(super) async fn connect(self) -> Result<Meter<TcpStream>, ProbeFailure> {
+    pub(super) async fn connect(self, writes: Writes) -> Result<Meter<TcpStream>, ProbeFailure> {
         let connecting = async {
             let socket = match self.address {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -40,9 +47,10 @@ impl Line {
         };
         let stream =
             connecting.await.map_err(|error| ProbeFailure::from_io(&error, Phase::Connecting))?;
-        // Without it the request of a probe could wait for an acknowledgement that is delayed 40 ms.
-        // A failure costs only that.
-        let _ = stream.set_nodelay(true);
+        if writes == Writes::Often {
+            // Without it the second could wait for an acknowledgement that is delayed 40 ms. A failure costs only that.
+            let _ = stream.set_nodelay(true);
+        }
         Ok(Meter::new(stream, WIRE_MAX))
     }
 

@@ -5,12 +5,10 @@
 
 mod agenda;
 mod board;
-mod body;
 pub mod counters;
 mod deadline;
 mod failure;
 mod gate;
-mod judge;
 mod kinds;
 mod line;
 mod lines;
@@ -18,6 +16,7 @@ mod meter;
 mod outcome;
 mod plan;
 mod progress;
+mod response;
 mod roster;
 mod run;
 mod sessions;

@@ -26,7 +26,6 @@ use crate::runtime::probe::kinds::file::LineOf;
 use crate::runtime::probe::kinds::file::StateFile;
 use crate::runtime::probe::kinds::grpc::Call;
 use crate::runtime::probe::kinds::http::Exchange;
-use crate::runtime::probe::kinds::http::Judge;
 use crate::runtime::probe::kinds::http::Scheme;
 use crate::runtime::probe::kinds::icmp::Echo;
 use crate::runtime::probe::kinds::push::Listen;
@@ -38,6 +37,7 @@ use crate::runtime::probe::line::Line;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response::judge::Judge;
 use crate::runtime::probe::sessions::Tickets;
 use crate::runtime::probe::tls;
 use crate::runtime::probe::tls::Client;
@@ -189,7 +189,7 @@ impl Planner {
             CheckKind::Exec(exec) => Kind::Exec(Run::new(exec, key, line, &self.shared.turns)?),
             CheckKind::Push(push) => Kind::Push(Listen {
                 board: Arc::clone(&self.shared.board),
-                check: check.name.clone(),
+                check: (*check.name).into(),
                 endpoint: (*key.endpoint).into(),
                 silence: push.silence,
             }),
@@ -292,6 +292,7 @@ mod tests {
     use crate::model::Sources;
     use crate::model::TargetKey;
     use crate::model::TlsCheck;
+    use crate::runtime::probe::deadline::Deadline;
     use crate::runtime::probe::failure::ProbeFailure;
     use crate::runtime::probe::tls::install_crypto;
     use std::sync::Arc;
@@ -348,6 +349,18 @@ mod tests {
             let plan = plan(&mut Planner::default(), &check, "127.0.0.1");
             assert!(matches!(plan.kind, Kind::Broken(ProbeFailure::BadCheck(_))), "{plan:?}");
         }
+    }
+
+    #[test]
+    fn a_probe_that_runs_takes_little_room_of_its_own() {
+        install_crypto();
+        let mut plain = https("/", None);
+        let CheckKind::Https(http, _) = plain.kind else { panic!("{plain:?}") };
+        plain.kind = CheckKind::Http(http);
+        let plan = plan(&mut Planner::default(), &plain, "127.0.0.1");
+        let (_alarm, deadline) = Deadline::new();
+        let size = size_of_val(&super::probe(plan, deadline));
+        assert!(size <= 1536, "{size}");
     }
 
     #[test]

@@ -244,8 +244,9 @@ where
         let (alarm, deadline) = Deadline::new();
         let probe = AssertUnwindSafe((self.probe)(plan, deadline)).catch_unwind();
         let (clock_start, finished) = (self.clock_start, self.finished.0.clone());
-        let task = tokio::spawn(async move {
-            let Probed { outcome, phases } = probe.await.unwrap_or_else(|panic| Probed {
+        // Not an async block: it would keep room for the probe twice.
+        let task = tokio::spawn(probe.map(move |probed| {
+            let Probed { outcome, phases } = probed.unwrap_or_else(|panic| Probed {
                 outcome: Err(ProbeFailure::Panicked(panic_text(panic.as_ref()).into())),
                 phases: Phases::default(),
             });
@@ -256,7 +257,7 @@ where
                 started,
                 result: ProbeResult { outcome, duration, phases },
             });
-        });
+        }));
         let pace = slot.pace;
         self.counters.count_start(started.saturating_sub(slot.due), started);
         self.agenda.insert(started + slot.check.timeout, turn);

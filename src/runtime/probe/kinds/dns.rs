@@ -17,6 +17,7 @@ use crate::model::check::BODY_MAX;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::kinds::udp::receive;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
@@ -91,7 +92,7 @@ impl Question {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Message, ProbeFailure> {
-        let mut stream = line.connect().await?;
+        let mut stream = line.connect(Writes::Often).await?;
         progress.enter(Phase::AwaitingResponse);
         let talk = async {
             let mut framed = (octets.len() as u16).to_be_bytes().to_vec();

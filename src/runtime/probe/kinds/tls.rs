@@ -18,6 +18,7 @@ use crate::runtime::encrypted::validity;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::failure::date;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::meter::Meter;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
@@ -66,7 +67,7 @@ impl Handshake {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Success, ProbeFailure> {
-        let stream = line.connect().await?;
+        let stream = line.connect(Writes::Once).await?;
         let shaken = self.shake(stream, progress).await?;
         progress.enter(Phase::AwaitingResponse);
         Ok(shaken.success)
