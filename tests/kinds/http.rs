@@ -216,6 +216,9 @@ async fn a_backend_without_http_2_is_told_apart() {
         while let Ok((mut stream, _)) = address.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+            // What is left unread when it closes would reset the connection, and the reply with it.
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|len| len > 0) {}
         }
     });
     let failed = first_said(CheckKind::Http(http_2("x")), old).await;
