@@ -23,6 +23,7 @@ use crate::model::TargetKey;
 use crate::runtime::probe::counters::Cap;
 use crate::runtime::probe::counters::LATENESS_MS;
 use crate::runtime::probe::counters::ProbeTotals;
+use crate::runtime::shown_verdicts::ShownVerdicts;
 use crate::runtime::tcp::TcpTotals;
 
 /// What became of load that endpoints were asked for.
@@ -185,6 +186,22 @@ pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
         ("family", key.family.to_string()),
         ("address", key.address.map_or_else(String::new, |address| address.to_string())),
     ]
+}
+
+/// The verdict that holds for each target.
+pub(super) fn verdicts(
+    encoder: &mut DescriptorEncoder<'_>,
+    verdicts: &ShownVerdicts,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(1i64);
+    let help = "1 for the verdict that holds for a target";
+    let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
+    for (key, verdict) in verdicts.iter() {
+        let [endpoint, check, of_family, address] = target_labels(key);
+        let labels = [endpoint, check, of_family, address, ("verdict", verdict.to_string())];
+        gauge.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// What the prober tells of itself.

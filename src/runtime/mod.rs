@@ -31,6 +31,7 @@ pub mod rtt_folder;
 pub mod serve;
 pub mod service_manager;
 mod showing;
+pub mod shown_verdicts;
 pub mod start_error;
 pub mod state;
 pub mod supervise;

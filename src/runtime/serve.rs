@@ -1,6 +1,5 @@
 //! Puts the server together: files, sockets, threads, tasks.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,15 +47,18 @@ use crate::runtime::control_socket::SocketFile;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results::LastResults;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
+use crate::runtime::probe::Terms;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::showing::News;
 pub use crate::runtime::start_error::StartError;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
@@ -452,7 +454,8 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(options.probe, start, reports_sender, count)?;
+    let terms = Terms { limits: options.probe, resolver: options.resolver.clone() };
+    let prober = Prober::spawn(terms, start, reports_sender, count)?;
     metrics.set_prober(Arc::clone(prober.counters()));
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);
@@ -473,7 +476,8 @@ async fn first_core(
         folders,
         metrics,
         start,
-        last_results: BTreeMap::new(),
+        last_results: LastResults::default(),
+        news: News::default(),
         loads: Vec::new(),
         places,
         reading: Reading::Idle,
@@ -489,5 +493,6 @@ async fn first_core(
         next_job: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
+    core.show_news();
     Ok(core)
 }

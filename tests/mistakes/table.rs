@@ -367,6 +367,30 @@ body = "ok"
         expected: &[("3:10", "check.a.method", "has no body", "use GET")],
     },
     Case {
+        title: "redirects without end, and of a check that knows none",
+        text: r#"[check.a]
+kind = "http"
+redirects = 11
+[check.b]
+kind = "tcp"
+port = 80
+redirects = 1
+[check.c]
+kind = "https"
+follow_redirects = true
+"#,
+        expected: &[
+            ("3:13", "check.a.redirects", "11", "0 to 10"),
+            (
+                "7:1",
+                "check.b.redirects",
+                "not known here",
+                "it is for kind = \"http\" or \"https\"",
+            ),
+            ("10:1", "check.c.follow_redirects", "not known", "did you mean \"redirects\"?"),
+        ],
+    },
+    Case {
         title: "a regular expression that is none, and one of another dialect",
         text: r#"[check.a]
 kind = "http"
@@ -3657,7 +3681,7 @@ site = "sin"
 "#,
         expected: &[
             ("7:1", "cluster.listen", "an agent is dialled by nobody", "take it out"),
-            ("9:3", "cluster.peer", "nobody to dial", "add address"),
+            ("9:11", "cluster.peer", "nobody to dial", "add address"),
         ],
     },
     Case {
@@ -3697,7 +3721,7 @@ node = "sin-1"
 pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
 site = "sin"
 "#,
-        expected: &[("8:3", "cluster.peer", "no peer has an address", "add addresses")],
+        expected: &[("8:1", "cluster.peer", "no peer has an address", "add addresses")],
     },
     Case {
         title: "folders of programs that are none",
