@@ -343,7 +343,7 @@ fn report(findings: &Findings, held: Option<&Held>) {
 fn print_rates(rates: &[RateStatus]) {
     for RateStatus { check, sites, nodes, a_second } in rates {
         let (nodes, sites) = (count(*nodes, "node", "nodes"), count(*sites, "site", "sites"));
-        print(&format!(
+        print(format!(
             "check \"{check}\" probes an endpoint from {nodes} at {sites}: {a_second:.2} times a second"
         ));
     }
