@@ -386,8 +386,11 @@ impl World {
                 };
                 self.controller.note_result(key, observation == Observation::Pass, self.now);
                 let (verdict, degraded) = (tracker.verdict(), degree.level());
-                let is_news = flip.is_some() || level.is_some();
-                if is_news || self.controller.wants_vote(key, verdict, degraded) {
+                let is_news = match self.controller.cluster_layout() {
+                    Some(_) => self.controller.wants_vote(key, verdict, degraded),
+                    None => flip.is_some() || level.is_some(),
+                };
+                if is_news {
                     let held = tracker.holding(now).map(|why| format!("; held: {why}"));
                     let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
                     let penalty = tracker.penalty(now);

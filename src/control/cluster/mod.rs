@@ -7,6 +7,7 @@ pub mod judgement;
 pub mod news;
 mod own;
 pub mod panel;
+pub mod rates;
 pub mod seats;
 pub mod status;
 pub mod turn;

@@ -42,6 +42,9 @@ pub struct Value {
     pub payload: Box<[u8]>,
 }
 
+/// The newest of each node, by another book: life, and by topic number and payload.
+pub type Newest = BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>;
+
 /// A node, or what is left of it.
 pub struct Node {
     pub name: NodeName,
@@ -63,8 +66,8 @@ pub struct Node {
     inbox: Vec<(Duration, Value)>,
     /// What holds here.
     pub known: BTreeMap<TargetKey, (Verdict, u8)>,
-    /// The newest of each that reached the panel, by another book: generation, number, payload.
-    pub newest: BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>,
+    /// What reached the panel.
+    pub newest: Newest,
 }
 
 /// All of them.
@@ -353,10 +356,7 @@ fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
 }
 
 /// The same for what a panel has heard, written another way.
-fn note_newest(
-    newest: &mut BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>,
-    value: &Value,
-) {
+fn note_newest(newest: &mut Newest, value: &Value) {
     let (generation, topics) = newest.entry(value.node).or_default();
     if value.generation > *generation {
         (*generation, *topics) = (value.generation, BTreeMap::new());

@@ -5,12 +5,12 @@
 //! fleet must come to what all can see.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-#[path = "cluster/fleet.rs"]
+#[path = "votes/fleet.rs"]
 mod fleet;
 #[path = "worlds/random.rs"]
 #[allow(dead_code, reason = "each test uses its own part")]
 mod random;
-#[path = "cluster/twin.rs"]
+#[path = "votes/twin.rs"]
 mod twin;
 
 use std::time::Duration;
