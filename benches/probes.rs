@@ -5,7 +5,8 @@
 //! resumed adds a key exchange and two records, 150 us; without, a signature and a chain, 300 us more.
 //! Octets of a waiting target: 500. Measured (results/README.md): 72 to 85 us; 272 resumed, 385 full; 850 octets.
 //!
-//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, or reqwest, bare; targets; percent of them that stall).
+//! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, or reqwest,
+//! bare; targets; percent of them that stall; seconds between two probes of one).
 //! Backends are a process of their own on 127.0.0.0/8, so that only the prober is counted.
 #![allow(
     clippy::disallowed_methods,
@@ -24,6 +25,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rhumb::health::Penalty;
 use rhumb::model::Check;
 use rhumb::model::CheckKind;
 use rhumb::model::Family;
@@ -46,10 +48,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-const INTERVAL: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(2);
-const WARM: Duration = Duration::from_secs(22);
-const MEASURED: Duration = Duration::from_secs(20);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n";
 
 /// Backends whose last octet is below this stall.
@@ -57,11 +56,28 @@ fn stalls(address: Ipv4Addr, percent: u8) -> bool {
     u32::from(address.octets()[3]) * 100 < u32::from(percent) * 256
 }
 
+/// How often each target is probed, and how long that is looked at.
+#[derive(Clone, Copy)]
+struct Times {
+    interval: Duration,
+    /// Until each was probed twice: first probes and full handshakes are over.
+    warm: Duration,
+    measured: Duration,
+}
+
+impl Times {
+    fn of(interval_s: u64) -> Self {
+        let interval = Duration::from_secs(interval_s);
+        Self { interval, warm: interval * 2 + Duration::from_secs(2), measured: interval * 2 }
+    }
+}
+
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let word = |at: usize, otherwise: &str| words.get(at).cloned().unwrap_or(otherwise.into());
     let (kind, percent) = (word(0, "http"), word(2, "0").parse().unwrap());
+    let times = Times::of(word(3, "10").parse().unwrap());
     if std::env::var_os("RHUMB_BACKENDS").is_some() {
         return backends(&kind, percent);
     }
@@ -83,16 +99,18 @@ fn main() {
             rhumb::runtime::probe::install_crypto();
             let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
             let client = builder.timeout(TIMEOUT).build().unwrap();
-            compare("reqwest", count, port, move |target| by_reqwest(client.clone(), target));
+            compare("reqwest", times, count, port, move |target| {
+                by_reqwest(client.clone(), target)
+            });
         }
-        "bare" => compare("bare", count, port, bare),
-        kind => probe(kind, count, percent, port, ca),
+        "bare" => compare("bare", times, count, port, bare),
+        kind => probe(kind, times, count, percent, (port, ca)),
     }
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-fn check(kind: &str, port: u16, ca: Option<String>) -> Check {
+fn check(kind: &str, interval: Duration, port: u16, ca: Option<String>) -> Check {
     let http = HttpCheck {
         host: Some("shop.test".into()),
         path: "/healthz".into(),
@@ -113,7 +131,7 @@ fn check(kind: &str, port: u16, ca: Option<String>) -> Check {
         port,
         source: Sources::default(),
         invert: false,
-        interval: INTERVAL,
+        interval,
         timeout: TIMEOUT,
         fall: 3,
         rise: 5,
@@ -125,11 +143,12 @@ fn check(kind: &str, port: u16, ca: Option<String>) -> Check {
     }
 }
 
-fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
+fn probe(kind: &str, times: Times, count: u32, percent: u8, (port, ca): (u16, Option<String>)) {
+    let Times { interval, warm, measured } = times;
     rhumb::runtime::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let check = Arc::new(check(kind, port, ca));
+        let check = Arc::new(check(kind, interval, port, ca));
         let before_kib = resident_kib();
         let clock_start = Instant::now();
         let (sender, mut reports) = mpsc::channel(1024);
@@ -139,13 +158,15 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
         let targets = (0..count).map(|at| target(at, &check)).collect();
         prober.set_targets(targets);
         let mut late = Vec::new();
-        let (mut cpu_before, mut done, mut failed, mut stalled) = (None, 0_u32, 0_u32, 0_u32);
-        while clock_start.elapsed() < WARM + MEASURED {
+        let (mut cpu_before, mut user_before) = (None, None);
+        let (mut done, mut failed, mut stalled) = (0_u32, 0_u32, 0_u32);
+        while clock_start.elapsed() < warm + measured {
             let report = reports.recv().await.unwrap();
-            if clock_start.elapsed() < WARM {
+            if clock_start.elapsed() < warm {
                 continue;
             }
             cpu_before.get_or_insert_with(cpu);
+            user_before.get_or_insert_with(user);
             done += 1;
             let must_stall = stalls(address(report.key.endpoint.parse().unwrap()), percent);
             stalled += u32::from(must_stall);
@@ -159,9 +180,11 @@ fn probe(kind: &str, count: u32, percent: u8, port: u16, ca: Option<String>) {
         late.sort_unstable();
         let resident = resident_kib() - before_kib;
         println!(
-            "{{\"bench\":\"probes\",\"kind\":\"{kind}\",\"targets\":{count},\"stalled\":{stalled},\"probes\":{done},\"wrong\":{failed},\
-             \"cpu_us\":{:.1},\"octets_a_target\":{},\"late_p50_ms\":{:.2},\"late_p99_ms\":{:.2},\"late_max_ms\":{:.2}}}",
+            "{{\"bench\":\"probes\",\"kind\":\"{kind}\",\"targets\":{count},\"interval_s\":{},\"stalled\":{stalled},\"probes\":{done},\"wrong\":{failed},\
+             \"cpu_us\":{:.1},\"user_us\":{:.1},\"octets_a_target\":{},\"late_p50_ms\":{:.2},\"late_p99_ms\":{:.2},\"late_max_ms\":{:.2}}}",
+            interval.as_secs(),
             cpu_us / f64::from(done),
+            (user() - user_before.unwrap()).as_secs_f64() * 1e6 / f64::from(done),
             resident * 1024 / u64::from(count),
             late[late.len() / 2].as_secs_f64() * 1e3,
             late[late.len() * 99 / 100].as_secs_f64() * 1e3,
@@ -193,8 +216,13 @@ async fn bare(target: SocketAddr) -> bool {
 }
 
 /// Requests at the rate of `count` targets by something else than the prober, without any bookkeeping.
-fn compare<F>(kind: &str, count: u32, port: u16, make: impl Fn(SocketAddr) -> F)
-where
+fn compare<F>(
+    kind: &str,
+    Times { interval, warm, measured }: Times,
+    count: u32,
+    port: u16,
+    make: impl Fn(SocketAddr) -> F,
+) where
     F: Future<Output = bool> + Send + 'static,
 {
     rhumb::runtime::descriptors::raise_limit();
@@ -204,8 +232,8 @@ where
         let (clock_start, before_kib) = (Instant::now(), resident_kib());
         let mut cpu_before = None;
         let (mut started, mut probes, mut failed) = (0_u32, 0_u32, 0_u32);
-        while clock_start.elapsed() < WARM + MEASURED {
-            let intervals = clock_start.elapsed().as_secs_f64() / INTERVAL.as_secs_f64();
+        while clock_start.elapsed() < warm + measured {
+            let intervals = clock_start.elapsed().as_secs_f64() / interval.as_secs_f64();
             let due = (intervals * f64::from(count)) as u32;
             for at in started..due {
                 let (request, done) = (make((address(at % count), port).into()), done.clone());
@@ -214,7 +242,7 @@ where
             started = due;
             tokio::time::sleep(Duration::from_millis(5)).await;
             while let Ok(passed) = results.try_recv() {
-                if clock_start.elapsed() >= WARM {
+                if clock_start.elapsed() >= warm {
                     cpu_before.get_or_insert_with(cpu);
                     probes += 1;
                     failed += u32::from(!passed);
@@ -246,6 +274,7 @@ fn target(at: u32, check: &Arc<Check>) -> ProbeTarget {
         check: Arc::clone(check),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: Penalty::default(),
     }
 }
 
@@ -261,6 +290,14 @@ fn cpu() -> Duration {
         .sum();
     drop(stat);
     Duration::from_nanos(all)
+}
+
+/// User time of this process, to a hundredth of a second.
+fn user() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, behind_name) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = behind_name.split_whitespace().nth(11).unwrap().parse().unwrap();
+    Duration::from_millis(ticks * 10)
 }
 
 fn resident_kib() -> u64 {

@@ -4,7 +4,9 @@
 //! large batch (JSON, a lookup, two inserts, its share of two fsyncs) and 5 ms a commit; to read 50,000 verdicts
 //! at 2 us each, and compare each with its target, 0.3 s.
 //!
-//! Run: `cargo bench --bench state`; `TMPDIR` says on which disk.
+//! A list of found endpoints: 10 us for each of its own, and nothing for the others.
+//!
+//! Run: `cargo bench --bench state -- 250 200` (pools, endpoints of each); `TMPDIR` says on which disk.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -13,12 +15,15 @@
 )]
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::control::Controller;
+use rhumb::control::Discovered;
 use rhumb::control::Effect;
 use rhumb::control::Event;
 use rhumb::control::Job;
@@ -27,6 +32,8 @@ use rhumb::control::Vote;
 use rhumb::control::job::GeoFiles;
 use rhumb::control::stored::Entry;
 use rhumb::control::stored::Kept;
+use rhumb::discovery::list;
+use rhumb::health::Penalty;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
@@ -34,9 +41,12 @@ use rhumb::model::Verdict;
 use rhumb::runtime::state::FILE_NAME;
 use rhumb::runtime::state::Store;
 
-/// Pools times endpoints: 50,000 targets.
-const POOLS: usize = 250;
-const ENDPOINTS: usize = 200;
+/// How many pools there are, and endpoints in each.
+#[derive(Clone, Copy)]
+struct Shape {
+    pools: usize,
+    endpoints: usize,
+}
 
 /// A server without sockets and clocks.
 struct Loop {
@@ -71,8 +81,8 @@ impl Loop {
         }
     }
 
-    fn load(&mut self) {
-        let files = Files::new(vec![SourceFile::new("zones/a.toml", &zone())]);
+    fn load(&mut self, zone: &str) {
+        let files = Files::new(vec![SourceFile::new("zones/a.toml", zone)]);
         self.handle(Event::Files(Job::new(files, GeoFiles::default(), NodeTerms::default())));
         self.handle(Event::Settle);
     }
@@ -85,7 +95,13 @@ impl Loop {
             self.now.monotonic += Duration::from_millis(10);
             for key in keys {
                 let reason = "connection refused (3 in a row)".into();
-                self.handle(Event::Vote(Vote { key: key.clone(), verdict, degraded: 0, reason }));
+                self.handle(Event::Vote(Vote {
+                    key: key.clone(),
+                    verdict,
+                    degraded: 0,
+                    reason,
+                    penalty: Penalty::default(),
+                }));
             }
             self.handle(Event::Settle);
         }
@@ -97,19 +113,58 @@ impl Loop {
     }
 }
 
-fn zone() -> String {
-    let mut text = String::from(
-        "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n[check.web]\nkind = \"http\"\n",
-    );
-    for pool in 0..POOLS {
+fn address(Shape { endpoints, .. }: Shape, pool: usize, endpoint: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0000 + (pool * endpoints + endpoint) as u32)
+}
+
+const ZONE: &str = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n[check.web]\nkind = \"http\"\n";
+
+fn zone(shape: Shape) -> String {
+    let mut text = String::from(ZONE);
+    for pool in 0..shape.pools {
         writeln!(text, "[pool.p{pool}]\ncheck = \"web\"").unwrap();
-        for endpoint in 0..ENDPOINTS {
-            writeln!(text, "endpoint.e{endpoint}.addresses = [\"10.{pool}.0.{endpoint}\"]")
-                .unwrap();
+        for endpoint in 0..shape.endpoints {
+            let address = address(shape, pool, endpoint);
+            writeln!(text, "endpoint.e{endpoint}.addresses = [\"{address}\"]").unwrap();
         }
         writeln!(text, "[name.n{pool}]\nsteer = \"p{pool}\"").unwrap();
     }
     text
+}
+
+/// The same endpoints, found: a list for each pool, and then a list of one pool with one endpoint less.
+fn discover(shape: Shape) {
+    let mut text = String::from(ZONE);
+    for pool in 0..shape.pools {
+        let discover = format!("discover = {{ file = \"p{pool}.json\" }}");
+        writeln!(text, "[pool.p{pool}]\ncheck = \"web\"\n{discover}").unwrap();
+        writeln!(text, "[name.n{pool}]\nsteer = \"p{pool}\"").unwrap();
+    }
+    let mut found = Loop::start(None);
+    found.load(&text);
+    let model = Arc::clone(&found.controller.snapshot().unwrap().compiled.model);
+    let list = |pool: usize, endpoints: usize| {
+        let targets = (0..endpoints).map(|one| format!("\"{}:80\"", address(shape, pool, one)));
+        let targets = targets.collect::<Vec<_>>().join(",");
+        let entries = list::read(&format!("[{{\"targets\": [{targets}]}}]")).unwrap();
+        let source = Arc::clone(&model.pools[pool].discover.as_ref().unwrap().source);
+        Event::Discovered(Discovered { source, result: Ok(entries) })
+    };
+    let mut tell = |pool, endpoints| {
+        let event = list(pool, endpoints);
+        let started = Instant::now();
+        found.now.unix += Duration::from_millis(10);
+        found.now.monotonic += Duration::from_millis(10);
+        found.handle(event);
+        found.handle(Event::Settle);
+        started.elapsed()
+    };
+    let first: Vec<Duration> = (0..shape.pools).map(|pool| tell(pool, shape.endpoints)).collect();
+    per("lists found, one after the other", first.iter().sum(), first.len());
+    println!("the last of them: {:.2?}", first[first.len() - 1]);
+    let less: Vec<Duration> = (0..5).map(|pool| tell(pool, shape.endpoints - 1)).collect();
+    per("lists with one endpoint less", less.iter().sum(), less.len());
+    assert_eq!(found.keys().len(), shape.pools * shape.endpoints - 5);
 }
 
 fn per(what: &str, elapsed: Duration, count: usize) {
@@ -117,13 +172,27 @@ fn per(what: &str, elapsed: Duration, count: usize) {
 }
 
 fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let shape = match numbers[..] {
+        [pools, endpoints, ..] => Shape { pools, endpoints },
+        [] | [_] => Shape { pools: 250, endpoints: 200 },
+    };
+    if shape.endpoints > 1 {
+        discover(shape);
+    }
+    let zone = zone(shape);
     let folder = tempfile::tempdir().unwrap();
     let (mut keeping, mut plain) = (Loop::start(Some(Restored::default())), Loop::start(None));
     for one in [&mut keeping, &mut plain] {
-        one.load();
+        one.load(&zone);
     }
+    let started = Instant::now();
+    let controller = &plain.controller;
+    let listed =
+        (controller.verdicts().len(), controller.admin_states().len(), controller.names().len());
+    println!("lists of all targets, orders and names {listed:?}: {:.2?}", started.elapsed());
     let keys = keeping.keys();
-    assert_eq!(keys.len(), POOLS * ENDPOINTS);
+    assert_eq!(keys.len(), shape.pools * shape.endpoints);
     let with = keeping.vote(&keys, Verdict::Up, 500);
     let without = plain.vote(&keys, Verdict::Up, 500);
     per("loop, first round, keeping", with, keys.len());
@@ -135,7 +204,7 @@ fn main() {
     let store = Store::open(folder.path()).unwrap();
     let started = Instant::now();
     store.keep(&keeping.kept.take().unwrap(), u64::MAX).unwrap().unwrap();
-    println!("writer, files of {} octets: {:.2?}", zone().len(), started.elapsed());
+    println!("writer, files of {} octets: {:.2?}", zone.len(), started.elapsed());
     let (first, flips) = keeping.entries.split_at(keeping.entries.len() - some.len());
     let started = Instant::now();
     store.write(first).unwrap();
@@ -168,13 +237,13 @@ fn main() {
         let mut again = Loop::start(None);
         again.now = keeping.now;
         let loading = Instant::now();
-        again.load();
+        again.load(&zone);
         let plain = loading.elapsed();
         let mut again = Loop::start(None);
         again.now = keeping.now;
         again.handle(Event::Restored(restored));
         let loading = Instant::now();
-        again.load();
+        again.load(&zone);
         let restoring = loading.elapsed();
         let known =
             again.controller.verdicts().iter().filter(|(_, v)| *v != Verdict::Unknown).count();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes each target for so many seconds, two targets at a time, with stable Rust and without cargo-fuzz:
 #
-#     fuzz/run.sh 60                 # all targets a minute each: what CI does, three minutes in all
+#     fuzz/run.sh 60                 # all targets a minute each: what CI does, four minutes in all
 #     fuzz/run.sh 3600 master query  # an hour each
 #
 # What is found is printed in base64, to be replayed elsewhere. New inputs are kept in fuzz/artifacts/TARGET/corpus.
@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 seconds=${1:-${RHUMB_FUZZ_SECONDS:-60}}
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(query master config geo overlay rtt targets)
+[ $# -gt 0 ] || targets=(query master config geo overlay rtt targets load response cluster)
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}
 # The versions that the tests run with; cargo adds the fuzzing engine.

@@ -13,6 +13,7 @@ pub mod control;
 pub mod discovery;
 pub mod geo;
 pub mod health;
+pub mod http1;
 pub mod model;
 pub mod quorum;
 pub mod rtt;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// the modules, and `main` is allowed everything. `assertion` stands between: it runs the passes of an answer and words
 /// its steps as `explain` does, and is asked by whoever compiles.
 const LAYERS: [&[&str]; 11] = [
-    &["wire", "geo"],
+    &["wire", "geo", "http1"],
     &["zonefile"],
     &["model"],
     &["config", "zone", "steering", "health", "quorum", "cluster", "discovery"],

@@ -18,6 +18,7 @@ use rhumb::control::Effect;
 use rhumb::control::Event;
 use rhumb::control::Job;
 use rhumb::control::LoadReport;
+use rhumb::control::Occurrence;
 use rhumb::control::Reply;
 use rhumb::control::Restored;
 use rhumb::control::command::Action;
@@ -37,14 +38,18 @@ zone = { name = 'x.test', nameservers = ['ns.example.net'] }
 name.www.steer = 'world'
 name.api.steer = 'busy'
 check.web = { kind = 'http', load = 'orca' }
-policy.world = { kind = 'weighted', targets = ['eu', 'us'] }
-policy.busy = { kind = 'failover', targets = ['eu', 'us'] }
+policy.world = { kind = 'weighted', weights = { eu = 99, us = 1 } }
+policy.busy = { kind = 'nearest', targets = ['eu', 'us'] }
+site.fra = { latitude = 50.1, longitude = 8.7 }
+site.iad = { latitude = 38.9, longitude = -77.4 }
 [pool.eu]
+site = 'fra'
 check = 'web'
 shed = { start = 0.6, full = 0.8 }
 endpoint.fra-1.addresses = ['192.0.2.1']
 endpoint.fra-2.addresses = ['192.0.2.2']
 [pool.us]
+site = 'iad'
 check = 'web'
 endpoint.iad-1.addresses = ['198.51.100.1']
 ";
@@ -136,6 +141,7 @@ impl Bus {
             match effect {
                 Effect::Compile(job) => drop(self.handle(name, Event::Compiled(job.run()))),
                 Effect::Reply(told) => reply = Some(told),
+                Effect::Record(Occurrence::Refused { text, .. }) => panic!("{text}"),
                 Effect::Say(Say { topic, payload, .. }) => {
                     node.sequence += 1;
                     let said = Heard::Value {

@@ -100,6 +100,10 @@ const BEYOND: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nodes of a cluster are compared, and one table with another",
+        &["an agent that is dialled, and dials nobody", "an agent with an address"],
+    ),
+    (
         "networks are compared, and their bits counted",
         &["networks with bits beyond their prefix, as IPv6 that is IPv4, and twice"],
     ),

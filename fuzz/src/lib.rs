@@ -9,6 +9,16 @@ use std::sync::Arc;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::answer::answer;
+use rhumb::cluster::Generation;
+use rhumb::cluster::Membership;
+use rhumb::cluster::NodeName;
+use rhumb::cluster::Pin;
+use rhumb::cluster::Role;
+use rhumb::cluster::door::Door;
+use rhumb::cluster::door::Refusals;
+use rhumb::cluster::frame::Frame;
+use rhumb::cluster::frame::HEADER;
+use rhumb::cluster::gossip::Gossip;
 use rhumb::config;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
@@ -18,7 +28,18 @@ use rhumb::discovery::members;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_overlay;
 use rhumb::geo::read_database;
+use rhumb::health::LoadWord;
+use rhumb::health::load::LoadFault;
+use rhumb::health::load::of_body;
+use rhumb::health::load::of_headers;
+use rhumb::http1::Asked;
+use rhumb::http1::Fault;
+use rhumb::http1::HEAD_MAX;
+use rhumb::http1::Progress;
+use rhumb::http1::Reader;
+use rhumb::model::ClusterTerms;
 use rhumb::model::Model;
+use rhumb::model::Peer;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
@@ -143,7 +164,8 @@ pub fn rtt(data: &[u8]) {
     }
     let places = PlaceMap::empty();
     let location = rhumb::model::Location { latitude: 50.11, longitude: 8.68 };
-    let site = rhumb::model::Site { name: "fra".into(), location, country: None, cost: 1.0 };
+    let site =
+        rhumb::model::Site { name: "fra".into(), location, country: None, region: None, cost: 1.0 };
     let ground = rhumb::rtt::Ground { places: &places, sites: &[site] };
     let lines = text.lines().count().max(1);
     if let Err(problems) = rhumb::rtt::parse_import(text, &ground) {
@@ -200,4 +222,108 @@ pub fn targets(data: &[u8]) {
             }
         }
     }
+}
+
+/// Frames, messages and values of other nodes: read or refused, in one form, and nothing that nobody has signed gets in.
+pub fn cluster(data: &[u8]) {
+    let Some((&kind, content)) = data.split_first() else { return };
+    if let Some(frame) = Frame::read(kind, content) {
+        assert_eq!(frame.write()[HEADER..], *content);
+    }
+    let own = Pin::new([1; 32]);
+    let node = NodeName::parse("a").expect("it is a name");
+    let terms = ClusterTerms {
+        name: "prod".into(),
+        node: node.clone(),
+        listen: None,
+        key: "k".into(),
+        role: Role::Server,
+        anchors: Vec::new(),
+        peers: vec![Peer {
+            node: NodeName::parse("b").expect("it is a name"),
+            address: None,
+            pins: vec![Pin::new([2; 32])],
+            site: "fra".into(),
+            role: Role::Server,
+        }],
+    };
+    let mut door = Door::new(Arc::new(Membership::new(&terms, own)), Generation(1));
+    let (mut heard, mut refusals) = (Vec::new(), Refusals::default());
+    if let Some(gossip) = Gossip::read(content) {
+        assert_eq!(gossip.write(), content);
+        door.admit(gossip, &mut heard, &mut refusals);
+    }
+    assert!(door.open(&terms.peers[0].node, Generation(1), content, &mut heard).is_err());
+    assert!(heard.is_empty());
+}
+
+/// What an endpoint says of its load is a number from 0 to 100, or does not count; whoever says nothing is not asked twice.
+pub fn load(data: &[u8]) {
+    let judge = |word: LoadWord| match word {
+        LoadWord::Says(load) => assert!((0.0..=100.0).contains(&load), "{load}"),
+        LoadWord::Faulty(LoadFault::NotBelieved(load)) => {
+            assert!(!(0.0..=100.0).contains(&load), "{load}");
+        }
+        LoadWord::Faulty(LoadFault::Missing | LoadFault::Unreadable | LoadFault::TooLong) => {}
+        LoadWord::Unasked => panic!("it was asked"),
+    };
+    // Every form of the header, in turn and all at once.
+    for wanted in
+        ["endpoint-load-metrics", "endpoint-load-metrics-bin", "x-endpoint-load-metrics-json"]
+    {
+        judge(of_headers(|name| (name == wanted).then_some(data)));
+    }
+    judge(of_headers(|_| Some(data)));
+    assert_eq!(of_headers(|_| None), LoadWord::Faulty(LoadFault::Missing));
+    // The first line is a pointer, the rest a body.
+    let cut = data.iter().position(|octet| *octet == b'\n').unwrap_or(data.len());
+    let (pointer, body) = data.split_at(cut);
+    let pointer = String::from_utf8_lossy(pointer);
+    for (pointer, most) in [(&*pointer, 1.0), ("/load", 50.0), ("", 1e-300)] {
+        judge(of_body(body, pointer, most));
+    }
+}
+
+/// A response comes to the same however it is cut, never to more than came, and nothing follows its end.
+pub fn response(data: &[u8]) {
+    let (Some((&size, data)), true) = (data.split_first(), data.len() <= 4 * HEAD_MAX) else {
+        return;
+    };
+    for asked in [Asked::Whole, Asked::Head] {
+        let whole = read_response(asked, [data]);
+        assert_eq!(read_response(asked, data.chunks(usize::from(size).max(1))), whole);
+        let (_, body, _, _) = whole;
+        assert!(body.len() <= data.len());
+        assert!(asked == Asked::Whole || body.is_empty());
+    }
+}
+
+/// Fields, body, whether it is whole, and why not.
+type Read = (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>, bool, Option<Fault>);
+
+fn read_response<'a>(asked: Asked, pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
+    let mut reader = Reader::new(asked);
+    let (mut fields, mut body) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let mut octets = piece;
+        loop {
+            let (progress, rest) = match reader.feed(octets) {
+                Ok(fed) => fed,
+                Err(fault) => return (fields, body, false, Some(fault)),
+            };
+            octets = rest;
+            match progress {
+                Progress::More => break,
+                Progress::Head(head) => {
+                    assert!((100..1000).contains(&head.status()));
+                    fields.extend(head.fields().map(|(name, value)| (name.into(), value.into())));
+                }
+                Progress::Body(piece) => body.extend_from_slice(piece),
+                Progress::End => return (fields, body, true, None),
+            }
+        }
+        assert!(octets.is_empty());
+    }
+    let ended = reader.ends_with_connection();
+    (fields, body, ended == Ok(true), ended.err())
 }

@@ -16,6 +16,7 @@ use crate::cli::output::print;
 use crate::cli::output::print_json;
 use crate::cli::output::wants_color;
 use crate::cli::probing::find_excess;
+use crate::cli::probing::roster;
 use crate::cli::settings;
 use crate::cli::settings::ConfigOption;
 use crate::cli::settings::Reading;
@@ -36,10 +37,13 @@ use crate::config::render::FileProblem;
 use crate::config::rules;
 use crate::config::rules::Rule;
 use crate::config::sarif;
+use crate::control::cluster::rates::RateStatus;
+use crate::control::cluster::rates::rates;
 use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
 use crate::model::Encrypted;
 use crate::model::Model;
+use crate::model::Node;
 use crate::model::Policy;
 use crate::model::PolicyKind;
 use crate::runtime::answerer::unix_s;
@@ -138,7 +142,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
         others.extend(examine_certificate(encrypted));
     }
     let (model, mut zone_problems) = config::load(&zone_files);
-    let held = model.as_ref().map(Held::new);
+    let held = model.as_ref().map(|model| Held::new(model, &settings.node));
     let mut targets = (Files::default(), Problems::default());
     if let Some(model) = &model {
         let examined = discovery::examine(model, &settings.node.resolver);
@@ -159,7 +163,7 @@ fn examine(option: &ConfigOption) -> (Findings, Option<Held>) {
         others.extend(unknown_site(&settings, &model));
         let file =
             settings.file.as_ref().map_or_else(|| zones.clone(), |file| file.display().to_string());
-        others.extend(find_excess(&model, &settings.node.probe, &file));
+        others.extend(find_excess(&model, &settings.node, &file));
         if geo.databases.is_empty() && geo.overlays.is_empty() {
             others.extend(no_geo_data(&zones, &model));
         }
@@ -325,12 +329,23 @@ fn report(findings: &Findings, held: Option<&Held>) {
     match held.filter(|_| errors == 0) {
         Some(held) => {
             print_failovers(&held.failovers);
+            print_rates(&held.rates);
             print(format!("fine: {}, {warnings}", held.contents));
         }
         None => print(format!(
             "{}, {warnings}: nothing of this would be served",
             count(errors, "error", "errors")
         )),
+    }
+}
+
+/// How often the whole cluster probes an endpoint, a line a check.
+fn print_rates(rates: &[RateStatus]) {
+    for RateStatus { check, sites, nodes, a_second } in rates {
+        let (nodes, sites) = (count(*nodes, "node", "nodes"), count(*sites, "site", "sites"));
+        print(format!(
+            "check \"{check}\" probes an endpoint from {nodes} at {sites}: {a_second:.2} times a second"
+        ));
     }
 }
 
@@ -351,11 +366,14 @@ fn print_failovers(failovers: &[Failover]) {
 struct Held {
     contents: String,
     failovers: Vec<Failover>,
+    /// How often all nodes of the cluster together probe an endpoint; nothing without one.
+    rates: Vec<RateStatus>,
 }
 
 impl Held {
-    fn new(model: &Model) -> Self {
-        Self { contents: contents(model), failovers: failovers(model) }
+    fn new(model: &Model, node: &Node) -> Self {
+        let rates = roster(node).map(|roster| rates(model, &roster)).unwrap_or_default();
+        Self { contents: contents(model), failovers: failovers(model), rates }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ask;
 mod check;
+mod cluster;
 mod completions;
 mod demo;
 mod discovery;
@@ -15,11 +16,13 @@ mod man;
 mod moment;
 mod operate;
 mod output;
+mod probe;
 mod probing;
 pub mod rtt;
 mod schema;
 mod serve;
 mod settings;
+mod status;
 pub mod zone;
 
 use std::process::ExitCode;
@@ -43,8 +46,10 @@ enum Command {
     Check(check::CheckArguments),
     /// Show step by step why a client gets what it gets
     Explain(explain::ExplainArguments),
-    /// Show pools, endpoints, verdicts and orders of the running server
-    Status(operate::StatusArguments),
+    /// Show pools, endpoints, verdicts and orders of the running server; all, or one site, pool or endpoint
+    Status(status::StatusArguments),
+    /// Probe an endpoint once, now, as the server does it, and tell all that came of it
+    Probe(probe::ProbeArguments),
     /// Show what happened and why: verdicts, orders, reloads
     Events(events::EventsArguments),
     /// Take an endpoint, pool or site out of answers; new clients go elsewhere
@@ -83,6 +88,11 @@ enum Command {
         #[command(subcommand)]
         command: zone::ZoneCommand,
     },
+    /// Make this node's key for a cluster
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     /// Server, fake regions and real probes on loopback, to try it all in a minute
     Demo(demo::DemoArguments),
     /// Print the keys of the files as JSON Schema, for editors
@@ -99,7 +109,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Status(arguments) => operate::status(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Drain(arguments) => operate::drain(&arguments),
         Command::Disable(arguments) => operate::disable(&arguments),
@@ -113,6 +124,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Geo { command } => geo::run(command),
         Command::Rtt { command } => rtt::run(&command),
         Command::Zone { command } => zone::run(&command),
+        Command::Cluster { command } => cluster::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

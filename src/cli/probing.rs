@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use crate::cluster::Roster;
 use crate::config::Severity;
 use crate::config::render::FileProblem;
 use crate::config::rules;
+use crate::control::cluster::rates::rates as fleet_rates;
 use crate::model::Family;
 use crate::model::Model;
-use crate::model::ProbeCaps;
+use crate::model::Node;
 
 /// Probes a second that the files ask for: of each address, each different probe once.
 ///
@@ -34,7 +36,8 @@ fn rates(model: &Model) -> BTreeMap<IpAddr, f64> {
 }
 
 /// Warns of checks that would come late.
-pub(super) fn find_excess(model: &Model, caps: &ProbeCaps, file: &str) -> Vec<FileProblem> {
+pub(super) fn find_excess(model: &Model, node: &Node, file: &str) -> Vec<FileProblem> {
+    let caps = &node.probe;
     let rates = rates(model);
     let all: f64 = rates.values().sum();
     let warning = |fault, remedy| FileProblem {
@@ -64,5 +67,22 @@ pub(super) fn find_excess(model: &Model, caps: &ProbeCaps, file: &str) -> Vec<Fi
             "lengthen intervals of checks, or raise rate_per_address in [probe] of rhumb.toml";
         warnings.push(warning(fault, remedy.into()));
     }
+    let rates = roster(node).map(|roster| fleet_rates(model, &roster)).unwrap_or_default();
+    let most = rates.iter().max_by(|one, other| one.a_second.total_cmp(&other.a_second));
+    if let Some(most) = most.filter(|rate| rate.a_second > f64::from(caps.rate_per_address)) {
+        let fault = format!(
+            "probe.rate_per_address: all nodes together ask for {:.0} probes a second of an endpoint by check \"{}\" and one \
+             node may ask for {}",
+            most.a_second, most.check, caps.rate_per_address
+        );
+        let remedy = "lengthen its interval, or have fewer sites probe: vantage = 3";
+        warnings.push(warning(fault, remedy.into()));
+    }
     warnings
+}
+
+/// The nodes of the cluster that a node's file names.
+pub(super) fn roster(node: &Node) -> Option<Roster> {
+    let terms = node.cluster.as_ref()?;
+    Some(Roster::new(terms, node.site.as_deref().unwrap_or(terms.node.as_str())))
 }

@@ -21,6 +21,7 @@ use crate::model::LogFormat;
 use crate::model::LogLevel;
 use crate::model::ProbeCaps;
 use crate::model::StateTerms;
+use crate::runtime::cluster;
 use crate::runtime::control_socket;
 use crate::runtime::descriptors;
 use crate::runtime::log;
@@ -101,6 +102,10 @@ fn options(settings: Settings, listen: &[SocketAddr]) -> Options {
         admin: node.admin,
         rtt: node.rtt,
         site: node.site,
+        cluster: node.cluster.map(|terms| cluster::Settings {
+            terms,
+            folder: node.state.as_ref().map(|state| state.folder.clone()),
+        }),
         state: node.state.map(|state| state_settings(&state)),
         socket: Some(node.socket.unwrap_or_else(control_socket::default_path)),
         watch: true,
@@ -187,6 +192,15 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     for (transport, address) in server.encrypted_addresses() {
         let transport = transport.name();
         tracing::info!(%address, transport, "answering on {address}, {transport}");
+    }
+    if let Some(cluster) = server.cluster() {
+        let (pin, generation) = (cluster.pin(), cluster.generation());
+        let address = cluster.address();
+        let at = address.map_or_else(
+            || "this node dials others, and is dialled by nobody".to_owned(),
+            |address| format!("other nodes dial this one at {address}, TCP"),
+        );
+        tracing::info!(target: "rhumb::cluster", %pin, %generation, "{at}");
     }
     if let Some(address) = server.admin_address() {
         tracing::info!(%address, "metrics and health on http://{address}/metrics, /healthz, /readyz");

@@ -13,6 +13,7 @@ use crate::config::SourceFile;
 use crate::config::node::default_node;
 use crate::config::node::load_readable_node;
 use crate::config::render;
+use crate::model::ClusterTerms;
 use crate::model::Encrypted;
 use crate::model::Node;
 use crate::model::Rtt;
@@ -106,6 +107,8 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
         .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
     node.state =
         node.state.map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
+    node.cluster =
+        node.cluster.map(|terms| ClusterTerms { key: beside(base, &terms.key), ..terms });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What a value is about; its text is the key under which an engine keeps it, and always ASCII.
+/// What a value is about; its text is always ASCII.
 ///
 /// ```
 /// # use rhumb::cluster::Topic;
@@ -40,6 +40,14 @@ pub enum Topic {
 pub const TOPIC_MAX: usize = 39;
 
 impl Topic {
+    /// The key under which an engine keeps a node's value: one for all layouts, as only its last one counts.
+    pub fn slot(self) -> String {
+        match self {
+            Self::Votes { shard, .. } => format!("votes/{shard}"),
+            Self::Beat | Self::Rtt { .. } | Self::State | Self::Record { .. } => self.to_string(),
+        }
+    }
+
     /// Whether an agent may speak about it: what it sees, not what is to be done.
     pub fn is_for_agents(self) -> bool {
         match self {

@@ -1,11 +1,14 @@
 //! Words of sites on targets: which change a verdict or a level, and what follows for checks that are made of others.
 
+use std::sync::Arc;
+
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::Vote;
+use crate::health::Penalty;
 use crate::health::composite;
 use crate::model::CheckId;
 use crate::model::CheckKind;
@@ -48,6 +51,7 @@ impl Controller {
         // In a cluster it is one word of many: what they come to is judged when all of a moment are there.
         if let Some(panel) = &mut self.cluster {
             let word = Word::of(vote.verdict, vote.degraded);
+            panel.set_penalty(&vote.key, vote.penalty);
             return panel.set_word(&vote.key, word, &vote.reason);
         }
         self.count_vote(vote, now, effects);
@@ -79,11 +83,11 @@ impl Controller {
         if before == after {
             return self.take_level(pool, check, vote, now, effects);
         }
-        let Vote { key, reason, degraded, .. } = vote;
+        let Vote { key, reason, degraded, penalty, .. } = vote;
         if self.brakes(&key, before, after, &reason, now, effects) {
             return;
         }
-        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded };
+        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded, penalty };
         let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
         let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
         effects.push(Effect::Record(told));
@@ -101,7 +105,7 @@ impl Controller {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Vote { key, verdict: _, degraded, reason } = vote;
+        let Vote { key, degraded, reason, .. } = vote;
         if self.degraded(&key) == degraded {
             return;
         }
@@ -136,11 +140,11 @@ impl Controller {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Vote { key, verdict, degraded, reason } = vote;
+        let Vote { key, verdict, degraded, reason, penalty } = vote;
         let before = self.parts.get(&key);
-        let (was, level, since) = before.map_or((Verdict::Unknown, 0, now), |known| {
-            (known.verdict, known.degraded, known.since)
-        });
+        let first = (Verdict::Unknown, 0, (now, penalty));
+        let (was, level, begun) = before
+            .map_or(first, |known| (known.verdict, known.degraded, (known.since, known.penalty)));
         let after = heard(verdict, was);
         if was != after {
             let (key, reason) = (key.clone(), reason.clone());
@@ -148,8 +152,8 @@ impl Controller {
         } else if level != degraded {
             effects.push(Effect::Record(self.told_level(&key, check, degraded, reason.clone())));
         }
-        let since = if was == after { since } else { now };
-        let known = Known { verdict: after, since, reason: reason.clone(), degraded };
+        let (since, penalty) = if was == after { begun } else { (now, penalty) };
+        let known = Known { verdict: after, since, reason: reason.clone(), degraded, penalty };
         let text = format!("{} is {after}: {reason}", key.check);
         if level == degraded {
             self.parts.insert(key, known);
@@ -161,7 +165,8 @@ impl Controller {
             });
         }
         let verdict = self.composed(&whole).unwrap_or(Verdict::Unknown);
-        let vote = Vote { key: whole, verdict, degraded: 0, reason: text.into() };
+        let (reason, penalty) = (text.into(), Penalty::default());
+        let vote = Vote { key: whole, verdict, degraded: 0, reason, penalty };
         self.take_word(pool, check, vote, now, effects);
     }
 
@@ -172,8 +177,8 @@ impl Controller {
 
     fn verdict_of_parts(&self, model: &Model, check: CheckId, whole: &TargetKey) -> Verdict {
         let leaf = |part: CheckId| {
-            let name = &*model.checks[part.index()].name;
-            self.verdict(&TargetKey { check: name.into(), ..whole.clone() })
+            let check = Arc::clone(&model.checks[part.index()].name);
+            self.verdict(&TargetKey { check, ..whole.clone() })
         };
         composite::verdict_of(model, check, &leaf)
     }
@@ -195,7 +200,10 @@ impl Controller {
         }
         for (key, before, after) in changed {
             let reason: Box<str> = "by its parts, with the new files".into();
-            let known = Known { verdict: after, since: now, reason: reason.clone(), degraded: 0 };
+            let penalty = Penalty::default();
+            let told_reason = reason.clone();
+            let known =
+                Known { verdict: after, since: now, reason: told_reason, degraded: 0, penalty };
             let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
             effects.push(Effect::Record(told));
             self.verdicts.insert(key, known);
@@ -208,7 +216,7 @@ impl Controller {
     pub(super) fn weight_left(&self, model: &Model, check: CheckId, whole: &TargetKey) -> Percent {
         let left = |part: CheckId| {
             let check = &model.checks[part.index()];
-            let key = TargetKey { check: (*check.name).into(), ..whole.clone() };
+            let key = TargetKey { check: Arc::clone(&check.name), ..whole.clone() };
             let known = self.known(&key).filter(|known| known.verdict != Verdict::Down);
             check.weight_at(known.map_or(0, |known| known.degraded))
         };
@@ -231,11 +239,11 @@ impl Controller {
         }
         let model = self.model().ok()?;
         let (pool_name, _) = key.endpoint.split_once('/')?;
-        let pool = model.pools.iter().find(|pool| &*pool.name == pool_name)?;
+        let pool = &model.pools[model.find_pool(pool_name)?.index()];
         let check = pool.check?;
         let leaves = model.leaves(check);
         let part = leaves.into_iter().find(|id| *model.checks[id.index()].name == *key.check)?;
-        let name = (*model.checks[check.index()].name).into();
+        let name = Arc::clone(&model.checks[check.index()].name);
         let whole = TargetKey { check: name, ..key.clone() };
         let pool = self.pool_of(&whole)?;
         Some(Voice { pool, check: part, whole: Some(whole) })

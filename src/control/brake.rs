@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::duration::spell;
@@ -12,10 +13,12 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Known;
 use crate::control::Occurrence;
+use crate::control::losses::Losses;
 use crate::control::status::BrakeStatus;
 use crate::control::stored;
 use crate::control::stored::Stored;
 use crate::control::tracked::Tracked;
+use crate::health::Penalty;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
@@ -46,7 +49,7 @@ pub(super) struct Brake {
     /// By site: how many of its addresses are probed.
     sizes: Vec<u32>,
     /// What went down lately, or since the brake holds, and has not come back.
-    removed: Tracked<TargetKey, (SiteId, Duration)>,
+    removed: Losses,
     /// What is down by its probes and served all the same.
     held: Tracked<TargetKey, HeldFlip>,
 }
@@ -82,9 +85,9 @@ impl Brake {
             sites.get(pool).copied()
         };
         // Positions of sites may have changed.
-        for (key, (_, at)) in self.removed.take_all() {
+        for (key, at) in self.removed.take_all() {
             if let Some(site) = site_of(&key) {
-                self.removed.insert(key, (site, at));
+                self.removed.insert(key, site, at);
             }
         }
         for (key, flip) in self.held.take_all() {
@@ -103,7 +106,7 @@ impl Brake {
     /// Puts back a loss that counted. Where it stands the first files say.
     pub(super) fn restore_loss(&mut self, key: TargetKey, at: Duration, counts: bool) {
         match counts {
-            true => drop(self.removed.insert(key, (SiteId::at(0), at))),
+            true => self.removed.insert(key, SiteId::at(0), at),
             false => self.removed.touch(key),
         }
     }
@@ -138,8 +141,8 @@ impl Brake {
         for key in self.removed.take_touched() {
             let loss = self
                 .removed
-                .get(&key)
-                .map(|(_, at)| Stored::Loss { target: (&key).into(), at_ms: unix_ms(*at) });
+                .when(&key)
+                .map(|at| Stored::Loss { target: (&key).into(), at_ms: unix_ms(at) });
             note(stored::loss_key(&key), loss);
         }
         for key in self.held.take_touched() {
@@ -156,6 +159,11 @@ impl Brake {
         }
     }
 
+    /// How many targets are held.
+    pub(super) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
     /// What its probes say of a target that is held: whoever probes it anew goes on from there.
     pub(super) fn probed_verdict(&self, key: &TargetKey) -> Option<Verdict> {
         let flip = self.held.get(key)?;
@@ -168,8 +176,7 @@ impl Brake {
         if sites < SITES_MIN {
             return true;
         }
-        let mut gone = vec![0u64; self.sizes.len()];
-        self.removed.values().for_each(|(site, _)| gone[site.index()] += 1);
+        let mut gone = self.removed.at_sites(self.sizes.len());
         let share = |(gone, size): (&u64, &u32)| {
             let size = u64::from(*size).max(1);
             (*gone).min(size) * SITE / size
@@ -190,10 +197,25 @@ impl Brake {
         failing.map(|(key, flip)| (key.clone(), flip.clone())).collect()
     }
 
+    /// What may go by now: what `is_certain`, and what is of sites that may lose more.
+    fn letting_go(&self, is_certain: impl Fn(&HeldFlip) -> bool) -> Vec<(TargetKey, HeldFlip)> {
+        if self.held.is_empty() {
+            return Vec::new();
+        }
+        let allows = |site| self.allows(SiteId::at(site));
+        let open: Vec<bool> = (0..self.sizes.len()).map(allows).collect();
+        let may_go =
+            |flip: &HeldFlip| !flip.passes && (open[flip.site.index()] || is_certain(flip));
+        let going = self.held.iter().filter(|(_, flip)| may_go(flip));
+        going.map(|(key, flip)| (key.clone(), flip.clone())).collect()
+    }
+
     /// Forgets losses that are old, unless something is held: then they are what it is held for.
     fn forget_old(&mut self, now: Now) {
         if self.held.is_empty() {
-            self.removed.retain(|_, (_, at)| now.monotonic < *at + WINDOW);
+            // What is as old as the window does not count any more.
+            let moment = now.monotonic + Duration::from_nanos(1);
+            self.removed.forget_before(moment.saturating_sub(WINDOW));
         }
     }
 }
@@ -201,10 +223,19 @@ impl Brake {
 impl Controller {
     /// Whether the way down of a target is held, or that of what it is a part of.
     pub(super) fn is_near_brake(&self, key: &TargetKey) -> bool {
-        let is_of_same = |held: &TargetKey| {
-            (&held.endpoint, held.family, held.address) == (&key.endpoint, key.family, key.address)
+        if self.brake.held.is_empty() {
+            return false;
+        }
+        // Keys of one endpoint stand together.
+        let first = TargetKey {
+            endpoint: Arc::clone(&key.endpoint),
+            check: "".into(),
+            family: Family::V4,
+            address: None,
         };
-        self.brake.held.keys().any(is_of_same)
+        let of_endpoint = self.brake.held.range(first..);
+        let mut of_endpoint = of_endpoint.take_while(|(held, _)| held.endpoint == key.endpoint);
+        of_endpoint.any(|(held, _)| (held.family, held.address) == (key.family, key.address))
     }
 
     /// Hears a word on a target whose way down is held. False: it is not held.
@@ -234,12 +265,11 @@ impl Controller {
 
     /// Whether the name of an endpoint has another address that is not down.
     fn has_other_address(&self, key: &TargetKey) -> bool {
-        let is_other = |other: &TargetKey| {
-            (&other.endpoint, &other.check) == (&key.endpoint, &key.check) && other != key
+        let is_not_down = |other: &TargetKey| {
+            self.verdicts.get(other).is_some_and(|known| known.verdict != Verdict::Down)
         };
-        let mut known = self.verdicts.iter();
         key.address.is_some()
-            && known.any(|(other, now)| is_other(other) && now.verdict != Verdict::Down)
+            && self.siblings(key).iter().any(|other| other != key && is_not_down(other))
     }
 
     /// Holds the way down of a target if too much has gone already.
@@ -262,7 +292,7 @@ impl Controller {
         }
         self.brake.forget_old(now);
         if self.brake.allows(site) {
-            self.brake.removed.insert(key.clone(), (site, now.monotonic));
+            self.brake.removed.insert(key.clone(), site, now.monotonic);
             return false;
         }
         let reason: Box<str> = reason.into();
@@ -276,14 +306,15 @@ impl Controller {
 
     /// Lets go what fits the budget again, and what has been held for long.
     pub(super) fn advance_brake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let is_certain = |flip: &HeldFlip| now.monotonic >= flip.since.monotonic + HELD_MAX;
         // What a site may not lose now it may not lose later in this round: more has gone then.
         let mut full = BTreeSet::new();
-        for (key, flip) in self.brake.failing() {
+        for (key, flip) in self.brake.letting_go(is_certain) {
             // Where too few sites vote nobody says that it is still down.
             if self.has_too_few_voters(&key) {
                 continue;
             }
-            let is_certain = now.monotonic >= flip.since.monotonic + HELD_MAX;
+            let is_certain = is_certain(&flip);
             let fits = !full.contains(&flip.site) && self.brake.allows(flip.site);
             if is_certain || fits {
                 let why = match is_certain {
@@ -332,11 +363,12 @@ impl Controller {
     ) {
         self.brake.held.remove(&key);
         let Some(pool) = self.pool_of(&key) else { return };
-        self.brake.removed.insert(key.clone(), (flip.site, now.monotonic));
+        self.brake.removed.insert(key.clone(), flip.site, now.monotonic);
         let before = self.verdict(&key);
         let reason: Box<str> = format!("{}; {why}", flip.reason).into();
         let degraded = self.degraded(&key);
-        let known = Known { verdict: Verdict::Down, since: now, reason: reason.clone(), degraded };
+        let (verdict, penalty) = (Verdict::Down, Penalty::default());
+        let known = Known { verdict, since: now, reason: reason.clone(), degraded, penalty };
         let cause = Cause::Health(format!("{key} is {}: {reason}", Verdict::Down).into());
         let (after, told) = (Verdict::Down, key.clone());
         effects.push(Effect::Record(Occurrence::Verdict { key: told, before, after, reason }));
@@ -379,11 +411,14 @@ impl Controller {
     }
 
     /// What the brake holds of an endpoint's targets; `None` if nothing.
-    pub(super) fn braked(&self, targets: impl Iterator<Item = TargetKey>) -> Option<Braked> {
+    pub(super) fn braked<'a>(
+        &self,
+        targets: impl Iterator<Item = &'a TargetKey>,
+    ) -> Option<Braked> {
         if self.brake.held.is_empty() {
             return None;
         }
-        let held: Vec<&HeldFlip> = targets.filter_map(|key| self.brake.held.get(&key)).collect();
+        let held: Vec<&HeldFlip> = targets.filter_map(|key| self.brake.held.get(key)).collect();
         let passing = held.iter().filter(|flip| flip.passes).count();
         Some(Braked {
             failing: u16::try_from(held.len() - passing).unwrap_or(u16::MAX),
@@ -419,7 +454,7 @@ mod tests {
                 let endpoint = format!("p{site}/{number}").into();
                 let key =
                     TargetKey { endpoint, check: "c".into(), family: Family::V4, address: None };
-                brake.removed.insert(key, (SiteId::at(site), Duration::ZERO));
+                brake.removed.insert(key, SiteId::at(site), Duration::ZERO);
             }
         }
         brake
@@ -462,7 +497,7 @@ mod tests {
         let later = Now { monotonic: WINDOW, ..Now::default() };
         let mut free = brake(&[1, 1, 1], &[1]);
         free.forget_old(later);
-        assert!(free.removed.is_empty());
+        assert_eq!(free.removed.len(), 0);
         let mut holding = brake(&[1, 1, 1], &[1]);
         let key = TargetKey {
             endpoint: "p1/0".into(),

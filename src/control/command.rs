@@ -14,9 +14,9 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
-use crate::control::cluster::Request;
+use crate::control::cluster::status::ClusterStatus;
 use crate::control::effect::count;
-use crate::control::event_record::EventRecord;
+pub use crate::control::event_record::EventPage;
 use crate::control::health::Overlay;
 use crate::control::rejection::Rejection;
 use crate::control::shift::Wanted;
@@ -47,6 +47,13 @@ const ORDER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub enum Command {
     /// Show everything.
     Status,
+    /// Show the cluster.
+    Cluster,
+    /// Show what is known of a site, a pool or an endpoint.
+    StatusOf {
+        /// Which, as [`Scope::find`] reads it.
+        target: String,
+    },
     /// Give an order.
     Order {
         /// What it is for, as [`Scope::find`] reads it.
@@ -183,41 +190,18 @@ pub enum Reply {
     },
     /// Everything.
     Status(Box<Status>),
+    /// The cluster.
+    Cluster(Box<ClusterStatus>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
     /// What happened.
     Events(EventPage),
 }
 
-/// Some of what happened.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct EventPage {
-    /// In the order it happened.
-    pub events: Vec<EventRecord>,
-    /// Where to go on, if there is more.
-    pub next: Option<u64>,
-}
-
 impl Reply {
     /// Something is not done, and no file is to blame.
     pub fn failed(error: String) -> Self {
         Self::Failed { error, problems: Vec::new() }
-    }
-}
-
-impl Command {
-    /// Whether it changes anything but what the files say.
-    fn is_order(&self) -> bool {
-        match self {
-            Self::Status | Self::Reload | Self::Events { .. } | Self::Explain { .. } => false,
-            Self::Order { .. }
-            | Self::Withdraw { .. }
-            | Self::Failback { .. }
-            | Self::AcceptDiscovery { .. }
-            | Self::ReleaseBrake { .. }
-            | Self::Shift { .. }
-            | Self::ShiftBack { .. } => true,
-        }
     }
 }
 
@@ -231,22 +215,17 @@ enum Count {
 }
 
 impl Controller {
-    /// Does what a command asks, and has other nodes do it.
-    pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
-        if let Some(why) = self.refuses_orders().filter(|_| command.is_order()) {
-            return Reply::failed(why.into());
-        }
-        let request = Request::of(&command);
-        let reply = self.obey_here(command, now, effects);
-        if let (Some(request), Reply::Done { .. }) = (request, &reply) {
-            self.share_request(&request, now, effects);
-        }
-        reply
-    }
-
-    fn obey_here(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
+    /// Does what a command asks, at this node.
+    pub(super) fn obey_here(
+        &mut self,
+        command: Command,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
+            Command::Cluster => return self.cluster_reply(now),
+            Command::StatusOf { target } => return self.status_of(&target, now),
             Command::Reload => return self.reload_reply(),
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
                 Err("this server keeps no history: set folder in [state] of rhumb.toml".into())
@@ -399,7 +378,7 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
-        self.probe_as_ordered(&order, effects);
+        self.probe_as_ordered(&order, now, effects);
         let others = self.kept_by_others(&scope);
         Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
@@ -501,15 +480,12 @@ impl Controller {
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
         let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
         if scopes.is_empty() {
-            let mut explanation = crate::answer::explain::explain(snapshot, question)?;
-            explanation.states = self.state_texts(&question.name);
-            return Ok(explanation);
+            return crate::answer::explain::explain(snapshot, question);
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
         let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
         let mut explanation = crate::answer::explain::explain(&supposed, question)?;
-        explanation.states = self.state_texts(&question.name);
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }

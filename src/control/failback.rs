@@ -69,6 +69,13 @@ impl Controller {
         }
     }
 
+    /// Whether clients of a pool may have to wait on their way back to it.
+    pub(super) fn has_way_back(&self, pool: PoolId) -> bool {
+        let snapshot = self.snapshot.as_ref();
+        snapshot
+            .is_some_and(|one| one.compiled.model.pools[pool.index()].failback != Failback::Auto)
+    }
+
     /// By family: whether a pool qualifies now; `None` for a family it does not have.
     pub(super) fn qualifies(&self, pool: PoolId) -> [Option<bool>; 2] {
         let Some(snapshot) = &self.snapshot else { return [None, None] };
@@ -94,6 +101,12 @@ impl Controller {
     ) {
         let Some(snapshot) = self.snapshot.clone() else { return };
         let pool = &snapshot.compiled.model.pools[id.index()];
+        if !self.has_way_back(id) {
+            for family in Family::BOTH {
+                self.ways_back.remove(&(pool.name.clone(), family));
+            }
+            return;
+        }
         let after = self.qualifies(id);
         for family in Family::BOTH {
             let Some(after) = after[family.index()] else {
@@ -166,8 +179,9 @@ impl Controller {
     pub(super) fn review_ways_back(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(snapshot) = self.snapshot.clone() else { return };
         let pools = &snapshot.compiled.model.pools;
+        let model = &snapshot.compiled.model;
         self.ways_back.retain(|(name, _), way| {
-            let pool = pools.iter().find(|pool| pool.name == *name);
+            let pool = model.find_pool(name).map(|id| &pools[id.index()]);
             match (pool.map(|pool| pool.failback), way.stage) {
                 (None | Some(Failback::Auto), _) => false,
                 (Some(Failback::Manual), Stage::Ramp { .. }) => false,

@@ -11,6 +11,7 @@ use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
 use crate::control::resolve::Resolutions;
+use crate::health::Penalty;
 use crate::health::composite;
 use crate::model::Admin;
 use crate::model::Check;
@@ -21,6 +22,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Leaf;
 use crate::model::Model;
+use crate::model::Now;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Resolved;
@@ -59,7 +61,7 @@ impl<'m> Target<'m> {
         let Some(check) = self.composite() else { return Vec::new() };
         let part = |id: CheckId| {
             let check = &model.checks[id.index()];
-            let key = TargetKey { check: (*check.name).into(), ..self.key.clone() };
+            let key = TargetKey { check: Arc::clone(&check.name), ..self.key.clone() };
             let special = self.endpoint.special(id);
             Target { key, address: self.address, endpoint: self.endpoint, check, id, special }
         };
@@ -104,7 +106,7 @@ pub(super) fn targets_of<'m>(
 
 /// Names a target; `address` is one of those that the endpoint's name resolved to.
 fn key(endpoint: &Arc<str>, check: &Check, family: Family, address: Option<IpAddr>) -> TargetKey {
-    let (endpoint, check) = (Arc::clone(endpoint), (*check.name).into());
+    let (endpoint, check) = (Arc::clone(endpoint), Arc::clone(&check.name));
     TargetKey { endpoint, check, family, address }
 }
 
@@ -137,7 +139,7 @@ impl Controller {
     }
 
     /// Every target with what is known of it.
-    pub(super) fn probe_orders(&self) -> Vec<ProbeOrder> {
+    pub(super) fn probe_orders(&self, now: Now) -> Vec<ProbeOrder> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
@@ -146,6 +148,10 @@ impl Controller {
         let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| ProbeOrder {
             address: target.address,
             degraded: self.degraded(&target.key),
+            penalty: self.known(&target.key).map_or_else(Penalty::default, |known| {
+                let age = now.monotonic.saturating_sub(known.since.monotonic);
+                known.penalty.after(age, target.check.damping)
+            }),
             verdict: self
                 .own_verdict(&target.key)
                 .or_else(|| self.brake.probed_verdict(&target.key))
@@ -198,6 +204,12 @@ impl Controller {
         targets.iter().any(|target| target.key == *key).then_some(pool)
     }
 
+    /// The targets of the endpoint that a target is of, itself among them.
+    pub(super) fn siblings(&self, key: &TargetKey) -> Vec<TargetKey> {
+        let targets = self.targets_near(key).map(|(_, targets)| targets);
+        targets.into_iter().flatten().map(|target| target.key).collect()
+    }
+
     /// A target or a part of one, if it is probed.
     pub(super) fn find_target(&self, key: &TargetKey) -> Option<Target<'_>> {
         let model = &self.snapshot.as_ref()?.compiled.model;
@@ -210,14 +222,14 @@ impl Controller {
     fn targets_near(&self, key: &TargetKey) -> Option<(PoolId, Vec<Target<'_>>)> {
         let model = &self.snapshot.as_ref()?.compiled.model;
         let (pool_name, _) = key.endpoint.split_once('/')?;
-        let position = model.pools.iter().position(|pool| &*pool.name == pool_name)?;
-        let pool = &model.pools[position];
+        let id = model.find_pool(pool_name)?;
+        let pool = &model.pools[id.index()];
         let endpoint = pool.endpoints.iter().find(|endpoint| endpoint.key == key.endpoint)?;
         if self.admin_of(model, pool, endpoint) == Admin::Disabled {
             return None;
         }
         let targets = targets_of(model, endpoint, pool.check?, &self.resolutions);
-        Some((PoolId::at(position), targets))
+        Some((id, targets))
     }
 
     /// The most specific order for an endpoint.
@@ -290,35 +302,32 @@ impl Controller {
     }
 
     fn states_in(&self, model: &Model, pool: &Pool) -> Vec<MemberState> {
-        let verdict = |endpoint: &Endpoint, family| {
-            let Some(check) = pool.check else { return Verdict::Up };
-            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
-            let counted = targets.filter(|target| counts(endpoint, family, target));
-            best_of(counted.map(|target| self.verdict(&target.key)))
-        };
-        let braked = |endpoint: &Endpoint, family| {
-            let targets = targets_of(model, endpoint, pool.check?, &self.resolutions).into_iter();
-            let counted = targets.filter(|target| counts(endpoint, family, target));
-            self.braked(counted.map(|target| target.key))
-        };
-        // Of several addresses the fastest that is up counts.
-        let lowered = |endpoint: &Endpoint, family| {
-            let Some(check) = pool.check else { return 0 };
+        let is_ever_slow = pool.check.is_some_and(|check| {
             let leaves = model.leaves(check);
-            if leaves.iter().all(|leaf| model.checks[leaf.index()].degraded.is_empty()) {
-                return 0;
+            leaves.iter().any(|leaf| !model.checks[leaf.index()].degraded.is_empty())
+        });
+        let state = |endpoint: &Endpoint| {
+            let admin = self.admin_of(model, pool, endpoint);
+            let Some(check) = pool.check else {
+                return MemberState { admin, verdicts: [Verdict::Up; 2], ..MemberState::default() };
+            };
+            let targets = targets_of(model, endpoint, check, &self.resolutions);
+            let counted =
+                |family| targets.iter().filter(move |target| counts(endpoint, family, target));
+            // Of several addresses the fastest that is up counts.
+            let lowered = |family| {
+                let up = counted(family).filter(|one| self.verdict(&one.key) == Verdict::Up);
+                let left = up.map(|one| self.weight_left(model, check, &one.key).0);
+                100 - left.max().unwrap_or(100)
+            };
+            MemberState {
+                lowered: Family::BOTH.map(|family| if is_ever_slow { lowered(family) } else { 0 }),
+                admin,
+                verdicts: Family::BOTH
+                    .map(|family| best_of(counted(family).map(|target| self.verdict(&target.key)))),
+                braked: Family::BOTH
+                    .map(|family| self.braked(counted(family).map(|target| &target.key))),
             }
-            let targets = targets_of(model, endpoint, check, &self.resolutions).into_iter();
-            let counted = targets.filter(|target| counts(endpoint, family, target));
-            let up = counted.filter(|one| self.verdict(&one.key) == Verdict::Up);
-            let left = up.map(|one| self.weight_left(model, check, &one.key).0);
-            100 - left.max().unwrap_or(100)
-        };
-        let state = |endpoint: &Endpoint| MemberState {
-            lowered: Family::BOTH.map(|family| lowered(endpoint, family)),
-            admin: self.admin_of(model, pool, endpoint),
-            verdicts: Family::BOTH.map(|family| verdict(endpoint, family)),
-            braked: Family::BOTH.map(|family| braked(endpoint, family)),
         };
         pool.endpoints.iter().map(state).collect()
     }
@@ -378,6 +387,10 @@ impl Health for HealthOf<'_> {
         self.controller.intake_of(pool, family)
     }
 
+    fn notes(&self, pool: &Pool) -> Vec<Box<str>> {
+        self.controller.notes_in(self.model, pool)
+    }
+
     fn shedding(&self, pool: &Pool) -> Shedding {
         self.controller.shedding_of(pool)
     }
@@ -413,6 +426,10 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn notes(&self, pool: &Pool) -> Vec<Box<str>> {
+        self.controller.notes_in(self.model, pool)
     }
 
     fn shedding(&self, pool: &Pool) -> Shedding {

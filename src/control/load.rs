@@ -405,7 +405,7 @@ impl Controller {
         let snapshot = self.with_changes(snapshot);
         self.snapshot = Some(Arc::clone(&snapshot));
         effects.push(names);
-        self.order_probes(effects);
+        self.order_probes(now, effects);
         effects.push(Effect::Record(Occurrence::Reloaded {
             generation: self.generation,
             digest: base.parts.digest(),

@@ -7,6 +7,7 @@ pub mod admin_states;
 mod attempt;
 mod ballot;
 mod brake;
+pub mod by_hand;
 pub mod cluster;
 pub mod command;
 pub mod discover;
@@ -18,6 +19,7 @@ pub mod geo;
 mod health;
 pub mod job;
 mod load;
+mod losses;
 pub mod order;
 mod order_end;
 mod parts;
@@ -31,8 +33,10 @@ pub mod round_trips;
 pub mod shed;
 mod shell_status;
 pub mod shift;
+pub mod started;
 pub mod status;
 pub mod stored;
+mod target_status;
 pub mod tracked;
 pub mod weights;
 
@@ -46,6 +50,7 @@ pub use discover::Discovered;
 pub use effect::Effect;
 pub use effect::Occurrence;
 pub use effect::ProbeOrder;
+pub use event::DiskNews;
 pub use event::Event;
 pub use event::Vote;
 pub use job::Job;
@@ -71,6 +76,7 @@ use crate::control::round_trips::RoundTrips;
 use crate::control::shed::Loads;
 use crate::control::tracked::Tracked;
 use crate::control::tracked::TrackedHash;
+use crate::health::Penalty;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Now;
@@ -171,13 +177,15 @@ impl Cause {
 }
 
 /// A verdict with its history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     pub(crate) verdict: Verdict,
     pub(crate) since: Now,
     pub(crate) reason: Box<str>,
     /// How slow it is, as a level of its check.
     pub(crate) degraded: u8,
+    /// For its flaps, as it was at `since`.
+    pub(crate) penalty: Penalty,
 }
 
 impl Controller {
@@ -218,6 +226,7 @@ impl Controller {
                 effects.push(Effect::Reply(reply));
             }
             Event::KeepAll => self.touch_all(),
+            Event::Disk(news) => effects.push(Effect::Record(Occurrence::Disk(news))),
             Event::Settle => {
                 self.advance_cluster(now, effects);
                 self.advance_brake(now, effects);
@@ -254,12 +263,6 @@ impl Controller {
 
     fn known(&self, key: &TargetKey) -> Option<&Known> {
         self.verdicts.get(key).or_else(|| self.parts.get(key))
-    }
-
-    /// How many targets are probed.
-    pub fn probed_count(&self) -> usize {
-        let model = self.snapshot.as_ref().map(|snapshot| &snapshot.compiled.model);
-        model.map_or(0, |model| self.probed_in(model).len())
     }
 
     /// The snapshot in force.
@@ -315,7 +318,9 @@ impl Controller {
         effects: &mut Vec<Effect>,
         change: impl FnOnce(&mut Self),
     ) {
-        let of = |&pool: &PoolId| (self.healthy(pool, Evidence::Probed), self.qualifies(pool));
+        let qualified =
+            |pool| if self.has_way_back(pool) { self.qualifies(pool) } else { [None; 2] };
+        let of = |&pool: &PoolId| (self.healthy(pool, Evidence::Probed), qualified(pool));
         let before: Vec<_> = pools.iter().map(of).collect();
         change(self);
         for (&pool, (before, qualified)) in pools.iter().zip(before) {

@@ -172,7 +172,7 @@ impl Controller {
                 controller.resolutions.known.insert(name.clone(), known);
                 controller.forget_gone_targets();
             });
-            self.order_probes(effects);
+            self.order_probes(now, effects);
         }
         let addresses = addresses.iter().collect();
         effects.push(Effect::Record(Occurrence::Resolved { name, addresses }));

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod node;
 pub mod policy;
 pub mod pool;
+pub mod pool_names;
 pub mod reach;
 pub mod resolved;
 pub mod resolver;
@@ -100,6 +101,7 @@ pub use pool::Pool;
 pub use pool::Service;
 pub use pool::Shed;
 pub use pool::WrittenState;
+pub use pool_names::PoolNames;
 pub use resolved::Resolved;
 pub use resolver::ResolverSettings;
 pub use site::Location;
@@ -130,6 +132,8 @@ pub struct Model {
     pub checks: Vec<Check>,
     /// Endpoints that serve the same thing at one site; after those of files the ones that `all` is made of.
     pub pools: Vec<Pool>,
+    /// Where pools stand by their names.
+    pub pool_names: PoolNames,
     /// Named lists of networks.
     pub lists: Vec<List>,
     /// Trees that order pools for a client.
@@ -143,6 +147,16 @@ pub struct Model {
 }
 
 impl Model {
+    /// The pool of a name, whether it stands in a file or not.
+    pub fn find_pool(&self, name: &str) -> Option<PoolId> {
+        self.pool_names.find(name, &self.pools)
+    }
+
+    /// Makes pools quick to find; from now on neither their names nor their order may change.
+    pub fn index_pools(&mut self) {
+        self.pool_names = PoolNames::of(&self.pools);
+    }
+
     /// Pools that stand in files.
     pub fn written_pools(&self) -> impl Iterator<Item = &Pool> {
         self.pools.iter().filter(|pool| pool.is_written())

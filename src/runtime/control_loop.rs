@@ -1,7 +1,5 @@
 //! Runs the controller: brings it events in order, and does what it says.
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::cluster::Heard;
 use crate::control::Command;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -31,11 +30,15 @@ use crate::control::job::GeoDigest;
 use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
 use crate::health::LoadWord;
+use crate::model::Anchors;
 use crate::model::Now;
-use crate::model::TargetKey;
 use crate::model::Verdict;
+use crate::runtime::cluster::Cluster;
+use crate::runtime::cluster::Engine;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results::LastResults;
+use crate::runtime::last_results::held_text;
 use crate::runtime::log;
 use crate::runtime::measuring;
 use crate::runtime::measuring::Measuring;
@@ -49,6 +52,7 @@ use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
 use crate::runtime::service_manager::Watchdog;
+use crate::runtime::showing::News;
 use crate::runtime::state::State;
 use crate::runtime::waiters::Waiters;
 
@@ -57,6 +61,9 @@ pub const COMMANDS_MAX: usize = 64;
 
 /// Resolved names that wait for the controller, at most.
 const RESOLUTIONS_MAX: usize = 64;
+
+/// What other nodes said and waits for the controller, at most.
+pub(super) const HEARD_MAX: usize = 1024;
 
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
@@ -89,6 +96,9 @@ pub struct Inbox {
     /// What names of endpoints resolve to.
     resolutions: mpsc::Receiver<Resolution>,
     resolutions_sender: mpsc::Sender<Resolution>,
+    /// What other nodes say.
+    pub(super) heard: mpsc::Receiver<Heard>,
+    heard_sender: mpsc::Sender<Heard>,
     /// For asking for a reading ourselves.
     pub(super) changes_sender: mpsc::Sender<()>,
     /// Files that were read.
@@ -126,6 +136,7 @@ impl Inbox {
         let (readings_sender, readings) = mpsc::channel(1);
         let (products_sender, products) = mpsc::channel(4);
         let (resolutions_sender, resolutions) = mpsc::channel(RESOLUTIONS_MAX);
+        let (heard_sender, heard) = mpsc::channel(HEARD_MAX);
         Self {
             commands,
             reports,
@@ -133,6 +144,8 @@ impl Inbox {
             reloads: Arc::default(),
             resolutions,
             resolutions_sender,
+            heard,
+            heard_sender,
             changes_sender,
             readings,
             readings_sender,
@@ -145,6 +158,11 @@ impl Inbox {
     /// Where what names resolve to goes.
     pub fn resolutions_sender(&self) -> mpsc::Sender<Resolution> {
         self.resolutions_sender.clone()
+    }
+
+    /// Where what other nodes say goes.
+    pub fn heard_sender(&self) -> mpsc::Sender<Heard> {
+        self.heard_sender.clone()
     }
 
     /// What asks for a reading of the files.
@@ -176,7 +194,9 @@ pub struct Core {
     /// The zero of monotonic time.
     pub start: Instant,
     /// Newest result of each target, for `status`.
-    pub last_results: BTreeMap<TargetKey, String>,
+    pub last_results: LastResults,
+    /// What has happened since metrics and others were shown it last.
+    pub news: News,
     /// Loads that the controller has not been told.
     pub loads: Vec<LoadReport>,
     /// Places of the geo data compiled last.
@@ -187,6 +207,10 @@ pub struct Core {
     pub waiters: Waiters,
     /// The node's settings on disk; away while they are compared.
     pub node_file: Option<NodeFile>,
+    /// What carries values to other nodes, if there are any.
+    pub cluster: Option<Cluster>,
+    /// Whether this node's own network works.
+    pub anchors: watch::Receiver<Anchors>,
     /// Whoever started us.
     pub manager: ServiceManager,
     /// Signs of life of this loop.
@@ -245,6 +269,11 @@ impl Core {
                 self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
+            Some(heard) = self.inbox.heard.recv() => self.hear(heard),
+            Ok(()) = self.anchors.changed() => {
+                let anchors = *self.anchors.borrow_and_update();
+                self.handle(Event::Anchors(anchors));
+            }
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -259,11 +288,14 @@ impl Core {
             let loads = std::mem::take(&mut self.loads);
             self.handle(Event::Loads(loads));
         }
-        if self.state.as_ref().is_some_and(|state| state.take_wants_all()) {
-            self.handle(Event::KeepAll);
+        if let Some(state) = self.state.clone() {
+            state.take_news().into_iter().for_each(|news| self.handle(Event::Disk(news)));
+            if state.take_wants_all() {
+                self.handle(Event::KeepAll);
+            }
         }
         self.handle(Event::Settle);
-        self.metrics.set_records(self.controller.gauges());
+        self.show_records();
         self.publisher.free_retired();
         self.note_readiness();
         self.metrics.set_refused(self.controller.refused().map(|(what, _)| what));
@@ -300,15 +332,14 @@ impl Core {
         let mut effects = Vec::new();
         self.controller.handle(event, self.now(), &mut effects);
         effects.into_iter().for_each(|effect| self.carry_out(effect));
+        self.show_news();
     }
 
     /// Does what the controller says.
     pub fn carry_out(&mut self, effect: Effect) {
+        self.note_news(&effect);
         match effect {
-            Effect::Publish(snapshot) => {
-                self.publisher.publish(snapshot);
-                self.show_state();
-            }
+            Effect::Publish(snapshot) => self.publisher.publish(snapshot),
             Effect::Compile(job) => self.compile(job),
             Effect::Probe(orders) => {
                 let targets = orders.into_iter().map(|order| ProbeTarget {
@@ -317,16 +348,17 @@ impl Core {
                     check: order.check,
                     initial: order.verdict,
                     degraded: order.degraded,
+                    penalty: order.penalty,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
-                let keys: HashSet<&TargetKey> = targets.iter().map(|target| &target.key).collect();
-                self.last_results.retain(|key, _| keys.contains(key));
+                self.last_results.set_targets(&targets);
                 self.prober.set_targets(targets);
             }
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
-            Effect::Reply(_) | Effect::Say(_) | Effect::Isolated(_) => {}
+            Effect::Say(say) => self.cluster.iter().for_each(|cluster| cluster.say(say.clone())),
+            Effect::Reply(_) | Effect::Isolated(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
@@ -386,10 +418,11 @@ impl Core {
         self.reading = Reading::Busy;
         self.waiters.begin();
         let (sources, readings) = (self.sources.clone(), self.inbox.readings_sender.clone());
-        let mut node_file = self.node_file.take();
+        let (mut node_file, cluster) = (self.node_file.take(), self.cluster.clone());
         let work = move || {
             if let Some(node_file) = &mut node_file {
                 node_file.compare();
+                cluster.iter().for_each(|cluster| cluster.follow_file(node_file));
             }
             (Ok(sources.read()), node_file)
         };
@@ -428,14 +461,15 @@ impl Core {
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
         self.metrics.count_probe(passed);
-        let (reason, phases) = (report.result.reason(), report.result.phases);
         self.metrics.loads.count(report.result.load());
         if let LoadWord::Says(load) = report.result.load() {
             self.loads.push(LoadReport { key: report.key.clone(), load });
         }
-        let held = report.holding.map_or_else(String::new, |why| format!("; held: {why}"));
-        let (target, verdict) = (&report.key, report.verdict);
-        tracing::debug!(target: "rhumb::probe", %target, passed, %verdict, reason, %phases, "probed");
+        // Results are put into words where somebody reads them: most say what the one before said.
+        let (target, verdict, phases) = (&report.key, report.verdict, report.result.phases);
+        tracing::debug!(
+            target: "rhumb::probe", %target, passed, %verdict, reason = report.result.reason(), %phases, "probed"
+        );
         if !report.result.outcome.as_ref().is_err_and(ProbeFailure::is_local) {
             self.controller.note_result(&report.key, passed, self.now());
         }
@@ -444,12 +478,12 @@ impl Core {
         let is_news = || self.controller.wants_vote(&report.key, verdict, degraded);
         if verdict != Verdict::Unknown && is_news() {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
+            let (reason, held) = (report.result.reason(), held_text(report.holding.as_ref()));
             let reason = format!("{reason} ({run} in a row){held}").into();
-            let key = report.key.clone();
-            self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
+            let (key, penalty) = (report.key.clone(), report.penalty);
+            self.handle(Event::Vote(Vote { key, verdict, degraded, reason, penalty }));
         }
-        let phases = report.result.phases_text();
-        self.last_results.insert(report.key, reason + &phases + &held);
+        self.last_results.take(report);
     }
 
     /// Logs what happened, once, and counts it.

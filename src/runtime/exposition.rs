@@ -23,6 +23,8 @@ use crate::model::TargetKey;
 use crate::runtime::probe::counters::Cap;
 use crate::runtime::probe::counters::LATENESS_MS;
 use crate::runtime::probe::counters::ProbeTotals;
+use crate::runtime::shown_verdicts::ShownVerdicts;
+use crate::runtime::tcp::TcpTotals;
 
 /// What became of load that endpoints were asked for.
 #[derive(Debug, Default)]
@@ -115,6 +117,26 @@ pub(super) fn encode_sources(
     )
 }
 
+/// What became of TCP connections.
+pub(super) fn streams(
+    encoder: &mut DescriptorEncoder<'_>,
+    tcp: &TcpTotals,
+) -> Result<(), std::fmt::Error> {
+    counter(encoder, "tcp_accepted", "TCP connections taken", tcp.accepted)?;
+    gauge(encoder, "tcp_open", "TCP connections open", tcp.open)?;
+    counter(encoder, "tcp_evicted", "Idle TCP connections closed for new ones", tcp.evicted)?;
+    let errors =
+        "Connections lost before they were taken, and calls refused for want of descriptors";
+    counter(encoder, "tcp_accept_errors", errors, tcp.accept_errors)?;
+    let closed = [
+        ([("reason", "idle")], tcp.timed_out),
+        ([("reason", "never_reads")], tcp.write_timed_out),
+        ([("reason", "length_zero")], tcp.malformed),
+        ([("reason", "unanswerable")], tcp.dropped),
+    ];
+    family(encoder, "tcp_closed", "TCP connections closed by us", closed)
+}
+
 pub(super) fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
@@ -164,6 +186,22 @@ pub(super) fn target_labels(key: &TargetKey) -> [(&'static str, String); 4] {
         ("family", key.family.to_string()),
         ("address", key.address.map_or_else(String::new, |address| address.to_string())),
     ]
+}
+
+/// The verdict that holds for each target.
+pub(super) fn verdicts(
+    encoder: &mut DescriptorEncoder<'_>,
+    verdicts: &ShownVerdicts,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(1i64);
+    let help = "1 for the verdict that holds for a target";
+    let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
+    for (key, verdict) in verdicts.iter() {
+        let [endpoint, check, of_family, address] = target_labels(key);
+        let labels = [endpoint, check, of_family, address, ("verdict", verdict.to_string())];
+        gauge.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// What the prober tells of itself.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -12,8 +13,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::encoding::EncodeMetric;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::answer::Happened;
@@ -23,8 +22,8 @@ use crate::control::admin_states::AdminState;
 use crate::control::discover::SourceState;
 use crate::control::resolve::NameState;
 use crate::control::status::Gauges;
-use crate::model::TargetKey;
-use crate::model::Verdict;
+use crate::runtime::cluster::Cluster;
+use crate::runtime::cluster::shown;
 use crate::runtime::encrypted::store::CertificateState;
 use crate::runtime::encrypted::store::Certificates;
 use crate::runtime::exposition::LoadCells;
@@ -38,9 +37,12 @@ use crate::runtime::exposition::names_gauge;
 use crate::runtime::exposition::prober;
 use crate::runtime::exposition::ratios;
 use crate::runtime::exposition::states_gauge;
+use crate::runtime::exposition::streams;
 use crate::runtime::exposition::target_labels;
+use crate::runtime::exposition::verdicts;
 use crate::runtime::probe::ProbeCounters;
 use crate::runtime::probe::counters::ProbeTotals;
+use crate::runtime::shown_verdicts::ShownVerdicts;
 use crate::runtime::state::Reader;
 use crate::runtime::tcp::TcpCounters;
 use crate::runtime::tcp::TcpTotals;
@@ -88,9 +90,10 @@ pub struct Metrics {
     encrypted: Mutex<Vec<(Transport, TcpCounters)>>,
     certificates: Mutex<Option<Arc<Certificates>>>,
     restarts: Mutex<BTreeMap<&'static str, u64>>,
-    verdicts: Mutex<Vec<(TargetKey, Verdict)>>,
+    verdicts: Mutex<ShownVerdicts>,
     names: Mutex<Vec<NameState>>,
     sources: Mutex<Vec<SourceState>>,
+    cluster: Mutex<Option<Cluster>>,
     admin: Mutex<Vec<AdminState>>,
     records: Mutex<Gauges>,
     kept: Mutex<Option<Reader>>,
@@ -147,6 +150,11 @@ impl Metrics {
     /// Shows how state on disk stands too.
     pub fn set_kept(&self, state: Reader) {
         *lock(&self.kept) = Some(state);
+    }
+
+    /// Shows what the cluster's connections count.
+    pub fn set_cluster(&self, cluster: Cluster) {
+        *lock(&self.cluster) = Some(cluster);
     }
 
     /// What became of the certificate, if there is one.
@@ -213,10 +221,14 @@ impl Metrics {
     }
 
     /// Shows what was published.
-    pub fn set_state(&self, generation: u64, orders: usize, verdicts: Vec<(TargetKey, Verdict)>) {
+    pub fn set_state(&self, generation: u64, orders: usize) {
         self.generation.store(generation, Relaxed);
         self.orders.store(orders as u64, Relaxed);
-        *lock(&self.verdicts) = verdicts;
+    }
+
+    /// The verdict that is shown for each target.
+    pub fn verdicts(&self) -> MutexGuard<'_, ShownVerdicts> {
+        lock(&self.verdicts)
     }
 
     /// Shows the records in force.
@@ -263,7 +275,7 @@ impl Metrics {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -335,10 +347,13 @@ impl Collector for Scrape {
         self.encode_encrypted(&mut encoder)?;
         self.encode_records(&mut encoder)?;
         lock(&metrics.kept).as_ref().map_or(Ok(()), |kept| kept.figures().encode(&mut encoder))?;
-        self.encode_verdicts(&mut encoder)?;
+        verdicts(&mut encoder, &lock(&self.0.verdicts))?;
         states_gauge(&mut encoder, &lock(&metrics.admin))?;
         self.encode_names(&mut encoder)?;
-        encode_sources(&mut encoder, &lock(&metrics.sources))
+        encode_sources(&mut encoder, &lock(&metrics.sources))?;
+        lock(&metrics.cluster)
+            .as_ref()
+            .map_or(Ok(()), |cluster| shown::encode(cluster, &mut encoder))
     }
 }
 
@@ -388,26 +403,7 @@ impl Scrape {
             )?;
             counter(encoder, "udp_panics", "Panics of UDP workers", udp.panics)?;
         }
-        if let Some(tcp) = lock(&self.0.tcp).as_ref().map(TcpCounters::totals) {
-            counter(encoder, "tcp_accepted", "TCP connections taken", tcp.accepted)?;
-            gauge(encoder, "tcp_open", "TCP connections open", tcp.open)?;
-            counter(
-                encoder,
-                "tcp_evicted",
-                "Idle TCP connections closed for new ones",
-                tcp.evicted,
-            )?;
-            let errors = "Connections lost before they were taken, and calls refused for want of descriptors";
-            counter(encoder, "tcp_accept_errors", errors, tcp.accept_errors)?;
-            let closed = [
-                ([("reason", "idle")], tcp.timed_out),
-                ([("reason", "never_reads")], tcp.write_timed_out),
-                ([("reason", "length_zero")], tcp.malformed),
-                ([("reason", "unanswerable")], tcp.dropped),
-            ];
-            family(encoder, "tcp_closed", "TCP connections closed by us", closed)?;
-        }
-        Ok(())
+        lock(&self.0.tcp).as_ref().map_or(Ok(()), |tcp| streams(encoder, &tcp.totals()))
     }
 
     fn encode_encrypted(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -479,18 +475,6 @@ impl Scrape {
         ratios(encoder, "pool_intake", help, intakes)?;
         cluster(encoder, records.cluster.as_ref())?;
         loads(encoder, &records.loads, &self.0.loads)
-    }
-
-    fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let gauge = ConstGauge::new(1i64);
-        let help = "1 for the verdict that holds for a target";
-        let mut family = encoder.encode_descriptor("target", help, None, gauge.metric_type())?;
-        for (key, verdict) in lock(&self.0.verdicts).iter() {
-            let [endpoint, check, of_family, address] = target_labels(key);
-            let labels = [endpoint, check, of_family, address, ("verdict", verdict.to_string())];
-            gauge.encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 }
 

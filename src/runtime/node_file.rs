@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::SourceFile;
 use crate::config::node::load_node;
+use crate::model::ClusterTerms;
 use crate::model::Node;
 
 /// The file, and what it said at the start.
@@ -56,13 +57,25 @@ impl NodeFile {
         self.told = drift;
     }
 
+    /// What the file says of the cluster now, with whole paths; `None` if it has problems or says nothing. Blocks.
+    pub fn find_cluster(&self) -> Option<ClusterTerms> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        let terms =
+            load_node(&SourceFile::new(&self.path.display().to_string(), &text)).0?.cluster?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let key = folder.map_or_else(|| terms.key.clone(), |folder| folder.join(&terms.key));
+        Some(ClusterTerms { key, ..terms })
+    }
+
     fn find_drift(&self) -> Drift {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Drift::Broken };
         let file = SourceFile::new(&self.path.display().to_string(), &text);
         match load_node(&file).0 {
             None => Drift::Broken,
-            Some(now) if now == self.at_start => Drift::None,
-            Some(now) => Drift::Changed(changed_tables(&self.at_start, &now)),
+            Some(now) => match changed_tables(&self.at_start, &now) {
+                tables if tables.is_empty() => Drift::None,
+                tables => Drift::Changed(tables),
+            },
         }
     }
 }
@@ -112,11 +125,16 @@ fn changed_tables(before: &Node, now: &Node) -> Vec<&'static str> {
         ("[log]", *log_format != now.log_format || *log_level != now.log_level),
         ("[tcp]", tcp),
         ("[rtt]", *rtt != now.rtt),
-        ("[cluster]", *cluster != now.cluster),
+        ("[cluster]", fixed(cluster.as_ref()) != fixed(now.cluster.as_ref())),
         ("[state]", *state != now.state),
         ("[probe]", *probe != now.probe || *exec != now.exec),
     ];
     tables.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+/// What of a cluster counts at the next start; peers and key count at once.
+fn fixed(cluster: Option<&ClusterTerms>) -> Option<ClusterTerms> {
+    cluster.map(|terms| ClusterTerms { peers: Vec::new(), key: PathBuf::new(), ..terms.clone() })
 }
 
 #[cfg(test)]

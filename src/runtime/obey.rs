@@ -14,7 +14,6 @@ use crate::control::order::instant;
 use crate::control::status::CertificateStatus;
 use crate::runtime::control_loop::Core;
 use crate::runtime::history;
-use crate::runtime::last_results;
 use crate::runtime::state::Saved;
 
 /// How long the reply to an order waits for the disk.
@@ -59,7 +58,7 @@ impl Core {
         self.handle(Event::Settle);
         let mut answer = answer.unwrap_or(Reply::failed("nothing came of it".into()));
         if let Reply::Status(status) = &mut answer {
-            last_results::add(&self.last_results, status);
+            self.last_results.add_to(status, self.start.elapsed());
             status.probing = self.metrics.probing().map(|totals| totals.status());
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),

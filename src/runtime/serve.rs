@@ -1,6 +1,5 @@
 //! Puts the server together: files, sockets, threads, tasks.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Transport;
+use crate::cluster::Heard;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
@@ -25,6 +25,7 @@ use crate::control::Job;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
+use crate::model::Anchors;
 use crate::model::Encrypted;
 use crate::model::ResolverSettings;
 use crate::model::Rtt;
@@ -32,6 +33,8 @@ use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::beacons::Token;
+use crate::runtime::cluster;
+use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop;
 use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
@@ -44,15 +47,18 @@ use crate::runtime::control_socket::SocketFile;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
+use crate::runtime::last_results::LastResults;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
+use crate::runtime::probe::Terms;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
 use crate::runtime::service_manager::ServiceManager;
+use crate::runtime::showing::News;
 pub use crate::runtime::start_error::StartError;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
@@ -91,6 +97,8 @@ pub struct Options {
     pub rtt: Option<Rtt>,
     /// Site of this node: what its clients' handshakes are measured to.
     pub site: Option<Box<str>>,
+    /// This node's place among others; it stands alone if `None`.
+    pub cluster: Option<cluster::Settings>,
     /// Where state is kept; nowhere if `None`.
     pub state: Option<Settings>,
     /// Control socket; none if `None`.
@@ -122,6 +130,7 @@ pub struct Server {
     tasks: TaskTracker,
     manager: ServiceManager,
     state: Option<Arc<State>>,
+    cluster: Option<Cluster>,
 }
 
 impl Server {
@@ -137,6 +146,7 @@ impl Server {
         let udp = UdpSockets::bind(&options.listen, options.workers)?;
         let tcp = TcpSockets::bind(&udp.local_addrs())?;
         let encrypted = bind_encrypted(options.encrypted.clone()).await?;
+        let cluster = bind_cluster(options.cluster.clone()).await?;
         let socket = options.socket.as_deref().map(control_socket::bind).transpose()?;
         let (socket, socket_file) = socket.unzip();
         let pages = bind_pages("admin", options.admin).await?;
@@ -149,7 +159,11 @@ impl Server {
         let guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        if let Some(cluster) = &cluster {
+            core.anchors = cluster.anchors();
+            core.cluster = Some(cluster.clone());
+        }
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
         let desk = beacon_desk(&options, token, &core, &metrics);
@@ -159,9 +173,13 @@ impl Server {
         let state = core.state.clone();
         state.iter().for_each(|state| metrics.set_kept(state.reader()));
         let reloads = Arc::clone(&core.inbox.reloads);
+        let heard = core.inbox.heard_sender();
         let core = Arc::new(Mutex::new(Some(core)));
         let supervisor =
             Supervisor { metrics: Arc::clone(&metrics), stop: stop.clone(), tasks: tasks.clone() };
+        if let Some(cluster) = &cluster {
+            supervisor.run_cluster(cluster, &heard);
+        }
         supervisor.run("control", move || control_loop::run(Arc::clone(&core)));
         if let Some(listener) = socket {
             supervisor.run_control_socket(Arc::new(listener), commands.clone());
@@ -208,6 +226,7 @@ impl Server {
             tasks,
             manager,
             state,
+            cluster,
         })
     }
 
@@ -234,6 +253,11 @@ impl Server {
     /// Where commands go.
     pub fn commands(&self) -> &mpsc::Sender<Asked> {
         &self.commands
+    }
+
+    /// Its place among other nodes, if it has one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// Its counters.
@@ -286,6 +310,12 @@ impl Supervisor {
         });
     }
 
+    /// Has this node take its place among the others.
+    fn run_cluster(&self, cluster: &Cluster, heard: &mpsc::Sender<Heard>) {
+        self.metrics.set_cluster(cluster.clone());
+        cluster.tasks(heard.clone()).into_iter().for_each(|(name, make)| self.run(name, make));
+    }
+
     /// Has handshakes of resolvers measured, if that is wanted and it is known to which site.
     fn measure_handshakes(
         &self,
@@ -332,6 +362,14 @@ async fn bind_encrypted(
     let Some(settings) = settings else { return Ok(None) };
     let bound = tokio::task::spawn_blocking(move || EncryptedSockets::bind(&settings));
     Ok(Some(bound.await.map_err(std::io::Error::other)??))
+}
+
+/// Reads the key of the cluster and binds its address, if there is one.
+async fn bind_cluster(settings: Option<cluster::Settings>) -> Result<Option<Cluster>, StartError> {
+    match settings {
+        Some(settings) => Ok(Some(Cluster::bind(settings).await?)),
+        None => Ok(None),
+    }
 }
 
 /// What takes posts of round-trip times, if this node makes tables.
@@ -393,6 +431,9 @@ async fn first_core(
     let places = product.read.clone();
     let mut controller = Controller::default();
     controller.allow_found(options.resolver.allow.clone());
+    if let (Some(cluster), Some(site)) = (&options.cluster, &options.site) {
+        controller.join(&cluster.terms, site);
+    }
     let mut effects = Vec::new();
     if let Some(kept) = restored {
         controller.handle(Event::Restored(kept), now, &mut effects);
@@ -413,7 +454,8 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(options.probe, start, reports_sender, count)?;
+    let terms = Terms { limits: options.probe, resolver: options.resolver.clone() };
+    let prober = Prober::spawn(terms, start, reports_sender, count)?;
     metrics.set_prober(Arc::clone(prober.counters()));
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);
@@ -434,12 +476,15 @@ async fn first_core(
         folders,
         metrics,
         start,
-        last_results: BTreeMap::new(),
+        last_results: LastResults::default(),
+        news: News::default(),
         loads: Vec::new(),
         places,
         reading: Reading::Idle,
         waiters: Waiters::default(),
         node_file: options.node_file.clone(),
+        cluster: None,
+        anchors: watch_channel(Anchors::Unset).1,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,
@@ -448,5 +493,6 @@ async fn first_core(
         next_job: None,
     };
     effects.into_iter().for_each(|effect: Effect| core.carry_out(effect));
+    core.show_news();
     Ok(core)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::control::effect::count;
+use crate::runtime::cluster::ClusterError;
 use crate::runtime::control_socket::SocketFault;
 use crate::runtime::encrypted::EncryptedError;
 use crate::runtime::state::Fault;
@@ -26,6 +27,9 @@ pub enum StartError {
     /// DNS over TLS, HTTPS or QUIC cannot be served.
     #[error(transparent)]
     Encrypted(#[from] EncryptedError),
+    /// The node cannot take its place in the cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The control socket cannot be used.
     #[error(transparent)]
     Socket(#[from] SocketFault),

@@ -105,6 +105,9 @@ async fn what_is_no_grpc_server_fails_readably() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(plain.as_bytes()).await;
+            let _ = stream.shutdown().await;
+            // What is left unread when it closes would reset the connection, and the reply with it.
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|len| len > 0) {}
         }
     });
     let failed = first_said(asking(""), address).await;

@@ -91,6 +91,7 @@ impl Folder {
             socket: Some(self.path("rhumb.sock")),
             watch: false,
             probe: rhumb::runtime::probe::Limits::default(),
+            cluster: None,
             resolver: rhumb::config::node::default_node().resolver,
             tcp: TcpLimits::default(),
             node_file: None,

@@ -367,6 +367,30 @@ body = "ok"
         expected: &[("3:10", "check.a.method", "has no body", "use GET")],
     },
     Case {
+        title: "redirects without end, and of a check that knows none",
+        text: r#"[check.a]
+kind = "http"
+redirects = 11
+[check.b]
+kind = "tcp"
+port = 80
+redirects = 1
+[check.c]
+kind = "https"
+follow_redirects = true
+"#,
+        expected: &[
+            ("3:13", "check.a.redirects", "11", "0 to 10"),
+            (
+                "7:1",
+                "check.b.redirects",
+                "not known here",
+                "it is for kind = \"http\" or \"https\"",
+            ),
+            ("10:1", "check.c.follow_redirects", "not known", "did you mean \"redirects\"?"),
+        ],
+    },
+    Case {
         title: "a regular expression that is none, and one of another dialect",
         text: r#"[check.a]
 kind = "http"
@@ -3564,6 +3588,141 @@ $TTL 9999999999
 
 /// Mistakes in `rhumb.toml`.
 pub const NODE_FILES: &[Case] = &[
+    Case {
+        title: "a cluster without anything",
+        text: "[cluster]\n",
+        expected: &[
+            ("1:2", "cluster.name", "this key is missing", "prod"),
+            ("1:2", "cluster.node", "this key is missing", "fra-1"),
+            ("1:2", "cluster.listen", "this key is missing", "[::]:7653"),
+            ("1:2", "cluster.key", "this key is missing", "cluster.key"),
+            ("1:2", "cluster.peer", "this key is missing", "node = "),
+            ("1:2", "cluster", "the site of this node is not named", "add site to [server]"),
+        ],
+    },
+    Case {
+        title: "names, addresses and pins of a cluster that are none",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "Prod"
+node = "fra 1"
+listen = "7653"
+key = "k"
+anchors = []
+[[cluster.peer]]
+node = "sin.1"
+address = "sin-1.example.net:7653"
+pins = ["sha256:AAAA", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp"]
+site = "sin 1"
+role = "observer"
+"#,
+        expected: &[
+            ("4:8", "cluster.name", "is not allowed as a name of a node or cluster", "a-z"),
+            ("5:8", "cluster.node", "is not allowed as a name of a node or cluster", "a-z"),
+            ("6:10", "cluster.listen", "is not an address with a port", "127.0.0.1"),
+            ("8:11", "cluster.anchors", "no address is named", "192.0.2.53:443"),
+            ("10:8", "cluster.peer[0].node", "is not allowed as a name", "a-z"),
+            ("11:11", "cluster.peer[0].address", "is not an address with a port", "127.0.0.1"),
+            ("12:9", "cluster.peer[0].pins", "\"sha256:AAAA\" is not a pin", "rhumb cluster pin"),
+            ("12:24", "cluster.peer[0].pins", "is not a pin", "rhumb cluster pin"),
+            ("13:8", "cluster.peer[0].site", "is not allowed as a name", "letters"),
+            ("14:8", "cluster.peer[0].role", "is not a role", "server"),
+        ],
+    },
+    Case {
+        title: "peers that are this node, have one name, one key or one address, or too many keys",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+[[cluster.peer]]
+node = "fra-1"
+address = "192.0.2.1:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "fra"
+[[cluster.peer]]
+node = "sin-1"
+address = "192.0.2.1:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "ed25519:PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw", "ed25519:_FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU"]
+site = "sin"
+[[cluster.peer]]
+node = "sin-1"
+pins = []
+site = "sin"
+"#,
+        expected: &[
+            ("9:8", "cluster.peer[0].node", "is this node itself", "take this peer out"),
+            ("11:64", "cluster.peer[0].pins", "named twice", "take one out"),
+            ("15:11", "cluster.peer[1].address", "two peers have the address", "each peer its own"),
+            ("16:8", "cluster.peer[1].pins", "there are 3 keys", "one, or two"),
+            ("16:9", "cluster.peer[1].pins", "two peers have this key", "rhumb cluster keygen"),
+            ("19:8", "cluster.peer[2].node", "two peers are named", "a name of its own"),
+            ("20:8", "cluster.peer[2].pins", "there are 0 keys", "one, or two"),
+        ],
+    },
+    Case {
+        title: "an agent that is dialled, and dials nobody",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+role = "agent"
+listen = "[::]:7653"
+key = "k"
+[[cluster.peer]]
+node = "sin-1"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[
+            ("7:1", "cluster.listen", "an agent is dialled by nobody", "take it out"),
+            ("9:11", "cluster.peer", "nobody to dial", "add address"),
+        ],
+    },
+    Case {
+        title: "an agent with an address",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+[[cluster.peer]]
+node = "sin-1"
+address = "192.0.2.7:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+role = "agent"
+"#,
+        expected: &[(
+            "10:1",
+            "cluster.peer[0].address",
+            "an agent is dialled by nobody",
+            "take its address out",
+        )],
+    },
+    Case {
+        title: "warning: a server that knows no address",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+[[cluster.peer]]
+node = "sin-1"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[("8:1", "cluster.peer", "no peer has an address", "add addresses")],
+    },
     Case {
         title: "folders of programs that are none",
         text: "[probe]\nexec = [\"plugins\", \"/\", \"/opt/../bin\"]\n",

@@ -92,6 +92,7 @@ impl Folder {
     fn options(&self, arguments: &DemoArguments) -> Options {
         Options {
             state: None,
+            cluster: None,
             encrypted: None,
             listen: vec![arguments.listen],
             workers: 0,

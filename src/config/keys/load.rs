@@ -4,9 +4,9 @@ use crate::config::keys::Absent;
 use crate::config::keys::Applies;
 use crate::config::keys::Key;
 use crate::config::keys::Kind;
+use crate::config::keys::LOAD_MAX;
 use crate::config::keys::Literal;
 use crate::config::keys::Table;
-use crate::config::keys::check::LOAD_MAX;
 use crate::config::keys::form;
 
 pub(super) static LOAD: Table = Table {

@@ -40,6 +40,7 @@ pub use check::PARTS_MAX;
 pub use check::PATH;
 pub use check::RCODE;
 pub use check::RECURSION;
+pub use check::REDIRECTS;
 pub use check::RISE;
 pub use check::SERVICE;
 pub use check::SILENCE;

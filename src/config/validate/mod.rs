@@ -21,6 +21,7 @@ mod shedding;
 mod strays;
 mod traffic;
 mod unions;
+mod withdrawn;
 mod zones;
 
 use std::collections::HashMap;
@@ -198,6 +199,8 @@ pub(super) fn validate(
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
+    withdrawn::warn(&specs, &model, problems);
+    model.index_pools();
     Some(model)
 }
 

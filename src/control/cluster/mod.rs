@@ -2,11 +2,13 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+pub mod commands;
 pub mod isolation;
 pub mod judgement;
 pub mod news;
 mod own;
 pub mod panel;
+pub mod rates;
 pub mod records;
 pub mod seats;
 pub mod status;
@@ -15,12 +17,12 @@ pub mod turn;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use commands::Request;
 pub use judgement::Judgement;
 pub use news::NewsKind;
 pub use news::NodeNews;
 pub use panel::Panel;
 pub use records::Records;
-pub use records::Request;
 pub use seats::Seat;
 
 use crate::cluster::Digests;
@@ -38,6 +40,7 @@ use crate::control::Vote;
 use crate::control::ballot::Voice;
 use crate::control::health::targets_of;
 use crate::control::health::with_parts;
+use crate::health::Penalty;
 use crate::model::Admin;
 use crate::model::Anchors;
 use crate::model::ClusterTerms;
@@ -88,7 +91,7 @@ impl Controller {
     }
 
     /// Has exactly that probed which is to be probed here now.
-    pub(super) fn order_probes(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn order_probes(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if let Some(mut panel) = self.cluster.take() {
             if let Ok(model) = self.model() {
                 let region = |site: &Site| Some((site.name.clone(), site.region.clone()?));
@@ -97,7 +100,7 @@ impl Controller {
             }
             self.cluster = Some(panel);
         }
-        effects.push(Effect::Probe(self.probe_orders()));
+        effects.push(Effect::Probe(self.probe_orders(now)));
     }
 
     /// Whether a target is probed by this node.
@@ -113,7 +116,12 @@ impl Controller {
 
     /// Whether so few sites vote on a target that nothing is decided.
     pub(super) fn has_too_few_voters(&self, key: &TargetKey) -> bool {
-        self.cluster.as_ref().is_some_and(|panel| panel.is_held(key))
+        let Some(panel) = self.cluster.as_ref().filter(|panel| panel.held_count() > 0) else {
+            return false;
+        };
+        let Ok(model) = self.model() else { return false };
+        let parts = self.find_target(key).map(|target| target.parts(model));
+        panel.is_held(key) || parts.into_iter().flatten().any(|part| panel.is_held(&part.key))
     }
 
     /// Every target that is probed by any node, disabled or not: an order must not move the others.
@@ -170,19 +178,22 @@ impl Controller {
             self.take_judgement(judgement, now, effects);
         }
         if is_moved {
-            effects.push(Effect::Probe(self.probe_orders()));
+            effects.push(Effect::Probe(self.probe_orders(now)));
         }
     }
 
     fn take_judgement(&mut self, judgement: Judgement, now: Now, effects: &mut Vec<Effect>) {
         let Judgement { key, verdict, level, reason } = judgement;
         if verdict != Verdict::Unknown {
-            let vote = Vote { key, verdict, degraded: level, reason };
+            let penalty = self.cluster.as_ref().map(|panel| panel.penalty(&key));
+            let penalty = penalty.unwrap_or_default();
+            let vote = Vote { key, verdict, degraded: level, reason, penalty };
             return self.count_vote(vote, now, effects);
         }
         let Some(Voice { pool, check: _, whole }) = self.voice(&key) else { return };
         let Some(whole) = whole else { return self.give_up(pool, key, reason, now, effects) };
-        let known = Known { verdict, since: now, reason: reason.clone(), degraded: 0 };
+        let penalty = Penalty::default();
+        let known = Known { verdict, since: now, reason: reason.clone(), degraded: 0, penalty };
         self.parts.insert(key, known);
         if self.composed(&whole) == Some(Verdict::Unknown) {
             self.give_up(pool, whole, reason, now, effects);
@@ -202,7 +213,9 @@ impl Controller {
         if before != Verdict::Up {
             return;
         }
-        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded: 0 };
+        let penalty = Penalty::default();
+        let known =
+            Known { verdict: after, since: now, reason: reason.clone(), degraded: 0, penalty };
         let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
         let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
         effects.push(Effect::Record(told));

@@ -9,6 +9,7 @@ use crate::cluster::Topic;
 use crate::cluster::shard::pack;
 use crate::control::cluster::isolation::Outlook;
 use crate::control::cluster::seats::Terms;
+use crate::health::Penalty;
 use crate::model::TargetKey;
 use crate::model::Word;
 
@@ -21,12 +22,14 @@ pub const SAY_EVERY: Duration = Duration::from_millis(200);
 const INTERVALS_MAX: u32 = 3;
 
 /// What this node says of one target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct OwnWord {
     /// What it says.
     pub(super) word: Word,
     /// The probe result behind it.
     pub(super) reason: Box<str>,
+    /// What its flaps have added up to when it was said.
+    pub(super) penalty: Penalty,
     /// When the last result came.
     heard_at: Option<Duration>,
     failing_since: Option<Duration>,
@@ -114,6 +117,11 @@ impl OwnWords {
         own.awaits_run = false;
         own.reason = reason.into();
         std::mem::replace(&mut own.word, word) != word
+    }
+
+    /// Keeps what flaps have added up to.
+    pub(super) fn set_penalty(&mut self, place: usize, penalty: Penalty) {
+        self.words[place].penalty = penalty;
     }
 
     /// Takes in that a probe ended.

@@ -23,6 +23,7 @@ use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::own::OwnWords;
 use crate::control::cluster::seats::Terms;
+use crate::health::Penalty;
 use crate::model::Anchors;
 use crate::model::TargetKey;
 use crate::model::Word;
@@ -130,6 +131,19 @@ impl Panel {
         if self.own.set(place, word, reason, &self.terms[place], others_vote) {
             self.own.touch(self.layout.shard_of_place(place));
             self.dirty.insert(place);
+        }
+    }
+
+    /// What flaps of a target have added up to at this node.
+    pub fn penalty(&self, key: &TargetKey) -> Penalty {
+        let place = self.layout.place_of(key);
+        place.map_or_else(Penalty::default, |place| self.own.at(place).penalty)
+    }
+
+    /// Keeps what flaps of a target have added up to, for who probes it after a restart.
+    pub fn set_penalty(&mut self, key: &TargetKey, penalty: Penalty) {
+        if let Some(place) = self.layout.place_of(key) {
+            self.own.set_penalty(place, penalty);
         }
     }
 

@@ -6,8 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::cluster::Heard;
@@ -20,13 +18,13 @@ use crate::cluster::registry::Word;
 use crate::cluster::registry::Writing;
 use crate::cluster::registry::first_of;
 use crate::control::Cause;
-use crate::control::Command;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
 use crate::control::Shift;
+use crate::control::cluster::commands::Request;
 use crate::control::cluster::news::NewsKind;
 use crate::control::failback::Side;
 use crate::control::failback::Stage;
@@ -48,58 +46,11 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// Name under which pools that shed for their load have their scribe: one law decides about all of them.
 const SHEDS: &str = "shed";
 
-/// What operators ask all nodes to do once: nothing of it stays but the deed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "snake_case")]
-pub enum Request {
-    /// Take down what the brake holds.
-    ReleaseBrake {
-        /// Why.
-        reason: Box<str>,
-        /// Who.
-        author: Box<str>,
-    },
-    /// Let go the endpoints that a source has dropped.
-    AcceptDiscovery {
-        /// Which pool.
-        pool: Box<str>,
-        /// Why.
-        reason: Box<str>,
-        /// Who.
-        author: Box<str>,
-    },
-}
-
-impl Request {
-    /// What a command asks of all nodes, if it is such a one.
-    pub(in crate::control) fn of(command: &Command) -> Option<Self> {
-        match command {
-            Command::ReleaseBrake { reason, author } => Some(Self::ReleaseBrake {
-                reason: reason.as_str().into(),
-                author: author.as_str().into(),
-            }),
-            Command::AcceptDiscovery { pool, reason, author } => Some(Self::AcceptDiscovery {
-                pool: pool.as_str().into(),
-                reason: reason.as_str().into(),
-                author: author.as_str().into(),
-            }),
-            _ => None,
-        }
-    }
-
-    fn key(&self) -> String {
-        match self {
-            Self::ReleaseBrake { .. } => "request release_brake".into(),
-            Self::AcceptDiscovery { pool, .. } => format!("request accept {pool}"),
-        }
-    }
-}
-
 /// Records of this node in its cluster.
 #[derive(Debug)]
 pub struct Records {
     pub(super) registry: Registry,
-    role: Role,
+    pub(super) role: Role,
     next_adopt: Option<Duration>,
 }
 
@@ -143,14 +94,6 @@ fn is_same(one: &Stored, other: &Stored) -> bool {
 }
 
 impl Controller {
-    /// Why this node takes no orders; `None`: it does.
-    pub(in crate::control) fn refuses_orders(&self) -> Option<&'static str> {
-        let role = self.records.as_ref().map(|records| records.role);
-        (role == Some(Role::Agent)).then_some(
-            "this node is an agent: it probes and decides nothing; give the order at a server of the cluster",
-        )
-    }
-
     /// Servers that live, this node among them if it is one.
     fn living_servers(&self) -> BTreeSet<NodeName> {
         self.cluster.as_ref().map(|panel| panel.living_servers()).unwrap_or_default()
@@ -195,18 +138,7 @@ impl Controller {
         }
     }
 
-    /// Asks all other nodes to do what was done here.
-    pub(in crate::control) fn share_request(
-        &mut self,
-        request: &Request,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let value = serde_json::value::to_raw_value(request).ok();
-        self.say_record(&request.key(), value, now, effects);
-    }
-
-    fn say_record(
+    pub(super) fn say_record(
         &mut self,
         key: &str,
         value: Option<Box<RawValue>>,
@@ -394,20 +326,8 @@ impl Controller {
         // What was disabled is probed again, and what is disabled now no more.
         let is_disabled = |order: &&Order| order.admin == Admin::Disabled;
         if let Some(order) = before.iter().chain([&order]).find(is_disabled) {
-            self.probe_as_ordered(order, effects);
+            self.probe_as_ordered(order, now, effects);
         }
-    }
-
-    fn do_request(&mut self, request: Request, now: Now, effects: &mut Vec<Effect>) {
-        // Nothing to do here is no fault: this node may hold nothing.
-        let _nothing_to_do = match request {
-            Request::ReleaseBrake { reason, author } => {
-                self.release_brake(&reason, &author, now, effects)
-            }
-            Request::AcceptDiscovery { pool, reason, author } => {
-                self.accept_discovery(&pool, &reason, &author, now, effects)
-            }
-        };
     }
 
     fn tell_way_back(&self, (pool, family): &Side, effects: &mut Vec<Effect>) {

@@ -56,8 +56,8 @@ pub(super) struct Terms {
 impl Panel {
     /// Takes other targets, and the regions of sites by name. What was said of targets that stay goes on.
     pub fn set_seats(&mut self, seats: Vec<Seat>, regions: &BTreeMap<Box<str>, Box<str>>) {
-        let of_site = |name: &Box<str>| regions.get(name).cloned();
-        self.regions = self.roster.sites().iter().map(of_site).collect();
+        let sites = self.roster.sites().iter();
+        self.regions = sites.map(|name| regions.get(name).cloned()).collect();
         let held: Vec<(TargetKey, Hold)> = std::mem::take(&mut self.held)
             .into_iter()
             .map(|(place, hold)| (self.layout.targets()[place].key.clone(), hold))

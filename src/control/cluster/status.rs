@@ -10,8 +10,11 @@ use crate::cluster::layout::Shard;
 use crate::cluster::shard::is_shard;
 use crate::cluster::shard::word_at;
 use crate::control::Controller;
+use crate::control::Reply;
 use crate::control::cluster::judgement::Bench;
 use crate::control::cluster::panel::Panel;
+use crate::control::cluster::rates::RateStatus;
+use crate::control::cluster::rates::rates;
 use crate::model::Anchors;
 use crate::model::Now;
 use crate::model::Role;
@@ -122,19 +125,6 @@ pub struct Disagreement {
     pub sites: BTreeMap<String, String>,
 }
 
-/// How often endpoints are probed by one check.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RateStatus {
-    /// Which check.
-    pub check: String,
-    /// Sites that probe an endpoint, at most.
-    pub sites: usize,
-    /// Nodes of these sites, at most.
-    pub nodes: usize,
-    /// Probes of all of them to one target in a second.
-    pub a_second: f64,
-}
-
 impl From<&Digests> for DigestsStatus {
     fn from(digests: &Digests) -> Self {
         let text = |digest: u64| match digest {
@@ -177,8 +167,16 @@ impl Controller {
             too_few_voters: panel.held_count(),
             disagreements,
             disagreeing,
-            rates: panel.rates(),
+            rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
         })
+    }
+
+    /// The cluster, for who asks.
+    pub(in crate::control) fn cluster_reply(&self, now: Now) -> Reply {
+        match self.cluster_status(now) {
+            Some(status) => Reply::Cluster(Box::new(status)),
+            None => Reply::failed("this node stands alone: its rhumb.toml has no [cluster]".into()),
+        }
     }
 
     /// The same as numbers.
@@ -286,25 +284,6 @@ impl Panel {
             }
         };
         self.roster.members().iter().map(status).collect()
-    }
-
-    /// By check: how many nodes probe one target at most, and how often.
-    fn rates(&self) -> Vec<RateStatus> {
-        let mut rates: BTreeMap<&str, RateStatus> = BTreeMap::new();
-        for (place, terms) in self.terms.iter().enumerate() {
-            let check = &*self.layout.targets()[place].key.check;
-            let mut nodes: Vec<usize> =
-                self.scopes[terms.scope].iter().map(|site| self.roster.nodes_at(*site)).collect();
-            nodes.sort_unstable();
-            let sites = self.sites_voting(place);
-            let nodes: usize = nodes.iter().rev().take(sites).sum();
-            let a_second = nodes as f64 / terms.interval.as_secs_f64();
-            let rate = rates.entry(check).or_default();
-            if a_second > rate.a_second {
-                *rate = RateStatus { check: check.into(), sites, nodes, a_second };
-            }
-        }
-        rates.into_values().collect()
     }
 
     /// Whether this node's prober has lost its own network.

@@ -118,3 +118,149 @@ impl Panel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Placed;
+    use crate::cluster::Roster;
+    use crate::control::cluster::Seat;
+    use crate::model::ClusterTerms;
+    use crate::model::Family;
+    use crate::model::NodeName;
+    use crate::model::Peer;
+    use crate::model::Role;
+    use crate::model::TargetKey;
+    use crate::model::Vantage;
+    use crate::model::Voting;
+    use crate::model::Word;
+    use std::collections::BTreeMap;
+
+    fn key(number: usize) -> TargetKey {
+        let endpoint = format!("p/{number:05}").into();
+        TargetKey { endpoint, check: "web".into(), family: Family::V4, address: None }
+    }
+
+    fn seat(number: usize, vantage: Vantage) -> Seat {
+        Seat {
+            placed: Placed {
+                group: "".into(),
+                key: key(number),
+                address: [192, 0, 2, 1].into(),
+                port: 80,
+            },
+            voting: Voting { vantage, ..Voting::default() },
+            site: None,
+            region: None,
+            interval: Duration::from_secs(10),
+            fall: 3,
+            rise: 5,
+            is_open: true,
+        }
+    }
+
+    fn panel(sites: &[&str], targets: usize, vantage: Vantage) -> Panel {
+        let name = |site: &str| NodeName::parse(&format!("{site}-1")).unwrap();
+        let peer = |site: &&str| Peer {
+            node: name(site),
+            address: None,
+            pins: Vec::new(),
+            site: (*site).into(),
+            role: Role::Server,
+        };
+        let terms = ClusterTerms {
+            name: "c".into(),
+            node: name(sites[0]),
+            listen: None,
+            key: "k".into(),
+            role: Role::Server,
+            anchors: Vec::new(),
+            peers: sites[1..].iter().map(peer).collect(),
+        };
+        let mut panel = Panel::new(Roster::new(&terms, sites[0]));
+        let seats = (0..targets).map(|number| seat(number, vantage)).collect();
+        panel.set_seats(seats, &BTreeMap::new());
+        panel
+    }
+
+    fn votes(panel: &mut Panel, ms: u64) -> usize {
+        let (says, _) = panel.advance(Digests::default, Duration::from_millis(ms));
+        says.iter().filter(|say| matches!(say.topic, Topic::Votes { .. })).count()
+    }
+
+    #[test]
+    fn a_shard_is_said_five_times_a_second_however_much_flips_in_it() {
+        let mut panel = panel(&["fra", "sin"], 1000, Vantage::All);
+        let mut said = 0;
+        for ms in 0..1000usize {
+            for number in 0..1000 {
+                let word =
+                    if usize::is_multiple_of(ms + number, 2) { Word::Down } else { Word::Up(0) };
+                panel.set_word(&key(number), word, "");
+            }
+            said += votes(&mut panel, 10_000 + ms as u64);
+        }
+        assert_eq!(said, 4 * 5, "a million flips in four shards");
+        assert!(panel.next_wake() <= Duration::from_millis(11_050), "the rest is due");
+        assert_eq!(votes(&mut panel, 11_050), 4);
+        assert_eq!(votes(&mut panel, 11_300), 0, "nothing has changed since");
+        panel.set_word(&key(0), Word::Held, "");
+        panel.set_word(&key(0), Word::Down, "");
+        assert_eq!(votes(&mut panel, 11_400), 0, "there and back is nothing");
+    }
+
+    #[test]
+    fn a_beat_is_said_each_second_and_a_change_of_anchors_at_once() {
+        let mut panel = panel(&["fra", "sin"], 1, Vantage::All);
+        let mut beats = |ms: u64, anchors| {
+            panel.set_anchors(anchors);
+            let (says, _) = panel.advance(Digests::default, Duration::from_millis(ms));
+            let beats = says.into_iter().filter(|say| say.topic == Topic::Beat);
+            beats.map(|say| Beat::of_octets(&say.payload).unwrap()).collect::<Vec<_>>()
+        };
+        use crate::model::Anchors;
+        assert_eq!(beats(1000, Anchors::Unset).len(), 1);
+        assert_eq!(beats(1999, Anchors::Unset).len(), 0);
+        assert_eq!(beats(2000, Anchors::Unset).len(), 1);
+        let said = beats(2001, Anchors::Fail);
+        assert!(said.len() == 1 && said[0].is_isolated && said[0].anchors == Anchors::Fail);
+        assert_eq!(beats(2002, Anchors::Fail).len(), 0);
+    }
+
+    #[test]
+    fn each_shard_of_a_check_of_two_sites_is_probed_by_two() {
+        let sites = ["ams", "fra", "iad", "sin", "syd"];
+        let mut count = 0;
+        for own in 0..sites.len() {
+            let mut turned = sites;
+            turned.rotate_left(own);
+            let panel = panel(&turned, 256 * 40, Vantage::Sites(2));
+            let is_first = |shard: &usize| panel.is_ours(&key(shard * 256));
+            let ours: Vec<usize> = (0..40).filter(is_first).collect();
+            for shard in 0..40 {
+                let whole = (0..256)
+                    .all(|at| panel.is_ours(&key(shard * 256 + at)) == ours.contains(&shard));
+                assert!(whole, "a shard is probed as a whole");
+            }
+            count += ours.len();
+        }
+        assert_eq!(count, 40 * 2);
+    }
+
+    #[test]
+    fn what_stands_in_files_no_more_is_taken_back() {
+        let mut panel = panel(&["fra", "sin"], 300, Vantage::All);
+        (0..300).for_each(|number| panel.set_word(&key(number), Word::Up(0), ""));
+        assert_eq!(votes(&mut panel, 1000), 2);
+        let seats = (0..299).map(|number| seat(number, Vantage::All)).collect();
+        panel.set_seats(seats, &BTreeMap::new());
+        let (says, _) = panel.advance(Digests::default, Duration::from_millis(1500));
+        let votes: Vec<usize> = says.iter().map(|say| say.payload.len()).collect();
+        assert_eq!(
+            votes,
+            [0, 22],
+            "the old shard is empty, the new one has 43 words, the first stays"
+        );
+        assert_eq!(panel.own_word(&key(298)), Word::Up(0));
+    }
+}

@@ -17,9 +17,13 @@ use crate::model::check::BODY_MAX;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::kinds::udp::receive;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+
+/// Records of a reply that are shown.
+const SHOWN_MAX: usize = 16;
 
 /// Most strange datagrams that are heard while waiting for the reply.
 const STRANGERS_MAX: usize = 16;
@@ -58,6 +62,9 @@ impl Question {
             true => self.ask_tcp(&question, &octets, line, progress).await?,
             false => reply,
         };
+        if progress.is_heard() {
+            progress.hear(shown(&reply).as_bytes());
+        }
         self.judge(&reply).map_err(|text| ProbeFailure::Answer(text.into()))?;
         Ok(Success::default())
     }
@@ -91,7 +98,7 @@ impl Question {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Message, ProbeFailure> {
-        let mut stream = line.connect().await?;
+        let mut stream = line.connect(Writes::Often).await?;
         progress.enter(Phase::AwaitingResponse);
         let talk = async {
             let mut framed = (octets.len() as u16).to_be_bytes().to_vec();
@@ -147,6 +154,17 @@ impl Question {
             }
         }
     }
+}
+
+/// A reply for people, as dig has it: the code, then each record of the answer.
+fn shown(reply: &Message) -> String {
+    let records = reply.answers.iter().take(SHOWN_MAX);
+    let records = records.map(|record| format!("\n{record}")).collect::<String>();
+    format!(
+        "{}, {} records{records}\n",
+        mnemonic(reply.metadata.response_code),
+        reply.answers.len()
+    )
 }
 
 /// Whether data is what an operator wrote; names are the same in any case, with and without their last dot.

@@ -23,9 +23,9 @@ use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::kinds::http::Scheme;
 use crate::runtime::probe::kinds::http::USER_AGENT;
 use crate::runtime::probe::kinds::http::alongside;
-use crate::runtime::probe::kinds::http::http_2;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response;
 
 /// The method that every server of the protocol has.
 const METHOD: &str = "/grpc.health.v1.Health/Check";
@@ -71,7 +71,7 @@ impl Call {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         progress.enter(Phase::AwaitingResponse);
-        let (mut sender, connection) = http_2()
+        let (mut sender, connection) = response::two_client()
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| ProbeFailure::from_hyper(&error, Phase::AwaitingResponse))?;

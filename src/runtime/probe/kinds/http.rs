@@ -1,8 +1,8 @@
 //! The HTTP exchange of a probe: one request on a fresh connection, one response judged.
 //!
-//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others. The caller opens
-//! the stream, in clear or behind TLS, and sets the deadline. Built on hyper rather than reqwest, which cannot bound
-//! the header block, reads the system's roots for each client and resumes TLS sessions.
+//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others: `redirect` follows
+//! them. The caller opens the stream, in clear or behind TLS, and sets the deadline. HTTP/1.1 is our own
+//! (docs/decisions/0030), HTTP/2 hyper's.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -11,34 +11,29 @@ use std::sync::Arc;
 
 use http_body_util::Empty;
 use hyper::Request;
-use hyper::Response;
 use hyper::Version;
 use hyper::body::Bytes;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::client::conn::http2;
 use hyper::header;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioIo;
+use hyper::header::HeaderName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 
 use crate::health::LoadWord;
+use crate::http1::Asked;
 use crate::model::HttpCheck;
 use crate::model::HttpVersion;
-use crate::model::check::BODY_MAX;
 use crate::runtime::probe::failure::ProbeFailure;
-pub(in crate::runtime::probe) use crate::runtime::probe::judge::Judge;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response;
+use crate::runtime::probe::response::Body;
+use crate::runtime::probe::response::Head;
+use crate::runtime::probe::response::Response;
+use crate::runtime::probe::response::judge::Judge;
 
 /// What backends see in their logs.
 pub(super) const USER_AGENT: &str = concat!("rhumb/", env!("CARGO_PKG_VERSION"), " (health check)");
-
-/// Largest header block of a response, in octets; also the most that is buffered of a body.
-///
-/// Source: common servers send at most 16 KiB (Node's default limit); hyper's own default is 400 KiB.
-pub(super) const HEAD_MAX: u32 = 16 * 1024;
 
 /// Whether HTTP is spoken in clear or behind TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +68,19 @@ impl Scheme {
     }
 }
 
-/// A request made ready once, and what is expected of its response.
+/// A request made ready, and what is expected of its response.
 #[derive(Debug)]
 pub(in crate::runtime::probe) struct Exchange {
-    request: Request<Empty<Bytes>>,
+    request: Asking,
     judge: Arc<Judge>,
+}
+
+/// A request of one version.
+#[derive(Debug)]
+enum Asking {
+    /// Its octets, and what they ask for.
+    One(Vec<u8>, Asked),
+    Two(Box<Request<Empty<Bytes>>>),
 }
 
 impl Exchange {
@@ -89,34 +92,19 @@ impl Exchange {
         scheme: Scheme,
     ) -> Result<Self, ProbeFailure> {
         let authority = scheme.authority(check.host.as_deref(), address);
-        let mut request = Request::builder()
-            .method(check.method)
-            .header(header::USER_AGENT, USER_AGENT)
-            .header(header::ACCEPT, "*/*");
-        request = match check.version {
-            HttpVersion::One => request
-                .uri(&*check.path)
-                .header(header::HOST, authority)
-                .header(header::CONNECTION, "close"),
-            HttpVersion::Two => request.version(Version::HTTP_2).uri(format!(
-                "{}://{authority}{}",
-                scheme.text(),
-                check.path
-            )),
+        let request = match check.version {
+            HttpVersion::One => request_one(check, &authority)?,
+            HttpVersion::Two => Asking::Two(Box::new(request_two(check, &authority, scheme)?)),
         };
-        let mut request = request
-            .body(Empty::new())
-            .map_err(|error| ProbeFailure::BadCheck(error.to_string().into()))?;
-        for (name, value) in &check.headers {
-            let bad = |text: String| ProbeFailure::BadCheck(text.into());
-            let name = header::HeaderName::from_bytes(name.as_bytes());
-            let name = name.map_err(|error| bad(error.to_string()))?;
-            let value = header::HeaderValue::from_str(value);
-            let value = value.map_err(|error| bad(error.to_string()))?;
-            // One of the operator's replaces one of ours.
-            request.headers_mut().insert(name, value);
-        }
         Ok(Self { request, judge })
+    }
+
+    /// How often it writes in clear before it hears anything.
+    pub(super) fn writes(&self) -> Writes {
+        match &self.request {
+            Asking::One(..) => Writes::Once,
+            Asking::Two(_) => Writes::Often,
+        }
     }
 
     /// Asks over a fresh connection and judges the response.
@@ -128,48 +116,98 @@ impl Exchange {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        progress.enter(Phase::AwaitingResponse);
-        let failed =
-            |error: hyper::Error| ProbeFailure::from_hyper(&error, Phase::AwaitingResponse);
-        match self.request.version() {
-            Version::HTTP_2 => {
-                let (mut sender, connection) =
-                    http_2().handshake(TokioIo::new(stream)).await.map_err(failed)?;
-                let response = sender.send_request(self.request.clone());
-                alongside(connection, self.judge(response, progress)).await
-            }
-            _ => {
-                let (mut sender, connection) = http1::Builder::new()
-                    .max_buf_size(HEAD_MAX as usize)
-                    .handshake(TokioIo::new(stream))
-                    .await
-                    .map_err(failed)?;
-                let response = sender.send_request(self.request.clone());
-                alongside(connection, self.judge(response, progress)).await
-            }
-        }
+        let response = self.ask(stream, progress).await?;
+        self.judge.judge(response).await
     }
 
-    async fn judge(
+    /// Asks over a fresh connection: the head of the response, and behind it the body, which nobody has read yet.
+    ///
+    /// Dropping the response closes the connection.
+    pub(super) async fn ask<S>(
         &self,
-        response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+        stream: S,
         progress: &mut Progress,
-    ) -> Result<LoadWord, ProbeFailure> {
-        let response =
-            response.await.map_err(|error| ProbeFailure::from_hyper(&error, progress.phase()))?;
+    ) -> Result<Response<S>, ProbeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        progress.enter(Phase::AwaitingResponse);
+        let response = match &self.request {
+            Asking::One(request, asked) => {
+                let (head, body) = response::ask_one(stream, request, *asked).await?;
+                Response { head: Head::One(head), body: Body::One(body) }
+            }
+            Asking::Two(request) => {
+                // Large, and seldom: it must not make every probe as large.
+                let asked = Box::pin(response::ask_two(stream, Request::clone(request)));
+                let (status, headers, body) = asked.await?;
+                Response { head: Head::Two(status, headers), body: Body::Two(body) }
+            }
+        };
         progress.enter(Phase::ReadingBody);
-        self.judge.judge(response).await
+        progress.saw_head(response.head.status(), response.head.find("location"));
+        Ok(response)
     }
 }
 
-/// A client of HTTP/2 that buffers little, whatever comes.
-pub(super) fn http_2() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .max_header_list_size(HEAD_MAX)
-        .initial_stream_window_size(BODY_MAX as u32)
-        .initial_connection_window_size(BODY_MAX as u32);
-    builder
+/// The request as HTTP/1.1 has it: one write.
+fn request_one(check: &HttpCheck, authority: &str) -> Result<Asking, ProbeFailure> {
+    let HttpCheck { method, path, headers, .. } = check;
+    let is_path = path.starts_with('/') && path.bytes().all(|octet| octet.is_ascii_graphic());
+    let is_host = authority.bytes().all(|octet| octet.is_ascii_graphic());
+    if !is_path || !is_host {
+        let text = format!("{path:?} of host {authority:?} cannot be asked for");
+        return Err(ProbeFailure::BadCheck(text.into()));
+    }
+    let mut text = String::with_capacity(256);
+    text.extend([method, " ", path, " HTTP/1.1\r\nhost: ", authority, "\r\nconnection: close\r\n"]);
+    // RFC 9110 section 8.6: whoever could have said something says that it is nothing.
+    if matches!(*method, "POST" | "PUT" | "PATCH") {
+        text.push_str("content-length: 0\r\n");
+    }
+    let own = [("user-agent", USER_AGENT), ("accept", "*/*")];
+    // One of the operator's replaces one of ours.
+    let own =
+        own.into_iter().filter(|(name, _)| headers.iter().all(|(other, _)| **other != **name));
+    let further = headers.iter().map(|(name, value)| (&**name, &**value));
+    for (name, value) in own.chain(further) {
+        let is_field = HeaderName::from_bytes(name.as_bytes()).is_ok()
+            && value.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic());
+        if !is_field {
+            let text = format!("{name:?}: {value:?} is no header");
+            return Err(ProbeFailure::BadCheck(text.into()));
+        }
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    let asked = if *method == "HEAD" { Asked::Head } else { Asked::Whole };
+    Ok(Asking::One(text.into_bytes(), asked))
+}
+
+/// The request as hyper takes it.
+fn request_two(
+    check: &HttpCheck,
+    authority: &str,
+    scheme: Scheme,
+) -> Result<Request<Empty<Bytes>>, ProbeFailure> {
+    let bad = |text: String| ProbeFailure::BadCheck(text.into());
+    let request = Request::builder()
+        .method(check.method)
+        .version(Version::HTTP_2)
+        .uri(format!("{}://{authority}{}", scheme.text(), check.path))
+        .header(header::USER_AGENT, USER_AGENT)
+        .header(header::ACCEPT, "*/*")
+        .body(Empty::new());
+    let mut request = request.map_err(|error| bad(error.to_string()))?;
+    for (name, value) in &check.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let name = name.map_err(|error| bad(error.to_string()))?;
+        let value = header::HeaderValue::from_str(value);
+        let value = value.map_err(|error| bad(error.to_string()))?;
+        // One of the operator's replaces one of ours.
+        request.headers_mut().insert(name, value);
+    }
+    Ok(request)
 }
 
 /// Runs `talk` over a connection, which needs to be driven meanwhile.

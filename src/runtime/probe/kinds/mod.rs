@@ -9,12 +9,14 @@ pub(super) mod grpc;
 pub(super) mod http;
 pub(super) mod icmp;
 pub(super) mod push;
+pub(super) mod redirect;
 pub(super) mod tcp;
 pub(super) mod tls;
 pub(super) mod udp;
 
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Progress;
 
@@ -25,6 +27,8 @@ pub(super) enum Kind {
     Tls(tls::Handshake),
     Http(http::Exchange),
     Https(http::Exchange, tls::Handshake),
+    /// Either, and what it redirects to.
+    Walk(Box<redirect::Walk>),
     Grpc(grpc::Call),
     Grpcs(grpc::Call, tls::Handshake),
     Dns(dns::Question),
@@ -39,6 +43,8 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Runs one probe; whoever calls sets the deadline.
+    ///
+    /// What runs has room for the largest kind of those that are not boxed: of many that stall it would be ten times as much.
     pub(super) async fn run(
         &self,
         line: Line,
@@ -46,37 +52,60 @@ impl Kind {
     ) -> Result<Success, ProbeFailure> {
         match self {
             Self::Tcp(conversation) => conversation.run(line, progress).await,
-            Self::Tls(handshake) => handshake.run(line, progress).await,
             Self::Http(exchange) => {
-                let stream = line.connect().await?;
-                let load = exchange.run(stream, progress).await?;
+                let stream = line.connect(exchange.writes()).await?;
+                let load = exchange.run(progress.tap(stream), progress).await?;
                 Ok(Success { load, ..Success::default() })
             }
+            Self::Tls(handshake) => Box::pin(handshake.run(line, progress)).await,
             Self::Https(exchange, handshake) => {
-                let stream = line.connect().await?;
-                let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
-                let outcome = exchange.run(stream, progress).await;
-                handshake.settle(chain);
-                outcome.map(|load| Success { load, ..success })
+                Box::pin(https(exchange, handshake, line, progress)).await
             }
-            Self::Grpc(call) => {
-                let stream = line.connect().await?;
-                call.run(stream, progress).await.map(|()| Success::default())
-            }
-            Self::Grpcs(call, handshake) => {
-                let stream = line.connect().await?;
-                let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
-                let outcome = call.run(stream, progress).await;
-                handshake.settle(chain);
-                outcome.map(|()| success)
-            }
-            Self::Dns(question) => question.run(line, progress).await,
-            Self::Udp(datagrams) => datagrams.run(line, progress).await,
-            Self::Icmp(echo) => echo.run(line, progress).await,
-            Self::Exec(command) => command.run(line, progress).await,
+            Self::Walk(walk) => Box::pin(walk.run(line, progress)).await,
+            Self::Grpc(call) => Box::pin(grpc(call, line, progress)).await,
+            Self::Grpcs(call, handshake) => Box::pin(grpcs(call, handshake, line, progress)).await,
+            Self::Dns(question) => Box::pin(question.run(line, progress)).await,
+            Self::Udp(datagrams) => Box::pin(datagrams.run(line, progress)).await,
+            Self::Icmp(echo) => Box::pin(echo.run(line, progress)).await,
+            Self::Exec(command) => Box::pin(command.run(line, progress)).await,
             Self::Push(listen) => listen.run(),
-            Self::File(line_of) => line_of.run(line).await,
+            Self::File(line_of) => Box::pin(line_of.run(line)).await,
             Self::Broken(failure) => Err(failure.clone()),
         }
     }
+}
+
+async fn https(
+    exchange: &http::Exchange,
+    handshake: &tls::Handshake,
+    line: Line,
+    progress: &mut Progress,
+) -> Result<Success, ProbeFailure> {
+    let stream = line.connect(Writes::Often).await?;
+    let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
+    let outcome = exchange.run(progress.tap(stream), progress).await;
+    handshake.settle(chain);
+    outcome.map(|load| Success { load, ..success })
+}
+
+async fn grpc(
+    call: &grpc::Call,
+    line: Line,
+    progress: &mut Progress,
+) -> Result<Success, ProbeFailure> {
+    let stream = line.connect(Writes::Often).await?;
+    call.run(stream, progress).await.map(|()| Success::default())
+}
+
+async fn grpcs(
+    call: &grpc::Call,
+    handshake: &tls::Handshake,
+    line: Line,
+    progress: &mut Progress,
+) -> Result<Success, ProbeFailure> {
+    let stream = line.connect(Writes::Often).await?;
+    let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
+    let outcome = call.run(stream, progress).await;
+    handshake.settle(chain);
+    outcome.map(|()| success)
 }

@@ -5,13 +5,14 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 
 use crate::model::Talk;
-use crate::runtime::probe::body::Progress as Found;
-use crate::runtime::probe::body::Search;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response::search::Progress as Found;
+use crate::runtime::probe::response::search::Search;
 
 /// What is read at once, in octets.
 const PIECE: usize = 2048;
@@ -26,14 +27,15 @@ impl Conversation {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Success, ProbeFailure> {
-        let mut stream = line.connect().await?;
+        let mut stream = progress.tap(line.connect(Writes::Once).await?);
         progress.enter(Phase::AwaitingResponse);
         if let Some(send) = &self.0.send {
             let sent = stream.write_all(send).await;
             sent.map_err(|error| ProbeFailure::from_io(&error, Phase::AwaitingResponse))?;
         }
         if let Some(expected) = &self.0.expect {
-            look_for(expected, stream, progress).await?;
+            // With its room on the heap, for most only connect.
+            Box::pin(look_for(expected, stream, progress)).await?;
         }
         Ok(Success::default())
     }

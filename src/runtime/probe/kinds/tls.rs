@@ -18,6 +18,7 @@ use crate::runtime::encrypted::validity;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::failure::date;
 use crate::runtime::probe::line::Line;
+use crate::runtime::probe::line::Writes;
 use crate::runtime::probe::meter::Meter;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
@@ -66,7 +67,7 @@ impl Handshake {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Success, ProbeFailure> {
-        let stream = line.connect().await?;
+        let stream = line.connect(Writes::Once).await?;
         let shaken = self.shake(stream, progress).await?;
         progress.enter(Phase::AwaitingResponse);
         Ok(shaken.success)
@@ -98,6 +99,7 @@ impl Handshake {
         let certificate = chain.and_then(|chain| chain.first());
         let until = certificate.and_then(|certificate| validity::read(certificate));
         let until = until.map(|times| u64::try_from(*times.end()).unwrap_or(0));
+        progress.seen.certificate_until_s = until;
         let success = self.judge(until, SystemTime::now())?;
         let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let is_wanted = !is_resumed && self.tickets.is_some();

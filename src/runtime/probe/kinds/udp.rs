@@ -4,13 +4,13 @@ use tokio::net::UdpSocket;
 
 use crate::model::Talk;
 use crate::model::check::BODY_MAX;
-use crate::runtime::probe::body::Progress as Found;
-use crate::runtime::probe::body::Search;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::line::Line;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::response::search::Progress as Found;
+use crate::runtime::probe::response::search::Search;
 
 /// What is said and what must come back.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl Datagrams {
         loop {
             let len = receive(&socket, &mut datagram).await?;
             let reply = &datagram[..len];
+            progress.hear(reply);
             if progress.phase() == Phase::AwaitingResponse {
                 progress.enter(Phase::ReadingBody);
             }

@@ -42,6 +42,9 @@ pub struct Value {
     pub payload: Box<[u8]>,
 }
 
+/// The newest of each node, by another book: life, and by topic number and payload.
+pub type Newest = BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>;
+
 /// A node, or what is left of it.
 pub struct Node {
     pub name: NodeName,
@@ -63,8 +66,8 @@ pub struct Node {
     inbox: Vec<(Duration, Value)>,
     /// What holds here.
     pub known: BTreeMap<TargetKey, (Verdict, u8)>,
-    /// The newest of each that reached the panel, by another book: generation, number, payload.
-    pub newest: BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>,
+    /// What reached the panel.
+    pub newest: Newest,
 }
 
 /// All of them.
@@ -82,6 +85,8 @@ pub struct Fleet {
     pub cut: Vec<Vec<bool>>,
     pub loss_percent: u64,
     pub delay_ms: u64,
+    /// Whether gossip reaches everybody.
+    pub is_healed: bool,
     /// Whether a target was ever down anywhere.
     pub was_down: bool,
 }
@@ -128,6 +133,7 @@ impl Fleet {
             cut: vec![vec![false; count]; count],
             loss_percent: random.below(40),
             delay_ms: 1 + random.below(DELAY_MAX_MS),
+            is_healed: false,
             was_down: false,
             random,
         };
@@ -309,9 +315,12 @@ impl Fleet {
             }
         }
         if self.random.chance(50) {
-            let to = self.random.below(self.nodes.len() as u64) as usize;
+            // Whoever is not told for long may take what it then hears of a dead node for a sign of life: a healed network
+            // leaves nobody out.
+            let one = self.random.below(self.nodes.len() as u64) as usize;
+            let to = if self.is_healed { 0..self.nodes.len() } else { one..one + 1 };
             let all: Vec<Value> = self.nodes[at].store.values().cloned().collect();
-            all.iter().for_each(|value| self.send(at, to, value));
+            to.for_each(|to| all.iter().for_each(|value| self.send(at, to, value)));
         }
     }
 
@@ -347,10 +356,7 @@ fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
 }
 
 /// The same for what a panel has heard, written another way.
-fn note_newest(
-    newest: &mut BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>,
-    value: &Value,
-) {
+fn note_newest(newest: &mut Newest, value: &Value) {
     let (generation, topics) = newest.entry(value.node).or_default();
     if value.generation > *generation {
         (*generation, *topics) = (value.generation, BTreeMap::new());

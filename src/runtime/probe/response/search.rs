@@ -3,7 +3,7 @@
 use crate::model::check::BODY_MAX;
 
 /// A search over the first [`BODY_MAX`] octets.
-pub(super) struct Search<'a> {
+pub(in crate::runtime::probe) struct Search<'a> {
     text: &'a [u8],
     /// The end of what was seen: a match may begin in it. Shorter than `text`.
     tail: Vec<u8>,
@@ -12,7 +12,7 @@ pub(super) struct Search<'a> {
 
 /// What a search says after a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(in crate::runtime::probe) enum Progress {
     /// The text is there.
     Found,
     /// The octets that count are over, without it.
@@ -22,17 +22,17 @@ pub(super) enum Progress {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(text: &'a [u8]) -> Self {
+    pub(in crate::runtime::probe) fn new(text: &'a [u8]) -> Self {
         Self { text, tail: Vec::new(), seen: 0 }
     }
 
     /// Octets looked at so far, at most [`BODY_MAX`].
-    pub(super) fn seen(&self) -> usize {
+    pub(in crate::runtime::probe) fn seen(&self) -> usize {
         self.seen
     }
 
     /// Looks at the next piece.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Progress {
+    pub(in crate::runtime::probe) fn push(&mut self, piece: &[u8]) -> Progress {
         let piece = &piece[..piece.len().min(BODY_MAX - self.seen)];
         self.seen += piece.len();
         self.tail.extend_from_slice(piece);

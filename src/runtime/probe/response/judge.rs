@@ -1,15 +1,10 @@
 //! What an HTTP response must be: its status, and what its body holds.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-
-use hyper::Response;
-use hyper::body::Body;
-use hyper::body::Incoming;
-use hyper::header::HeaderValue;
 use regex::bytes::Regex;
 use regex::bytes::RegexBuilder;
 use serde_json::Value;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 
 use crate::health::LoadWord;
 use crate::health::load;
@@ -20,20 +15,23 @@ use crate::model::JsonValue;
 use crate::model::LoadSource;
 use crate::model::check::BODY_MAX;
 use crate::model::check::REGEX_SIZE_MAX;
-use crate::runtime::probe::body::Progress;
-use crate::runtime::probe::body::Search;
 use crate::runtime::probe::failure::ProbeFailure;
-use crate::runtime::probe::progress::Phase;
+use crate::runtime::probe::response::Appetite;
+use crate::runtime::probe::response::Body;
+use crate::runtime::probe::response::End;
+use crate::runtime::probe::response::Response;
+use crate::runtime::probe::response::search::Progress;
+use crate::runtime::probe::response::search::Search;
 
 /// Judges responses; made once and shared by the targets of a check.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(in crate::runtime::probe) struct Judge {
     check: HttpCheck,
     regex: Option<Regex>,
 }
 
 impl Judge {
-    pub(super) fn new(check: &HttpCheck) -> Result<Self, ProbeFailure> {
+    pub(in crate::runtime::probe) fn new(check: &HttpCheck) -> Result<Self, ProbeFailure> {
         let regex = check.body_regex.as_deref().map(|text| {
             let regex = RegexBuilder::new(text).size_limit(REGEX_SIZE_MAX).build();
             regex.map_err(|error| ProbeFailure::BadCheck(error.to_string().into()))
@@ -42,28 +40,28 @@ impl Judge {
     }
 
     /// Whether two checks judge responses alike, whatever they ask.
-    pub(super) fn is_same(one: &HttpCheck, other: &HttpCheck) -> bool {
+    pub(in crate::runtime::probe) fn is_same(one: &HttpCheck, other: &HttpCheck) -> bool {
         (&one.status, &one.body, &one.body_regex, &one.json, &one.load)
             == (&other.status, &other.body, &other.body_regex, &other.json, &other.load)
     }
 
     /// Judges a response; reads no more of it than it must.
-    pub(super) async fn judge(
+    pub(in crate::runtime::probe) async fn judge<S>(
         &self,
-        response: Response<Incoming>,
-    ) -> Result<LoadWord, ProbeFailure> {
-        let got = response.status().as_u16();
+        Response { head, body }: Response<S>,
+    ) -> Result<LoadWord, ProbeFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let got = head.status();
         if !self.check.status.iter().any(|range| range.contains(&got)) {
             return Err(ProbeFailure::Status { got, wanted: self.check.status.clone() });
         }
         let load = match &self.check.load {
-            Some(LoadSource::Orca) => {
-                let headers = response.headers();
-                load::of_headers(|name| headers.get(name).map(HeaderValue::as_bytes))
-            }
+            Some(LoadSource::Orca) => load::of_headers(|name| head.find(name)),
             Some(LoadSource::Json { .. }) | None => LoadWord::Unasked,
         };
-        let body = response.into_body();
+        drop(head);
         match (&self.check.body, &self.regex, &self.check.json[..], &self.check.load) {
             (None, None, [], None | Some(LoadSource::Orca)) => Ok(load),
             (Some(text), None, [], None | Some(LoadSource::Orca)) => {
@@ -92,33 +90,30 @@ impl Judge {
     }
 }
 
-/// The next piece of a body; `None` after the last.
-async fn next_piece(body: &mut Incoming) -> Result<Option<hyper::body::Bytes>, ProbeFailure> {
-    loop {
-        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
-        let Some(frame) = frame else { return Ok(None) };
-        let frame = frame.map_err(|error| ProbeFailure::from_hyper(&error, Phase::ReadingBody))?;
-        if let Ok(piece) = frame.into_data() {
-            return Ok(Some(piece));
-        }
-    }
-}
-
 /// Reads the body until the text is found or cannot be found any more.
-async fn find(text: &str, mut body: Incoming) -> Result<(), ProbeFailure> {
+async fn find<S>(text: &str, body: Body<S>) -> Result<(), ProbeFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut search = Search::new(text.as_bytes());
-    let lacks = |octets, whole| ProbeFailure::BodyLacks { text: text.into(), octets, whole };
     // An empty text is in every body, an empty one too.
     let mut progress = search.push(&[]);
-    while progress == Progress::More {
-        let Some(piece) = next_piece(&mut body).await? else {
-            return Err(lacks(search.seen(), true));
-        };
-        progress = search.push(&piece);
-    }
+    let end = match progress {
+        Progress::More => {
+            body.read(|piece| {
+                progress = search.push(piece);
+                if progress == Progress::More { Appetite::More } else { Appetite::Enough }
+            })
+            .await?
+        }
+        Progress::Found | Progress::Exhausted => End::Enough,
+    };
     match progress {
         Progress::Found => Ok(()),
-        Progress::Exhausted | Progress::More => Err(lacks(search.seen(), false)),
+        Progress::Exhausted | Progress::More => {
+            let (octets, whole) = (search.seen(), end == End::Whole);
+            Err(ProbeFailure::BodyLacks { text: text.into(), octets, whole })
+        }
     }
 }
 
@@ -132,25 +127,23 @@ struct BodyRead {
 }
 
 impl BodyRead {
-    async fn of(mut body: Incoming) -> Self {
+    async fn of<S: AsyncRead + AsyncWrite + Unpin>(body: Body<S>) -> Self {
         let mut octets = Vec::new();
-        loop {
-            let piece = match next_piece(&mut body).await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => return Self { octets, is_whole: true, broken: None },
-                Err(failure) => return Self { octets, is_whole: false, broken: Some(failure) },
-            };
+        let end = body.read(|piece| {
             let room = BODY_MAX - octets.len();
             octets.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() > room {
-                return Self { octets, is_whole: false, broken: None };
-            }
+            if piece.len() > room { Appetite::Enough } else { Appetite::More }
+        });
+        match end.await {
+            Ok(end) => Self { octets, is_whole: end == End::Whole, broken: None },
+            Err(failure) => Self { octets, is_whole: false, broken: Some(failure) },
         }
     }
 
     /// What it says of load. Whatever is wrong with that, the probe is not.
     fn load(&self, pointer: &str, max: f64) -> LoadWord {
         match (&self.broken, self.is_whole) {
+            (Some(ProbeFailure::TooMuch(_)), _) => LoadWord::Faulty(LoadFault::TooLong),
             (Some(_), _) => LoadWord::Faulty(LoadFault::Unreadable),
             (None, false) => LoadWord::Faulty(LoadFault::TooLong),
             (None, true) => load::of_body(&self.octets, pointer, max),

@@ -5,19 +5,19 @@
 //! fleet must come to what all can see.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-#[path = "cluster/fleet.rs"]
+#[path = "votes/fleet.rs"]
 mod fleet;
 #[path = "worlds/random.rs"]
 #[allow(dead_code, reason = "each test uses its own part")]
 mod random;
-#[path = "cluster/twin.rs"]
+#[path = "votes/twin.rs"]
 mod twin;
 
 use std::time::Duration;
 
 use fleet::Fleet;
 use random::Random;
-use random::for_each_of;
+use random::for_each_seed_of;
 use rhumb::cluster::Topic;
 use rhumb::model::Anchors;
 use rhumb::model::Percent;
@@ -152,7 +152,7 @@ fn expected(fleet: &Fleet, target: usize) -> Option<(Verdict, u8)> {
 /// The network heals, perhaps without one site, and everybody must come to what there is to see.
 fn assert_converges(fleet: &mut Fleet, seed: u64) {
     fleet.cut.iter_mut().flatten().for_each(|cut| *cut = false);
-    (fleet.loss_percent, fleet.delay_ms) = (0, 500);
+    (fleet.loss_percent, fleet.delay_ms, fleet.is_healed) = (0, 500, true);
     for node in 0..fleet.nodes.len() {
         fleet.stop(node, Duration::ZERO);
         fleet.nodes[node].lies = false;
@@ -179,7 +179,7 @@ fn assert_converges(fleet: &mut Fleet, seed: u64) {
 #[test]
 fn whatever_the_network_does_all_come_to_the_same() {
     let mut down = 0;
-    let ran = for_each_of(CASES, CASES_FULL, |seed| {
+    let ran = for_each_seed_of(CASES, CASES_FULL, |seed| {
         let mut fleet = Fleet::new(seed);
         let faults = match seed % 3 {
             0 => Faults::Links,
@@ -205,7 +205,7 @@ fn whatever_the_network_does_all_come_to_the_same() {
 
 #[test]
 fn the_rule_is_what_the_design_says() {
-    for_each_of(20_000, 1_000_000, |seed| {
+    for_each_seed_of(20_000, 1_000_000, |seed| {
         let mut random = Random::new(seed);
         let sites = random.below(8) as usize;
         let more = random.below(3) as usize;

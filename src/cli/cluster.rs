@@ -1,0 +1,224 @@
+//! `rhumb cluster`: keys of nodes, and how the cluster stands.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::Subcommand;
+
+use crate::cli::operate;
+use crate::cli::operate::ServerOption;
+use crate::cli::output::PROBLEMS;
+use crate::cli::output::count;
+use crate::cli::output::fail;
+use crate::cluster::Pin;
+use crate::control::Command;
+use crate::control::cluster::status::ClusterStatus;
+use crate::control::cluster::status::MemberStatus;
+use crate::runtime::cluster::key;
+use crate::runtime::cluster::key::NodeKey;
+
+/// File of a key when none is named.
+const KEY_FILE: &str = "cluster.key";
+
+/// What to do with a cluster.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make this node's key, and print its pin and the lines for its peers
+    Keygen(KeygenArguments),
+    /// Show every node as this one sees it: links, votes, isolation, what differs
+    Status(ClusterStatusArguments),
+    /// Print the pin of a key again
+    Pin(PinArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct KeygenArguments {
+    /// File of the key; nothing is overwritten
+    #[arg(long, value_name = "FILE", default_value = KEY_FILE)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PinArguments {
+    /// File of the key
+    #[arg(value_name = "FILE", default_value = KEY_FILE)]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ClusterStatusArguments {
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+/// Runs a command; only `status` needs a running server.
+pub(super) fn run(command: &ClusterCommand) -> ExitCode {
+    let done = match command {
+        ClusterCommand::Status(ClusterStatusArguments { server }) => {
+            return operate::send(server, &Command::Cluster);
+        }
+        ClusterCommand::Keygen(KeygenArguments { out }) => {
+            key::make(out).map(|pin| lines(out, &pin))
+        }
+        ClusterCommand::Pin(PinArguments { file }) => {
+            NodeKey::read(file).map(|key| format!("{}\n", key.pin))
+        }
+    };
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(PROBLEMS, error),
+    }
+}
+
+/// What the operator pastes here and at the peers.
+fn lines(file: &Path, pin: &Pin) -> String {
+    let file = file.display();
+    format!(
+        "The key is in {file}; keep it on this node, it is shown to nobody.\n\
+         Its pin: {pin}\n\n\
+         Here, in rhumb.toml:\n\n\
+         \x20   [cluster]\n\
+         \x20   key = {:?}\n\n\
+         At each peer, with this node's name, address and site:\n\n\
+         \x20   [[cluster.peer]]\n\
+         \x20   node = \"NAME\"\n\
+         \x20   address = \"ADDRESS:7653\"\n\
+         \x20   pins = [\"{pin}\"]\n\
+         \x20   site = \"SITE\"\n",
+        file.to_string()
+    )
+}
+
+/// The cluster for people.
+pub(super) fn shown(status: &ClusterStatus) -> String {
+    let ClusterStatus { node, site, members, sites, sites_live, targets, shards, .. } = status;
+    let live = members.iter().filter(|member| member.is_live).count();
+    let mut text = format!(
+        "node {node} at {site}: {live} of {} live, {sites_live} of {}, {} in {}\n",
+        count(members.len(), "node", "nodes"),
+        count(*sites, "site", "sites"),
+        count(*targets, "target", "targets"),
+        count(*shards, "shard", "shards"),
+    );
+    let width = |read: fn(&MemberStatus) -> &String| {
+        members.iter().map(|member| read(member).len()).max().unwrap_or(0)
+    };
+    let widths = [width(|member| &member.node), width(|member| &member.site)];
+    for member in members {
+        text += &member_line(member, widths);
+    }
+    if status.too_few_voters > 0 {
+        text += &format!(
+            "{} with too few voting sites: their verdicts are held\n",
+            count(status.too_few_voters, "target", "targets")
+        );
+    }
+    if status.disagreeing > 0 {
+        text += &format!("sites differ on {}:\n", count(status.disagreeing, "target", "targets"));
+    }
+    for disagreement in &status.disagreements {
+        let sites = disagreement.sites.iter().map(|(site, word)| format!("{site} {word}"));
+        let sites: Vec<_> = sites.collect();
+        let (target, verdict) = (&disagreement.target, &disagreement.verdict);
+        text += &format!("  {target}: {verdict}; {}\n", sites.join(", "));
+    }
+    for rate in &status.rates {
+        text += &format!(
+            "check {}: each endpoint is probed by {} at {}, {:.2} times a second in all\n",
+            rate.check,
+            count(rate.nodes, "node", "nodes"),
+            count(rate.sites, "site", "sites"),
+            rate.a_second
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> String {
+    let MemberStatus { node, site, role, is_this, is_live, is_isolated, .. } = member;
+    let state = match (is_live, is_isolated) {
+        (true, true) => "ISOLATED",
+        (true, false) => "live",
+        (false, _) => "DEAD",
+    };
+    let mut parts = vec![format!("{role:6}"), format!("{state:8}")];
+    parts.push(match (is_this, member.round_trip_ms) {
+        (true, _) => "this node".to_owned(),
+        (false, Some(round_trip)) => format!("link {round_trip:.1} ms"),
+        (false, None) => "no link".to_owned(),
+    });
+    if let (false, Some(heard)) = (is_this, member.heard_ms) {
+        parts.push(format!("heard {:.1} s ago", heard as f64 / 1000.0));
+    }
+    parts.push(format!("votes {}", member.votes_here));
+    if member.shards_elsewhere > 0 {
+        parts.push(format!(
+            "votes by other files: {}",
+            count(member.shards_elsewhere, "shard", "shards")
+        ));
+    }
+    if member.anchors != "unset" {
+        parts.push(format!("anchors {}", member.anchors));
+    }
+    if let Some(generation) = member.generation {
+        parts.push(format!("generation {generation}"));
+    }
+    if !member.digests.config.is_empty() {
+        parts.push(format!("config {}", member.digests.config));
+    }
+    if !member.differs.is_empty() {
+        parts.push(format!("DIFFERS: {}", member.differs.join(" ")));
+    }
+    if let Some(why) = &member.isolated_for {
+        parts.push(format!("isolated: {why}"));
+    }
+    format!("  {node:node_width$}  {site:site_width$}  {}\n", parts.join("  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_node_a_broken_link_and_a_difference_are_seen_at_a_glance() {
+        let member = |node: &str| MemberStatus {
+            node: node.into(),
+            site: "fra".into(),
+            role: "server".into(),
+            anchors: "unset".into(),
+            ..MemberStatus::default()
+        };
+        let status = ClusterStatus {
+            node: "fra-1".into(),
+            site: "fra".into(),
+            members: vec![
+                MemberStatus { is_this: true, is_live: true, ..member("fra-1") },
+                MemberStatus {
+                    heard_ms: Some(61_000),
+                    differs: vec!["config".into()],
+                    ..member("sin-1")
+                },
+            ],
+            sites: 2,
+            sites_live: 1,
+            too_few_voters: 3,
+            ..ClusterStatus::default()
+        };
+        let text = shown(&status);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].contains("1 of 2 nodes live, 1 of 2 sites"), "{text}");
+        assert!(lines[1].contains("live") && lines[1].contains("this node"), "{text}");
+        assert!(lines[2].contains("DEAD") && lines[2].contains("no link"), "{text}");
+        assert!(
+            lines[2].contains("heard 61.0 s ago") && lines[2].contains("DIFFERS: config"),
+            "{text}"
+        );
+        assert_eq!(lines[3], "3 targets with too few voting sites: their verdicts are held");
+    }
+}

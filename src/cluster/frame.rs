@@ -1,0 +1,257 @@
+//! What goes over a connection between two nodes, after TLS has shown who they are.
+//!
+//! ```text
+//! +------+------------+-------------+
+//! | kind | length (3) | content ... |
+//! +------+------------+-------------+
+//! ```
+
+use crate::cluster::envelope::SEALED_MAX;
+use crate::cluster::gossip::GOSSIP_MAX;
+use crate::cluster::node::Generation;
+use crate::cluster::node::NodeName;
+use crate::cluster::wire::Reader;
+use crate::cluster::wire::put_number;
+use crate::cluster::wire::put_short;
+
+/// The protocol's name and version in ALPN (RFC 7301): nodes that speak another one refuse each other.
+pub const PROTOCOL: &[u8] = b"rhumb/1";
+
+/// Octets before the content.
+pub const HEADER: usize = 4;
+
+/// Values that are pushed in one frame, at most.
+const PUSHED_MAX: usize = 64;
+
+/// Something that one node tells another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Who I am; the first frame of both.
+    Hello(Hello),
+    /// Are you there? The number comes back.
+    Ping(u64),
+    /// I am.
+    Pong(u64),
+    /// A message of the gossip engine, compressed over the whole connection.
+    Gossip(Vec<u8>),
+    /// Values that cannot wait for gossip.
+    Push(Vec<Pushed>),
+}
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Name of its cluster.
+    pub cluster: Box<str>,
+    /// Its name.
+    pub node: NodeName,
+    /// Its life.
+    pub generation: Generation,
+}
+
+/// A value on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Whose.
+    pub node: NodeName,
+    /// Of which life.
+    pub generation: Generation,
+    /// The value.
+    pub sealed: Box<[u8]>,
+}
+
+/// Most octets of a frame's content, by its kind; `None` for a kind that there is not.
+pub fn content_max(kind: u8) -> Option<usize> {
+    match kind {
+        0 => Some(256),
+        1 | 2 => Some(8),
+        // What does not compress grows a little.
+        3 => Some(GOSSIP_MAX + GOSSIP_MAX / 64 + 64),
+        4 => Some(64 * 1024),
+        _ => None,
+    }
+}
+
+/// Kind and length of a frame's content, if it is one and no longer than it may be.
+pub fn read_header(header: [u8; HEADER]) -> Option<(u8, usize)> {
+    let [kind, high, middle, low] = header;
+    let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+    (length <= content_max(kind)?).then_some((kind, length))
+}
+
+impl Frame {
+    /// The frame in octets, with its header.
+    ///
+    /// # Panics
+    /// If its content is longer than it may be: whoever makes frames keeps the limits.
+    pub fn write(&self) -> Vec<u8> {
+        let mut octets = vec![0; HEADER];
+        let kind = self.write_content(&mut octets);
+        let length = octets.len() - HEADER;
+        assert!(content_max(kind).is_some_and(|most| length <= most), "frames are bounded");
+        octets[0] = kind;
+        octets[1..HEADER].copy_from_slice(&(length as u32).to_be_bytes()[1..]);
+        octets
+    }
+
+    fn write_content(&self, octets: &mut Vec<u8>) -> u8 {
+        match self {
+            Self::Hello(Hello { cluster, node, generation }) => {
+                put_short(octets, cluster.as_bytes());
+                put_short(octets, node.as_str().as_bytes());
+                put_number(octets, generation.0);
+                0
+            }
+            Self::Ping(number) => {
+                octets.extend(number.to_be_bytes());
+                1
+            }
+            Self::Pong(number) => {
+                octets.extend(number.to_be_bytes());
+                2
+            }
+            Self::Gossip(content) => {
+                octets.extend(content);
+                3
+            }
+            Self::Push(values) => {
+                put_number(octets, values.len() as u64);
+                for Pushed { node, generation, sealed } in values {
+                    put_short(octets, node.as_str().as_bytes());
+                    put_number(octets, generation.0);
+                    put_number(octets, sealed.len() as u64);
+                    octets.extend(&**sealed);
+                }
+                4
+            }
+        }
+    }
+
+    /// Reads a frame's content; total.
+    pub fn read(kind: u8, content: &[u8]) -> Option<Self> {
+        if content.len() > content_max(kind)? {
+            return None;
+        }
+        let mut reader = Reader::new(content);
+        let frame = match kind {
+            0 => {
+                let cluster = std::str::from_utf8(reader.short()?).ok()?;
+                let cluster = NodeName::parse(cluster)?.as_str().into();
+                let (node, generation) = read_node(&mut reader)?;
+                Self::Hello(Hello { cluster, node, generation })
+            }
+            1 => Self::Ping(reader.u64()?),
+            2 => Self::Pong(reader.u64()?),
+            3 => Self::Gossip(reader.rest().to_vec()),
+            _ => {
+                let mut values = Vec::new();
+                for _ in 0..reader.count(PUSHED_MAX)? {
+                    let (node, generation) = read_node(&mut reader)?;
+                    let length = reader.count(SEALED_MAX)?;
+                    let sealed = reader.take(length)?.into();
+                    values.push(Pushed { node, generation, sealed });
+                }
+                Self::Push(values)
+            }
+        };
+        reader.is_empty().then_some(frame)
+    }
+}
+
+fn read_node(reader: &mut Reader<'_>) -> Option<(NodeName, Generation)> {
+    let name = std::str::from_utf8(reader.short()?).ok()?;
+    Some((NodeName::parse(name)?, Generation(reader.number()?)))
+}
+
+/// Whether one of two connections between the same nodes goes before the other: that of the later life, then the one
+/// that the node with the smaller name dialled, then the newer.
+///
+/// Both nodes come to the same end, whichever connection is ready first where.
+pub fn goes_before(new: Standing<'_>, old: Standing<'_>, one: &NodeName, two: &NodeName) -> bool {
+    let smaller = one.min(two);
+    let key = |standing: &Standing<'_>| (standing.generation, standing.dialler == smaller);
+    key(&new) >= key(&old)
+}
+
+/// What decides between two connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'n> {
+    /// The life that the peer had when it was made.
+    pub generation: Generation,
+    /// Who dialled.
+    pub dialler: &'n NodeName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> NodeName {
+        NodeName::parse(text).unwrap()
+    }
+
+    fn frames() -> Vec<Frame> {
+        let pushed = Pushed {
+            node: name("b"),
+            generation: Generation(u64::MAX),
+            sealed: vec![7; SEALED_MAX].into(),
+        };
+        vec![
+            Frame::Hello(Hello {
+                cluster: "x".repeat(63).into(),
+                node: name(&"y".repeat(63)),
+                generation: Generation(u64::MAX),
+            }),
+            Frame::Ping(1),
+            Frame::Pong(u64::MAX),
+            Frame::Gossip(vec![1, 2, 3]),
+            Frame::Push(vec![pushed.clone(), pushed]),
+        ]
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written_and_never_when_cut() {
+        for frame in frames() {
+            let octets = frame.write();
+            let (header, content) = octets.split_first_chunk().unwrap();
+            let (kind, length) = read_header(*header).unwrap();
+            assert_eq!(length, content.len());
+            assert_eq!(Frame::read(kind, content), Some(frame.clone()));
+            if !matches!(frame, Frame::Gossip(_)) {
+                assert_eq!(Frame::read(kind, &content[..length - 1]), None);
+                assert_eq!(Frame::read(kind, &[content, &[0]].concat()), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_promises_too_much_is_refused_before_anything_is_read() {
+        assert_eq!(read_header([1, 0, 0, 8]), Some((1, 8)));
+        assert_eq!(read_header([1, 0, 0, 9]), None);
+        assert_eq!(read_header([3, 0xff, 0xff, 0xff]), None);
+        assert_eq!(read_header([5, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn of_two_connections_both_nodes_keep_the_same() {
+        let (a, b) = (name("a"), name("b"));
+        let of = |dialler, generation| Standing { generation: Generation(generation), dialler };
+        for (one, two) in [(&a, &b), (&b, &a)] {
+            assert!(goes_before(of(&a, 1), of(&b, 1), one, two));
+            assert!(!goes_before(of(&b, 1), of(&a, 1), one, two));
+            assert!(goes_before(of(&a, 1), of(&a, 1), one, two), "the old one is likely dead");
+            assert!(goes_before(of(&b, 2), of(&a, 1), one, two), "a restart goes before");
+            assert!(!goes_before(of(&a, 1), of(&b, 2), one, two));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_or_refused(
+            kind in any::<u8>(), octets in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _ = Frame::read(kind, &octets);
+        }
+    }
+}

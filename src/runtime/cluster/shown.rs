@@ -1,0 +1,89 @@
+//! The cluster's counters as Prometheus reads them.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::encoding::DescriptorEncoder;
+
+use crate::cluster::door::Refusals;
+use crate::runtime::cluster::Cluster;
+use crate::runtime::exposition::counter;
+use crate::runtime::exposition::family;
+use crate::runtime::exposition::ratios;
+
+/// Writes every family of the cluster's connections.
+pub(in crate::runtime) fn encode(
+    cluster: &Cluster,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), std::fmt::Error> {
+    let counters = cluster.counters();
+    let both = [("in", &counters.octets_in), ("out", &counters.octets_out)];
+    let both = both.map(|(way, count)| ([("direction", way)], count.load(Relaxed)));
+    family(encoder, "cluster_octets", "Octets of connections between nodes, TLS included", both)?;
+    let both = [("in", &counters.frames_in), ("out", &counters.frames_out)];
+    let both = both.map(|(way, count)| ([("direction", way)], count.load(Relaxed)));
+    family(encoder, "cluster_frames", "Frames between nodes", both)?;
+    let both = [("said", &counters.values_said), ("heard", &counters.values_heard)];
+    let both = both.map(|(way, count)| ([("kind", way)], count.load(Relaxed)));
+    family(
+        encoder,
+        "cluster_values",
+        "Values that this node said, and heard for the first time",
+        both,
+    )?;
+    for (name, help, count) in [
+        (
+            "cluster_connections",
+            "Connections with members that were taken up",
+            &counters.connections,
+        ),
+        (
+            "cluster_handshakes_failed",
+            "Connections that came to nothing",
+            &counters.handshakes_failed,
+        ),
+        (
+            "cluster_handshakes_shed",
+            "Connections closed at once, as too many shook hands",
+            &counters.handshakes_shed,
+        ),
+        (
+            "cluster_gossip_dropped",
+            "Messages that a slow node or engine did not get",
+            &counters.gossip_dropped,
+        ),
+        (
+            "cluster_cut_slow",
+            "Connections cut as the peer did not read or speak",
+            &counters.cut_slow,
+        ),
+        ("cluster_pushed", "Values pushed to peers at once", &counters.pushed),
+        ("cluster_gossip_messages", "Messages of gossip that were sent", &counters.gossip_messages),
+        (
+            "cluster_engine_restarts",
+            "Faults of the gossip engine after which it was made anew",
+            &counters.engine_restarts,
+        ),
+    ] {
+        counter(encoder, name, help, count.load(Relaxed))?;
+    }
+    let Refusals { stranger, malformed, unsigned, forbidden, excess } = counters.refused();
+    let refused = [
+        ("stranger", stranger),
+        ("malformed", malformed),
+        ("unsigned", unsigned),
+        ("forbidden", forbidden),
+        ("excess", excess),
+    ];
+    let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
+    family(encoder, "cluster_values_refused", "Values that were not let in", refused)?;
+    let peers = cluster.peers();
+    let connected = peers.iter().map(|peer| {
+        let is_connected = f64::from(u8::from(peer.generation.is_some()));
+        ([("node", peer.node.to_string())], is_connected)
+    });
+    ratios(encoder, "cluster_connected", "1 if there is a connection with a peer", connected)?;
+    let times = peers.iter().filter_map(|peer| {
+        Some(([("node", peer.node.to_string())], peer.round_trip?.as_secs_f64()))
+    });
+    ratios(encoder, "cluster_round_trip_seconds", "Round trip to a peer over its connection", times)
+}
