@@ -82,6 +82,35 @@ impl Gossip {
         octets
     }
 
+    /// Leaves out what makes it longer than [`GOSSIP_MAX`]: the newest values, which follow with a later message.
+    ///
+    /// The engine bounds its messages as they are compressed; votes that are all alike compress to nearly nothing.
+    pub fn fit(mut self) -> Self {
+        let news = match &mut self {
+            Self::Ask(_) => return self,
+            Self::Answer(_, news) | Self::Rest(news) => std::mem::take(news),
+        };
+        let mut left = GOSSIP_MAX.saturating_sub(self.write().len());
+        let mut fitting = Vec::new();
+        for mut one in news {
+            // A name, four numbers of at most ten octets, and that of the values.
+            left = left.saturating_sub(128);
+            let mut takes = |value: &Box<[u8]>| {
+                let rest = left.checked_sub(value.len() + 4);
+                left = rest.unwrap_or(0);
+                rest.is_some()
+            };
+            let count = one.values.iter().take_while(|value| takes(value)).count();
+            one.values.truncate(count);
+            fitting.extend((count > 0).then_some(one));
+        }
+        match &mut self {
+            Self::Ask(_) => {}
+            Self::Answer(_, news) | Self::Rest(news) => *news = fitting,
+        }
+        self
+    }
+
     /// Reads octets; total, and what it reads is bounded.
     pub fn read(octets: &[u8]) -> Option<Self> {
         if octets.len() > GOSSIP_MAX {
@@ -198,6 +227,28 @@ mod tests {
                 prop_assert_eq!(gossip.write(), octets);
             }
         }
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_message_is_cut_without_a_gap() {
+        let value = |sequence: u8| -> Box<[u8]> { vec![sequence; 600].into() };
+        let news = |name: &str| News {
+            node: NodeName::parse(name).unwrap(),
+            generation: Generation(1),
+            collected: 0,
+            after: 0,
+            values: (0..120).map(value).collect(),
+        };
+        let whole = Gossip::Answer(Vec::new(), vec![news("a"), news("b"), news("c")]);
+        assert!(Gossip::read(&whole.write()).is_none());
+        let cut = whole.fit();
+        assert_eq!(Gossip::read(&cut.write()), Some(cut.clone()));
+        let Gossip::Answer(_, all) = cut else { panic!("{cut:?}") };
+        let counts: Vec<_> = all.iter().map(|news| news.values.len()).collect();
+        assert!(counts[0] == 120 && (30..60).contains(&counts[1]), "{counts:?}");
+        assert!(all[1].values.iter().zip(0..).all(|(one, sequence)| **one == *value(sequence)));
+        let small = Gossip::Rest(vec![news("a")]);
+        assert_eq!(small.clone().fit(), small);
     }
 
     #[test]

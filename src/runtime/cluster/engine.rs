@@ -154,7 +154,7 @@ struct Wire {
 impl Socket for Wire {
     async fn send(&mut self, to: SocketAddr, message: ChitchatMessage) -> anyhow::Result<()> {
         if let Some(node) = self.nodes.get(&to) {
-            let make = || dialect::outwards(&message).map(|gossip| gossip.write());
+            let make = || dialect::outwards(&message).map(|gossip| gossip.fit().write());
             self.core.links.send_gossip(node, make);
         }
         Ok(())
