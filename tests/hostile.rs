@@ -183,6 +183,7 @@ fn target_of(check: Check, address: SocketAddr) -> ProbeTarget {
         check: Arc::new(Check { port: address.port(), ..check }),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: rhumb::health::Penalty::default(),
     }
 }
 

@@ -75,6 +75,7 @@ fn target(check: Check, address: SocketAddr) -> ProbeTarget {
         check: Arc::new(check),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: rhumb::health::Penalty::default(),
     }
 }
 

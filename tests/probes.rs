@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rhumb::health::LoadWord;
+use rhumb::health::Penalty;
 use rhumb::health::load::LoadFault;
 use rhumb::model::Check;
 use rhumb::model::CheckKind;
@@ -69,6 +70,7 @@ fn target(kind: CheckKind, address: SocketAddr) -> ProbeTarget {
         check: Arc::new(check),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: Penalty::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::control::ProbeOrder;
 use crate::control::health::Target;
 use crate::control::health::targets_of;
 use crate::control::resolve::Resolutions;
+use crate::health::Penalty;
 use crate::model::CheckId;
 use crate::model::Endpoint;
 use crate::model::Model;
@@ -38,6 +39,7 @@ pub fn targets(
         key: target.key,
         verdict: Verdict::Unknown,
         degraded: 0,
+        penalty: Penalty::default(),
     };
     let all = targets_of(model, endpoint, check, &names).into_iter();
     all.map(|target| ByHand {

@@ -376,7 +376,7 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
-        self.probe_as_ordered(&order, effects);
+        self.probe_as_ordered(&order, now, effects);
         let others = self.kept_by_others(&scope);
         Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
@@ -478,15 +478,12 @@ impl Controller {
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
         let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
         if scopes.is_empty() {
-            let mut explanation = crate::answer::explain::explain(snapshot, question)?;
-            explanation.states = self.state_texts(&question.name);
-            return Ok(explanation);
+            return crate::answer::explain::explain(snapshot, question);
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
         let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
         let mut explanation = crate::answer::explain::explain(&supposed, question)?;
-        explanation.states = self.state_texts(&question.name);
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }

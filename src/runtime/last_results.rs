@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::control::status::ProbesStatus;
 use crate::control::status::Status;
 use crate::health::Holding;
+use crate::health::Penalty;
 use crate::model::Family;
 use crate::model::TargetKey;
 use crate::runtime::probe::ProbeReport;
@@ -28,7 +29,7 @@ struct LastResult {
     /// When the next probe is due.
     next: Duration,
     /// For flaps.
-    penalty: f64,
+    penalty: Penalty,
 }
 
 impl LastResult {
@@ -47,7 +48,7 @@ impl LastResult {
         ProbesStatus {
             ago_s: tenths(ago),
             next_s: tenths(self.next.saturating_sub(now)),
-            penalty: (self.penalty * 100.0).round() / 100.0,
+            penalty: (self.penalty.value * 100.0).round() / 100.0,
             suppressed_s: suppressed.map(|left| left.as_secs()),
         }
     }

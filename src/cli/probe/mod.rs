@@ -122,5 +122,6 @@ fn target(order: &ProbeOrder) -> ProbeTarget {
         check: Arc::clone(&order.check),
         initial: order.verdict,
         degraded: order.degraded,
+        penalty: order.penalty,
     }
 }

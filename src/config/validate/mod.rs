@@ -20,6 +20,7 @@ mod shedding;
 mod strays;
 mod traffic;
 mod unions;
+mod withdrawn;
 mod zones;
 
 use std::collections::HashMap;
@@ -195,6 +196,7 @@ pub(super) fn validate(
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
+    withdrawn::warn(&specs, &model, problems);
     model.index_pools();
     Some(model)
 }

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::node::default_node;
 use crate::health::Holding;
+use crate::health::Penalty;
 use crate::model::Check;
 use crate::model::ResolverSettings;
 use crate::model::TargetKey;
@@ -73,6 +74,8 @@ pub struct ProbeTarget {
     pub initial: Verdict,
     /// How slow it was before, as a level of its check; used as `initial` is.
     pub degraded: u8,
+    /// For its flaps of before; used as `initial` is.
+    pub penalty: Penalty,
 }
 
 /// What the prober may use.
@@ -133,8 +136,8 @@ pub struct ProbeReport {
     pub consecutive_fails: u32,
     /// What keeps a held target from being up.
     pub holding: Option<Holding>,
-    /// Penalty for its flaps; 0 where they are not damped.
-    pub penalty: f64,
+    /// For its flaps, this result counted in.
+    pub penalty: Penalty,
 }
 
 /// Handle of a running prober; dropping it stops all probes.

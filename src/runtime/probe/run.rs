@@ -360,6 +360,7 @@ fn places(targets: &[ProbeTarget]) -> Places {
 #[cfg(test)]
 mod tests {
     use super::Runner;
+    use crate::health::Penalty;
     use crate::model::Check;
     use crate::model::CheckKind;
     use crate::model::Family;
@@ -425,6 +426,7 @@ mod tests {
             check: Arc::new(check),
             initial: Verdict::Unknown,
             degraded: 0,
+            penalty: Penalty::default(),
         }
     }
 

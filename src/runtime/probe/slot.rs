@@ -101,6 +101,7 @@ impl History {
     /// That of a target which the prober does not know yet.
     pub(super) fn new(target: &ProbeTarget) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let tracker = tracker.with_penalty(target.penalty);
         Self { tracker, degree: Degree::new(target.degraded) }
     }
 
