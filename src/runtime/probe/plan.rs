@@ -435,7 +435,7 @@ mod tests {
         let plan = plan(&mut Planner::default(), &plain, "127.0.0.1");
         let (_alarm, deadline) = Deadline::new();
         let size = size_of_val(&super::probe(plan, deadline));
-        assert!(size <= 2560, "{size}");
+        assert!(size <= 2304, "{size}");
     }
 
     #[test]
