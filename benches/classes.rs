@@ -42,6 +42,7 @@ use rhumb::control::Vote;
 use rhumb::control::job::GeoFiles;
 use rhumb::geo::DatabaseFile;
 use rhumb::geo::GeoInput;
+use rhumb::health::Penalty;
 use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
@@ -230,7 +231,8 @@ fn started(job: Job) -> Controller {
 
 /// One verdict, until there is a snapshot to publish.
 fn flip(controller: &mut Controller, key: TargetKey, verdict: Verdict, now: Now) -> Duration {
-    let vote = Vote { key, verdict, degraded: 0, reason: "bench".into() };
+    let (reason, penalty) = ("bench".into(), Penalty::default());
+    let vote = Vote { key, verdict, degraded: 0, reason, penalty };
     let mut effects = Vec::new();
     let started = Instant::now();
     controller.handle(Event::Vote(vote), now, &mut effects);

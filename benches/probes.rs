@@ -25,6 +25,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rhumb::health::Penalty;
 use rhumb::model::Check;
 use rhumb::model::CheckKind;
 use rhumb::model::Family;
@@ -272,6 +273,7 @@ fn target(at: u32, check: &Arc<Check>) -> ProbeTarget {
         check: Arc::clone(check),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: Penalty::default(),
     }
 }
 

@@ -33,6 +33,7 @@ use rhumb::control::job::GeoFiles;
 use rhumb::control::stored::Entry;
 use rhumb::control::stored::Kept;
 use rhumb::discovery::list;
+use rhumb::health::Penalty;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
 use rhumb::model::TargetKey;
@@ -94,7 +95,13 @@ impl Loop {
             self.now.monotonic += Duration::from_millis(10);
             for key in keys {
                 let reason = "connection refused (3 in a row)".into();
-                self.handle(Event::Vote(Vote { key: key.clone(), verdict, degraded: 0, reason }));
+                self.handle(Event::Vote(Vote {
+                    key: key.clone(),
+                    verdict,
+                    degraded: 0,
+                    reason,
+                    penalty: Penalty::default(),
+                }));
             }
             self.handle(Event::Settle);
         }

@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 seconds=${1:-${RHUMB_FUZZ_SECONDS:-60}}
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ $# -gt 0 ] || targets=(query master config geo overlay rtt targets response)
+[ $# -gt 0 ] || targets=(query master config geo overlay rtt targets load response)
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/../target}
 # The versions that the tests run with; cargo adds the fuzzing engine.

@@ -20,6 +20,7 @@ use rhumb::control::Job;
 use rhumb::control::Occurrence;
 use rhumb::control::Vote;
 use rhumb::control::job::GeoFiles;
+use rhumb::health::Penalty;
 use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::Now;
@@ -108,7 +109,8 @@ impl Bench {
     fn say(&mut self, key: TargetKey, verdict: Verdict) {
         self.truth.insert(key.clone(), verdict);
         if self.controller.wants_vote(&key, verdict, 0) {
-            self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason: "a probe".into() }));
+            let (reason, penalty) = ("a probe".into(), Penalty::default());
+            self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason, penalty }));
         }
     }
 

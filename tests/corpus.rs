@@ -47,6 +47,11 @@ fn lists_of_targets_of_the_corpus_are_read_or_refused() {
 }
 
 #[test]
+fn loads_of_the_corpus_are_believed_or_not() {
+    replay("load", targets::load);
+}
+
+#[test]
 fn responses_of_the_corpus_come_to_the_same_however_they_are_cut() {
     replay("response", targets::response);
 }

@@ -58,6 +58,9 @@ use rhumb::model::Now;
 use rhumb::model::ResolverSettings;
 use rhumb::model::Source;
 use rhumb::runtime::discover::Discoverer;
+use rhumb::runtime::serve::Options;
+use rhumb::runtime::state::Retention;
+use rhumb::runtime::state::Settings;
 
 const LIST: &str = r#"[{"targets": ["192.0.2.1:80", "192.0.2.2:80"]}]"#;
 
@@ -533,4 +536,34 @@ proptest! {
             prop_assert!(twin.told.is_empty() || !twin.there.is_empty());
         }
     }
+}
+
+#[test]
+fn a_restart_without_its_source_serves_the_last_good_list() {
+    let folder = Folder::new();
+    folder.write("zones/shop.toml", zone("file = \"parts/eu.json\""));
+    std::fs::create_dir(folder.path("zones/parts")).unwrap();
+    folder.write("zones/parts/eu.json", LIST);
+    let retention = Retention { age: Duration::from_secs(86_400), octets: 100_000_000 };
+    let settings = Settings { folder: folder.path("state"), retention };
+    let options = Options { state: Some(settings), ..folder.options() };
+    let live = Live::start(&options);
+    wait_until("it is read", || served(&live) == ["192.0.2.1", "192.0.2.2"]);
+    live.stop();
+    std::fs::remove_file(folder.path("zones/parts/eu.json")).unwrap();
+    let live = Live::start(&options);
+    assert_eq!(served(&live), ["192.0.2.1", "192.0.2.2"], "from the first answer on");
+    wait_until("it is missed", || told(&live).contains("FAILING"));
+    assert!(told(&live).contains("before this start, not told since"), "{}", told(&live));
+    assert_eq!(served(&live), ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(live.metric("rhumb_discovery_targets{pool=\"eu\"}"), Some(2.0));
+    // An empty list is none, and one that has hardly anybody left is held: as if there had been no restart.
+    folder.write("zones/parts/eu.json", list(&[1, 2, 3, 4, 5]));
+    wait_until("it is back", || served(&live).len() == 5);
+    live.stop();
+    folder.write("zones/parts/eu.json", list(&[1]));
+    let live = Live::start(&options);
+    wait_until("it says little", || told(&live).contains("HELD"));
+    assert_eq!(served(&live).len(), 5);
+    live.stop();
 }

@@ -17,12 +17,17 @@ use rhumb::answer::Happened;
 use rhumb::answer::Request;
 use rhumb::answer::Transport;
 use rhumb::model::ExplainAccess;
+use rhumb::model::Family;
 use rhumb::model::NodeTerms;
 use rhumb::model::PolicyId;
+use rhumb::model::Pool;
+use rhumb::snapshot::Health;
 use rhumb::snapshot::Reweighed;
 use rhumb::snapshot::Snapshot;
 use rhumb::snapshot::compile;
 use rhumb::snapshot::health::AllUnknown;
+use rhumb::steering::MemberState;
+use rhumb::steering::plan::Remembered;
 
 const CH: u16 = 3;
 const IN: u16 = 1;
@@ -244,4 +249,45 @@ fn a_reason_that_does_not_fit_sends_the_client_to_tcp() {
     let request = common::request("10.1.1.1");
     let (outcome, octets) = common::answer_octets(&snapshot(), &request, &query.0);
     assert!(outcome.truncated && octets.len() <= 512);
+}
+
+/// A pool whose endpoints an operator has given a state.
+struct Ordered;
+
+impl Health for Ordered {
+    fn states(&self, pool: &Pool) -> Vec<MemberState> {
+        AllUnknown.states(pool)
+    }
+
+    fn remembered(&self, _: &Pool, _: Family) -> Option<Remembered> {
+        None
+    }
+
+    fn notes(&self, pool: &Pool) -> Vec<Box<str>> {
+        match &*pool.name {
+            "eu" => {
+                vec!["eu/a: endpoint eu/a: forced up by ann: new disks (until taken back)".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[test]
+fn states_by_an_order_are_told_and_only_to_whom_all_is_told_by_whom() {
+    let compiled = Arc::clone(&snapshot().compiled);
+    let ordered = Snapshot::new(compiled, 7, &Ordered);
+    let told = |client: &str| {
+        let name = packet::wire_name("_explain.www.shop.test");
+        let query = Packet::with_flags([0, 0]).question(&name, rtype::TXT, CH);
+        let request = Request { transport: Transport::Tcp, ..common::request(client) };
+        let (_, octets) = common::answer_octets(&ordered, &request, &query.0);
+        lines(&Message::from_vec(&octets).unwrap())
+    };
+    let full = told("10.1.2.3");
+    let wanted = "state: eu/a: endpoint eu/a: forced up by ann: new disks (until taken back)";
+    assert!(full.iter().any(|line| line == wanted), "{full:#?}");
+    let redacted = told("11.1.2.3");
+    assert!(redacted.iter().any(|line| line == "state: 1 endpoint(s) by an order or a file"));
+    assert!(redacted.iter().all(|line| !line.contains("ann")), "{redacted:#?}");
 }

@@ -18,6 +18,10 @@ use rhumb::discovery::members;
 use rhumb::geo::PlaceMap;
 use rhumb::geo::parse_overlay;
 use rhumb::geo::read_database;
+use rhumb::health::LoadWord;
+use rhumb::health::load::LoadFault;
+use rhumb::health::load::of_body;
+use rhumb::health::load::of_headers;
 use rhumb::http1::Asked;
 use rhumb::http1::Fault;
 use rhumb::http1::HEAD_MAX;
@@ -204,6 +208,33 @@ pub fn targets(data: &[u8]) {
                 assert_eq!(refusal, None, "{address:?}");
             }
         }
+    }
+}
+
+/// What an endpoint says of its load is a number from 0 to 100, or does not count; whoever says nothing is not asked twice.
+pub fn load(data: &[u8]) {
+    let judge = |word: LoadWord| match word {
+        LoadWord::Says(load) => assert!((0.0..=100.0).contains(&load), "{load}"),
+        LoadWord::Faulty(LoadFault::NotBelieved(load)) => {
+            assert!(!(0.0..=100.0).contains(&load), "{load}");
+        }
+        LoadWord::Faulty(LoadFault::Missing | LoadFault::Unreadable | LoadFault::TooLong) => {}
+        LoadWord::Unasked => panic!("it was asked"),
+    };
+    // Every form of the header, in turn and all at once.
+    for wanted in
+        ["endpoint-load-metrics", "endpoint-load-metrics-bin", "x-endpoint-load-metrics-json"]
+    {
+        judge(of_headers(|name| (name == wanted).then_some(data)));
+    }
+    judge(of_headers(|_| Some(data)));
+    assert_eq!(of_headers(|_| None), LoadWord::Faulty(LoadFault::Missing));
+    // The first line is a pointer, the rest a body.
+    let cut = data.iter().position(|octet| *octet == b'\n').unwrap_or(data.len());
+    let (pointer, body) = data.split_at(cut);
+    let pointer = String::from_utf8_lossy(pointer);
+    for (pointer, most) in [(&*pointer, 1.0), ("/load", 50.0), ("", 1e-300)] {
+        judge(of_body(body, pointer, most));
     }
 }
 

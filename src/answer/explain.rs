@@ -1,5 +1,6 @@
 //! Why a client gets what it gets: the same look-ups and passes as the answer, with their steps kept.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::Message;
@@ -24,6 +25,7 @@ use crate::answer::words::target_name;
 use crate::model::Family;
 use crate::model::LeafRecords;
 use crate::model::Model;
+use crate::model::PoolId;
 use crate::model::policy::client_prefix_len;
 use crate::snapshot::Snapshot;
 use crate::wire::Ecs;
@@ -159,7 +161,7 @@ pub(super) fn explain_query(
     Ok(Explanation {
         question,
         supposed_down: Vec::new(),
-        states: Vec::new(),
+        states: states_below(snapshot, name),
         generation: snapshot.generation,
         zone: zone.map(|zone| zone.apex().to_string()),
         found: found_text(&snapshot.compiled.model, found.as_ref()),
@@ -171,6 +173,16 @@ pub(super) fn explain_query(
         rcode: format!("{:?}", reply.metadata.response_code).to_uppercase(),
         records: reply.answers.iter().chain(&reply.authorities).map(ToString::to_string).collect(),
     })
+}
+
+/// Endpoints below a steered name that are not as their probes say.
+fn states_below(snapshot: &Snapshot, name: &Name) -> Vec<String> {
+    let model = &snapshot.compiled.model;
+    let steers = model.steers.iter().filter(|steer| steer.owner == *name);
+    let pools: BTreeSet<PoolId> =
+        steers.flat_map(|steer| model.pools_below(steer.target)).collect();
+    let notes = pools.into_iter().flat_map(|pool| snapshot.pools[pool.index()].notes());
+    notes.map(ToString::to_string).collect()
 }
 
 /// How the hints of a set of HTTPS or SVCB records were chosen.

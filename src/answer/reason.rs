@@ -111,7 +111,7 @@ fn lines(explanation: &Explanation, disclosure: Disclosure) -> Vec<String> {
     let Explanation {
         question,
         supposed_down: _,
-        states: _,
+        states,
         generation,
         zone,
         found,
@@ -125,6 +125,12 @@ fn lines(explanation: &Explanation, disclosure: Disclosure) -> Vec<String> {
         format!("{} {}: {found}", question.name, question.rtype),
         format!("zone {}, generation {generation}", zone.as_deref().unwrap_or("none")),
     ];
+    match is_full {
+        // Who said so, and why, is for those who are told all.
+        true => lines.extend(states.iter().map(|state| format!("state: {state}"))),
+        false if states.is_empty() => {}
+        false => lines.push(format!("state: {} endpoint(s) by an order or a file", states.len())),
+    }
     if let Some(steering) = steering {
         steering_lines(steering, is_full, &mut lines);
     }

@@ -47,7 +47,7 @@ rules! {
     SINGLE_SITE = "single-site": "Every pool of a name stands at one site, though there are others.",
     NEVER_CHOSEN = "never-chosen": "A target of a policy can get no clients.",
     FAILOVER_TIME = "failover-time": "No problem: how long a failover of a name takes at worst.",
-    NO_CHOICE = "no-choice": "A policy leaves nothing to choose from.",
+    NO_CHOICE = "no-choice": "A policy, or a state in a file, leaves nothing to choose from.",
     LIKELY_MISTAKE = "likely-mistake": "It loads, but is likely not what was meant.",
 }
 

@@ -8,6 +8,7 @@ use crate::control::Effect;
 use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::Vote;
+use crate::health::Penalty;
 use crate::health::composite;
 use crate::model::CheckId;
 use crate::model::CheckKind;
@@ -60,11 +61,11 @@ impl Controller {
         if before == after {
             return self.take_level(pool, check, vote, now, effects);
         }
-        let Vote { key, reason, degraded, .. } = vote;
+        let Vote { key, reason, degraded, penalty, .. } = vote;
         if self.brakes(&key, before, after, &reason, now, effects) {
             return;
         }
-        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded };
+        let known = Known { verdict: after, since: now, reason: reason.clone(), degraded, penalty };
         let cause = Cause::Health(format!("{key} is {after}: {reason}").into());
         let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
         effects.push(Effect::Record(told));
@@ -82,7 +83,7 @@ impl Controller {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Vote { key, verdict: _, degraded, reason } = vote;
+        let Vote { key, degraded, reason, .. } = vote;
         if self.degraded(&key) == degraded {
             return;
         }
@@ -117,11 +118,11 @@ impl Controller {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Vote { key, verdict, degraded, reason } = vote;
+        let Vote { key, verdict, degraded, reason, penalty } = vote;
         let before = self.parts.get(&key);
-        let (was, level, since) = before.map_or((Verdict::Unknown, 0, now), |known| {
-            (known.verdict, known.degraded, known.since)
-        });
+        let first = (Verdict::Unknown, 0, (now, penalty));
+        let (was, level, begun) = before
+            .map_or(first, |known| (known.verdict, known.degraded, (known.since, known.penalty)));
         let after = quorum::decide([verdict], was);
         if was != after {
             let (key, reason) = (key.clone(), reason.clone());
@@ -129,8 +130,8 @@ impl Controller {
         } else if level != degraded {
             effects.push(Effect::Record(self.told_level(&key, check, degraded, reason.clone())));
         }
-        let since = if was == after { since } else { now };
-        let known = Known { verdict: after, since, reason: reason.clone(), degraded };
+        let (since, penalty) = if was == after { begun } else { (now, penalty) };
+        let known = Known { verdict: after, since, reason: reason.clone(), degraded, penalty };
         let text = format!("{} is {after}: {reason}", key.check);
         if level == degraded {
             self.parts.insert(key, known);
@@ -142,7 +143,8 @@ impl Controller {
             });
         }
         let verdict = self.composed(&whole).unwrap_or(Verdict::Unknown);
-        let vote = Vote { key: whole, verdict, degraded: 0, reason: text.into() };
+        let (reason, penalty) = (text.into(), Penalty::default());
+        let vote = Vote { key: whole, verdict, degraded: 0, reason, penalty };
         self.take_word(pool, check, vote, now, effects);
     }
 
@@ -176,7 +178,10 @@ impl Controller {
         }
         for (key, before, after) in changed {
             let reason: Box<str> = "by its parts, with the new files".into();
-            let known = Known { verdict: after, since: now, reason: reason.clone(), degraded: 0 };
+            let penalty = Penalty::default();
+            let told_reason = reason.clone();
+            let known =
+                Known { verdict: after, since: now, reason: told_reason, degraded: 0, penalty };
             let told = Occurrence::Verdict { key: key.clone(), before, after, reason };
             effects.push(Effect::Record(told));
             self.verdicts.insert(key, known);

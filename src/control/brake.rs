@@ -18,6 +18,7 @@ use crate::control::status::BrakeStatus;
 use crate::control::stored;
 use crate::control::stored::Stored;
 use crate::control::tracked::Tracked;
+use crate::health::Penalty;
 use crate::model::Family;
 use crate::model::Model;
 use crate::model::Now;
@@ -156,6 +157,11 @@ impl Brake {
             });
             note(stored::held_key(&key), held);
         }
+    }
+
+    /// How many targets are held.
+    pub(super) fn held_count(&self) -> usize {
+        self.held.len()
     }
 
     /// What its probes say of a target that is held: whoever probes it anew goes on from there.
@@ -357,7 +363,8 @@ impl Controller {
         let before = self.verdict(&key);
         let reason: Box<str> = format!("{}; {why}", flip.reason).into();
         let degraded = self.degraded(&key);
-        let known = Known { verdict: Verdict::Down, since: now, reason: reason.clone(), degraded };
+        let (verdict, penalty) = (Verdict::Down, Penalty::default());
+        let known = Known { verdict, since: now, reason: reason.clone(), degraded, penalty };
         let cause = Cause::Health(format!("{key} is {}: {reason}", Verdict::Down).into());
         let (after, told) = (Verdict::Down, key.clone());
         effects.push(Effect::Record(Occurrence::Verdict { key: told, before, after, reason }));

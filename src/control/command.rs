@@ -46,6 +46,11 @@ const ORDER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub enum Command {
     /// Show everything.
     Status,
+    /// Show what is known of a site, a pool or an endpoint.
+    StatusOf {
+        /// Which, as [`Scope::find`] reads it.
+        target: String,
+    },
     /// Give an order.
     Order {
         /// What it is for, as [`Scope::find`] reads it.
@@ -218,6 +223,7 @@ impl Controller {
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
+            Command::StatusOf { target } => return self.status_of(&target, now),
             Command::Reload => return self.reload_reply(),
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
                 Err("this server keeps no history: set folder in [state] of rhumb.toml".into())
@@ -370,7 +376,7 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.insert(scope.clone(), order.clone());
         });
-        self.probe_as_ordered(&order, effects);
+        self.probe_as_ordered(&order, now, effects);
         let others = self.kept_by_others(&scope);
         Ok(format!("{scope}: {order}{replaced}{others}{sick}"))
     }
@@ -472,15 +478,12 @@ impl Controller {
             down.iter().map(|text| Scope::find(text, model)).collect::<Result<_, _>>()?;
         let snapshot = self.snapshot.as_ref().ok_or("nothing is served yet")?;
         if scopes.is_empty() {
-            let mut explanation = crate::answer::explain::explain(snapshot, question)?;
-            explanation.states = self.state_texts(&question.name);
-            return Ok(explanation);
+            return crate::answer::explain::explain(snapshot, question);
         }
         let overlay = Overlay { controller: self, model, down: &scopes };
         let all: Vec<PoolId> = (0..model.pools.len()).map(PoolId::at).collect();
         let supposed = snapshot.with_changed(snapshot.generation, &all, &overlay);
         let mut explanation = crate::answer::explain::explain(&supposed, question)?;
-        explanation.states = self.state_texts(&question.name);
         explanation.supposed_down = scopes.iter().map(ToString::to_string).collect();
         Ok(explanation)
     }

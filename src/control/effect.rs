@@ -3,20 +3,21 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::duration::spell;
 use crate::control::command::Reply;
 use crate::control::discover::News;
+use crate::control::event::DiskNews;
 use crate::control::failback::Stage;
 use crate::control::job::Job;
 use crate::control::order::Order;
 use crate::control::order::Scope;
-use crate::control::restart::started_text;
 use crate::control::round_trips::TableJob;
 use crate::control::shift::Shift;
+use crate::control::started::TakenUp;
 use crate::control::stored::Entry;
 use crate::control::stored::Kept;
+use crate::health::Penalty;
 use crate::model::Check;
 use crate::model::Failback;
 use crate::model::Family;
@@ -76,6 +77,8 @@ pub struct ProbeOrder {
     pub verdict: Verdict,
     /// How slow it was, as a level of its check.
     pub degraded: u8,
+    /// For its flaps, as far as it has not decayed.
+    pub penalty: Penalty,
 }
 
 /// Something that happened and that people want to read.
@@ -93,16 +96,7 @@ pub enum Occurrence {
         reason: Box<str>,
     },
     /// The server started, and took up what was kept.
-    Started {
-        /// Verdicts that count from before.
-        verdicts: usize,
-        /// Verdicts that do not: too old, or the target is gone or probed otherwise.
-        left_out: usize,
-        /// Orders, ways back and shifts from before.
-        records: usize,
-        /// How long it was away; `None`: nothing was kept.
-        away: Option<Duration>,
-    },
+    Started(TakenUp),
     /// A target is slower than it was, or faster.
     Degraded {
         /// Which target.
@@ -299,6 +293,8 @@ pub enum Occurrence {
         /// Why.
         reason: Box<str>,
     },
+    /// State is not written any more, or is again.
+    Disk(DiskNews),
     /// An order came to its end.
     Expired {
         /// For what.
@@ -388,9 +384,12 @@ impl fmt::Display for Occurrence {
                     count(*warnings, "warning"),
                 )
             }
-            Self::Started { verdicts, left_out, records, away } => {
-                f.write_str(&started_text(*verdicts, *left_out, *records, *away))
+            Self::Started(taken) => write!(f, "{taken}"),
+            Self::Disk(DiskNews::Faulty(why)) => {
+                write!(f, "state is not kept, a restart would forget what changes: {why}")
             }
+            Self::Disk(DiskNews::Kept) => f.write_str("state is kept again"),
+            Self::Disk(DiskNews::Lost(what)) => f.write_str(what),
             Self::Unchanged => f.write_str("the files have not changed"),
             Self::Watching => f.write_str("changes of files are noticed from now on"),
             Self::StillRefused => f.write_str(

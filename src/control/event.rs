@@ -9,6 +9,7 @@ use crate::control::restart::Restored;
 use crate::control::round_trips::MadeTable;
 use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
+use crate::health::Penalty;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -37,12 +38,25 @@ pub enum Event {
     TableMade(Option<MadeTable>),
     /// What is kept is lost: keep everything anew.
     KeepAll,
+    /// State is not written any more, or is again.
+    Disk(DiskNews),
     /// Nothing more is waiting: publish what changed. Also what a timer says.
     Settle,
 }
 
-/// A site's word on a target.
+/// What the disk does that state is kept on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskNews {
+    /// It does not take it.
+    Faulty(Box<str>),
+    /// It does again.
+    Kept,
+    /// What was there could not be used and was put aside.
+    Lost(Box<str>),
+}
+
+/// A site's word on a target.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Vote {
     /// About what.
     pub key: TargetKey,
@@ -52,4 +66,6 @@ pub struct Vote {
     pub degraded: u8,
     /// The probe result behind it, for people.
     pub reason: Box<str>,
+    /// For its flaps, now.
+    pub penalty: Penalty,
 }

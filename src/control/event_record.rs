@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::control::DiskNews;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
@@ -94,12 +95,20 @@ impl EventRecord {
                 let left = format!("{} %", weight.0);
                 new("degraded").about(key).after(left).because(reason)
             }
-            Occurrence::Started { .. } => new("start"),
-            Occurrence::Reloaded { digest, .. } => new("reload").after(short_digest(digest)),
-            Occurrence::Refused { .. } => new("refused"),
-            Occurrence::GeoRefused { .. } => new("geo_refused"),
+            Occurrence::Started(_) => new("start"),
+            Occurrence::Disk(DiskNews::Faulty(why)) => new("state_faulty").because(why),
+            Occurrence::Disk(DiskNews::Kept) => new("state_kept"),
+            Occurrence::Disk(DiskNews::Lost(what)) => new("state_lost").because(what),
+            Occurrence::Reloaded { digest, change, .. } => {
+                let why = if change.geo { "other geo data" } else { "other files" };
+                new("reload").after(short_digest(digest)).because(why)
+            }
+            Occurrence::Refused { text, .. } => new("refused").because(first_line(text)),
+            Occurrence::GeoRefused { text, .. } => new("geo_refused").because(first_line(text)),
             Occurrence::GeoAccepted => new("geo_accepted"),
-            Occurrence::TablesRefused { .. } => new("tables_refused"),
+            Occurrence::TablesRefused { text, .. } => {
+                new("tables_refused").because(first_line(text))
+            }
             Occurrence::TablesAccepted => new("tables_accepted"),
             Occurrence::TableMade { name, .. } => new("table_made").after(name),
             Occurrence::TableCounts { name, .. } => new("table").after(name),
@@ -147,7 +156,9 @@ impl EventRecord {
                 new("shift_ended").of_policy(policy).before(shift.share()).because(why)
             }
             Occurrence::Braked { key, reason } => new("brake").about(key).because(reason),
-            Occurrence::BrakeEased { key } => new("brake_eased").about(key),
+            Occurrence::BrakeEased { key } => {
+                new("brake_eased").about(key).because("its probes pass again")
+            }
             Occurrence::BrakeReleased { by, reason, .. } => {
                 new("brake_released").because(reason).by(by)
             }
@@ -240,6 +251,11 @@ impl EventRecord {
             (None, None, None, None, None) => subjects.endpoint.is_none(),
         }
     }
+}
+
+/// The first of several problems; the log has all of them.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// A text that there is.

@@ -11,6 +11,7 @@ use crate::control::Memory;
 use crate::control::ProbeOrder;
 use crate::control::Scope;
 use crate::control::resolve::Resolutions;
+use crate::health::Penalty;
 use crate::health::composite;
 use crate::model::Admin;
 use crate::model::Check;
@@ -21,6 +22,7 @@ use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Leaf;
 use crate::model::Model;
+use crate::model::Now;
 use crate::model::Pool;
 use crate::model::PoolId;
 use crate::model::Resolved;
@@ -151,17 +153,21 @@ impl Controller {
     }
 
     /// Every target with what is known of it.
-    pub(super) fn probe_orders(&self) -> Vec<ProbeOrder> {
+    pub(super) fn probe_orders(&self, now: Now) -> Vec<ProbeOrder> {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
         let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
         let orders = self.probed_in(model).into_iter().map(|target| {
-            let known = self.known(&target.key).map(|known| (known.verdict, known.degraded));
-            let (verdict, degraded) = known.unwrap_or_default();
+            let known = self.known(&target.key);
+            let verdict = known.map_or(Verdict::Unknown, |known| known.verdict);
             ProbeOrder {
                 address: target.address,
-                degraded,
+                degraded: known.map_or(0, |known| known.degraded),
+                penalty: known.map_or_else(Penalty::default, |known| {
+                    let age = now.monotonic.saturating_sub(known.since.monotonic);
+                    known.penalty.after(age, target.check.damping)
+                }),
                 verdict: self.brake.probed_verdict(&target.key).unwrap_or(verdict),
                 key: target.key,
                 check: Arc::clone(
@@ -410,6 +416,10 @@ impl Health for HealthOf<'_> {
         self.controller.intake_of(pool, family)
     }
 
+    fn notes(&self, pool: &Pool) -> Vec<Box<str>> {
+        self.controller.notes_in(self.model, pool)
+    }
+
     fn shedding(&self, pool: &Pool) -> Shedding {
         self.controller.shedding_of(pool)
     }
@@ -445,6 +455,10 @@ impl Health for Overlay<'_> {
 
     fn intake(&self, pool: &Pool, family: Family) -> Intake {
         self.controller.intake_of(pool, family)
+    }
+
+    fn notes(&self, pool: &Pool) -> Vec<Box<str>> {
+        self.controller.notes_in(self.model, pool)
     }
 
     fn shedding(&self, pool: &Pool) -> Shedding {

@@ -404,7 +404,7 @@ impl Controller {
         let snapshot = self.with_changes(snapshot);
         self.snapshot = Some(Arc::clone(&snapshot));
         effects.push(names);
-        effects.push(Effect::Probe(self.probe_orders()));
+        effects.push(Effect::Probe(self.probe_orders(now)));
         effects.push(Effect::Record(Occurrence::Reloaded {
             generation: self.generation,
             digest: base.parts.digest(),

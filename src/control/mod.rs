@@ -7,6 +7,7 @@ pub mod admin_states;
 mod attempt;
 mod ballot;
 mod brake;
+pub mod by_hand;
 pub mod command;
 pub mod discover;
 pub mod effect;
@@ -31,8 +32,10 @@ pub mod round_trips;
 pub mod shed;
 mod shell_status;
 pub mod shift;
+pub mod started;
 pub mod status;
 pub mod stored;
+mod target_status;
 pub mod tracked;
 pub mod weights;
 
@@ -46,6 +49,7 @@ pub use discover::Discovered;
 pub use effect::Effect;
 pub use effect::Occurrence;
 pub use effect::ProbeOrder;
+pub use event::DiskNews;
 pub use event::Event;
 pub use event::Vote;
 pub use job::Job;
@@ -69,6 +73,7 @@ use crate::control::round_trips::RoundTrips;
 use crate::control::shed::Loads;
 use crate::control::tracked::Tracked;
 use crate::control::tracked::TrackedHash;
+use crate::health::Penalty;
 use crate::model::EndpointId;
 use crate::model::Family;
 use crate::model::Now;
@@ -165,13 +170,15 @@ impl Cause {
 }
 
 /// A verdict with its history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     pub(crate) verdict: Verdict,
     pub(crate) since: Now,
     pub(crate) reason: Box<str>,
     /// How slow it is, as a level of its check.
     pub(crate) degraded: u8,
+    /// For its flaps, as it was at `since`.
+    pub(crate) penalty: Penalty,
 }
 
 impl Controller {
@@ -210,6 +217,7 @@ impl Controller {
                 effects.push(Effect::Reply(reply));
             }
             Event::KeepAll => self.touch_all(),
+            Event::Disk(news) => effects.push(Effect::Record(Occurrence::Disk(news))),
             Event::Settle => {
                 self.advance_brake(now, effects);
                 self.advance_discoveries(now, effects);

@@ -55,14 +55,14 @@ impl Controller {
         self.change(&pools, &cause, now, effects, |controller| {
             controller.orders.remove(scope);
         });
-        order.iter().for_each(|order| self.probe_as_ordered(order, effects));
+        order.iter().for_each(|order| self.probe_as_ordered(order, now, effects));
     }
 
     /// What is disabled is not probed, and nothing is known of it; afterwards it is probed as if it were new.
-    pub(super) fn probe_as_ordered(&mut self, order: &Order, effects: &mut Vec<Effect>) {
+    pub(super) fn probe_as_ordered(&mut self, order: &Order, now: Now, effects: &mut Vec<Effect>) {
         if order.admin == Admin::Disabled && self.snapshot.is_some() {
             self.forget_gone_targets();
-            effects.push(Effect::Probe(self.probe_orders()));
+            effects.push(Effect::Probe(self.probe_orders(now)));
         }
     }
 }

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
-use crate::answer::words::target_name;
 use crate::control::Controller;
 use crate::control::Known;
 use crate::control::Product;
 use crate::control::stored::Stored;
-use crate::model::Model;
 use crate::model::Now;
 use crate::model::PolicyId;
-use crate::model::Steer;
 use crate::model::TargetKey;
 use crate::snapshot::Snapshot;
 
@@ -40,9 +37,10 @@ pub fn explain_past(
     for one in stored {
         match one {
             // Those of parts go with the others: an answer is made of both alike.
-            Stored::Verdict { target, verdict, reason, degraded, .. } => {
+            Stored::Verdict { target, verdict, reason, degraded, flaps, .. } => {
                 let since = Now::default();
-                let known = Known { verdict: verdict.into(), since, reason, degraded };
+                let (verdict, penalty) = (verdict.into(), flaps.into());
+                let known = Known { verdict, since, reason, degraded, penalty };
                 controller.verdicts.insert(TargetKey::from(&target), known);
             }
             Stored::Held { target, since_ms, reason, passes } => {
@@ -53,6 +51,11 @@ pub fn explain_past(
             other => controller.restore_record(other),
         }
     }
+    let found = controller.found();
+    let compiled = match found.is_empty() {
+        true => compiled,
+        false => Arc::new(compiled.with_found(&found)),
+    };
     let health = controller.health(&compiled.model);
     let snapshot = Snapshot::new(compiled.clone(), generation, &health);
     controller.snapshot = Some(snapshot.into());
@@ -62,24 +65,5 @@ pub fn explain_past(
     controller.reweighed.extend(shifted);
     let snapshot = controller.snapshot.clone().ok_or("nothing was served")?;
     controller.snapshot = Some(controller.with_changes(snapshot));
-    let explanation = controller.explain(question, down)?;
-    match pool_that_finds(&compiled.model, &explanation) {
-        None => Ok(explanation),
-        Some(pool) => Err(format!(
-            "endpoints of pool {pool} are found while the server runs, and what was found then is not kept: this answer \
-             cannot be made again; `rhumb events` tells what was found when"
-        )),
-    }
-}
-
-/// A pool below what the name steers to whose endpoints no file tells.
-fn pool_that_finds<'a>(model: &'a Model, explanation: &Explanation) -> Option<&'a str> {
-    let Explanation { steering, hints, .. } = explanation;
-    let steerings = steering.iter().chain(hints.iter().filter_map(|hint| hint.steering.as_ref()));
-    let entries: Vec<&str> = steerings.map(|steering| &*steering.entry).collect();
-    let is_asked = |steer: &&Steer| entries.contains(&&*target_name(model, steer.target));
-    let below = model.steers.iter().filter(is_asked);
-    let mut below = below.flat_map(|steer| model.pools_below(steer.target));
-    let found = below.find(|pool| model.pools[pool.index()].discover.is_some())?;
-    Some(&model.pools[found.index()].name)
+    controller.explain(question, down)
 }

@@ -172,7 +172,7 @@ impl Controller {
                 controller.resolutions.known.insert(name.clone(), known);
                 controller.forget_gone_targets();
             });
-            effects.push(Effect::Probe(self.probe_orders()));
+            effects.push(Effect::Probe(self.probe_orders(now)));
         }
         let addresses = addresses.iter().collect();
         effects.push(Effect::Record(Occurrence::Resolved { name, addresses }));

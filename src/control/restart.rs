@@ -10,7 +10,6 @@ use std::time::Duration;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::config::duration::spell;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Job;
@@ -19,16 +18,17 @@ use crate::control::Memory;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Shift;
-use crate::control::effect::count;
 use crate::control::event_record::EventRecord;
 use crate::control::failback::Stage;
 use crate::control::failback::WayBack;
 use crate::control::health::Target;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
+use crate::control::shed::Noted;
 use crate::control::shed::Record;
 use crate::control::shed::law::Course;
 use crate::control::shift::STEPS;
+use crate::control::started::TakenUp;
 use crate::control::stored;
 use crate::control::stored::Change;
 use crate::control::stored::Entry;
@@ -44,6 +44,7 @@ use crate::model::Resolved;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::rtt::Table;
+use crate::steering::Shedding;
 use crate::wire::Name;
 
 /// Verdicts of before a restart are believed if the server was alive so lately.
@@ -96,7 +97,7 @@ fn age(unix: Duration, now: Now) -> Duration {
 }
 
 /// The same moment on both clocks.
-fn moment(unix_ms: u64, now: Now) -> Now {
+pub(super) fn moment(unix_ms: u64, now: Now) -> Now {
     let unix = Duration::from_millis(unix_ms);
     Now { monotonic: now.monotonic.saturating_sub(age(unix, now)), unix }
 }
@@ -107,10 +108,16 @@ fn moment(unix_ms: u64, now: Now) -> Now {
 fn probe_digest(target: &Target<'_>) -> u64 {
     let (address, check) = (target.address, target.check());
     let Check { kind, port, invert, .. } = &*check;
-    let digest = Sha256::digest(match kind {
+    let text = match kind {
         CheckKind::Composite(_) => format!("{address} made of others"),
         _ => format!("{address} {port} {invert} {kind:?}"),
-    });
+    };
+    short(text.as_bytes())
+}
+
+/// A digest of eight octets, to compare with.
+pub(super) fn short(octets: &[u8]) -> u64 {
+    let digest = Sha256::digest(octets);
     digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
 }
 
@@ -132,9 +139,11 @@ impl Controller {
             match one {
                 Stored::Verdict { .. } => verdicts.push(one),
                 Stored::Loss { .. } | Stored::Held { .. } => self.restore_brake(one, is_fresh, now),
+                Stored::Finding(form) => self.restore_finding(form, now),
                 other => self.restore_record(other),
             }
         }
+        self.age_sheds(now);
         self.keeping.waiting = Some((verdicts, alive));
         self.keeping.alive_before = alive;
     }
@@ -167,9 +176,10 @@ impl Controller {
                 }
             }
             Stored::Served(served) => self.keeping.served = Some(served),
-            Stored::Shed { pool, written, course } => {
-                let record = Record { written: written.into(), course: Course::of_octets(course) };
-                self.sheds.insert(pool, record);
+            Stored::Shed { pool, written, course, window } => {
+                let course = Course::of_octets(course);
+                let noted = Noted { window, course };
+                self.sheds.insert(pool, Record { written: written.into(), course, noted });
             }
             shift @ Stored::Shift { .. } => {
                 let shift = Shift::of_form(shift);
@@ -177,7 +187,11 @@ impl Controller {
                     .into_iter()
                     .for_each(|(policy, shift)| drop(self.shifts.insert(policy, shift)));
             }
-            Stored::Verdict { .. } | Stored::Loss { .. } | Stored::Held { .. } => {}
+            Stored::Found(form) => self.restore_found(form),
+            Stored::Verdict { .. }
+            | Stored::Loss { .. }
+            | Stored::Held { .. }
+            | Stored::Finding(_) => {}
         }
     }
 
@@ -217,7 +231,8 @@ impl Controller {
             .collect();
         let (mut kept, mut left_out) = (0, 0);
         for stored in verdicts {
-            let Stored::Verdict { target, verdict, since_ms, reason, probe, degraded } = stored
+            let Stored::Verdict { target, verdict, since_ms, reason, probe, degraded, flaps } =
+                stored
             else {
                 continue;
             };
@@ -230,7 +245,8 @@ impl Controller {
                 continue;
             }
             let since = moment(since_ms, now);
-            let known = Known { verdict: verdict.into(), since, reason, degraded };
+            let (verdict, penalty) = (verdict.into(), flaps.into());
+            let known = Known { verdict, since, reason, degraded, penalty };
             match wholes.contains(&key) {
                 true => self.verdicts.insert(key, known),
                 false => self.parts.insert(key, known),
@@ -238,9 +254,15 @@ impl Controller {
             kept += 1;
         }
         let records = self.orders.len() + self.ways_back.len() + self.shifts.len();
-        let away = alive.map(|alive| age(alive, now));
-        let told = Occurrence::Started { verdicts: kept, left_out, records, away };
-        effects.push(Effect::Record(told));
+        let sheds = self.sheds.values().filter(|one| one.course.shedding != Shedding::default());
+        let taken = TakenUp {
+            verdicts: kept,
+            left_out,
+            records: records + sheds.count() + self.brake.held_count(),
+            found: self.found_count(),
+            written: alive.map(|alive| age(alive, now)),
+        };
+        effects.push(Effect::Record(Occurrence::Started(taken)));
         Some(probed.into_keys().collect())
     }
 
@@ -259,6 +281,7 @@ impl Controller {
         self.verdicts.touch_all();
         self.parts.touch_all();
         self.resolutions.touch_all();
+        self.touch_found();
         self.brake.touch_all();
         self.keeping.is_served_new = self.keeping.served.is_some();
         // What was told is not told again.
@@ -332,6 +355,7 @@ impl Controller {
             let record = self.sheds.get(&pool).map(|record| Stored::shed(&pool, record));
             note(stored::shed_key(&pool), record);
         }
+        self.note_found(now, &mut note);
         self.brake.take_touched(now, &mut note);
         let mut touched = self.verdicts.take_touched();
         touched.append(&mut self.parts.take_touched());
@@ -389,24 +413,4 @@ impl Controller {
 /// nobody knows how old they are, and as far as they may count on this side of now they count on the other.
 fn is_fresh(alive: Option<Duration>, now: Now) -> bool {
     alive.is_some_and(|alive| alive.abs_diff(now.unix) < VERDICTS_MAX_AGE)
-}
-
-/// What a start took up, in words.
-pub fn started_text(
-    verdicts: usize,
-    left_out: usize,
-    records: usize,
-    away: Option<Duration>,
-) -> String {
-    let Some(away) = away else { return "started, nothing is kept from before".into() };
-    let away = spell(Duration::from_secs(away.as_secs()));
-    let mut text = format!(
-        "started after {away}: {} and {} from before",
-        count(verdicts, "verdict"),
-        count(records, "record")
-    );
-    if left_out > 0 {
-        text += &format!(", {} left out", count(left_out, "verdict"));
-    }
-    text
 }

@@ -60,6 +60,16 @@ macro_rules! tracked {
                 value
             }
 
+            /// Puts another value in place of one that is there, of which the same is to be written.
+            pub fn replace_quietly<Q: ?Sized + $($bound +)+>(&mut self, key: &Q, value: V)
+            where
+                K: Borrow<Q>,
+            {
+                if let Some(there) = self.map.get_mut(key) {
+                    *there = value;
+                }
+            }
+
             /// As the map's own; what stays is not changed.
             pub fn retain(&mut self, mut keeps: impl FnMut(&K, &V) -> bool) {
                 let touched = &mut self.touched;
@@ -132,6 +142,11 @@ mod tests {
         assert_eq!((map.take_touched(), map.len()), (of(&["a", "c"]), 0));
         map.touch("z");
         assert_eq!(map.take_touched(), of(&["z"]));
+        map.insert("d", 1);
+        map.take_touched();
+        map.replace_quietly("d", 2);
+        map.replace_quietly("e", 2);
+        assert_eq!((map.take_touched(), map.get("d"), map.get("e")), (of(&[]), Some(&2), None));
     }
 
     #[test]

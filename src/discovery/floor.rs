@@ -32,9 +32,21 @@ impl Floor {
         }
     }
 
+    /// What went within the window, with its moments; for what is kept over a restart.
+    pub fn dropped(&self, now: Duration) -> impl Iterator<Item = (Duration, usize)> {
+        let recent = self.dropped.iter().copied();
+        recent.filter(move |(at, _)| now.saturating_sub(*at) < DROP_WINDOW)
+    }
+
+    /// What [`Floor::dropped`] told, on the clock of now.
+    pub fn restored(dropped: impl Iterator<Item = (Duration, usize)>) -> Self {
+        let mut dropped: Vec<_> = dropped.collect();
+        dropped.sort_unstable();
+        Self { dropped }
+    }
+
     fn recent(&self, now: Duration) -> usize {
-        let recent = self.dropped.iter().filter(|(at, _)| now.saturating_sub(*at) < DROP_WINDOW);
-        recent.map(|(_, gone)| gone).sum()
+        self.dropped(now).map(|(_, gone)| gone).sum()
     }
 }
 

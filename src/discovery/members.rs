@@ -92,7 +92,7 @@ pub fn members(
 }
 
 impl Members {
-    fn refuse(&mut self, target: &str, why: String, offset: usize) {
+    pub(super) fn refuse(&mut self, target: &str, why: String, offset: usize) {
         self.refused.push(Refused { target: target.into(), why: why.into(), offset });
     }
 }
@@ -125,10 +125,8 @@ impl Terms<'_> {
                 format!("its {label} is \"{text}\"; a weight is 0 to 65535")
             })?,
         };
-        if let Host::Address(address) = host
-            && let Some(why) = reach::refusal(self.allow, address)
-        {
-            return Err(format!("{why}; [resolver] allow lets it in"));
+        if let Host::Address(address) = host {
+            check_reach(self.allow, address)?;
         }
         let port = port.filter(|_| self.discovery.port == PortUse::Probe);
         let named = match &self.discovery.name_label {
@@ -148,18 +146,11 @@ impl Terms<'_> {
         candidate: &Candidate,
         endpoints: &mut BTreeMap<Box<str>, Endpoint>,
     ) -> Result<(), String> {
-        let written = &self.pool.endpoints[..self.discovery.written.min(self.pool.endpoints.len())];
-        for endpoint in written {
-            let (_, name) = endpoint.key.split_once('/').unwrap_or(("", &endpoint.key));
-            if name.eq_ignore_ascii_case(&candidate.name) {
-                return Err(format!("the file has an endpoint \"{name}\" already"));
-            }
-            if let Host::Address(address) = candidate.host
-                && endpoint.address(Family::of(address)) == Some(address)
-            {
-                return Err(format!("it is the endpoint \"{name}\" of the file"));
-            }
-        }
+        let address = match candidate.host {
+            Host::Address(address) => Some(address),
+            Host::Named(_) => None,
+        };
+        check_written(self.pool, self.discovery, &candidate.name, address)?;
         let leaf = leaf(&candidate.host)?;
         let Some(known) = endpoints.get_mut(&candidate.name) else {
             let endpoint = Endpoint {
@@ -198,8 +189,35 @@ impl Terms<'_> {
     }
 }
 
+/// Refuses an address in a range that is not believed.
+pub(super) fn check_reach(allow: &[IpNet], address: IpAddr) -> Result<(), String> {
+    match reach::refusal(allow, address) {
+        Some(why) => Err(format!("{why}; [resolver] allow lets it in")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what the file of the pool has itself, by its name or its address.
+pub(super) fn check_written(
+    pool: &Pool,
+    discovery: &Discovery,
+    name: &str,
+    address: Option<IpAddr>,
+) -> Result<(), String> {
+    for endpoint in &pool.endpoints[..discovery.written.min(pool.endpoints.len())] {
+        let (_, written) = endpoint.key.split_once('/').unwrap_or(("", &endpoint.key));
+        if written.eq_ignore_ascii_case(name) {
+            return Err(format!("the file has an endpoint \"{written}\" already"));
+        }
+        if address.is_some_and(|one| endpoint.address(Family::of(one)) == address) {
+            return Err(format!("it is the endpoint \"{written}\" of the file"));
+        }
+    }
+    Ok(())
+}
+
 /// What is different for an endpoint with a port of its own, whichever checks its pool is probed by.
-fn special(port: u16) -> Special {
+pub(crate) fn special(port: u16) -> Special {
     Special { check: None, port: Some(port), host: None, path: None }
 }
 

@@ -3,6 +3,7 @@
 //! Asks nobody: lists come as text or as records, and what to do about one that is missing is for `control` to say.
 #![forbid(unsafe_code)]
 
+pub mod again;
 pub mod floor;
 pub mod list;
 pub mod members;
@@ -12,6 +13,7 @@ pub mod srv;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use again::members_again;
 pub use floor::Floor;
 pub use list::Misread;
 pub use members::Members;

@@ -16,6 +16,32 @@ pub const RELEASE_BELOW: f64 = 1.0;
 /// Highest penalty: three half-lives above the release, so that a target that stays well is back after them at the latest.
 pub const PENALTY_MAX: f64 = 8.0;
 
+/// A penalty that is handed on: over a restart, or from who probes to who keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Penalty {
+    /// How high it is, 0 to [`PENALTY_MAX`].
+    pub value: f64,
+    /// Whether it holds the target back.
+    pub is_suppressed: bool,
+}
+
+impl Penalty {
+    /// What is left of it some time later; nothing where flaps are not damped.
+    pub fn after(self, age: Duration, half_life: Option<Duration>) -> Self {
+        let Some(half_life) = half_life else { return Self::default() };
+        let value = decayed(self.value.clamp(0.0, PENALTY_MAX), age, half_life);
+        Self { value, is_suppressed: self.is_suppressed && value >= RELEASE_BELOW }
+    }
+}
+
+/// What is left of a penalty.
+fn decayed(penalty: f64, age: Duration, half_life: Duration) -> f64 {
+    match half_life.is_zero() {
+        true => 0.0,
+        false => penalty * (-age.as_secs_f64() / half_life.as_secs_f64()).exp2(),
+    }
+}
+
 /// The penalty of one target.
 #[derive(Clone, Debug)]
 pub struct Damping {
@@ -23,20 +49,37 @@ pub struct Damping {
     half_life: Option<Duration>,
     /// As it was at `counted_at`.
     penalty: f64,
-    counted_at: Duration,
+    /// `None`: its clock has not begun, for it is from before a restart.
+    counted_at: Option<Duration>,
     is_suppressed: bool,
 }
 
 impl Damping {
     /// No penalty yet.
     pub fn new(half_life: Option<Duration>) -> Self {
-        Self { half_life, penalty: 0.0, counted_at: Duration::ZERO, is_suppressed: false }
+        Self { half_life, penalty: 0.0, counted_at: None, is_suppressed: false }
+    }
+
+    /// Goes on from a penalty of before; it decays from [`Damping::begin`] on.
+    pub fn with(self, penalty: Penalty) -> Self {
+        let Penalty { value, is_suppressed } = penalty.after(Duration::ZERO, self.half_life);
+        Self { penalty: value, is_suppressed, counted_at: None, ..self }
+    }
+
+    /// Says that it is `now`, if nobody has yet.
+    pub fn begin(&mut self, now: Duration) {
+        self.counted_at.get_or_insert(now);
+    }
+
+    /// The penalty as it is handed on.
+    pub fn kept(&self, now: Duration) -> Penalty {
+        Penalty { value: self.penalty(now), is_suppressed: self.left(now).is_some() }
     }
 
     /// Replaces the half-life from `now` on; the penalty so far stays. Without one it is forgotten.
     pub fn set_half_life(&mut self, half_life: Option<Duration>, now: Duration) {
         self.penalty = self.penalty(now);
-        self.counted_at = now;
+        self.counted_at = Some(now);
         self.half_life = half_life;
         if half_life.is_none() {
             (self.penalty, self.is_suppressed) = (0.0, false);
@@ -49,7 +92,7 @@ impl Damping {
             return;
         }
         self.penalty = (self.penalty(now) + FLAP).min(PENALTY_MAX);
-        self.counted_at = now;
+        self.counted_at = Some(now);
         self.is_suppressed |= self.penalty > SUPPRESS_ABOVE;
     }
 
@@ -61,11 +104,8 @@ impl Damping {
 
     /// The penalty at `now`.
     pub fn penalty(&self, now: Duration) -> f64 {
-        let Some(half_life) = self.half_life.filter(|half_life| !half_life.is_zero()) else {
-            return 0.0;
-        };
-        let age = now.saturating_sub(self.counted_at).as_secs_f64();
-        self.penalty * (-age / half_life.as_secs_f64()).exp2()
+        let age = now.saturating_sub(self.counted_at.unwrap_or(now));
+        self.half_life.map_or(0.0, |half_life| decayed(self.penalty, age, half_life))
     }
 
     /// How long a target that is held back stays so if it does not fall again.
@@ -130,6 +170,29 @@ mod tests {
         (0..1000).for_each(|_| damping.fell(s(50)));
         assert!(damping.holds(s(50 + 1799)));
         assert!(!damping.holds(s(50 + 1801)));
+    }
+
+    #[test]
+    fn a_penalty_of_before_goes_on_and_is_never_negative_nor_more_than_the_most() {
+        let mut before = damping();
+        (0..4).for_each(|_| before.fell(s(0)));
+        let kept = before.kept(s(300));
+        assert!(kept.is_suppressed && (kept.value - 4.0 * 0.5f64.sqrt()).abs() < 1e-12);
+        // Five minutes between two lives, and a clock of another zero.
+        let left = kept.after(s(300), Some(HALF_LIFE));
+        let mut after = damping().with(left);
+        assert!(after.holds(s(7)) && (after.penalty(s(7)) - 2.0).abs() < 1e-12);
+        after.begin(s(1000));
+        assert_eq!(after.left(s(1000)), Some(s(600)));
+        assert!(!after.holds(s(1601)), "as if there had been no restart");
+        let none = Penalty::default();
+        assert_eq!(kept.after(s(3600), Some(HALF_LIFE)).is_suppressed, false);
+        assert_eq!(kept.after(s(0), None), none);
+        assert_eq!(Damping::new(None).with(kept).kept(s(0)), none);
+        for (value, bounded) in [(-3.0, 0.0), (1e300, PENALTY_MAX)] {
+            let wrong = Penalty { value, is_suppressed: true };
+            assert_eq!(damping().with(wrong).penalty(s(0)), bounded);
+        }
     }
 
     #[test]

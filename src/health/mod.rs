@@ -12,6 +12,7 @@ pub mod schedule;
 pub mod tracker;
 
 pub use damping::Damping;
+pub use damping::Penalty;
 pub use degree::Degree;
 pub use load::LoadWord;
 pub use schedule::Schedule;

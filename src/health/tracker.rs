@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::health::Damping;
+use crate::health::Penalty;
 use crate::model::Check;
 use crate::model::Verdict;
 
@@ -112,11 +113,17 @@ impl Tracker {
         }
     }
 
+    /// The same with a penalty of before, which decays from the first observation on.
+    pub fn with_penalty(self, penalty: Penalty) -> Self {
+        Self { damping: self.damping.with(penalty), ..self }
+    }
+
     /// Takes one result in; `Some` only when the verdict changes.
     ///
     /// `now` is monotonic and never earlier than in the call before.
     pub fn observe(&mut self, observation: Observation, now: Duration) -> Option<Verdict> {
         self.since.get_or_insert(now);
+        self.damping.begin(now);
         self.count(observation);
         let next = self.next_verdict(observation, now);
         if next == self.verdict {
@@ -157,9 +164,9 @@ impl Tracker {
         }
     }
 
-    /// The penalty for flaps at `now`; 0 where they are not damped.
-    pub fn penalty(&self, now: Duration) -> f64 {
-        self.damping.penalty(now)
+    /// The penalty as the next life goes on from it.
+    pub fn penalty(&self, now: Duration) -> Penalty {
+        self.damping.kept(now)
     }
 
     /// What the site says of the target now.

@@ -257,8 +257,11 @@ impl Core {
             let loads = std::mem::take(&mut self.loads);
             self.handle(Event::Loads(loads));
         }
-        if self.state.as_ref().is_some_and(|state| state.take_wants_all()) {
-            self.handle(Event::KeepAll);
+        if let Some(state) = self.state.clone() {
+            state.take_news().into_iter().for_each(|news| self.handle(Event::Disk(news)));
+            if state.take_wants_all() {
+                self.handle(Event::KeepAll);
+            }
         }
         self.handle(Event::Settle);
         self.show_records();
@@ -312,6 +315,7 @@ impl Core {
                     check: order.check,
                     initial: order.verdict,
                     degraded: order.degraded,
+                    penalty: order.penalty,
                 });
                 let targets: Vec<ProbeTarget> = targets.collect();
                 self.last_results.set_targets(&targets);
@@ -438,10 +442,10 @@ impl Core {
             let run = if passed { report.consecutive_passes } else { report.consecutive_fails };
             let (reason, held) = (report.result.reason(), held_text(report.holding.as_ref()));
             let reason = format!("{reason} ({run} in a row){held}").into();
-            let key = report.key.clone();
-            self.handle(Event::Vote(Vote { key, verdict, degraded, reason }));
+            let (key, penalty) = (report.key.clone(), report.penalty);
+            self.handle(Event::Vote(Vote { key, verdict, degraded, reason, penalty }));
         }
-        self.last_results.take(report.key, report.result, report.holding);
+        self.last_results.take(report);
     }
 
     /// Logs what happened, once, and counts it.

@@ -13,7 +13,8 @@ impl Metrics {
                 self.count_reload(false);
             }
             Occurrence::GeoAccepted
-            | Occurrence::Started { .. }
+            | Occurrence::Started(_)
+            | Occurrence::Disk(_)
             | Occurrence::Degraded { .. }
             | Occurrence::Unchanged
             | Occurrence::Watching

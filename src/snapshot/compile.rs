@@ -383,6 +383,7 @@ impl Compiled {
         PoolPlan::new(pool, &states, &resolved(&self.model, pool, health), &remembered)
             .with_intakes(intakes)
             .with_shedding(shedding)
+            .with_notes(if pool.is_written() { health.notes(pool) } else { Vec::new() })
     }
 
     /// These pools, and those that `all` made of any of them.

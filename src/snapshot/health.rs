@@ -30,6 +30,11 @@ pub trait Health {
         Intake::All
     }
 
+    /// Endpoints of `pool` that are not as their probes say, and by whose word; for people.
+    fn notes(&self, _pool: &Pool) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
     /// Whom `pool` sends elsewhere for its load.
     fn shedding(&self, _pool: &Pool) -> Shedding {
         Shedding::default()

@@ -20,6 +20,7 @@ pub mod remembered;
 pub mod rendezvous;
 pub mod round_trip;
 pub mod select;
+pub mod share;
 mod slowness;
 pub mod trace;
 pub mod tree;

@@ -13,7 +13,7 @@ use crate::steering::plan::FamilyPlan;
 use crate::steering::plan::Intake;
 use crate::steering::plan::Member;
 use crate::steering::plan::PoolPlan;
-use crate::steering::plan::Share;
+use crate::steering::share::Share;
 use crate::steering::trace::NoTrace;
 use crate::steering::trace::Reason;
 use crate::steering::trace::Step;

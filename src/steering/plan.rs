@@ -20,6 +20,7 @@ use crate::steering::member_state::MemberState;
 use crate::steering::readiness::Readiness;
 use crate::steering::rendezvous::NameSeed;
 use crate::steering::select::Chosen;
+use crate::steering::share::Share;
 use crate::steering::slowness;
 
 pub use crate::steering::intake::Intake;
@@ -36,6 +37,8 @@ pub struct PoolPlan {
     shedding: Shedding,
     /// Whom it answers at once.
     readiness: Readiness,
+    /// Endpoints that are not as their probes say, and by whose word; for people.
+    notes: Box<[Box<str>]>,
 }
 
 /// A pool's side of one address family at one moment.
@@ -91,28 +94,6 @@ impl Standing {
     }
 }
 
-/// A part of a whole, both in weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Share {
-    /// Healthy weight.
-    pub healthy: u32,
-    /// Enabled weight.
-    pub enabled: u32,
-}
-
-impl Share {
-    /// Whether this share is larger than `other`; nothing of nothing is the smallest.
-    pub fn exceeds(self, other: Self) -> bool {
-        u64::from(self.healthy) * u64::from(other.enabled.max(1))
-            > u64::from(other.healthy) * u64::from(self.enabled.max(1))
-    }
-
-    /// Both families together.
-    pub fn plus(self, other: Self) -> Self {
-        Self { healthy: self.healthy + other.healthy, enabled: self.enabled + other.enabled }
-    }
-}
-
 /// One endpoint that may be served: an address, or something that stands elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -164,7 +145,7 @@ impl PoolPlan {
         let families = [family(Family::V4), family(Family::V6)];
         let readiness = Readiness::of(&families);
         let (seed, shedding) = (NameSeed::of_pool(&pool.name), Shedding::default());
-        Self { families, seed, shedding, readiness }
+        Self { families, seed, shedding, readiness, notes: Box::default() }
     }
 
     /// The same with an intake for each family.
@@ -183,6 +164,17 @@ impl PoolPlan {
             self.readiness = Readiness::NEVER;
         }
         self
+    }
+
+    /// The same with what people are told of its endpoints.
+    pub fn with_notes(mut self, notes: Vec<Box<str>>) -> Self {
+        self.notes = notes.into();
+        self
+    }
+
+    /// Endpoints that are not as their probes say, and by whose word.
+    pub fn notes(&self) -> &[Box<str>] {
+        &self.notes
     }
 
     /// Whom it sends elsewhere.

@@ -61,6 +61,7 @@ async fn said(running: &Running, check: DnsCheck) -> Result<(), String> {
         check: Arc::new(check),
         initial: Verdict::Unknown,
         degraded: 0,
+        penalty: rhumb::health::Penalty::default(),
     };
     let (sender, mut reports) = mpsc::channel(1);
     let prober = Prober::spawn(Limits::default(), Instant::now(), sender, |_| {}).unwrap();

@@ -9,6 +9,7 @@ use rhumb::answer::explain::Question;
 use rhumb::control::Command;
 use rhumb::control::Reply;
 use rhumb::control::Restored;
+use rhumb::control::event_record::EventRecord;
 use rhumb::control::stored::Entry;
 use rhumb::control::stored::Kept;
 use rhumb::rtt::Table;
@@ -28,6 +29,10 @@ pub struct Ledger {
     /// When the last entry was made.
     alive: Option<Duration>,
     asked: Vec<Asked>,
+    /// What happened, for people, that no step has asked for yet.
+    events: Vec<EventRecord>,
+    /// Keys that were to be written since somebody asked.
+    noted: usize,
 }
 
 /// A question with its answer, to be asked once more afterwards.
@@ -35,8 +40,6 @@ struct Asked {
     at: Duration,
     question: Question,
     then: Explanation,
-    /// Whether pools of the files find endpoints: what was found is not kept, so it may be refused.
-    may_be_refused: bool,
 }
 
 /// A folder in memory, if the system has one: what is tested here is what is written, not the disk.
@@ -51,7 +54,36 @@ impl Ledger {
         entry.at = self.last;
         // Of a scenario's restarts the gap is not looked at.
         entry.gap_since = None;
+        self.noted += entry.changes.len();
+        self.events.extend(entry.events.iter().cloned());
         self.entries.push(entry);
+    }
+
+    /// Uses up events until one has all these parts in its JSON.
+    pub fn find_event(&mut self, parts: &[&str]) -> Result<EventRecord, String> {
+        let mut seen: Vec<(bool, String, EventRecord)> = Vec::new();
+        for event in std::mem::take(&mut self.events).into_iter() {
+            let text = serde_json::to_string(&event).map_err(|why| why.to_string())?;
+            match seen.last().is_none_or(|(is_it, ..)| !is_it) {
+                true => {
+                    let is_it = parts.iter().all(|part| text.contains(part));
+                    seen.push((is_it, text, event));
+                }
+                false => self.events.push(event),
+            }
+        }
+        match seen.pop() {
+            Some((true, _, event)) => Ok(event),
+            last => {
+                let texts = seen.into_iter().chain(last).map(|(_, text, _)| text);
+                Err(format!("there is\n{}", texts.collect::<Vec<_>>().join("\n")))
+            }
+        }
+    }
+
+    /// How many keys were to be written since the last time this was asked.
+    pub fn take_noted(&mut self) -> usize {
+        std::mem::take(&mut self.noted)
     }
 
     pub fn keep(&mut self, kept: &Kept) {
@@ -59,8 +91,8 @@ impl Ledger {
     }
 
     /// Remembers an answer.
-    pub fn note(&mut self, question: Question, then: Explanation, may_be_refused: bool) {
-        self.asked.push(Asked { at: self.last, question, then, may_be_refused });
+    pub fn note(&mut self, question: Question, then: Explanation) {
+        self.asked.push(Asked { at: self.last, question, then });
     }
 
     fn store(&mut self) -> Store {
@@ -91,16 +123,11 @@ impl Ledger {
             return Ok(());
         }
         let reading = self.store().reader().unwrap();
-        for Asked { at, question, then, may_be_refused } in std::mem::take(&mut self.asked) {
+        for Asked { at, question, then } in std::mem::take(&mut self.asked) {
             let at_ms = Some(at.as_millis() as u64);
             let command = Command::Explain { question, down: Vec::new(), at_ms };
             let now = match history::answer(&reading, &command) {
                 Reply::Explanation(now) => *now,
-                Reply::Failed { error, .. }
-                    if may_be_refused && error.contains("what was found then") =>
-                {
-                    continue;
-                }
                 other => return Err(format!("{command:?} came to {other:?}")),
             };
             if now != then {

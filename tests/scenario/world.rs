@@ -39,6 +39,7 @@ use rhumb::geo::parse_source;
 use rhumb::geo::write_database;
 use rhumb::health::Degree;
 use rhumb::health::Observation;
+use rhumb::health::Penalty;
 use rhumb::health::Thresholds;
 use rhumb::health::Tracker;
 use rhumb::model::Check;
@@ -219,6 +220,19 @@ impl World {
                 other => return Err(format!("the command came to {other:?}")),
             },
             "EXPECT-PUBLISHED" => self.expect_published(rest)?,
+            "EXPECT-WRITTEN" => match (self.ledger.take_noted(), rest) {
+                (0, "nothing") => {}
+                (noted, _) if noted > 0 && rest == noted.to_string() => {}
+                (noted, _) => return Err(format!("{noted} keys are to be written")),
+            },
+            "EXPECT-EVENT" => {
+                self.handle(Event::Settle);
+                let parts: Vec<&str> = rest.split(" ; ").collect();
+                let event = self.ledger.find_event(&parts)?;
+                if event.generation == 0 || event.at_ms == 0 || event.text.is_empty() {
+                    return Err(format!("it lacks its generation, time or text: {event:?}"));
+                }
+            }
             "EXPECT-SPREAD" => self.expect_spread(rest)?,
             "NOTE" => self.note(rest)?,
             "EXPECT-MOVED" => self.expect_moved(rest)?,
@@ -299,7 +313,7 @@ impl World {
     fn set_targets(&mut self, orders: Vec<ProbeOrder>) {
         let mut before = std::mem::take(&mut self.trackers);
         let probed = std::mem::take(&mut self.probed);
-        for ProbeOrder { key, address, check, verdict, degraded } in orders {
+        for ProbeOrder { key, address, check, verdict, degraded, penalty } in orders {
             let is_same = probed.get(&key).is_some_and(|(old_address, old)| {
                 *old_address == address && old.is_same_probe(&check)
             });
@@ -310,6 +324,7 @@ impl World {
                 }
                 None => {
                     let tracker = Tracker::new(Thresholds::from(&*check), verdict);
+                    let tracker = tracker.with_penalty(penalty);
                     (tracker, Degree::new(degraded))
                 }
             };
@@ -360,7 +375,8 @@ impl World {
                     let held = tracker.holding(now).map(|why| format!("; held: {why}"));
                     let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
                     let (verdict, degraded) = (tracker.verdict(), degree.level());
-                    let vote = Vote { key: key.clone(), verdict, degraded, reason };
+                    let penalty = tracker.penalty(now);
+                    let vote = Vote { key: key.clone(), verdict, degraded, reason, penalty };
                     self.handle(Event::Vote(vote));
                 }
             }
@@ -418,7 +434,8 @@ impl World {
             _ => return Err("write up, held or down".into()),
         };
         let reason = "a late vote".into();
-        self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason }));
+        let penalty = Penalty::default();
+        self.handle(Event::Vote(Vote { key, verdict, degraded: 0, reason, penalty }));
         self.handle(Event::Settle);
         Ok(())
     }
@@ -484,10 +501,12 @@ impl World {
         Ok(())
     }
 
-    /// `+DURATION`, or `-DURATION` for the wall clock alone.
+    /// `+DURATION`; `-DURATION` and `+DURATION wall` for the wall clock alone.
     fn pass_time(&mut self, rest: &str) -> Result<(), String> {
         if let Some(back) = rest.strip_prefix('-') {
             self.now.unix -= duration(back)?;
+        } else if let Some(ahead) = rest.strip_prefix('+').and_then(|it| it.strip_suffix(" wall")) {
+            self.now.unix += duration(ahead)?;
         } else {
             self.advance(duration(rest.strip_prefix('+').ok_or("write +DURATION or -DURATION")?)?);
         }
@@ -587,9 +606,7 @@ impl World {
         for effect in effects {
             // A type that `explain` does not know, or a reply that it cannot read, has no reason to remember.
             if let Effect::Reply(Reply::Explanation(explanation)) = effect {
-                let pools = self.controller.snapshot().map(|now| now.compiled.model.pools.iter());
-                let finds = pools.is_some_and(|mut all| all.any(|one| one.discover.is_some()));
-                self.ledger.note(question.clone(), *explanation, finds);
+                self.ledger.note(question.clone(), *explanation);
             }
         }
         Ok(())

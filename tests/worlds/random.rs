@@ -34,8 +34,13 @@ impl Random {
 /// Runs `case` for each seed, and names the seed of one that fails. Returns how many ran.
 ///
 /// `RHUMB_SEED=7` runs one; `RHUMB_CASES=full` runs 100,000, `RHUMB_CASES=500` so many.
-pub fn for_each_seed(usual: u64, mut case: impl FnMut(u64)) -> u64 {
-    let number = |key| std::env::var(key).ok().map(|text| text.parse::<u64>().unwrap_or(100_000));
+pub fn for_each_seed(usual: u64, case: impl FnMut(u64)) -> u64 {
+    for_each_seed_of(usual, 100_000, case)
+}
+
+/// The same with another number of cases that are all.
+pub fn for_each_seed_of(usual: u64, full: u64, mut case: impl FnMut(u64)) -> u64 {
+    let number = |key| std::env::var(key).ok().map(|text| text.parse::<u64>().unwrap_or(full));
     let seeds = match number("RHUMB_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("RHUMB_CASES").unwrap_or(usual),

@@ -20,6 +20,7 @@ mod shedding;
 mod strays;
 mod traffic;
 mod unions;
+mod withdrawn;
 mod zones;
 
 use std::collections::HashMap;
@@ -196,6 +197,7 @@ pub(super) fn validate(
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
+    withdrawn::warn(&specs, &model, problems);
     Some(model)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::control::discover::News;
 use crate::control::effect::count;
+use crate::control::restart::short;
 use crate::discovery::Floor;
 use crate::discovery::Members;
 use crate::discovery::Refused;
@@ -18,8 +19,8 @@ use crate::model::Source;
 /// What a pool made of a list.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Finding {
-    /// By these settings; `None` before the first list.
-    pub(super) settings: Option<Discovery>,
+    /// Digest of the settings that judged it; `None` before the first list.
+    pub(super) judged: Option<u64>,
     /// Endpoints by their names in the pool.
     pub(super) endpoints: BTreeMap<Box<str>, Endpoint>,
     /// Which of them the source has dropped, and the floor holds.
@@ -29,6 +30,18 @@ pub(super) struct Finding {
     /// Why nothing of the last list can be used, if that is so.
     pub(super) useless: Option<Box<str>>,
     pub(super) floor: Floor,
+    /// It was found before this start, and no list has come since.
+    pub(super) is_kept: bool,
+}
+
+/// Names the settings that judge lists: a list that is judged by others is another list, for an operator has spoken.
+///
+/// How often and how safely the source is asked judges nothing.
+pub(super) fn digest(settings: &Discovery) -> u64 {
+    let Discovery { source, max_drop, weight_label, name_label, site_label, port, written } =
+        settings;
+    let labels = format!("{weight_label:?} {name_label:?} {site_label:?}");
+    short(format!("{source} {} {labels} {port:?} {written}", max_drop.0).as_bytes())
 }
 
 /// Whether the floor counts.
@@ -38,6 +51,19 @@ pub(super) enum Drop {
     Guarded,
     /// An operator has spoken.
     Accepted,
+}
+
+/// Takes endpoints out for which the pool has no room.
+fn leave_out<'a>(
+    surplus: impl Iterator<Item = &'a Box<str>>,
+    endpoints: &mut BTreeMap<Box<str>, Endpoint>,
+    refused: &mut Vec<Refused>,
+) {
+    for name in surplus {
+        endpoints.remove(name);
+        let why = format!("the pool is full: {ENDPOINTS_MAX} endpoints").into();
+        refused.push(Refused { target: name.clone(), why, offset: 0 });
+    }
 }
 
 impl Finding {
@@ -50,7 +76,7 @@ impl Finding {
         how: Drop,
         now: Now,
     ) -> Self {
-        let settings = Some(settings.clone());
+        let judged = Some(digest(settings));
         if next.is_empty() {
             let why = match (refused.first(), elsewhere) {
                 (Some(_), _) => format!("no target can be used: {}", refused_text(&refused)),
@@ -61,13 +87,12 @@ impl Finding {
             };
             return Self { refused, useless: Some(why.into()), ..self.clone() };
         }
-        // What is judged by other settings is another list: an operator has just spoken.
-        let is_comparable = self.settings == settings && how == Drop::Guarded;
+        let is_comparable = self.judged == judged && how == Drop::Guarded;
         let going = self.endpoints.keys().filter(|name| !next.contains_key(*name));
         let going: BTreeSet<Box<str>> = going.cloned().collect();
-        let (max_drop, size) = (settings.as_ref().map(|one| one.max_drop), self.endpoints.len());
+        let size = self.endpoints.len();
         let may_go = !is_comparable
-            || max_drop.is_none_or(|max| self.floor.allows(now.monotonic, size, going.len(), max));
+            || self.floor.allows(now.monotonic, size, going.len(), settings.max_drop);
         let mut floor = self.floor.clone();
         let held = if may_go { BTreeSet::new() } else { going.clone() };
         if is_comparable && may_go {
@@ -76,14 +101,37 @@ impl Finding {
         let coming = next.keys().filter(|name| !self.endpoints.contains_key(*name));
         let coming: Vec<Box<str>> = coming.cloned().collect();
         let staying = next.len() - coming.len() + held.len();
-        for name in coming.iter().skip(room.saturating_sub(staying)) {
-            next.remove(name);
-            let why = format!("the pool is full: {ENDPOINTS_MAX} endpoints").into();
-            refused.push(Refused { target: name.clone(), why, offset: 0 });
-        }
+        leave_out(coming.iter().skip(room.saturating_sub(staying)), &mut next, &mut refused);
         let stay = self.endpoints.iter().filter(|(name, _)| held.contains(*name));
         next.extend(stay.map(|(name, endpoint)| (name.clone(), endpoint.clone())));
-        Self { settings, endpoints: next, held, refused, useless: None, floor }
+        let is_kept = false;
+        Self { judged, endpoints: next, held, refused, useless: None, floor, is_kept }
+    }
+
+    /// What the pool has of what was found before the start, while no list has come since.
+    pub(super) fn again(
+        &self,
+        settings: &Discovery,
+        Members { mut endpoints, mut refused, elsewhere: _ }: Members,
+        room: usize,
+        how: Drop,
+        now: Now,
+    ) -> Self {
+        let names: Vec<Box<str>> = endpoints.keys().cloned().collect();
+        leave_out(names.iter().skip(room), &mut endpoints, &mut refused);
+        let mut floor = self.floor.clone();
+        let (size, going) = (self.endpoints.len(), self.held.len());
+        let is_guarded = how == Drop::Guarded;
+        let may_go = floor.allows(now.monotonic, size, going, settings.max_drop);
+        let mut held = self.held.clone();
+        if may_go || !is_guarded {
+            endpoints.retain(|name, _| !held.contains(name));
+            held.clear();
+            floor.note(now.monotonic, if is_guarded { going } else { 0 });
+        }
+        held.retain(|name| endpoints.contains_key(name));
+        // Whatever the settings are by now, the next list is compared with what those of then made.
+        Self { endpoints, held, refused, floor, ..self.clone() }
     }
 
     /// What differs from what was, for people.
@@ -102,7 +150,8 @@ impl Finding {
                 names.filter(|name| !other.endpoints.contains_key(*name)).cloned().collect()
             };
             let (added, removed) = (without(self, before), without(before, self));
-            news.push(News::Changed { added, removed, found: self.endpoints.len() });
+            let (source, found) = (source.to_string().into(), self.endpoints.len());
+            news.push(News::Changed { source, added, removed, found });
         }
         if self.held != before.held {
             news.push(match self.held.is_empty() {

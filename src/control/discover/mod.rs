@@ -3,11 +3,11 @@
 //! A source that fails takes nothing away, and neither does one that suddenly says much less than before.
 
 mod finding;
+mod findings;
 mod news;
 
 pub use news::News;
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,13 +21,18 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::discover::finding::Drop;
 use crate::control::discover::finding::Finding;
+use crate::control::discover::findings::Findings;
 use crate::control::discover::news::listed;
 use crate::control::effect::count;
 use crate::control::order::instant;
+use crate::control::stored::FindingForm;
+use crate::control::stored::FoundForm;
+use crate::control::stored::Stored;
 use crate::discovery::Entry;
 use crate::discovery::members;
 use crate::discovery::members::in_order;
 use crate::discovery::members::refused_text;
+use crate::discovery::members_again;
 use crate::model::ENDPOINTS_MAX;
 use crate::model::Found;
 use crate::model::Model;
@@ -50,7 +55,7 @@ pub struct Discovered {
 #[derive(Debug, Default)]
 pub(crate) struct Discoveries {
     lists: HashMap<Arc<Source>, List>,
-    pools: BTreeMap<Box<str>, Finding>,
+    pools: Findings,
     /// Networks that are believed besides.
     allow: Vec<IpNet>,
 }
@@ -116,7 +121,7 @@ impl Controller {
         let pools = &compiled.model.pools;
         let find = |name: &str| compiled.model.find_pool(name).map(|id| &pools[id.index()]);
         let discovers = |name: &str| find(name).is_some_and(|pool| pool.discover.is_some());
-        discoveries.pools.retain(|name, _| discovers(name));
+        discoveries.pools.retain(discovers);
         for pool in pools {
             self.find(&compiled.model, pool, Drop::Guarded, now, effects);
         }
@@ -128,7 +133,7 @@ impl Controller {
     }
 
     /// Every endpoint that is found.
-    fn found(&self) -> Found {
+    pub(super) fn found(&self) -> Found {
         let pools = self.discoveries.pools.iter();
         pools.map(|(name, finding)| (name.clone(), in_order(&finding.endpoints))).collect()
     }
@@ -153,11 +158,21 @@ impl Controller {
     ) -> bool {
         let Some(discovery) = &pool.discover else { return false };
         let known = self.discoveries.lists.get(&discovery.source);
-        let Some(list) = known.and_then(|list| list.good.clone()) else { return false };
-        let made = members(&list, pool, discovery, &model.sites, &self.discoveries.allow);
+        let list = known.and_then(|list| list.good.clone());
         let before = self.discoveries.pools.get(&pool.name).cloned().unwrap_or_default();
         let room = ENDPOINTS_MAX.saturating_sub(discovery.written);
-        let next = before.take(discovery, made, room, how, now);
+        let allow = &self.discoveries.allow;
+        let next = match list {
+            Some(list) => {
+                let made = members(&list, pool, discovery, &model.sites, allow);
+                before.take(discovery, made, room, how, now)
+            }
+            None if before.is_kept => {
+                let made = members_again(&before.endpoints, pool, discovery, allow);
+                before.again(discovery, made, room, how, now)
+            }
+            None => return false,
+        };
         for news in next.news(&before, &discovery.source) {
             let told = Occurrence::Discovery { pool: pool.name.clone(), news };
             effects.push(Effect::Record(told));
@@ -165,6 +180,33 @@ impl Controller {
         let is_other = next.endpoints != before.endpoints;
         self.discoveries.pools.insert(pool.name.clone(), next);
         is_other
+    }
+
+    /// Puts back an endpoint that was found before the start; what is no endpoint is left out.
+    pub(super) fn restore_found(&mut self, form: FoundForm) {
+        if let Some(endpoint) = form.endpoint() {
+            self.discoveries.pools.restore(form.pool, form.name, endpoint, form.held);
+        }
+    }
+
+    /// Puts back how a pool judges what is found.
+    pub(super) fn restore_finding(&mut self, form: FindingForm, now: Now) {
+        self.discoveries.pools.restore_terms(form, now);
+    }
+
+    /// How many endpoints are found in all pools.
+    pub(super) fn found_count(&self) -> usize {
+        self.discoveries.pools.values().map(|finding| finding.endpoints.len()).sum()
+    }
+
+    /// Has everything written once more that was found.
+    pub(super) fn touch_found(&mut self) {
+        self.discoveries.pools.touch_all();
+    }
+
+    /// What was found that may have changed since the last time.
+    pub(super) fn note_found(&mut self, now: Now, note: &mut impl FnMut(String, Option<Stored>)) {
+        self.discoveries.pools.take_touched(now, note);
     }
 
     /// Takes what a source says; nobody else may know that it is no longer wanted.
@@ -240,19 +282,20 @@ impl Controller {
             controller.snapshot = Some(Arc::clone(&next));
         });
         effects.push(self.want_names(&next.compiled.model));
-        effects.push(Effect::Probe(self.probe_orders()));
+        effects.push(Effect::Probe(self.probe_orders(now)));
     }
 
     /// Lets go what is held where there is room for it by now.
     pub(super) fn advance_discoveries(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let may_go = |finding: &Finding| {
+        let holding = self.discoveries.pools.iter().filter(|(_, finding)| !finding.held.is_empty());
+        let may_go = |(name, finding): (&Box<str>, &Finding)| {
+            let pool = self.pool_named(name)?;
+            let model = &self.snapshot.as_ref()?.compiled.model;
+            let max_drop = model.pools[pool.index()].discover.as_ref()?.max_drop;
             let (size, going) = (finding.endpoints.len(), finding.held.len());
-            let max = finding.settings.as_ref().map(|settings| settings.max_drop);
-            going > 0
-                && max.is_some_and(|max| finding.floor.allows(now.monotonic, size, going, max))
+            finding.floor.allows(now.monotonic, size, going, max_drop).then_some(pool)
         };
-        let due = self.discoveries.pools.iter().filter(|(_, finding)| may_go(finding));
-        let due: Vec<PoolId> = due.filter_map(|(name, _)| self.pool_named(name)).collect();
+        let due: Vec<PoolId> = holding.filter_map(may_go).collect();
         if !due.is_empty() {
             self.find_all(&due, Drop::Guarded, now, effects);
         }
@@ -330,8 +373,12 @@ impl Controller {
     /// The same in words, line by line.
     pub(super) fn source_texts(&self, pool: &Pool) -> Vec<String> {
         let Some(state) = self.source_state(pool) else { return Vec::new() };
-        let success = state.success.map(instant);
-        let success = success.map_or_else(|| "never".into(), |at| format!("last told {at}"));
+        let is_kept = self.discoveries.pools.get(&pool.name).is_some_and(|one| one.is_kept);
+        let success = match state.success.map(instant) {
+            Some(at) => format!("last told {at}"),
+            None if is_kept => "before this start, not told since".into(),
+            None => "never".into(),
+        };
         let found = count(state.found, "endpoint");
         let mut texts = vec![format!("{} found by {}, {success}", found, state.source)];
         texts.extend(state.failing.map(|why| format!("FAILING, what it told last stays: {why}")));

@@ -9,6 +9,8 @@ use crate::control::effect::count;
 pub enum News {
     /// There are others.
     Changed {
+        /// The source that tells of them.
+        source: Box<str>,
         /// Names that were not there before.
         added: Vec<Box<str>>,
         /// Names that are there no longer.
@@ -77,9 +79,9 @@ impl News {
             Self::Accepted { by, reason, .. } => (Some(by), Some(reason)),
             Self::Failing { reason, .. } => (None, Some(reason)),
             Self::Refused { text, .. } => (None, Some(text)),
-            Self::Changed { .. } | Self::Recovered { .. } | Self::Held { .. } | Self::Eased => {
-                (None, None)
-            }
+            Self::Changed { source, .. } | Self::Recovered { source } => (None, Some(source)),
+            Self::Held { .. } => (None, Some("more than max_drop in 10 minutes")),
+            Self::Eased => (None, Some("the list has them again, or there is room")),
         }
     }
 }
@@ -96,7 +98,7 @@ pub(super) fn listed(names: &[Box<str>]) -> String {
 impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed { added, removed, found } => {
+            Self::Changed { source: _, added, removed, found } => {
                 write!(f, "{} found", count(*found, "endpoint"))?;
                 for (what, names) in [("new", added), ("gone", removed)] {
                     if !names.is_empty() {

@@ -60,6 +60,17 @@ impl Course {
         [level, is_closed.into(), rose, rest, went_back.into(), patience, turned, strikes]
     }
 
+    /// What it comes to after so many windows in which nothing happens.
+    pub(in crate::control) fn aged(self, windows: u64) -> Self {
+        let windows = u8::try_from(windows).unwrap_or(u8::MAX);
+        Self {
+            rose: self.rose.checked_shl(windows.into()).unwrap_or(0),
+            rest: self.rest.saturating_add(windows),
+            turned: self.turned.saturating_add(windows),
+            ..self
+        }
+    }
+
     /// What [`Course::octets`] was made of.
     pub(in crate::control) fn of_octets(octets: [u8; 8]) -> Self {
         let [level, is_closed, rose, rest, went_back, patience, turned, strikes] = octets;

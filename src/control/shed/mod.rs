@@ -87,6 +87,28 @@ pub struct Record {
     pub written: Written,
     /// What the law remembers.
     pub(super) course: Course,
+    /// What of that was noted last: as long as windows only pass, nothing else is.
+    pub(super) noted: Noted,
+}
+
+/// A course as it was in some window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Number of the window, by the wall clock.
+    pub(super) window: u64,
+    pub(super) course: Course,
+}
+
+impl Noted {
+    /// What it has come to by now. The windows of a clock that was set back are not counted.
+    pub(super) fn by(self, now: Now) -> Course {
+        self.course.aged(window_of(now).saturating_sub(self.window))
+    }
+}
+
+/// Number of the window that is open.
+fn window_of(now: Now) -> u64 {
+    now.unix.as_secs() / WINDOW.as_secs()
 }
 
 impl Loads {
@@ -172,7 +194,7 @@ impl Controller {
 
     /// Ends the window if it is over.
     pub(super) fn mind_loads(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let number = now.unix.as_secs() / WINDOW.as_secs();
+        let number = window_of(now);
         let Some(open) = self.loads.open.replace(number) else { return };
         // A wall clock that was set back cuts no window.
         if number > open {
@@ -231,9 +253,14 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let (old, new) = (before.shedding, after.course.shedding);
-        let record = match (self.sheds.remove(&pool.name), old == new) {
-            (Some(record), true) => Record { course: after.course, ..record },
-            (None, true) if after.course == Course::default() => return,
+        let course = after.course;
+        let noted = Noted { window: window_of(now), course };
+        let record = match (self.sheds.get(&pool.name).cloned(), old == new) {
+            (Some(record), true) if record.noted.by(now) == course => {
+                return self.sheds.replace_quietly(&pool.name, Record { course, ..record });
+            }
+            (Some(record), true) => Record { course, noted, ..record },
+            (None, true) if course == Course::default() => return,
             (known, _) => {
                 let reason = match after.load {
                     Some(load) => format!("load {load:.2}"),
@@ -255,10 +282,20 @@ impl Controller {
                     let told = Occurrence::Laden { pool, is_closed, load: after.load };
                     effects.push(Effect::Record(told));
                 }
-                Record { written, course: after.course }
+                Record { written, course, noted }
             }
         };
         self.sheds.insert(pool.name.clone(), record);
+    }
+
+    /// Of the windows in which the server did not run nothing is known but that they have passed.
+    pub(super) fn age_sheds(&mut self, now: Now) {
+        let names: Vec<Box<str>> = self.sheds.keys().cloned().collect();
+        for name in names {
+            if let Some(record) = self.sheds.get_mut(&name) {
+                record.course = record.noted.by(now);
+            }
+        }
     }
 
     /// Forgets what pools shed that are gone or shed no more, and loads of endpoints that are gone.

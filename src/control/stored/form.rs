@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::control::record::Written;
+use crate::health::Penalty;
+use crate::health::damping::PENALTY_MAX;
 use crate::model::Admin;
 use crate::model::Family;
 use crate::model::TargetKey;
@@ -121,6 +123,35 @@ impl From<&TargetForm> for TargetKey {
     fn from(TargetForm { endpoint, check, family, address }: &TargetForm) -> Self {
         let (endpoint, check) = ((**endpoint).into(), (**check).into());
         Self { endpoint, check, family: (*family).into(), address: *address }
+    }
+}
+
+/// The penalty for flaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlapsForm {
+    /// How high it is.
+    pub thousandths: u32,
+    /// Whether it holds the target back.
+    #[serde(default)]
+    pub damped: bool,
+}
+
+impl FlapsForm {
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Penalty> for FlapsForm {
+    fn from(Penalty { value, is_suppressed }: Penalty) -> Self {
+        Self { thousandths: (value * 1000.0).round() as u32, damped: is_suppressed }
+    }
+}
+
+impl From<FlapsForm> for Penalty {
+    fn from(FlapsForm { thousandths, damped }: FlapsForm) -> Self {
+        let value = (f64::from(thousandths) / 1000.0).min(PENALTY_MAX);
+        Self { value, is_suppressed: damped }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The form is a mirror of the controller's types, so that a type may change and files stay readable. Writes no file.
 
 mod form;
+mod found;
 mod load;
 
 use std::net::IpAddr;
@@ -13,9 +14,14 @@ use serde::Serialize;
 
 pub use form::AdminForm;
 pub use form::FamilyForm;
+pub use form::FlapsForm;
 pub use form::TargetForm;
 pub use form::VerdictForm;
 pub use form::WrittenForm;
+pub use found::FindingForm;
+pub use found::FoundForm;
+pub(super) use found::finding_key;
+pub(super) use found::found_key;
 pub use load::Kept;
 pub use load::NetworksForm;
 pub use load::NodeForm;
@@ -59,6 +65,9 @@ pub enum Stored {
         /// How slow it is, as a level of its check.
         #[serde(default, skip_serializing_if = "is_zero")]
         degraded: u8,
+        /// For its flaps, as it was when the verdict began.
+        #[serde(default, skip_serializing_if = "FlapsForm::is_none")]
+        flaps: FlapsForm,
     },
     /// An order of an operator.
     Order {
@@ -136,6 +145,9 @@ pub enum Stored {
         written: WrittenForm,
         /// What its law remembers, as [`crate::control::shed::law::Course::octets`] has it.
         course: [u8; 8],
+        /// In which window of 30 s since 1970 that was so.
+        #[serde(default)]
+        window: u64,
     },
     /// A loss that counts against the budget of the brake.
     Loss {
@@ -155,6 +167,10 @@ pub enum Stored {
         /// Its probes pass again.
         passes: bool,
     },
+    /// An endpoint that a pool has found.
+    Found(FoundForm),
+    /// How a pool judges what is found.
+    Finding(FindingForm),
     /// What is served.
     Served(ServedForm),
 }
@@ -175,6 +191,8 @@ impl Stored {
             Self::Shed { pool, .. } => shed_key(pool),
             Self::Loss { target, .. } => loss_key(&TargetKey::from(target)),
             Self::Held { target, .. } => held_key(&TargetKey::from(target)),
+            Self::Found(FoundForm { pool, name, .. }) => found_key(pool, name),
+            Self::Finding(FindingForm { pool, .. }) => finding_key(pool),
             Self::Served(_) => SERVED_KEY.into(),
         }
     }
@@ -187,6 +205,7 @@ impl Stored {
             reason: known.reason.clone(),
             probe,
             degraded: known.degraded,
+            flaps: known.penalty.into(),
         }
     }
 
@@ -236,8 +255,9 @@ impl Stored {
         Self::Name { name: name.to_string(), addresses: addresses.iter().collect(), unheard }
     }
 
-    pub(super) fn shed(pool: &str, Record { written, course }: &Record) -> Self {
-        Self::Shed { pool: pool.into(), written: written.into(), course: course.octets() }
+    pub(super) fn shed(pool: &str, Record { written, noted, .. }: &Record) -> Self {
+        let (written, course) = (written.into(), noted.course.octets());
+        Self::Shed { pool: pool.into(), written, course, window: noted.window }
     }
 }
 
@@ -368,6 +388,7 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::control::record::Written;
+    use crate::health::Penalty;
     use crate::model::Now;
     use crate::model::Verdict;
 
@@ -380,8 +401,11 @@ mod tests {
             address: Some([192, 0, 2, 1].into()),
         };
         let since = Now { unix: Duration::from_millis(1_500), ..Now::default() };
-        let known = Known { verdict: Verdict::Down, since, reason: "refused".into(), degraded: 0 };
+        let (reason, penalty) = ("refused".into(), Penalty::default());
+        let known = Known { verdict: Verdict::Down, since, reason, degraded: 0, penalty };
         let slow = Known { verdict: Verdict::Up, degraded: 2, ..known.clone() };
+        let damped =
+            Known { penalty: Penalty { value: 3.9, is_suppressed: true }, ..known.clone() };
         let written = Written {
             version: 7,
             author: "ann".into(),
@@ -413,6 +437,11 @@ mod tests {
                 Stored::verdict(&key, &slow, 3),
                 "verdict eu/fra-1 web IPv4 192.0.2.1",
                 r#"{"kind":"verdict","target":{"endpoint":"eu/fra-1","check":"web","family":"ipv4","address":"192.0.2.1"},"verdict":"up","since_ms":1500,"reason":"refused","probe":3,"degraded":2}"#,
+            ),
+            (
+                Stored::verdict(&key, &damped, 3),
+                "verdict eu/fra-1 web IPv4 192.0.2.1",
+                r#"{"kind":"verdict","target":{"endpoint":"eu/fra-1","check":"web","family":"ipv4","address":"192.0.2.1"},"verdict":"down","since_ms":1500,"reason":"refused","probe":3,"flaps":{"thousandths":3900,"damped":true}}"#,
             ),
             (
                 Stored::way_back(&side, &way),

@@ -11,6 +11,7 @@ use crate::control::effect::shed_text;
 use crate::control::effect::short_digest;
 use crate::control::effect::way_back_text;
 use crate::control::order::instant;
+use crate::control::started::TakenUp;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::rtt::text::spell_instant;
@@ -35,9 +36,11 @@ pub fn log(occurrence: &Occurrence) {
                 tracing::warn!(target: "rhumb::config", generation, warnings, %text, "the files gave {counted}");
             }
         }
-        Occurrence::Started { verdicts, left_out, records, away: _ } => {
-            tracing::info!(target: "rhumb::state", verdicts, left_out, records, "{occurrence}");
+        Occurrence::Started(TakenUp { verdicts, left_out, records, found, written: _ }) => {
+            tracing::info!(target: "rhumb::state", verdicts, left_out, records, found, "{occurrence}");
         }
+        // The thread that writes has said so, with the file.
+        Occurrence::Disk(_) => {}
         Occurrence::Refused { text, problems } => {
             let (text, counted) = (text.trim_end(), count(*problems, "problem"));
             tracing::error!(
@@ -181,7 +184,7 @@ fn log_discovery(pool: &str, news: &News, occurrence: &Occurrence) {
         News::Accepted { count, by, reason } => {
             tracing::warn!(target: "rhumb::discovery", %pool, held = count, %by, %reason, "{occurrence}");
         }
-        News::Changed { added, removed, found } => {
+        News::Changed { source: _, added, removed, found } => {
             let (added, removed) = (added.len(), removed.len());
             tracing::info!(target: "rhumb::discovery", %pool, added, removed, found, "{occurrence}");
         }

@@ -13,6 +13,7 @@ mod kinds;
 mod line;
 mod lines;
 mod meter;
+mod once;
 mod outcome;
 mod plan;
 mod progress;
@@ -21,6 +22,7 @@ mod roster;
 mod run;
 mod sessions;
 mod slot;
+mod tap;
 mod tls;
 
 use std::io;
@@ -34,8 +36,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::node::default_node;
 use crate::health::Holding;
+use crate::health::Penalty;
 use crate::model::Check;
+use crate::model::ResolverSettings;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
@@ -44,10 +49,14 @@ pub use board::Board;
 pub use board::Refused;
 pub use counters::ProbeCounters;
 pub use failure::ProbeFailure;
+pub use once::Told;
+pub use once::probe_once;
 pub use outcome::ProbeResult;
 pub use outcome::Success;
 pub use progress::Phase;
 pub use progress::Phases;
+pub use progress::Seen;
+pub use tap::Heard;
 pub use tls::install_crypto;
 
 use run::Runner;
@@ -65,6 +74,8 @@ pub struct ProbeTarget {
     pub initial: Verdict,
     /// How slow it was before, as a level of its check; used as `initial` is.
     pub degraded: u8,
+    /// For its flaps of before; used as `initial` is.
+    pub penalty: Penalty,
 }
 
 /// What the prober may use.
@@ -81,6 +92,22 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_in_flight: 1024, per_second: 10_000, per_second_and_address: 100 }
+    }
+}
+
+/// What a prober goes by.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What it may use.
+    pub limits: Limits,
+    /// How names are resolved that redirects lead to, and which addresses are believed.
+    pub resolver: ResolverSettings,
+}
+
+impl From<Limits> for Terms {
+    /// Names are resolved as where nothing is said.
+    fn from(limits: Limits) -> Self {
+        Self { limits, resolver: default_node().resolver }
     }
 }
 
@@ -101,12 +128,16 @@ pub struct ProbeReport {
     pub late: Duration,
     /// When the probe ended, on the prober's monotonic clock.
     pub at: Duration,
+    /// When the next one is due, on the same clock.
+    pub next: Duration,
     /// Successes in a row, this one included.
     pub consecutive_passes: u32,
     /// Failures in a row, this one included.
     pub consecutive_fails: u32,
     /// What keeps a held target from being up.
     pub holding: Option<Holding>,
+    /// For its flaps, this result counted in.
+    pub penalty: Penalty,
 }
 
 /// Handle of a running prober; dropping it stops all probes.
@@ -125,7 +156,7 @@ impl Prober {
     /// `clock_start` is the zero of [`ProbeReport::at`]. A full `reports` channel slows the prober down
     /// rather than lose a flip; a closed one stops it. `restarts` counts restarts of its task.
     pub fn spawn(
-        limits: Limits,
+        terms: impl Into<Terms>,
         clock_start: Instant,
         reports: mpsc::Sender<ProbeReport>,
         restarts: impl FnMut(&'static str) + Send + 'static,
@@ -134,11 +165,13 @@ impl Prober {
         let (targets, seen) = watch::channel(Arc::from([]));
         let (stop, counters) = (CancellationToken::new(), Arc::<ProbeCounters>::default());
         let (stop_when_unheard, counted) = (stop.clone(), Arc::clone(&counters));
-        let board = Arc::new(Board::default());
+        let Terms { limits, resolver } = terms.into();
+        let (board, resolver) = (Arc::new(Board::default()), Arc::new(resolver));
         let shared = Arc::clone(&board);
         let make = move || {
             let runner = Runner::new(limits, clock_start, Arc::clone(&counted), plan::probe);
-            let runner = runner.with_board(Arc::clone(&shared));
+            let runner =
+                runner.with_board(Arc::clone(&shared)).with_resolver(Arc::clone(&resolver));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;

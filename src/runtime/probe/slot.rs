@@ -94,10 +94,14 @@ pub(super) struct History {
     degree: Degree,
 }
 
+/// How late a probe began, when it ended, and when the next is due.
+pub(super) type Times = (Duration, Duration, Duration);
+
 impl History {
     /// That of a target which the prober does not know yet.
     pub(super) fn new(target: &ProbeTarget) -> Self {
         let tracker = Tracker::new(Thresholds::from(&*target.check), target.initial);
+        let tracker = tracker.with_penalty(target.penalty);
         Self { tracker, degree: Degree::new(target.degraded) }
     }
 
@@ -109,7 +113,7 @@ impl History {
 
 impl Watcher {
     /// Counts a result in and says what it means.
-    fn report(&mut self, result: &ProbeResult, (late, at): (Duration, Duration)) -> ProbeReport {
+    fn report(&mut self, result: &ProbeResult, (late, at, next): Times) -> ProbeReport {
         let History { tracker, degree } = &mut self.history;
         let flip = match &result.outcome {
             Ok(_) => tracker.observe(Observation::Pass, at),
@@ -127,9 +131,11 @@ impl Watcher {
             result: result.clone(),
             late,
             at,
+            next,
             consecutive_passes: tracker.consecutive_passes(),
             consecutive_fails: tracker.consecutive_fails(),
             holding: tracker.holding(at),
+            penalty: tracker.penalty(at),
         }
     }
 }
@@ -194,7 +200,7 @@ impl Slot {
     pub(super) fn report<'a>(
         &'a mut self,
         result: &'a ProbeResult,
-        times: (Duration, Duration),
+        times: Times,
     ) -> impl Iterator<Item = ProbeReport> + 'a {
         self.watchers.iter_mut().map(move |watcher| watcher.report(result, times))
     }

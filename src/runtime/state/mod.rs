@@ -32,6 +32,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::sync::oneshot;
 
+use crate::control::DiskNews;
 use crate::control::Restored;
 use crate::control::order::instant;
 use crate::control::status::StateStatus;
@@ -71,6 +72,7 @@ pub struct State {
 /// What the thread and everybody else see.
 struct Shared {
     settings: Settings,
+    open: Opener,
     queue: Queue,
     /// The file while it is open.
     store: Mutex<Option<Store>>,
@@ -90,7 +92,12 @@ struct Alarm {
     fault: Option<(String, Duration)>,
     /// Something that went wrong and is over.
     note: Option<String>,
+    /// What of that nobody has asked for yet.
+    news: Vec<DiskNews>,
 }
+
+/// How the file is opened: in tests on disks that do what disks do.
+pub type Opener = Box<dyn Fn(&Path) -> Result<Store, Fault> + Send + Sync>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,8 +112,14 @@ impl State {
     ///
     /// Only a file that another process uses is an error: with any other fault the server serves, and an alarm is up.
     pub fn start(settings: Settings) -> Result<(Self, Restored), Fault> {
+        Self::start_with(settings, Box::new(Store::open))
+    }
+
+    /// The same with another way to open the file.
+    pub fn start_with(settings: Settings, open: Opener) -> Result<(Self, Restored), Fault> {
         let shared = Arc::new(Shared {
             settings,
+            open,
             queue: Queue::default(),
             store: Mutex::default(),
             alarm: Mutex::default(),
@@ -116,7 +129,8 @@ impl State {
         });
         let mut writer = Writer::new(Arc::clone(&shared));
         let restored = writer.open_first()?;
-        let thread = std::thread::Builder::new().name("state".into()).spawn(move || writer.run());
+        let thread =
+            std::thread::Builder::new().name("state".into()).spawn(move || writer.keep_running());
         let thread = thread.map_err(|why| Fault::system(&why))?;
         Ok((Self { shared, thread: Some(thread) }, restored))
     }
@@ -146,6 +160,11 @@ impl State {
         self.shared.wants_all.swap(false, Relaxed)
     }
 
+    /// What has happened to the disk since the last time this was asked.
+    pub fn take_news(&self) -> Vec<DiskNews> {
+        std::mem::take(&mut lock(&self.shared.alarm).news)
+    }
+
     /// The way to read it.
     pub fn reader(&self) -> Reader {
         Reader { shared: Arc::clone(&self.shared) }
@@ -153,7 +172,7 @@ impl State {
 
     /// How it stands, for people.
     pub fn status(&self) -> StateStatus {
-        let Alarm { fault, note } = lock(&self.shared.alarm).clone();
+        let Alarm { fault, note, news: _ } = lock(&self.shared.alarm).clone();
         StateStatus {
             folder: Some(self.shared.settings.folder.display().to_string()),
             fault: fault.as_ref().map(|(why, _)| why.clone()),

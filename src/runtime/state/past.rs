@@ -98,7 +98,7 @@ impl Reading {
                 (wanted.since_ms..=wanted.until_ms).contains(&event.at_ms)
                     && wanted.subjects.as_ref().is_none_or(|subjects| event.concerns(subjects))
             };
-            page.events.extend(Row::new(row.value()).events().filter(is_wanted));
+            page.events.extend(Row::new(row.value()).events().into_iter().filter(is_wanted));
         }
         Ok(page)
     }
@@ -143,8 +143,8 @@ impl Reading {
             }
             for (key, before) in row.undo() {
                 match before {
-                    Some(value) => drop(state.insert(key.to_owned(), value.to_vec())),
-                    None => drop(state.remove(key)),
+                    Some(value) => drop(state.insert(key, value)),
+                    None => drop(state.remove(&key)),
                 }
             }
             oldest = Some(head);

@@ -13,6 +13,7 @@ use redb::Database;
 use redb::ReadTransaction;
 use redb::ReadableDatabase;
 use redb::ReadableTable;
+use redb::StorageBackend;
 use redb::Table;
 use redb::TableDefinition;
 use redb::WriteTransaction;
@@ -92,6 +93,20 @@ impl Store {
         if is_new {
             sync_folder(folder).map_err(|why| Fault::system(&why))?;
         }
+        Self::of(database, folder)
+    }
+
+    /// The same on something else than a file of the system, with `cache` octets of it in memory.
+    pub fn open_on(
+        backend: impl StorageBackend,
+        cache: usize,
+        folder: &Path,
+    ) -> Result<Self, Fault> {
+        let database = Database::builder().set_cache_size(cache).create_with_backend(backend)?;
+        Self::of(database, folder)
+    }
+
+    fn of(database: Database, folder: &Path) -> Result<Self, Fault> {
         let content = Content::new(folder.join("content"));
         let store = Self { database: Arc::new(database), content };
         store.begin()?;
@@ -237,9 +252,10 @@ impl<'t> Tables<'t> {
         if row.is_empty() {
             return Ok(false);
         }
-        self.history.insert(self.next, row.octets())?;
+        let row = row.finish().map_err(|why| Fault::system(&why))?;
+        self.history.insert(self.next, row.as_slice())?;
         self.next += 1;
-        self.octets += row.octets().len() as u64;
+        self.octets += row.len() as u64;
         Ok(true)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::control::DiskNews;
 use crate::control::Restored;
 use crate::control::stored::Entry;
 use crate::runtime::log;
@@ -28,6 +29,9 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether something is too old.
 const PRUNE: Duration = Duration::from_secs(60);
+
+/// What nobody has asked for is dropped beyond this: a test, or a loop that hangs.
+const NEWS_MAX: usize = 64;
 
 /// Of all that may be kept the share that one load may take.
 const LOAD_SHARE: u64 = 2;
@@ -89,7 +93,7 @@ impl Writer {
 
     fn try_open(&self) -> Result<(Store, Restored), Fault> {
         let open = || {
-            let store = Store::open(&self.shared.settings.folder)?;
+            let store = (self.shared.open)(&self.shared.settings.folder)?;
             let (restored, unread) = store.reader()?.restore()?;
             store.remove_strays()?;
             Ok::<_, Fault>((store, restored, unread))
@@ -111,12 +115,25 @@ impl Writer {
             file.display()
         );
         tracing::error!(target: "rhumb::state", file = %file.display(), moved, reason = why, "state is damaged and was moved aside; starting without it");
-        lock(&self.shared.alarm).note = Some(note);
+        let mut alarm = lock(&self.shared.alarm);
+        alarm.news.push(DiskNews::Lost(note.clone().into()));
+        alarm.note = Some(note);
         Ok(())
     }
 
+    /// Writes until it is told to stop, whatever becomes of it meanwhile: state that is silently kept no more would be found
+    /// missing at the next start.
+    pub(super) fn keep_running(&mut self) {
+        while let Err(why) = guarded(|| self.run()) {
+            // What it was about to write is lost with it.
+            self.replaces = true;
+            self.shared.wants_all.store(true, Relaxed);
+            self.fail(&Fault::System(format!("the thread that writes had to begin anew: {why}")));
+        }
+    }
+
     /// Writes until it is told to stop.
-    pub(super) fn run(&mut self) {
+    fn run(&mut self) {
         loop {
             let batch = self.shared.queue.take(self.patience(), GATHERING);
             let stops = batch.stops;
@@ -217,7 +234,9 @@ impl Writer {
     /// The disk takes it again.
     fn settle(&mut self) {
         self.retry_at = None;
-        if let Some((why, _)) = lock(&self.shared.alarm).fault.take() {
+        let mut alarm = lock(&self.shared.alarm);
+        if let Some((why, _)) = alarm.fault.take() {
+            alarm.news.push(DiskNews::Kept);
             tracing::info!(target: "rhumb::state", was = why, "state is kept again");
         }
     }
@@ -246,6 +265,9 @@ impl Writer {
         if alarm.fault.as_ref().is_none_or(|(before, _)| *before != why) {
             tracing::error!(target: "rhumb::state", reason = why, "state is not kept: a restart would forget what changes now; serving goes on");
             let since = alarm.fault.as_ref().map_or_else(unix_now, |(_, since)| *since);
+            alarm.news.push(DiskNews::Faulty(why.clone().into()));
+            let surplus = alarm.news.len().saturating_sub(NEWS_MAX);
+            alarm.news.drain(..surplus);
             alarm.fault = Some((why, since));
         }
     }
@@ -260,7 +282,8 @@ impl Writer {
         }
         let Some(store) = lock(&self.shared.store).clone() else { return };
         self.pruned_at = Some(Instant::now());
-        let work = || {
+        // A damaged database may panic when its last owner drops it: that is done inside, or by `fail`.
+        let work = move || {
             let now = unix_now();
             let mut goes_on = store.has_surplus(retention, now)?;
             while goes_on {
