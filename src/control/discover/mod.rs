@@ -138,6 +138,15 @@ impl Controller {
         pools.map(|(name, finding)| (name.clone(), in_order(&finding.endpoints))).collect()
     }
 
+    /// Every endpoint that is found for some pools.
+    fn found_for(&self, model: &Model, pools: &[PoolId]) -> Found {
+        let names = pools.iter().map(|id| &model.pools[id.index()].name);
+        let found = names.filter_map(|name| {
+            Some((name.clone(), in_order(&self.discoveries.pools.get(name)?.endpoints)))
+        });
+        found.collect()
+    }
+
     /// Makes of the last good list what it is for a pool; says whether its endpoints are others than before.
     fn find(
         &mut self,
@@ -261,13 +270,15 @@ impl Controller {
         if changed.is_empty() {
             return;
         }
-        let next = Arc::new(before.with_found(&self.found()));
-        let known = self.unchanged_targets(&next.compiled.model);
+        let next = Arc::new(before.with_found(&self.found_for(model, &changed)));
+        let gone = self.changed_targets(&changed, model, &next.compiled.model);
         let cause = Cause::Operator("other endpoints are found".into());
         self.change(&changed, &cause, now, effects, |controller| {
-            controller.verdicts.retain(|key, _| known.contains(key));
-            controller.parts.retain(|key, _| known.contains(key));
-            controller.brake.set_model(&next.compiled.model, |key| known.contains(key));
+            for key in &gone {
+                controller.verdicts.remove(key);
+                controller.parts.remove(key);
+            }
+            controller.brake.set_model(&next.compiled.model, |key| !gone.contains(key));
             controller.snapshot = Some(Arc::clone(&next));
         });
         effects.push(self.want_names(&next.compiled.model));
