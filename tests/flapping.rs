@@ -124,7 +124,7 @@ fn the_worst_endpoint_comes_near_the_bound_and_not_over_it() {
     let (mut now, mut falls) = (Duration::ZERO, Vec::new());
     while now < Duration::from_secs(12 * 3600) {
         // It falls as soon as it may without being held for it.
-        let wants_down = tracker.verdict() == Verdict::Up && tracker.penalty(now) < 2.0;
+        let wants_down = tracker.verdict() == Verdict::Up && tracker.penalty(now).value < 2.0;
         let is_going = tracker.verdict() == Verdict::Up && tracker.consecutive_fails() > 0;
         let observation = match wants_down || is_going {
             true => Observation::Fail,
@@ -183,7 +183,7 @@ impl Pool {
         let mut votes = Vec::new();
         for ((key, tracker), observation) in self.targets.iter_mut().zip(observations) {
             if let Some(verdict) = tracker.observe(*observation, now) {
-                let (key, penalty) = (key.clone(), tracker.kept_penalty(now));
+                let (key, penalty) = (key.clone(), tracker.penalty(now));
                 votes.push(Vote { key, verdict, degraded: 0, reason: "a probe".into(), penalty });
             }
         }

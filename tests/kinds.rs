@@ -15,6 +15,8 @@ mod grpc;
 mod http;
 #[path = "kinds/icmp.rs"]
 mod icmp;
+#[path = "kinds/redirect.rs"]
+mod redirect;
 #[path = "kinds/tcp.rs"]
 mod tcp;
 #[path = "kinds/tls.rs"]
@@ -38,6 +40,7 @@ use rhumb::runtime::probe::Limits;
 use rhumb::runtime::probe::ProbeReport;
 use rhumb::runtime::probe::ProbeTarget;
 use rhumb::runtime::probe::Prober;
+use rhumb::runtime::probe::Terms;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -84,9 +87,13 @@ struct Bench {
 
 impl Bench {
     fn start(targets: Vec<ProbeTarget>) -> Self {
+        Self::start_by(Limits::default().into(), targets)
+    }
+
+    fn start_by(terms: Terms, targets: Vec<ProbeTarget>) -> Self {
         let (sender, reports) = mpsc::channel(16);
         let restarts = |name| panic!("{name} was restarted");
-        let prober = Prober::spawn(Limits::default(), Instant::now(), sender, restarts).unwrap();
+        let prober = Prober::spawn(terms, Instant::now(), sender, restarts).unwrap();
         prober.set_targets(targets);
         Self { prober, reports }
     }

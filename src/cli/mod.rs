@@ -15,11 +15,13 @@ mod man;
 mod moment;
 mod operate;
 mod output;
+mod probe;
 mod probing;
 pub mod rtt;
 mod schema;
 mod serve;
 mod settings;
+mod status;
 pub mod zone;
 
 use std::process::ExitCode;
@@ -43,8 +45,10 @@ enum Command {
     Check(check::CheckArguments),
     /// Show step by step why a client gets what it gets
     Explain(explain::ExplainArguments),
-    /// Show pools, endpoints, verdicts and orders of the running server
-    Status(operate::StatusArguments),
+    /// Show pools, endpoints, verdicts and orders of the running server; all, or one site, pool or endpoint
+    Status(status::StatusArguments),
+    /// Probe an endpoint once, now, as the server does it, and tell all that came of it
+    Probe(probe::ProbeArguments),
     /// Show what happened and why: verdicts, orders, reloads
     Events(events::EventsArguments),
     /// Take an endpoint, pool or site out of answers; new clients go elsewhere
@@ -99,7 +103,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Status(arguments) => operate::status(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Drain(arguments) => operate::drain(&arguments),
         Command::Disable(arguments) => operate::disable(&arguments),

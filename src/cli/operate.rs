@@ -1,4 +1,4 @@
-//! `rhumb status`, `drain`, `undrain`, `force`, `reload`: commands to a running server.
+//! `rhumb drain`, `undrain`, `force`, `reload`: commands to a running server.
 #![allow(clippy::disallowed_methods, reason = "who gives an order is in the environment")]
 
 use std::path::PathBuf;
@@ -14,7 +14,6 @@ use crate::cli::ask::ask;
 use crate::cli::ask::ask_within;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::USAGE;
-use crate::cli::output::count;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
@@ -22,15 +21,6 @@ use crate::cli::settings::ConfigOption;
 use crate::control::Command;
 use crate::control::Reply;
 use crate::control::command::Action;
-use crate::control::parts_status::PartsStatus;
-use crate::control::status::CertificateStatus;
-use crate::control::status::EndpointStatus;
-use crate::control::status::PoolStatus;
-use crate::control::status::ProbingStatus;
-use crate::control::status::RefusedStatus;
-use crate::control::status::ShiftStatus;
-use crate::control::status::StateStatus;
-use crate::control::status::Status;
 use crate::runtime::answerer::unix_s;
 
 /// Where the server is.
@@ -38,18 +28,12 @@ use crate::runtime::answerer::unix_s;
 pub(super) struct ServerOption {
     /// Control socket of the server [default: of the configuration, else where a server puts it]
     #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
     #[command(flatten)]
-    config: ConfigOption,
+    pub(super) config: ConfigOption,
     /// Print JSON
     #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StatusArguments {
-    #[command(flatten)]
-    server: ServerOption,
+    pub(super) json: bool,
 }
 
 /// What every order needs.
@@ -156,10 +140,6 @@ pub(super) struct ReloadArguments {
     wait: Duration,
     #[command(flatten)]
     server: ServerOption,
-}
-
-pub(super) fn status(arguments: &StatusArguments) -> ExitCode {
-    send(&arguments.server, &Command::Status)
 }
 
 pub(super) fn drain(arguments: &DrainArguments) -> ExitCode {
@@ -287,16 +267,22 @@ pub(super) fn send(server: &ServerOption, command: &Command) -> ExitCode {
     show_reply(server, ask(server.socket.as_ref(), &server.config, command))
 }
 
-fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCode {
-    let reply = match reply {
-        Ok(reply) => reply,
+/// What the server said, or why it said nothing.
+pub(super) fn heard(reply: Result<Reply, Unanswered>) -> Result<Reply, ExitCode> {
+    match reply {
+        Ok(reply) => Ok(reply),
         Err(Unanswered::NoServer(why)) => {
-            return fail(
-                PROBLEMS,
-                format!("{why}; is the server running? name its socket with --socket"),
-            );
+            let text = format!("{why}; is the server running? name its socket with --socket");
+            Err(fail(PROBLEMS, text))
         }
-        Err(Unanswered::Failed(why)) => return fail(PROBLEMS, why),
+        Err(Unanswered::Failed(why)) => Err(fail(PROBLEMS, why)),
+    }
+}
+
+fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCode {
+    let reply = match heard(reply) {
+        Ok(reply) => reply,
+        Err(code) => return code,
     };
     if server.json {
         print_json(&reply);
@@ -304,154 +290,12 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
     }
     match reply {
         Reply::Done { text } => print(text),
-        Reply::Status(status) => show(&status),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Explanation(_) | Reply::Events(_) => {
+        Reply::Status(_) | Reply::Explanation(_) | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     }
     ExitCode::SUCCESS
-}
-
-/// Lateness of probes, the 99th of a hundred, up to which nothing is said of it.
-const LATE_MS: u64 = 100;
-
-fn show(status: &Status) {
-    print(format!(
-        "generation {}, config {}, {}, zones: {}",
-        status.generation,
-        status.config,
-        count(status.places, "place", "places"),
-        status.zones.join(" ")
-    ));
-    let PartsStatus { zones, geo, table: _ } = &status.parts;
-    let table = status.round_trips.as_deref().unwrap_or("none measured");
-    print(format!("in force: zones {zones}, geo data {geo}, round-trip times {table}"));
-    let refused = [
-        ("files", &status.refused),
-        ("geo data", &status.refused_geo),
-        ("round-trip times", &status.refused_tables),
-    ];
-    for (what, refused) in refused {
-        let Some(RefusedStatus { problems, since, text, list: _ }) = refused else { continue };
-        let counted = count(*problems, "problem", "problems");
-        print(format!("REFUSED: {what} on disk since {since}, {counted}; older ones are in force"));
-        print(text.trim_end());
-    }
-    show_state(&status.state);
-    if let Some(CertificateStatus { expires, is_stale }) = &status.certificate {
-        let stale = if *is_stale { "; REFUSED: the one on disk, see rhumb check" } else { "" };
-        print(format!("certificate: expires {expires}{stale}"));
-    }
-    if let Some(late) = status.probing.as_ref().and_then(find_late) {
-        print(late);
-    }
-    status.pools.iter().for_each(show_pool);
-    status.brake.iter().for_each(|held| print(format!("BRAKE: {held}")));
-    status.shifts.iter().for_each(show_shift);
-    for order in &status.orders {
-        let until = order.until.as_deref().unwrap_or("it is taken back");
-        print(format!(
-            "order: {} {} by {} since {} until {until}: {}",
-            order.scope, order.order, order.author, order.since, order.reason
-        ));
-    }
-}
-
-fn show_state(state: &StateStatus) {
-    let StateStatus { folder, fault, since, note } = state;
-    match (folder, fault) {
-        (None, _) => {
-            print(
-                "state: in memory only, a restart forgets verdicts and orders; see [state] folder",
-            );
-        }
-        (Some(_), Some(why)) => {
-            let since = since.as_deref().unwrap_or_default();
-            print(format!("STATE IS NOT KEPT since {since}: {why}"));
-        }
-        (Some(_), None) => {}
-    }
-    if let Some(note) = note {
-        print(format!("state: {note}"));
-    }
-}
-
-/// Says that probes are late, if they are: a cap holds them up, or this machine does not keep up.
-fn find_late(probing: &ProbingStatus) -> Option<String> {
-    let late_ms = probing.late_p99_ms.unwrap_or(0);
-    let caps: Vec<&str> = probing.delayed.iter().map(|(cap, _)| cap.as_str()).collect();
-    if late_ms <= LATE_MS {
-        return None;
-    }
-    let why = match caps.as_slice() {
-        [] => "this machine does not keep up".to_owned(),
-        caps => format!("held up by {} of [probe]", caps.join(" and ")),
-    };
-    Some(format!(
-        "LATE PROBES: one of a hundred begins {:?} late or more; {why}",
-        Duration::from_millis(late_ms)
-    ))
-}
-
-fn show_shift(shift: &ShiftStatus) {
-    match &shift.ended {
-        Some(ended) => print(format!("shift of policy {}: {ended}", shift.policy)),
-        None => print(format!("shift of policy {}: {}", shift.policy, shift.shift)),
-    }
-}
-
-fn show_pool(pool: &PoolStatus) {
-    let site = pool.site.as_deref().unwrap_or("no site");
-    let check = pool.check.as_deref().unwrap_or("none");
-    print(format!("\npool {}  ({site}, check {check})  {}", pool.name, pool.standing_text()));
-    if let Some(failback) = &pool.failback {
-        print(format!("  {failback}"));
-    }
-    pool.discovery.iter().for_each(|text| print(format!("  {text}")));
-    if let Some(shed) = &pool.shed {
-        print(format!("  {shed}"));
-    }
-    for endpoint in &pool.endpoints {
-        if !endpoint.name.is_empty() {
-            let EndpointStatus { key, name, weight, .. } = endpoint;
-            print(format!("  {key:<20} {name}  weight {weight}"));
-        }
-        for target in &endpoint.targets {
-            let since = target
-                .since_s
-                .map(|s| humantime::format_duration(Duration::from_secs(s)).to_string());
-            let since = since.map_or(String::new(), |since| format!("for {since}"));
-            let last = match (&target.last, target.verdict.as_str()) {
-                (Some(last), _) => last,
-                (None, "unchecked") => "no check",
-                (None, _) => "not probed yet",
-            };
-            let slow = match target.degraded.is_empty() {
-                true => String::new(),
-                false => format!("{}  ", target.degraded),
-            };
-            let last =
-                if target.parts.is_empty() { format!("last: {last}") } else { String::new() };
-            print(format!(
-                "  {:<20} {:<24} weight {:<5} {:<10} {since:<14} {slow}{last}",
-                endpoint.key,
-                target.address,
-                endpoint.weight,
-                target.verdict_text()
-            ));
-            for part in &target.parts {
-                let last = part.last.as_deref().unwrap_or("not probed yet");
-                print(format!(
-                    "  {:<20}   {:<22} {:<9} last: {last}",
-                    "", part.check, part.verdict
-                ));
-            }
-        }
-        if !endpoint.order.is_empty() {
-            print(format!("  {:<20} ORDER {}", "", endpoint.order));
-        }
-    }
 }
 
 #[cfg(test)]

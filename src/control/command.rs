@@ -46,6 +46,11 @@ const ORDER_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub enum Command {
     /// Show everything.
     Status,
+    /// Show what is known of a site, a pool or an endpoint.
+    StatusOf {
+        /// Which, as [`Scope::find`] reads it.
+        target: String,
+    },
     /// Give an order.
     Order {
         /// What it is for, as [`Scope::find`] reads it.
@@ -218,6 +223,7 @@ impl Controller {
     pub(super) fn obey(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) -> Reply {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
+            Command::StatusOf { target } => return self.status_of(&target, now),
             Command::Reload => return self.reload_reply(),
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {
                 Err("this server keeps no history: set folder in [state] of rhumb.toml".into())

@@ -7,6 +7,7 @@ pub mod admin_states;
 mod attempt;
 mod ballot;
 mod brake;
+pub mod by_hand;
 pub mod command;
 pub mod discover;
 pub mod effect;
@@ -34,6 +35,7 @@ pub mod shift;
 pub mod started;
 pub mod status;
 pub mod stored;
+mod target_status;
 pub mod tracked;
 pub mod weights;
 

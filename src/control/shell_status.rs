@@ -39,3 +39,17 @@ pub struct ProbingStatus {
     /// Caps that made probes wait in the last minute, with how many.
     pub delayed: Vec<(String, u64)>,
 }
+
+/// How the probes of a target go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbesStatus {
+    /// Seconds since the last one ended.
+    pub ago_s: f64,
+    /// Seconds until the next begins; 0 if it is due or runs.
+    pub next_s: f64,
+    /// Penalty for flaps, as of the last one.
+    pub penalty: f64,
+    /// Seconds for which that penalty keeps the target down, if it does not fall again.
+    #[serde(default)]
+    pub suppressed_s: Option<u64>,
+}

@@ -1,6 +1,5 @@
 //! Everything an operator wants to see at once: pools, endpoints, verdicts, orders.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -8,7 +7,8 @@ use serde::Serialize;
 
 use crate::config::render::ProblemReport;
 use crate::control::Controller;
-use crate::control::Known;
+use crate::control::Reply;
+use crate::control::Scope;
 use crate::control::effect::short_digest;
 use crate::control::failback::Side;
 use crate::control::failback::Stage;
@@ -23,19 +23,19 @@ use crate::control::rejection::Rejection;
 use crate::control::resolve;
 use crate::control::shed::LoadGauges;
 pub use crate::control::shell_status::CertificateStatus;
+pub use crate::control::shell_status::ProbesStatus;
 pub use crate::control::shell_status::ProbingStatus;
 pub use crate::control::shell_status::StateStatus;
+pub use crate::control::target_status::BrakeStatus;
+pub use crate::control::target_status::PartStatus;
+pub use crate::control::target_status::TargetStatus;
+use crate::control::target_status::unchecked;
 use crate::control::weights::Billionths;
-use crate::model::CheckId;
 use crate::model::Endpoint;
 use crate::model::Family;
-use crate::model::Model;
 use crate::model::Now;
-use crate::model::Percent;
 use crate::model::Pool;
-use crate::model::Resolved;
 use crate::model::TargetKey;
-use crate::model::Verdict;
 use crate::steering::PoolPlan;
 use crate::steering::plan::Standing;
 
@@ -191,66 +191,6 @@ pub struct EndpointStatus {
     pub targets: Vec<TargetStatus>,
 }
 
-/// One address of an endpoint.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TargetStatus {
-    /// The address.
-    pub address: String,
-    /// `up`, `down`, `held`, `unknown`; `unchecked` without a check.
-    pub verdict: String,
-    /// Seconds since it changed.
-    pub since_s: Option<u64>,
-    /// The result behind the verdict.
-    pub reason: String,
-    /// The newest result; filled in by the shell, which sees all of them.
-    pub last: Option<String>,
-    /// What the brake holds it for, if it is up by the brake alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub brake: Option<BrakeStatus>,
-    /// How slow it is and what is left of its weight, in words; empty if it is not degraded.
-    #[serde(default)]
-    pub degraded: String,
-    /// What its check is made of; nothing if it is probed itself.
-    #[serde(default)]
-    pub parts: Vec<PartStatus>,
-}
-
-/// One part of a check that is made of others.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PartStatus {
-    /// Which check.
-    pub check: String,
-    /// `up`, `down`, `held`, `unknown`.
-    pub verdict: String,
-    /// Seconds since it changed.
-    pub since_s: Option<u64>,
-    /// The result behind the verdict.
-    pub reason: String,
-    /// The newest result; filled in by the shell.
-    pub last: Option<String>,
-}
-
-impl TargetStatus {
-    /// The verdict, as people are shown it.
-    pub fn verdict_text(&self) -> String {
-        match self.brake {
-            Some(_) => format!("{} (brake)", self.verdict),
-            None => self.verdict.clone(),
-        }
-    }
-}
-
-/// What the brake holds a target for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BrakeStatus {
-    /// For how many seconds.
-    pub since_s: u64,
-    /// The result of the probe that would have taken it down.
-    pub reason: String,
-    /// Its probes pass again, and hold-down or damping still runs.
-    pub passes_again: bool,
-}
-
 /// An order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrderStatus {
@@ -297,10 +237,29 @@ fn shortfall(plan: &PoolPlan, family: Family) -> Option<String> {
 impl Controller {
     /// Everything at once.
     pub fn status(&self, now: Now) -> Status {
+        self.status_within(None, now)
+    }
+
+    /// The same with the pools and endpoints only that a text names, as orders name them.
+    pub(super) fn status_of(&self, text: &str, now: Now) -> Reply {
+        let Some(snapshot) = &self.snapshot else { return Reply::Status(Box::default()) };
+        match Scope::find(text, &snapshot.compiled.model) {
+            Ok(scope) => Reply::Status(Box::new(self.status_within(Some(&scope), now))),
+            Err(error) => Reply::failed(error),
+        }
+    }
+
+    fn status_within(&self, scope: Option<&Scope>, now: Now) -> Status {
         let Some(snapshot) = &self.snapshot else { return Status::default() };
         let model = &snapshot.compiled.model;
+        let is_wanted =
+            |pool: &Pool, key: &str| scope.is_none_or(|scope| scope.covers(model, pool, key));
+        let is_named = |pool: &Pool| {
+            // A pool that is asked for may have no endpoint yet.
+            is_wanted(pool, "") || pool.endpoints.iter().any(|one| is_wanted(pool, &one.key))
+        };
         let pools = model.pools.iter().zip(&snapshot.pools);
-        let pools = pools.filter(|(pool, _)| pool.is_written());
+        let pools = pools.filter(|(pool, _)| pool.is_written() && is_named(pool));
         let orders = self.orders.iter().map(|(scope, order)| OrderStatus {
             scope: scope.to_string(),
             order: order.admin.to_string(),
@@ -324,7 +283,12 @@ impl Controller {
             zones: model.zones.iter().map(|zone| zone.apex.to_string()).collect(),
             places: snapshot.compiled.places.places().len(),
             round_trips: self.counting_table(),
-            pools: pools.map(|(pool, plan)| self.pool_status(pool, plan, now)).collect(),
+            pools: pools
+                .map(|(pool, plan)| {
+                    let wanted = |endpoint: &Endpoint| is_wanted(pool, &endpoint.key);
+                    self.pool_status(pool, plan, &wanted, now)
+                })
+                .collect(),
             orders: orders.collect(),
             brake: self.brake_texts(now),
             shifts: self.shift_statuses(),
@@ -371,7 +335,13 @@ impl Controller {
         in_force.chain(ended).collect()
     }
 
-    fn pool_status(&self, pool: &Pool, plan: &PoolPlan, now: Now) -> PoolStatus {
+    fn pool_status(
+        &self,
+        pool: &Pool,
+        plan: &PoolPlan,
+        is_wanted: &impl Fn(&Endpoint) -> bool,
+        now: Now,
+    ) -> PoolStatus {
         let model = &self.snapshot.as_ref().expect("status() has seen it").compiled.model;
         let sides = Family::BOTH.map(|family| plan.family(family));
         PoolStatus {
@@ -390,6 +360,7 @@ impl Controller {
             endpoints: pool
                 .endpoints
                 .iter()
+                .filter(|endpoint| is_wanted(endpoint))
                 .map(|endpoint| self.endpoint_status(pool, endpoint, now))
                 .collect(),
         }
@@ -414,54 +385,4 @@ impl Controller {
             targets,
         }
     }
-
-    fn target_status(
-        &self,
-        model: &Model,
-        check: CheckId,
-        target: &health::Target<'_>,
-        now: Now,
-    ) -> TargetStatus {
-        let known = self.verdicts.get(&target.key);
-        let since = |known: &Known| now.monotonic.saturating_sub(known.since.monotonic).as_secs();
-        let part = |part: health::Target<'_>| {
-            let known = self.parts.get(&part.key);
-            PartStatus {
-                check: part.key.check.to_string(),
-                verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
-                since_s: known.map(since),
-                reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
-                last: None,
-            }
-        };
-        let Percent(left) = self.weight_left(model, check, &target.key);
-        let is_slow = left < 100 && known.is_some_and(|known| known.verdict == Verdict::Up);
-        TargetStatus {
-            address: target.address.to_string(),
-            verdict: known.map_or(Verdict::Unknown, |known| known.verdict).to_string(),
-            since_s: known.map(since),
-            reason: known.map(|known| known.reason.to_string()).unwrap_or_default(),
-            last: None,
-            degraded: if is_slow { format!("degraded to {left} %") } else { String::new() },
-            parts: target.parts(model).into_iter().map(part).collect(),
-            brake: self.brake_status(&target.key, now),
-        }
-    }
-}
-
-/// Addresses of an endpoint that nobody probes.
-fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec<TargetStatus> {
-    let own = Family::BOTH.into_iter().filter_map(|family| endpoint.address(family));
-    let all = own.chain(resolved.into_iter().flat_map(Resolved::iter));
-    let status = |address: IpAddr| TargetStatus {
-        address: address.to_string(),
-        verdict: "unchecked".into(),
-        since_s: None,
-        reason: String::new(),
-        last: None,
-        degraded: String::new(),
-        parts: Vec::new(),
-        brake: None,
-    };
-    all.map(status).collect()
 }

@@ -164,13 +164,8 @@ impl Tracker {
         }
     }
 
-    /// The penalty for flaps at `now`; 0 where they are not damped.
-    pub fn penalty(&self, now: Duration) -> f64 {
-        self.damping.penalty(now)
-    }
-
     /// The penalty as the next life goes on from it.
-    pub fn kept_penalty(&self, now: Duration) -> Penalty {
+    pub fn penalty(&self, now: Duration) -> Penalty {
         self.damping.kept(now)
     }
 

@@ -445,7 +445,7 @@ impl Core {
             let (key, penalty) = (report.key.clone(), report.penalty);
             self.handle(Event::Vote(Vote { key, verdict, degraded, reason, penalty }));
         }
-        self.last_results.take(report.key, report.result, report.holding);
+        self.last_results.take(report);
     }
 
     /// Logs what happened, once, and counts it.

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use crate::control::status::ProbesStatus;
 use crate::control::status::Status;
 use crate::health::Holding;
+use crate::health::Penalty;
 use crate::model::Family;
 use crate::model::TargetKey;
+use crate::runtime::probe::ProbeReport;
 use crate::runtime::probe::ProbeResult;
 use crate::runtime::probe::ProbeTarget;
 
@@ -20,12 +24,33 @@ struct LastResult {
     result: ProbeResult,
     /// What keeps the target from being up.
     holding: Option<Holding>,
+    /// When it came, monotonic.
+    at: Duration,
+    /// When the next probe is due.
+    next: Duration,
+    /// For flaps.
+    penalty: Penalty,
 }
 
 impl LastResult {
     fn text(&self) -> String {
         let (reason, phases) = (self.result.reason(), self.result.phases_text());
         format!("{reason}{phases}{}", held_text(self.holding.as_ref()))
+    }
+
+    fn probes(&self, now: Duration) -> ProbesStatus {
+        let ago = now.saturating_sub(self.at);
+        let tenths = |time: Duration| (time.as_secs_f64() * 10.0).round() / 10.0;
+        let suppressed = match self.holding {
+            Some(Holding::Damped { left, .. }) => Some(left.saturating_sub(ago)),
+            Some(Holding::HoldDown(_)) | None => None,
+        };
+        ProbesStatus {
+            ago_s: tenths(ago),
+            next_s: tenths(self.next.saturating_sub(now)),
+            penalty: (self.penalty.value * 100.0).round() / 100.0,
+            suppressed_s: suppressed.map(|left| left.as_secs()),
+        }
     }
 }
 
@@ -51,8 +76,9 @@ impl LastResults {
     }
 
     /// Takes a result.
-    pub fn take(&mut self, key: TargetKey, result: ProbeResult, holding: Option<Holding>) {
-        self.newest.insert(key, LastResult { result, holding });
+    pub fn take(&mut self, report: ProbeReport) {
+        let ProbeReport { key, result, holding, at, next, penalty, .. } = report;
+        self.newest.insert(key, LastResult { result, holding, at, next, penalty });
     }
 
     /// How many targets there are.
@@ -65,8 +91,8 @@ impl LastResults {
         self.newest.len() >= self.targets
     }
 
-    /// Puts the newest result to each target, and to each part of one whose check is made of others.
-    pub fn add_to(&self, status: &mut Status) {
+    /// Puts the newest result to each target, and to each part of one whose check is made of others; `now` is monotonic.
+    pub fn add_to(&self, status: &mut Status, now: Duration) {
         let mut by_place: HashMap<Place<'_>, &LastResult> =
             HashMap::with_capacity(self.newest.len());
         for (key, last) in &self.newest {
@@ -82,11 +108,11 @@ impl LastResults {
                         let own = (endpoint.key.as_str(), check, family, None);
                         let of_name = (endpoint.key.as_str(), check, family, Some(address));
                         let found = by_place.get(&own).or_else(|| by_place.get(&of_name));
-                        found.map(|last| last.text())
+                        found.map(|last| (last.text(), last.probes(now))).unzip()
                     };
-                    target.last = last(check);
+                    (target.last, target.probes) = last(check);
                     for part in &mut target.parts {
-                        part.last = last(&part.check);
+                        (part.last, part.probes) = last(&part.check);
                     }
                 }
             }

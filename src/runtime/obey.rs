@@ -58,7 +58,7 @@ impl Core {
         self.handle(Event::Settle);
         let mut answer = answer.unwrap_or(Reply::failed("nothing came of it".into()));
         if let Reply::Status(status) = &mut answer {
-            self.last_results.add_to(status);
+            self.last_results.add_to(status, self.start.elapsed());
             status.probing = self.metrics.probing().map(|totals| totals.status());
             status.certificate = self.metrics.certificate().map(|found| CertificateStatus {
                 expires: instant(Duration::from_secs(found.expires_unix_s.unsigned_abs())),

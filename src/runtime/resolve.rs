@@ -109,6 +109,44 @@ async fn follow_all(
     }
 }
 
+/// What came of asking for both families of a name.
+pub struct LookUp([Found; 2]);
+
+impl LookUp {
+    /// Every address, IPv4 first; why there is none, if nobody tells of one.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>, String> {
+        let (mut all, mut why) = (Vec::new(), Vec::new());
+        for found in &self.0 {
+            match found {
+                Found::Addresses(addresses, _) => all.extend(addresses),
+                Found::None(text) => why.push((*text).to_owned()),
+                Found::Failed(text) => why.push(text.clone()),
+            }
+        }
+        why.dedup();
+        if all.is_empty() { Err(why.join("; ")) } else { Ok(all) }
+    }
+}
+
+/// Asks once for both families of a name, which is absolute if it ends with a dot. Whether what comes is believed, is
+/// for [`ResolverSettings::refusal`] to say.
+pub async fn look_up(settings: &ResolverSettings, name: &str) -> LookUp {
+    let failed = |why: String| LookUp([Found::Failed(why.clone()), Found::Failed(why)]);
+    let resolver = match build(settings) {
+        Ok(resolver) => resolver,
+        Err(why) => return failed(format!("no resolver: {why}")),
+    };
+    let name = match ProtoName::from_ascii(name) {
+        Ok(name) => name,
+        Err(why) => return failed(why.to_string()),
+    };
+    let (v4, v6) = tokio::join!(
+        ask(&resolver, name.clone(), RecordType::A),
+        ask(&resolver, name, RecordType::AAAA)
+    );
+    LookUp([v4, v6])
+}
+
 /// Resolves one name again and again.
 struct Follower {
     name: Name,
@@ -148,18 +186,7 @@ impl Follower {
 
     /// Asks for both families at once; returns when to ask again, too.
     async fn resolve(&mut self) -> (Result<Vec<IpAddr>, Box<str>>, Duration) {
-        let resolver = match build(&self.settings) {
-            Ok(resolver) => resolver,
-            Err(why) => return (Err(format!("no resolver: {why}").into()), RETRY),
-        };
-        let name = match ProtoName::from_ascii(self.name.to_string()) {
-            Ok(name) => name,
-            Err(why) => return (Err(why.to_string().into()), RETRY),
-        };
-        let (v4, v6) = tokio::join!(
-            ask(&resolver, name.clone(), RecordType::A),
-            ask(&resolver, name, RecordType::AAAA)
-        );
+        let LookUp([v4, v6]) = look_up(&self.settings, &self.name.to_string()).await;
         let (mut wait, mut why) = (Duration::MAX, Vec::new());
         let mut is_known = false;
         for (family, found) in [(Family::V4, v4), (Family::V6, v6)] {

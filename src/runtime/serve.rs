@@ -49,6 +49,7 @@ use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
+use crate::runtime::probe::Terms;
 use crate::runtime::probe::install_crypto;
 use crate::runtime::publish::Publisher;
 use crate::runtime::resolve::NameResolver;
@@ -414,7 +415,8 @@ async fn first_core(
     let (reports_sender, reports) = mpsc::channel(REPORTS_MAX);
     let restarts = Arc::clone(&metrics);
     let count = move |task: &'static str| restarts.count_restart(task);
-    let prober = Prober::spawn(options.probe, start, reports_sender, count)?;
+    let terms = Terms { limits: options.probe, resolver: options.resolver.clone() };
+    let prober = Prober::spawn(terms, start, reports_sender, count)?;
     metrics.set_prober(Arc::clone(prober.counters()));
     let inbox = Inbox::new(commands, reports, mpsc::channel(1));
     let restarts = Arc::clone(&metrics);

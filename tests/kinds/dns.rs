@@ -40,10 +40,10 @@ fn wanting(qname: &str, qtype: RecordType, answer: &str) -> CheckKind {
 }
 
 /// Makes a reply of a question.
-type Answer = fn(Message) -> Vec<Message>;
+pub type Answer = fn(Message) -> Vec<Message>;
 
 /// A server on one port, by UDP and by TCP.
-async fn server(udp: Answer, tcp: Answer) -> SocketAddr {
+pub async fn server(udp: Answer, tcp: Answer) -> SocketAddr {
     let (listener, socket) = loop {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // Somebody else may have the port of the same number.
@@ -75,7 +75,7 @@ async fn server(udp: Answer, tcp: Answer) -> SocketAddr {
     address
 }
 
-fn reply(question: &Message) -> Message {
+pub fn reply(question: &Message) -> Message {
     let mut reply = question.clone();
     reply.metadata.message_type = MessageType::Response;
     reply

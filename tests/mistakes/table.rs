@@ -301,6 +301,30 @@ body = "ok"
         expected: &[("3:10", "check.a.method", "has no body", "use GET")],
     },
     Case {
+        title: "redirects without end, and of a check that knows none",
+        text: r#"[check.a]
+kind = "http"
+redirects = 11
+[check.b]
+kind = "tcp"
+port = 80
+redirects = 1
+[check.c]
+kind = "https"
+follow_redirects = true
+"#,
+        expected: &[
+            ("3:13", "check.a.redirects", "11", "0 to 10"),
+            (
+                "7:1",
+                "check.b.redirects",
+                "not known here",
+                "it is for kind = \"http\" or \"https\"",
+            ),
+            ("10:1", "check.c.follow_redirects", "not known", "did you mean \"redirects\"?"),
+        ],
+    },
+    Case {
         title: "a regular expression that is none, and one of another dialect",
         text: r#"[check.a]
 kind = "http"

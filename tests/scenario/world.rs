@@ -375,7 +375,7 @@ impl World {
                     let held = tracker.holding(now).map(|why| format!("; held: {why}"));
                     let reason = format!("{observation:?}{}", held.unwrap_or_default()).into();
                     let (verdict, degraded) = (tracker.verdict(), degree.level());
-                    let penalty = tracker.kept_penalty(now);
+                    let penalty = tracker.penalty(now);
                     let vote = Vote { key: key.clone(), verdict, degraded, reason, penalty };
                     self.handle(Event::Vote(vote));
                 }

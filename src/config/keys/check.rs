@@ -12,6 +12,7 @@ use crate::config::keys::Rule;
 use crate::config::keys::Table;
 use crate::config::keys::degraded::DEGRADED;
 use crate::config::keys::form;
+use crate::config::keys::load::LOAD;
 
 /// From the start of a probe to the next when nothing is said.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -31,6 +32,8 @@ pub const JITTER_PERCENT: u8 = 10;
 pub const PATH: &str = "/";
 /// Codes that count as success when nothing is said.
 pub const STATUS: &str = "200-299";
+/// Redirects that are followed when nothing is said: a redirect is an answer like others.
+pub const REDIRECTS: u8 = 0;
 /// Whether certificates are judged when nothing is said.
 pub const VERIFY: bool = true;
 
@@ -112,27 +115,6 @@ pub(super) const fn duration(min: u64, max: u64) -> Kind {
 
 /// `fall` and `rise`.
 const COUNT: Kind = Kind::Integer { min: 1, max: 100, least: "" };
-
-static LOAD: Table = Table {
-    path: "check.NAME.load",
-    about: "a number in the body, which is JSON",
-    applies: Applies::Live,
-    keys: &[
-        Key::needed(
-            "json",
-            Kind::Text(&form::JSON_POINTER),
-            "\"/load\"",
-            "where in the body the number is: a JSON pointer (RFC 6901)",
-        ),
-        Key::new(
-            "max",
-            Kind::Number { min: 0.001, max: 1e12 },
-            Absent::Default(Literal::Number(LOAD_MAX)),
-            "the number at which the endpoint carries all it can",
-        ),
-    ],
-    rules: &[],
-};
 
 pub(super) static CHECK: Table = Table {
     path: "check.NAME",
@@ -335,10 +317,18 @@ pub(super) static CHECK: Table = Table {
         )
         .only(HTTP),
         Key::new(
+            "redirects",
+            Kind::Integer { min: 0, max: 10, least: "" },
+            Absent::Default(Literal::Integer(REDIRECTS as i64)),
+            "redirects that are followed, one after another; one whose status is wanted is not",
+        )
+        .like(&["follow", "follow_redirects", "max_redirects"])
+        .only(HTTP),
+        Key::new(
             "body",
             Kind::Text(&form::NEEDLE),
             Absent::Means("none"),
-            "text that the first 64 KiB of the body must hold",
+            "text that the body must hold, within the 64 KiB that a probe reads with headers and TLS",
         )
         .like(&["expected_body", "contains"])
         .only(HTTP),
@@ -346,7 +336,7 @@ pub(super) static CHECK: Table = Table {
             "body_regex",
             Kind::Text(&form::REGEX),
             Absent::Means("none"),
-            "regular expression that must match somewhere in the first 64 KiB of the body",
+            "regular expression that must match somewhere in the body, within the 64 KiB that a probe reads",
         )
         .like(&["regex"])
         .only(HTTP),
@@ -363,7 +353,7 @@ pub(super) static CHECK: Table = Table {
                 one_above_zero: false,
             },
             Absent::Means("none"),
-            "table of fields, by JSON pointer, and the values they must have; the body must be JSON of at most 64 KiB",
+            "table of fields, by JSON pointer, and the values they must have; the body must be JSON, and within the 64 KiB that a probe reads",
         )
         .only(HTTP),
         Key::new(

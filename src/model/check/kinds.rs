@@ -32,7 +32,9 @@ pub struct HttpCheck {
     pub version: HttpVersion,
     /// Status codes that count as success.
     pub status: Vec<RangeInclusive<u16>>,
-    /// Text that the first [`BODY_MAX`](crate::model::check::BODY_MAX) octets of the body must hold.
+    /// Redirects that are followed, one after another.
+    pub redirects: u8,
+    /// Text that the body must hold within [`BODY_MAX`](crate::model::check::BODY_MAX) octets of the response.
     pub body: Option<Box<str>>,
     /// Regular expression that must match somewhere in them.
     pub body_regex: Option<Box<str>>,
@@ -66,6 +68,7 @@ impl Default for HttpCheck {
             headers: Vec::new(),
             version: HttpVersion::One,
             status: vec![200..=299],
+            redirects: 0,
             body: None,
             body_regex: None,
             json: Vec::new(),

@@ -80,14 +80,25 @@ pub enum ProbeFailure {
     /// What came back says in its own way that it is not as it must be.
     #[error("{0}")]
     Answer(Box<str>),
+    /// A redirect leads where no probe goes.
+    #[error("{0}")]
+    Redirect(Box<str>),
+    /// What a redirect led to failed.
+    #[error("redirected to {url}: {failure}")]
+    Behind {
+        /// Where it led.
+        url: Box<str>,
+        /// What came up there.
+        failure: Box<Self>,
+    },
     /// The probe passed, and the check is inverted.
     #[error("passed, and the check is inverted")]
     Inverted,
     /// What came back is not an HTTP response we accept.
     #[error("not a valid HTTP response: {0}")]
     NotHttp(Box<str>),
-    /// The backend sent more octets than a probe ever reads.
-    #[error("backend sent more than {0} octets")]
+    /// The backend sent more octets than a probe ever reads, and they did not settle it.
+    #[error("backend sent more than {0} octets, and no probe reads more")]
     TooMuch(usize),
     /// The check cannot be run as it is written.
     #[error("check cannot be run: {0}")]
@@ -129,7 +140,11 @@ impl ProbeFailure {
             (Phase::Connecting, io::ErrorKind::ConnectionRefused) => Self::Refused,
             (Phase::Connecting, _) => Self::Unreachable(error.to_string().into()),
             (
-                Phase::Handshake | Phase::AwaitingResponse | Phase::ReadingBody | Phase::Running,
+                Phase::Resolving
+                | Phase::Handshake
+                | Phase::AwaitingResponse
+                | Phase::ReadingBody
+                | Phase::Running,
                 _,
             ) => Self::Closed(phase),
         }

@@ -9,13 +9,20 @@ use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::net::UdpSocket;
 
+use crate::model::check::BODY_MAX;
 use crate::runtime::probe::failure::ProbeFailure;
 use crate::runtime::probe::meter::Meter;
 use crate::runtime::probe::progress::Phase;
 
-/// Octets that one probe reads from the network, at most: header block, body, and room for a chain of
-/// certificates and for chunk marks.
-const WIRE_MAX: usize = 128 * 1024;
+/// Octets that one probe reads from the network, at most, with all that it is redirected to: heads, bodies, chains of
+/// certificates and marks of chunks.
+pub(super) const WIRE_MAX: usize = BODY_MAX;
+
+/// Octets that the kernel keeps of a connection before they are read; it takes twice that with its own book-keeping.
+///
+/// Source: half of what is read at all, so that a flood costs no more memory unread than read. One window serves a
+/// header block and a chain of certificates, which is what nearly all probes read.
+const UNREAD_MAX: u32 = 32 * 1024;
 
 /// Where a probe goes, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +42,22 @@ pub(super) enum Writes {
 impl Line {
     /// Opens a connection; the caller sets the deadline, and dropping the stream closes it.
     pub(super) async fn connect(self, writes: Writes) -> Result<Meter<TcpStream>, ProbeFailure> {
+        self.connect_within(WIRE_MAX, writes).await
+    }
+
+    /// The same where so many octets are left to be read.
+    pub(super) async fn connect_within(
+        self,
+        room: usize,
+        writes: Writes,
+    ) -> Result<Meter<TcpStream>, ProbeFailure> {
         let connecting = async {
             let socket = match self.address {
                 SocketAddr::V4(_) => TcpSocket::new_v4()?,
                 SocketAddr::V6(_) => TcpSocket::new_v6()?,
             };
+            // Before it connects, so that the first window is no larger.
+            socket.set_recv_buffer_size(UNREAD_MAX)?;
             if let Some(source) = self.source {
                 socket.bind(SocketAddr::new(source, 0))?;
             }
@@ -51,7 +69,24 @@ impl Line {
             // Without it the second could wait for an acknowledgement that is delayed 40 ms. A failure costs only that.
             let _ = stream.set_nodelay(true);
         }
-        Ok(Meter::new(stream, WIRE_MAX))
+        Ok(Meter::new(stream, room))
+    }
+
+    /// From where it goes: the address that was chosen, else the one that the system would take; `None` if there is no
+    /// way. Nothing is sent.
+    pub(super) fn find_source(self) -> Option<IpAddr> {
+        let any = match self.address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        // Any port will do: the way depends on the address alone.
+        let place = SocketAddr::new(self.address.ip(), self.address.port().max(1));
+        let open = || {
+            let socket = std::net::UdpSocket::bind(SocketAddr::new(any, 0))?;
+            socket.connect(place)?;
+            socket.local_addr()
+        };
+        self.source.or_else(|| open().ok().map(|address| address.ip()))
     }
 
     /// Opens a socket that hears nobody but the target, from a port of its own.

@@ -13,6 +13,7 @@ mod kinds;
 mod line;
 mod lines;
 mod meter;
+mod once;
 mod outcome;
 mod plan;
 mod progress;
@@ -21,6 +22,7 @@ mod roster;
 mod run;
 mod sessions;
 mod slot;
+mod tap;
 mod tls;
 
 use std::io;
@@ -34,9 +36,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::node::default_node;
 use crate::health::Holding;
 use crate::health::Penalty;
 use crate::model::Check;
+use crate::model::ResolverSettings;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 use crate::runtime::supervise::supervise;
@@ -45,10 +49,14 @@ pub use board::Board;
 pub use board::Refused;
 pub use counters::ProbeCounters;
 pub use failure::ProbeFailure;
+pub use once::Told;
+pub use once::probe_once;
 pub use outcome::ProbeResult;
 pub use outcome::Success;
 pub use progress::Phase;
 pub use progress::Phases;
+pub use progress::Seen;
+pub use tap::Heard;
 pub use tls::install_crypto;
 
 use run::Runner;
@@ -87,6 +95,22 @@ impl Default for Limits {
     }
 }
 
+/// What a prober goes by.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What it may use.
+    pub limits: Limits,
+    /// How names are resolved that redirects lead to, and which addresses are believed.
+    pub resolver: ResolverSettings,
+}
+
+impl From<Limits> for Terms {
+    /// Names are resolved as where nothing is said.
+    fn from(limits: Limits) -> Self {
+        Self { limits, resolver: default_node().resolver }
+    }
+}
+
 /// One probe's result and what it means for its target.
 #[derive(Clone, Debug)]
 pub struct ProbeReport {
@@ -104,6 +128,8 @@ pub struct ProbeReport {
     pub late: Duration,
     /// When the probe ended, on the prober's monotonic clock.
     pub at: Duration,
+    /// When the next one is due, on the same clock.
+    pub next: Duration,
     /// Successes in a row, this one included.
     pub consecutive_passes: u32,
     /// Failures in a row, this one included.
@@ -130,7 +156,7 @@ impl Prober {
     /// `clock_start` is the zero of [`ProbeReport::at`]. A full `reports` channel slows the prober down
     /// rather than lose a flip; a closed one stops it. `restarts` counts restarts of its task.
     pub fn spawn(
-        limits: Limits,
+        terms: impl Into<Terms>,
         clock_start: Instant,
         reports: mpsc::Sender<ProbeReport>,
         restarts: impl FnMut(&'static str) + Send + 'static,
@@ -139,11 +165,13 @@ impl Prober {
         let (targets, seen) = watch::channel(Arc::from([]));
         let (stop, counters) = (CancellationToken::new(), Arc::<ProbeCounters>::default());
         let (stop_when_unheard, counted) = (stop.clone(), Arc::clone(&counters));
-        let board = Arc::new(Board::default());
+        let Terms { limits, resolver } = terms.into();
+        let (board, resolver) = (Arc::new(Board::default()), Arc::new(resolver));
         let shared = Arc::clone(&board);
         let make = move || {
             let runner = Runner::new(limits, clock_start, Arc::clone(&counted), plan::probe);
-            let runner = runner.with_board(Arc::clone(&shared));
+            let runner =
+                runner.with_board(Arc::clone(&shared)).with_resolver(Arc::clone(&resolver));
             let (seen, reports, stop) = (seen.clone(), reports.clone(), stop_when_unheard.clone());
             async move {
                 runner.run(seen, reports).await;

@@ -20,6 +20,12 @@ impl Success {
     pub(super) fn noted(note: String) -> Self {
         Self { note: Some(note.into()), ..Self::default() }
     }
+
+    /// The same with something more to tell.
+    pub(super) fn with_note(self, more: &str) -> Self {
+        let note = self.note.map_or_else(|| more.into(), |note| format!("{note}, {more}").into());
+        Self { note: Some(note), ..self }
+    }
 }
 
 /// What a probe leaves behind.

@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::pki_types::ServerName;
 
+use crate::config::node::default_node;
 use crate::model::Check;
 use crate::model::CheckKind;
 use crate::model::Family;
 use crate::model::HttpCheck;
 use crate::model::HttpVersion;
+use crate::model::ResolverSettings;
 use crate::model::TargetKey;
 use crate::model::TlsCheck;
 use crate::runtime::probe::board::Board;
@@ -29,6 +32,9 @@ use crate::runtime::probe::kinds::http::Exchange;
 use crate::runtime::probe::kinds::http::Scheme;
 use crate::runtime::probe::kinds::icmp::Echo;
 use crate::runtime::probe::kinds::push::Listen;
+use crate::runtime::probe::kinds::redirect;
+use crate::runtime::probe::kinds::redirect::Trail;
+use crate::runtime::probe::kinds::redirect::Walk;
 use crate::runtime::probe::kinds::tcp::Conversation;
 use crate::runtime::probe::kinds::tls::HTTP_2;
 use crate::runtime::probe::kinds::tls::Handshake;
@@ -37,8 +43,10 @@ use crate::runtime::probe::line::Line;
 use crate::runtime::probe::outcome::Probed;
 use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Progress;
+use crate::runtime::probe::progress::Seen;
 use crate::runtime::probe::response::judge::Judge;
 use crate::runtime::probe::sessions::Tickets;
+use crate::runtime::probe::tap::Ear;
 use crate::runtime::probe::tls;
 use crate::runtime::probe::tls::Client;
 use crate::runtime::probe::tls::SystemRoots;
@@ -53,12 +61,18 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Where it goes, and from where.
+    pub(super) fn line(&self) -> Line {
+        self.line
+    }
+
     /// Resumes sessions of the target whose tickets these are, if more is said than a handshake.
     pub(super) fn resume(&mut self, tickets: &mut Option<Arc<Tickets>>) {
         match &mut self.kind {
             Kind::Https(_, handshake) | Kind::Grpcs(_, handshake) => {
                 handshake.tickets = Some(Arc::clone(tickets.get_or_insert_default()));
             }
+            Kind::Walk(walk) => walk.resume(tickets),
             // A check of the certificate itself looks at it each time.
             Kind::Tls(_)
             | Kind::Tcp(_)
@@ -84,8 +98,18 @@ impl Plan {
 }
 
 /// Runs a probe, until its deadline at most.
-pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Probed {
-    let mut progress = Progress::start();
+pub(super) fn probe(plan: Plan, deadline: Deadline) -> impl Future<Output = Probed> + Send {
+    // Not in a future of its own, which would hold the plan twice.
+    probe_and_tell(plan, deadline, None).map(|(probed, _)| probed)
+}
+
+/// The same with what it saw on its way, for somebody who listens.
+pub(super) async fn probe_and_tell(
+    plan: Plan,
+    deadline: Deadline,
+    ear: Option<Ear>,
+) -> (Probed, Seen) {
+    let mut progress = Progress::start(ear);
     let outcome = tokio::select! {
         biased;
         outcome = plan.kind.run(plan.line, &mut progress) => Some(outcome),
@@ -95,7 +119,7 @@ pub(super) async fn probe(plan: Plan, deadline: Deadline) -> Probed {
     let outcome =
         outcome.unwrap_or_else(|| Err(ProbeFailure::TimedOut { after, phase: progress.phase() }));
     let outcome = if plan.invert { inverted(outcome) } else { outcome };
-    Probed { outcome, phases: progress.phases() }
+    (Probed { outcome, phases: progress.phases() }, progress.seen)
 }
 
 /// The opposite; what says nothing of the target still says nothing.
@@ -118,11 +142,21 @@ pub(super) struct Planner {
 }
 
 /// What plans of several sets of targets share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     turns: Turns,
     pub(super) board: Arc<Board>,
+    /// How names are resolved that redirects lead to.
+    resolver: Arc<ResolverSettings>,
     files: Vec<Arc<StateFile>>,
+}
+
+impl Default for Shared {
+    /// Names are resolved as where nothing is said.
+    fn default() -> Self {
+        let resolver = Arc::new(default_node().resolver);
+        Self { turns: Turns::default(), board: Arc::default(), resolver, files: Vec::new() }
+    }
 }
 
 /// What a client offers to speak behind TLS.
@@ -140,6 +174,12 @@ impl Planner {
     /// The same with a board on which others report.
     pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
         self.shared.board = board;
+        self
+    }
+
+    /// The same that resolves names as these settings say.
+    pub(super) fn with_resolver(mut self, resolver: Arc<ResolverSettings>) -> Self {
+        self.shared.resolver = resolver;
         self
     }
 
@@ -163,21 +203,8 @@ impl Planner {
         Ok(match &check.kind {
             CheckKind::Tcp(talk) => Kind::Tcp(Conversation(talk.clone())),
             CheckKind::Tls(tls) => Kind::Tls(self.handshake(tls, None, address.ip(), &[])?),
-            CheckKind::Http(http) => Kind::Http(Exchange::new(
-                http,
-                self.judge(&check.name, http)?,
-                address,
-                Scheme::Http,
-            )?),
-            CheckKind::Https(http, tls) => {
-                let alpn = match http.version {
-                    HttpVersion::One => HTTP_1,
-                    HttpVersion::Two => HTTP_2,
-                };
-                let handshake = self.handshake(tls, http.host.as_deref(), address.ip(), alpn)?;
-                let judge = self.judge(&check.name, http)?;
-                Kind::Https(Exchange::new(http, judge, address, Scheme::Https)?, handshake)
-            }
+            CheckKind::Http(http) => self.http(line, check, http, None)?,
+            CheckKind::Https(http, tls) => self.http(line, check, http, Some(tls))?,
             CheckKind::Grpc(grpc) => Kind::Grpc(Call::new(grpc, address, Scheme::Http)?),
             CheckKind::Grpcs(grpc, tls) => {
                 let handshake = self.handshake(tls, grpc.host.as_deref(), address.ip(), HTTP_2)?;
@@ -204,6 +231,48 @@ impl Planner {
                 silence: file.silence,
             }),
         })
+    }
+
+    /// One exchange, and what it redirects to if that is followed.
+    fn http(
+        &mut self,
+        line: Line,
+        check: &Check,
+        http: &HttpCheck,
+        tls: Option<&TlsCheck>,
+    ) -> Result<Kind, ProbeFailure> {
+        let address = line.address;
+        let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let alpn = match http.version {
+            HttpVersion::One => HTTP_1,
+            HttpVersion::Two => HTTP_2,
+        };
+        let handshake = match tls {
+            Some(tls) => Some(self.handshake(tls, http.host.as_deref(), address.ip(), alpn)?),
+            None => None,
+        };
+        let judge = self.judge(&check.name, http)?;
+        let exchange = Exchange::new(http, Arc::clone(&judge), address, scheme)?;
+        if http.redirects == 0 {
+            return Ok(match handshake {
+                None => Kind::Http(exchange),
+                Some(handshake) => Kind::Https(exchange, handshake),
+            });
+        }
+        let start = redirect::start(http, scheme, address)?;
+        // A redirect from http to https is judged as one that says nothing of certificates.
+        let tls = tls.cloned().unwrap_or_default();
+        let trail = Trail {
+            check: http.clone(),
+            client: self.client(&tls, alpn),
+            tls,
+            judge,
+            resolver: Arc::clone(&self.shared.resolver),
+            source: check.source,
+            endpoint: address,
+            start,
+        };
+        Ok(Kind::Walk(Walk::new(exchange, handshake, trail).into()))
     }
 
     /// The file at a path, the same for all that name it.
@@ -360,7 +429,7 @@ mod tests {
         let plan = plan(&mut Planner::default(), &plain, "127.0.0.1");
         let (_alarm, deadline) = Deadline::new();
         let size = size_of_val(&super::probe(plan, deadline));
-        assert!(size <= 1536, "{size}");
+        assert!(size <= 2560, "{size}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::CheckKind;
+use crate::model::ResolverSettings;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Phases;
 use crate::runtime::probe::ProbeFailure;
@@ -122,6 +123,12 @@ where
     /// The same with a board on which others report.
     pub(super) fn with_board(mut self, board: Arc<Board>) -> Self {
         self.planner = self.planner.with_board(board);
+        self
+    }
+
+    /// The same that resolves names as these settings say.
+    pub(super) fn with_resolver(mut self, resolver: Arc<ResolverSettings>) -> Self {
+        self.planner = self.planner.with_resolver(resolver);
         self
     }
 
@@ -281,7 +288,7 @@ where
         let is_slow = matches!(result.outcome, Err(ProbeFailure::TimedOut { .. }));
         slot.pace = if is_slow { Pace::Slow } else { Pace::Quick };
         slot.due = slot.schedule.next(started, now, random);
-        self.outbox.extend(slot.report(&result, (late, now)));
+        self.outbox.extend(slot.report(&result, (late, now, slot.due)));
         self.agenda.insert(slot.due, waiting);
         self.roster.enter_as(waiting, State::Waiting);
         self.outbox_due.get_or_insert(now + STEP);

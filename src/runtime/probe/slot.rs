@@ -94,6 +94,9 @@ pub(super) struct History {
     degree: Degree,
 }
 
+/// How late a probe began, when it ended, and when the next is due.
+pub(super) type Times = (Duration, Duration, Duration);
+
 impl History {
     /// That of a target which the prober does not know yet.
     pub(super) fn new(target: &ProbeTarget) -> Self {
@@ -110,7 +113,7 @@ impl History {
 
 impl Watcher {
     /// Counts a result in and says what it means.
-    fn report(&mut self, result: &ProbeResult, (late, at): (Duration, Duration)) -> ProbeReport {
+    fn report(&mut self, result: &ProbeResult, (late, at, next): Times) -> ProbeReport {
         let History { tracker, degree } = &mut self.history;
         let flip = match &result.outcome {
             Ok(_) => tracker.observe(Observation::Pass, at),
@@ -128,10 +131,11 @@ impl Watcher {
             result: result.clone(),
             late,
             at,
+            next,
             consecutive_passes: tracker.consecutive_passes(),
             consecutive_fails: tracker.consecutive_fails(),
             holding: tracker.holding(at),
-            penalty: tracker.kept_penalty(at),
+            penalty: tracker.penalty(at),
         }
     }
 }
@@ -196,7 +200,7 @@ impl Slot {
     pub(super) fn report<'a>(
         &'a mut self,
         result: &'a ProbeResult,
-        times: (Duration, Duration),
+        times: Times,
     ) -> impl Iterator<Item = ProbeReport> + 'a {
         self.watchers.iter_mut().map(move |watcher| watcher.report(result, times))
     }

@@ -34,6 +34,7 @@ pub(super) fn read_http(section: &mut Section<'_>, problems: &mut Problems) -> H
     let headers = section.take("headers").map(|value| read_headers(&value, problems));
     let version = section.take("http_version").and_then(|value| value.word(problems));
     let status = section.take("status").and_then(|value| value.parsed(read_status, problems));
+    let redirects = section.take("redirects").and_then(|value| value.integer(problems));
     let load = section.take("load").and_then(|value| read_load(&value, problems));
     let on_body = ["body", "body_regex", "json"].map(|key| section.find_key(key));
     let body = section.take("body").and_then(|value| value.parsed(read_needle, problems));
@@ -58,6 +59,8 @@ pub(super) fn read_http(section: &mut Section<'_>, problems: &mut Problems) -> H
             _ => HttpVersion::One,
         },
         status: status.map_or_else(default_status, |at| at.value),
+        redirects: redirects
+            .map_or(keys::REDIRECTS, |at| u8::try_from(at.value).unwrap_or(u8::MAX)),
         body: body.map(|at| at.value.into()),
         body_regex: body_regex.map(|at| at.value.into()),
         json: json.unwrap_or_default(),

@@ -22,6 +22,9 @@ use crate::runtime::probe::outcome::Success;
 use crate::runtime::probe::progress::Phase;
 use crate::runtime::probe::progress::Progress;
 
+/// Records of a reply that are shown.
+const SHOWN_MAX: usize = 16;
+
 /// Most strange datagrams that are heard while waiting for the reply.
 const STRANGERS_MAX: usize = 16;
 
@@ -59,6 +62,9 @@ impl Question {
             true => self.ask_tcp(&question, &octets, line, progress).await?,
             false => reply,
         };
+        if progress.is_heard() {
+            progress.hear(shown(&reply).as_bytes());
+        }
         self.judge(&reply).map_err(|text| ProbeFailure::Answer(text.into()))?;
         Ok(Success::default())
     }
@@ -148,6 +154,17 @@ impl Question {
             }
         }
     }
+}
+
+/// A reply for people, as dig has it: the code, then each record of the answer.
+fn shown(reply: &Message) -> String {
+    let records = reply.answers.iter().take(SHOWN_MAX);
+    let records = records.map(|record| format!("\n{record}")).collect::<String>();
+    format!(
+        "{}, {} records{records}\n",
+        mnemonic(reply.metadata.response_code),
+        reply.answers.len()
+    )
 }
 
 /// Whether data is what an operator wrote; names are the same in any case, with and without their last dot.

@@ -139,6 +139,7 @@ impl Run {
             said.extend(hear(&mut stdout).now_or_never().into_iter().flatten());
             said.extend(hear(&mut stderr).now_or_never().into_iter().flatten());
         }
+        progress.hear(&said);
         judge(status, &said)
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP exchange of a probe: one request on a fresh connection, one response judged.
 //!
-//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others. The caller opens
-//! the stream, in clear or behind TLS, and sets the deadline. HTTP/1.1 is our own (docs/decisions/0030), HTTP/2 hyper's.
+//! HTTP/1.1 or HTTP/2; no proxies, cookies or decompression, and redirects are answers like others: `redirect` follows
+//! them. The caller opens the stream, in clear or behind TLS, and sets the deadline. HTTP/1.1 is our own
+//! (docs/decisions/0030), HTTP/2 hyper's.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -144,6 +145,7 @@ impl Exchange {
             }
         };
         progress.enter(Phase::ReadingBody);
+        progress.saw_head(response.head.status(), response.head.find("location"));
         Ok(response)
     }
 }

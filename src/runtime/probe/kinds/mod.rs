@@ -9,6 +9,7 @@ pub(super) mod grpc;
 pub(super) mod http;
 pub(super) mod icmp;
 pub(super) mod push;
+pub(super) mod redirect;
 pub(super) mod tcp;
 pub(super) mod tls;
 pub(super) mod udp;
@@ -26,6 +27,8 @@ pub(super) enum Kind {
     Tls(tls::Handshake),
     Http(http::Exchange),
     Https(http::Exchange, tls::Handshake),
+    /// Either, and what it redirects to.
+    Walk(Box<redirect::Walk>),
     Grpc(grpc::Call),
     Grpcs(grpc::Call, tls::Handshake),
     Dns(dns::Question),
@@ -51,13 +54,14 @@ impl Kind {
             Self::Tcp(conversation) => conversation.run(line, progress).await,
             Self::Http(exchange) => {
                 let stream = line.connect(exchange.writes()).await?;
-                let load = exchange.run(stream, progress).await?;
+                let load = exchange.run(progress.tap(stream), progress).await?;
                 Ok(Success { load, ..Success::default() })
             }
             Self::Tls(handshake) => Box::pin(handshake.run(line, progress)).await,
             Self::Https(exchange, handshake) => {
                 Box::pin(https(exchange, handshake, line, progress)).await
             }
+            Self::Walk(walk) => Box::pin(walk.run(line, progress)).await,
             Self::Grpc(call) => Box::pin(grpc(call, line, progress)).await,
             Self::Grpcs(call, handshake) => Box::pin(grpcs(call, handshake, line, progress)).await,
             Self::Dns(question) => Box::pin(question.run(line, progress)).await,
@@ -79,7 +83,7 @@ async fn https(
 ) -> Result<Success, ProbeFailure> {
     let stream = line.connect(Writes::Often).await?;
     let (stream, success, chain) = handshake.shake(stream, progress).await?.split();
-    let outcome = exchange.run(stream, progress).await;
+    let outcome = exchange.run(progress.tap(stream), progress).await;
     handshake.settle(chain);
     outcome.map(|load| Success { load, ..success })
 }

@@ -27,7 +27,7 @@ impl Conversation {
         line: Line,
         progress: &mut Progress,
     ) -> Result<Success, ProbeFailure> {
-        let mut stream = line.connect(Writes::Once).await?;
+        let mut stream = progress.tap(line.connect(Writes::Once).await?);
         progress.enter(Phase::AwaitingResponse);
         if let Some(send) = &self.0.send {
             let sent = stream.write_all(send).await;

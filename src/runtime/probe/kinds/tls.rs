@@ -99,6 +99,7 @@ impl Handshake {
         let certificate = chain.and_then(|chain| chain.first());
         let until = certificate.and_then(|certificate| validity::read(certificate));
         let until = until.map(|times| u64::try_from(*times.end()).unwrap_or(0));
+        progress.seen.certificate_until_s = until;
         let success = self.judge(until, SystemTime::now())?;
         let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let is_wanted = !is_resumed && self.tickets.is_some();

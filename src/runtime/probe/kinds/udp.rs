@@ -33,6 +33,7 @@ impl Datagrams {
         loop {
             let len = receive(&socket, &mut datagram).await?;
             let reply = &datagram[..len];
+            progress.hear(reply);
             if progress.phase() == Phase::AwaitingResponse {
                 progress.enter(Phase::ReadingBody);
             }

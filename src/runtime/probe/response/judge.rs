@@ -143,6 +143,7 @@ impl BodyRead {
     /// What it says of load. Whatever is wrong with that, the probe is not.
     fn load(&self, pointer: &str, max: f64) -> LoadWord {
         match (&self.broken, self.is_whole) {
+            (Some(ProbeFailure::TooMuch(_)), _) => LoadWord::Faulty(LoadFault::TooLong),
             (Some(_), _) => LoadWord::Faulty(LoadFault::Unreadable),
             (None, false) => LoadWord::Faulty(LoadFault::TooLong),
             (None, true) => load::of_body(&self.octets, pointer, max),
