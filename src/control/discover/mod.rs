@@ -288,14 +288,15 @@ impl Controller {
     /// Lets go what is held where there is room for it by now.
     pub(super) fn advance_discoveries(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let holding = self.discoveries.pools.iter().filter(|(_, finding)| !finding.held.is_empty());
-        let may_go = |(name, finding): (&Box<str>, &Finding)| {
+        let may_go = |(name, finding): (&str, &Finding)| {
             let pool = self.pool_named(name)?;
             let model = &self.snapshot.as_ref()?.compiled.model;
             let max_drop = model.pools[pool.index()].discover.as_ref()?.max_drop;
             let (size, going) = (finding.endpoints.len(), finding.held.len());
             finding.floor.allows(now.monotonic, size, going, max_drop).then_some(pool)
         };
-        let due: Vec<PoolId> = holding.filter_map(may_go).collect();
+        let named = holding.map(|(name, finding)| (&**name, finding));
+        let due: Vec<PoolId> = named.filter_map(may_go).collect();
         if !due.is_empty() {
             self.find_all(&due, Drop::Guarded, now, effects);
         }
