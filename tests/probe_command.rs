@@ -27,6 +27,7 @@ use hickory_proto::rr::Record;
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::A;
 use live::Folder;
+use live::Live;
 use live::wait_until;
 use process::Process;
 use process::RHUMB;
@@ -376,4 +377,33 @@ fn an_endpoint_that_a_source_tells_of_is_probed_at_its_own_port() {
     let (code, _, error) = rhumb(&folder, &["probe", "eu/c"]);
     assert_eq!(code, 2);
     assert!(error.contains("there is no endpoint eu/c"), "{error}");
+}
+
+#[test]
+fn of_what_is_reported_the_servers_word_counts() {
+    let rest = "[check.report]\nkind = \"push\"\ninterval = \"200ms\"\n\
+        token_sha256 = [\"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"]\n\
+        [pool.eu]\ncheck = \"report\"\nendpoint.a.addresses = [\"127.0.0.1\"]\n";
+    let folder = node(rest, "");
+    let told = json(&folder, &["probe", "eu/a"], 1);
+    assert_eq!(told["outcome"], "unknown", "nobody knows it without the server");
+    let live = Live::start(&folder.options());
+    let pages = live.server.admin_address().unwrap();
+    wait_until("it is known", || json(&folder, &["status"], 0)["pools"][0]["name"] == "eu");
+    let mut stream = TcpStream::connect(pages).unwrap();
+    let request = "POST /push/report/eu/a?state=up&reason=build+7 HTTP/1.1\r\nHost: rhumb\r\n\
+        Authorization: Bearer secret\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 20"), "{reply}");
+    wait_until("it counts", || rhumb(&folder, &["probe", "eu/a"]).0 == 0);
+    let (_, output, _) = rhumb(&folder, &["probe", "eu/a"]);
+    live.stop();
+    assert!(output.starts_with("eu/a at 127.0.0.1, check report: PASSES\n"), "{output}");
+    assert!(output.contains("there is nothing to probe; it is as that has it\n"), "{output}");
+    assert!(
+        output.contains("  server     up for ") && output.contains("reported: build"),
+        "{output}"
+    );
 }

@@ -5,6 +5,9 @@
 //! fleet must come to what all can see.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "votes/answers.rs"]
+mod answers;
+mod common;
 #[path = "votes/fleet.rs"]
 mod fleet;
 #[path = "worlds/random.rs"]
@@ -201,6 +204,13 @@ fn whatever_the_network_does_all_come_to_the_same() {
         down += usize::from(fleet.was_down);
     });
     assert!(ran < 100 || down > ran as usize / 5, "something goes down in {down} of {ran} cases");
+}
+
+#[test]
+fn whatever_nodes_say_no_answer_is_empty() {
+    let mut down = 0;
+    let ran = for_each_seed_of(20, 2_000, |seed| down += answers::babble(seed));
+    assert!(ran < 10 || down > 0, "something is down at times");
 }
 
 #[test]

@@ -118,6 +118,23 @@ fn is_same_check(one: &Check, other: &Check) -> bool {
     }
 }
 
+/// Targets that are in both, at the same place and probed in the same way.
+fn unchanged(before: Vec<Target<'_>>, next: Vec<Target<'_>>) -> HashSet<TargetKey> {
+    let before: HashMap<TargetKey, (IpAddr, Cow<'_, Check>)> = before
+        .into_iter()
+        .map(|target| {
+            let check = target.check();
+            (target.key, (target.address, check))
+        })
+        .collect();
+    let is_same = |target: &Target<'_>| {
+        before.get(&target.key).is_some_and(|(address, check)| {
+            *address == target.address && is_same_check(check, &target.check())
+        })
+    };
+    next.into_iter().filter(is_same).map(|target| target.key).collect()
+}
+
 /// Whether the verdict on a target says something of a family of its endpoint.
 fn counts(endpoint: &Endpoint, family: Family, target: &Target<'_>) -> bool {
     match endpoint.leaf {
@@ -145,23 +162,27 @@ impl Controller {
         // Targets of one check share it, and so do those that differ from it alike.
         let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
         let probed = self.probed_in(model).into_iter();
-        let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| ProbeOrder {
-            address: target.address,
-            degraded: self.degraded(&target.key),
-            penalty: self.known(&target.key).map_or_else(Penalty::default, |known| {
-                let age = now.monotonic.saturating_sub(known.since.monotonic);
-                known.penalty.after(age, target.check.damping)
-            }),
-            verdict: self
-                .own_verdict(&target.key)
-                .or_else(|| self.brake.probed_verdict(&target.key))
-                .unwrap_or_else(|| self.verdict(&target.key)),
-            key: target.key,
-            check: Arc::clone(
-                shared
-                    .entry((&target.check.name, target.special))
-                    .or_insert_with(|| Arc::new(target.check.with(target.special).into_owned())),
-            ),
+        let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| {
+            let known = self.known(&target.key);
+            let verdict = known.map_or(Verdict::Unknown, |known| known.verdict);
+            ProbeOrder {
+                address: target.address,
+                degraded: known.map_or(0, |known| known.degraded),
+                penalty: known.map_or_else(Penalty::default, |known| {
+                    let age = now.monotonic.saturating_sub(known.since.monotonic);
+                    known.penalty.after(age, target.check.damping)
+                }),
+                verdict: self
+                    .own_verdict(&target.key)
+                    .or_else(|| self.brake.probed_verdict(&target.key))
+                    .unwrap_or(verdict),
+                key: target.key,
+                check: Arc::clone(
+                    shared.entry((&target.check.name, target.special)).or_insert_with(|| {
+                        Arc::new(target.check.with(target.special).into_owned())
+                    }),
+                ),
+            }
         });
         orders.collect()
     }
@@ -171,21 +192,21 @@ impl Controller {
     /// A corrected port or a new address makes a target that was never probed.
     pub(super) fn unchanged_targets(&self, next: &Model) -> HashSet<TargetKey> {
         let Some(snapshot) = &self.snapshot else { return HashSet::new() };
-        let before: HashMap<TargetKey, (IpAddr, Cow<'_, Check>)> = self
-            .told_in(&snapshot.compiled.model)
-            .into_iter()
-            .map(|target| {
-                let check = target.check();
-                (target.key, (target.address, check))
-            })
-            .collect();
-        let is_same = |target: &Target<'_>| {
-            before.get(&target.key).is_some_and(|(address, check)| {
-                *address == target.address && is_same_check(check, &target.check())
-            })
-        };
-        let next = self.told_in(next).into_iter();
-        next.filter(is_same).map(|target| target.key).collect()
+        unchanged(self.told_in(&snapshot.compiled.model), self.told_in(next))
+    }
+
+    /// Targets of some pools of which what is known is true no more in `next`; no other pool has changed.
+    pub(super) fn changed_targets(
+        &self,
+        pools: &[PoolId],
+        before: &Model,
+        next: &Model,
+    ) -> HashSet<TargetKey> {
+        let before = self.told_of(before, pools);
+        let mut keys: HashSet<TargetKey> = before.iter().map(|one| one.key.clone()).collect();
+        let known = unchanged(before, self.told_of(next, pools));
+        keys.retain(|key| !known.contains(key));
+        keys
     }
 
     /// Drops what is known of addresses that names no longer have, and of endpoints that are disabled.
@@ -251,8 +272,16 @@ impl Controller {
 
     /// Every target of a model but those of endpoints that are disabled.
     pub(super) fn targets_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
+        self.targets_of_pools(model, model.written_pools())
+    }
+
+    /// The same of some pools.
+    fn targets_of_pools<'m>(
+        &self,
+        model: &'m Model,
+        pools: impl Iterator<Item = &'m Pool>,
+    ) -> Vec<Target<'m>> {
         let is_ordered = self.orders.values().any(|order| order.admin == Admin::Disabled);
-        let pools = model.written_pools();
         let pools = pools.filter_map(|pool| Some((pool, pool.check?)));
         let of_pool = |(pool, check): (&'m Pool, CheckId)| {
             let endpoints = pool.endpoints.iter();
@@ -272,6 +301,13 @@ impl Controller {
     /// Those of [`Self::targets_in`], each with its parts behind it.
     pub(super) fn told_in<'m>(&self, model: &'m Model) -> Vec<Target<'m>> {
         let targets = self.targets_in(model).into_iter();
+        targets.flat_map(|target| with_parts(model, target)).collect()
+    }
+
+    /// Those of [`Self::told_in`] that are of some pools.
+    fn told_of<'m>(&self, model: &'m Model, pools: &[PoolId]) -> Vec<Target<'m>> {
+        let pools = pools.iter().map(|id| &model.pools[id.index()]);
+        let targets = self.targets_of_pools(model, pools).into_iter();
         targets.flat_map(|target| with_parts(model, target)).collect()
     }
 

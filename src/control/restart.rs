@@ -57,9 +57,6 @@ pub const VERDICTS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// A twelfth of [`VERDICTS_MAX_AGE`]: verdicts are believed after at least 55 minutes of standstill.
 pub const ALIVE: Duration = Duration::from_secs(300);
 
-/// Touched verdicts from which on all targets are listed once, rather than each looked up.
-const LIST_FROM: usize = 32;
-
 /// What was kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -409,21 +406,10 @@ impl Controller {
 
     /// Verdicts with how they were come by; of what is no target any more nothing is kept.
     fn note_verdicts(&self, keys: Vec<TargetKey>, note: &mut impl FnMut(String, Option<Stored>)) {
-        let Some(snapshot) = self.snapshot.as_ref().filter(|_| !keys.is_empty()) else { return };
-        let model = &snapshot.compiled.model;
-        let listed: HashMap<TargetKey, u64> = match keys.len() {
-            0..LIST_FROM => HashMap::new(),
-            _ => {
-                let all = self.told_in(model).into_iter();
-                all.map(|one| (one.key.clone(), probe_digest(&one))).collect()
-            }
-        };
         for key in keys {
-            let find = || Some(probe_digest(&self.find_target(&key)?));
             let known = self.known(&key).filter(|known| known.verdict != Verdict::Unknown);
             let value = known.and_then(|known| {
-                let probe = listed.get(&key).copied().or_else(find)?;
-                Some(Stored::verdict(&key, known, probe))
+                Some(Stored::verdict(&key, known, probe_digest(&self.find_target(&key)?)))
             });
             note(stored::verdict_key(&key), value);
         }

@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(after.left(s(1000)), Some(s(600)));
         assert!(!after.holds(s(1601)), "as if there had been no restart");
         let none = Penalty::default();
-        assert_eq!(kept.after(s(3600), Some(HALF_LIFE)).is_suppressed, false);
+        assert!(!kept.after(s(3600), Some(HALF_LIFE)).is_suppressed);
         assert_eq!(kept.after(s(0), None), none);
         assert_eq!(Damping::new(None).with(kept).kept(s(0)), none);
         for (value, bounded) in [(-3.0, 0.0), (1e300, PENALTY_MAX)] {

@@ -20,6 +20,8 @@ pub(super) struct Chunks {
     /// Octets of extensions so far.
     extensions: usize,
     trailer: Vec<u8>,
+    /// Line ends in it.
+    lines: usize,
 }
 
 /// What comes next.
@@ -115,7 +117,10 @@ impl Chunks {
         let next = match (step, octet) {
             (Step::Line, b'\r') => Step::LastLf,
             (Step::Trailer, b'\r') => Step::TrailerLf,
-            (Step::TrailerLf, b'\n') => Step::Line,
+            (Step::TrailerLf, b'\n') => {
+                self.lines += 1;
+                Step::Line
+            }
             (Step::LastLf, b'\n') => Step::Over,
             (Step::TrailerLf | Step::LastLf, _) => return Err(Fault::Trailer),
             _ => Step::Trailer,
@@ -127,7 +132,7 @@ impl Chunks {
                 return Err(Fault::TrailerTooLong);
             }
             if next == Step::Over {
-                head::read_trailer(&self.trailer)?;
+                head::read_trailer(&self.trailer, self.lines)?;
             }
         }
         Ok(next)

@@ -85,11 +85,11 @@ pub(super) fn read_part(octets: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses trailers that are no fields.
-pub(super) fn read_trailer(octets: &[u8]) -> Result<(), Fault> {
+/// Refuses trailers that are no fields, or more of them than lines: a line feed alone ends none here.
+pub(super) fn read_trailer(octets: &[u8], lines: usize) -> Result<(), Fault> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let is_whole =
-        httparse::parse_headers(octets, &mut fields).is_ok_and(|read| read.is_complete());
+    let fields = &mut fields[..lines.min(FIELDS_MAX)];
+    let is_whole = httparse::parse_headers(octets, fields).is_ok_and(|read| read.is_complete());
     if is_whole { Ok(()) } else { Err(Fault::Trailer) }
 }
 

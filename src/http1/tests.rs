@@ -178,6 +178,7 @@ fn nonsense_is_refused_in_its_own_words() {
         (chunked("2\r\nok\rx"), Fault::ChunkEnd),
         (chunked(&format!("2;{}\r\n", "x".repeat(HEAD_MAX + 1))), Fault::Extensions),
         (chunked("0\r\nno colon\r\n\r\n"), Fault::Trailer),
+        (chunked("0\r\nA: b\nC: d\r\n\r\n"), Fault::Trailer),
         (chunked("0\r\n\rx"), Fault::Trailer),
         (chunked(&format!("0\r\nX: {}\r\n\r\n", "y".repeat(HEAD_MAX))), Fault::TrailerTooLong),
     ];

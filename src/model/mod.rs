@@ -22,6 +22,8 @@ pub mod verdict;
 pub mod voting;
 pub mod zone;
 
+use std::collections::BTreeSet;
+
 pub use assertion::Area;
 pub use assertion::Assertion;
 pub use assertion::Claim;
@@ -162,17 +164,21 @@ impl Model {
         self.pools.iter().filter(|pool| pool.is_written())
     }
 
-    /// The same with these endpoints found, in place of those found before. Every id stays but those of endpoints.
+    /// The same with these endpoints found, in place of those found before; pools that are not named stay as they are.
+    /// Every id stays but those of endpoints.
     pub fn with_found(&self, found: &Found) -> Self {
         let mut next = self.clone();
-        for pool in &mut next.pools {
+        let named: BTreeSet<PoolId> =
+            found.keys().filter_map(|name| self.find_pool(name)).collect();
+        for id in &named {
+            let pool = &mut next.pools[id.index()];
             let Some(discovery) = &pool.discover else { continue };
             pool.endpoints.truncate(discovery.written);
             pool.endpoints.extend(found.get(&pool.name).into_iter().flatten().cloned());
             pool.awaits = pool.endpoints.len() == discovery.written;
         }
         for at in 0..next.pools.len() {
-            if !next.pools[at].is_written() {
+            if next.pools[at].made_of.iter().any(|one| named.contains(one)) {
                 let made_of = std::mem::take(&mut next.pools[at].made_of);
                 next.pools[at] = Pool::union(&next.pools[at].name, made_of, &next.pools);
             }

@@ -71,6 +71,8 @@ pub struct Compiled {
     pub classes: Vec<Arc<Classes>>,
     /// Entries with the terms of their passes, each once.
     pub routes: Arc<[Route]>,
+    /// By pool: the positions of routes whose decisions it can change.
+    pub routes_of: Arc<[Vec<u32>]>,
     /// By [`SteerId`].
     pub steers: Arc<[SteerPlan]>,
     /// What this node's own file says of answers.
@@ -197,6 +199,7 @@ pub fn compile_measured(
         });
         steers.push(steer_plan(steer, route));
     }
+    let model_pools = model.pools.len();
     Ok(Compiled {
         zones,
         model,
@@ -205,11 +208,26 @@ pub fn compile_measured(
         matcher: Arc::new(matcher),
         round_trips: Arc::new(round_trips),
         classes,
+        routes_of: routes_of(&routes, model_pools).into(),
         routes: routes.into(),
         steers: steers.into(),
         node,
         weight_notes: BTreeMap::new(),
     })
+}
+
+/// The positions of routes by pool, so that a flip looks at no others.
+fn routes_of(routes: &[Route], pools: usize) -> Vec<Vec<u32>> {
+    let mut all = vec![Vec::new(); pools];
+    for (at, route) in routes.iter().enumerate() {
+        for pool in route.pools.iter().chain(&route.below) {
+            let of_pool: &mut Vec<u32> = &mut all[pool.index()];
+            if of_pool.last() != Some(&(at as u32)) {
+                of_pool.push(at as u32);
+            }
+        }
+    }
+    all
 }
 
 /// Whether measured round-trip times can change an answer.

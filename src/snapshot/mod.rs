@@ -17,6 +17,7 @@ pub mod rules;
 pub mod sketch;
 pub mod views;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use ahead::Cached;
@@ -75,11 +76,11 @@ impl Snapshot {
             pools[pool.index()] = Arc::new(self.compiled.plan(pool, health));
         }
         let (mut decisions, mut terms) = (self.decisions.clone(), self.terms.clone());
-        for (at, route) in self.compiled.routes.iter().enumerate() {
-            if changed.iter().any(|pool| route.pools.contains(pool) || route.below.contains(pool)) {
-                terms[at] = terms_now(route, &pools);
-                decisions[at] = decided(&self.compiled, route, terms[at], &pools);
-            }
+        let routes = changed.iter().flat_map(|pool| &self.compiled.routes_of[pool.index()]);
+        for at in routes.map(|at| *at as usize).collect::<BTreeSet<_>>() {
+            let route = &self.compiled.routes[at];
+            terms[at] = terms_now(route, &pools);
+            decisions[at] = decided(&self.compiled, route, terms[at], &pools);
         }
         Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions, terms }
     }

@@ -163,14 +163,14 @@ mod tests {
         let failed = |text, check| found(text, check).unwrap_err();
         assert_eq!(failed("eu/fra1", None), "there is no endpoint eu/fra1; did you mean eu/fra-1?");
         assert_eq!(failed("fra-2", None), "there is no endpoint fra-2; did you mean eu/fra-1?");
-        assert_eq!(failed("eu", None), "eu is a pool; name one of its endpoints: eu/a, eu/fra-1");
+        assert_eq!(failed("eu", None), "eu is a pool; name one of its endpoints: eu/fra-1, eu/a");
         assert_eq!(
             failed("us/something-else", None),
             "there is no endpoint us/something-else; its pool has us/a"
         );
         assert_eq!(
             failed("zzzzzzzz", None),
-            "there is no endpoint zzzzzzzz; there are eu/a, eu/fra-1, us/a"
+            "there is no endpoint zzzzzzzz; there are eu/fra-1, eu/a, us/a"
         );
         assert_eq!(failed("fra-1", Some("wep")), "there is no check wep; did you mean web?");
         assert_eq!(

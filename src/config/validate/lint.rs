@@ -78,8 +78,8 @@ fn unused(
 ) {
     let remedy = "use it, or take it out";
     for pool in &spec.pools {
-        let position = model.pools.iter().position(|other| *other.name == *pool.name.value);
-        if position.is_some_and(|position| !pools.contains(&PoolId::at(position))) {
+        let id = model.find_pool(&pool.name.value);
+        if id.is_some_and(|id| !pools.contains(&id)) {
             problems
                 .warning(
                     &pool.name.place,
@@ -158,8 +158,8 @@ fn uses_list(model: &Model, list: ListId) -> bool {
 fn mixed_families(specs: &[FileSpec], model: &Model, problems: &mut Problems) {
     for name in specs.iter().flat_map(|spec| &spec.names) {
         let Some(steer) = &name.steer else { continue };
-        let matching = |name: &str| match model.pools.iter().position(|pool| *pool.name == *name) {
-            Some(pool) => Some(Target::Pool(PoolId::at(pool))),
+        let matching = |name: &str| match model.find_pool(name) {
+            Some(pool) => Some(Target::Pool(pool)),
             None => {
                 let policy = model.policies.iter().position(|policy| *policy.name == *name);
                 policy.map(|policy| Target::Policy(PolicyId::at(policy)))

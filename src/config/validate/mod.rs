@@ -195,12 +195,12 @@ pub(super) fn validate(
     if problems.has_errors() {
         return None;
     }
+    model.index_pools();
     lint::warn(&specs, &model, problems);
     reach::warn(&specs, &model, problems);
     choices::warn(&specs, &model, problems);
     shedding::warn(&specs, &model, problems);
     withdrawn::warn(&specs, &model, problems);
-    model.index_pools();
     Some(model)
 }
 

@@ -138,11 +138,11 @@ mod tests {
         };
         let of = |pool: [&str; 2]| pool.iter().enumerate().map(endpoint).collect::<String>();
         let text = format!(
-            "[pool.p]\n{}[pool.q]\n{}[policy.order]\nkind = 'failover'\ntargets = ['p', 'q']\n\
+            "{rest}[pool.p]\n{}[pool.q]\n{}[policy.order]\nkind = 'failover'\ntargets = ['p', 'q']\n\
              [policy.fenced]\nkind = 'failover'\ntargets = ['p', 'q']\nfence = true\n\
              [policy.inside]\nkind = 'failover'\ntargets = ['p']\nfence = true\n\
              [policy.behind]\nkind = 'failover'\ntargets = ['inside', 'q']\n\
-             [zone]\nname = 'a.test'\nnameservers = ['ns.example.net']\n{rest}",
+             [zone]\nname = 'a.test'\nnameservers = ['ns.example.net']\n",
             of(p),
             of(q)
         );

@@ -36,7 +36,7 @@ impl Findings {
     pub(super) fn insert(&mut self, pool: Box<str>, next: Finding) {
         let unheard = Finding::default();
         let before = self.pools.get(&pool).unwrap_or(&unheard);
-        let is_same = |name: &Box<str>| {
+        let is_same = |name: &str| {
             before.endpoints.get(name) == next.endpoints.get(name)
                 && before.held.contains(name) == next.held.contains(name)
         };

@@ -138,6 +138,15 @@ impl Controller {
         pools.map(|(name, finding)| (name.clone(), in_order(&finding.endpoints))).collect()
     }
 
+    /// Every endpoint that is found for some pools.
+    fn found_for(&self, model: &Model, pools: &[PoolId]) -> Found {
+        let names = pools.iter().map(|id| &model.pools[id.index()].name);
+        let found = names.filter_map(|name| {
+            Some((name.clone(), in_order(&self.discoveries.pools.get(name)?.endpoints)))
+        });
+        found.collect()
+    }
+
     /// Makes of the last good list what it is for a pool; says whether its endpoints are others than before.
     fn find(
         &mut self,
@@ -261,13 +270,15 @@ impl Controller {
         if changed.is_empty() {
             return;
         }
-        let next = Arc::new(before.with_found(&self.found()));
-        let known = self.unchanged_targets(&next.compiled.model);
+        let next = Arc::new(before.with_found(&self.found_for(model, &changed)));
+        let gone = self.changed_targets(&changed, model, &next.compiled.model);
         let cause = Cause::Operator("other endpoints are found".into());
         self.change(&changed, &cause, now, effects, |controller| {
-            controller.verdicts.retain(|key, _| known.contains(key));
-            controller.parts.retain(|key, _| known.contains(key));
-            controller.brake.set_model(&next.compiled.model, |key| known.contains(key));
+            for key in &gone {
+                controller.verdicts.remove(key);
+                controller.parts.remove(key);
+            }
+            controller.brake.set_model(&next.compiled.model, |key| !gone.contains(key));
             controller.snapshot = Some(Arc::clone(&next));
         });
         effects.push(self.want_names(&next.compiled.model));
@@ -277,14 +288,15 @@ impl Controller {
     /// Lets go what is held where there is room for it by now.
     pub(super) fn advance_discoveries(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let holding = self.discoveries.pools.iter().filter(|(_, finding)| !finding.held.is_empty());
-        let may_go = |(name, finding): (&Box<str>, &Finding)| {
+        let may_go = |(name, finding): (&str, &Finding)| {
             let pool = self.pool_named(name)?;
             let model = &self.snapshot.as_ref()?.compiled.model;
             let max_drop = model.pools[pool.index()].discover.as_ref()?.max_drop;
             let (size, going) = (finding.endpoints.len(), finding.held.len());
             finding.floor.allows(now.monotonic, size, going, max_drop).then_some(pool)
         };
-        let due: Vec<PoolId> = holding.filter_map(may_go).collect();
+        let named = holding.map(|(name, finding)| (&**name, finding));
+        let due: Vec<PoolId> = named.filter_map(may_go).collect();
         if !due.is_empty() {
             self.find_all(&due, Drop::Guarded, now, effects);
         }

@@ -1,5 +1,6 @@
 //! The way to a target: where it is, from where it is probed, and what it may cost.
 
+use std::io;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -41,8 +42,12 @@ pub(super) enum Writes {
 
 impl Line {
     /// Opens a connection; the caller sets the deadline, and dropping the stream closes it.
-    pub(super) async fn connect(self, writes: Writes) -> Result<Meter<TcpStream>, ProbeFailure> {
-        self.connect_within(WIRE_MAX, writes).await
+    pub(super) fn connect(
+        self,
+        writes: Writes,
+    ) -> impl Future<Output = Result<Meter<TcpStream>, ProbeFailure>> + Send {
+        // Not in a future of its own: each probe that runs would hold it, too.
+        self.connect_within(WIRE_MAX, writes)
     }
 
     /// The same where so many octets are left to be read.
@@ -51,25 +56,28 @@ impl Line {
         room: usize,
         writes: Writes,
     ) -> Result<Meter<TcpStream>, ProbeFailure> {
-        let connecting = async {
-            let socket = match self.address {
-                SocketAddr::V4(_) => TcpSocket::new_v4()?,
-                SocketAddr::V6(_) => TcpSocket::new_v6()?,
-            };
-            // Before it connects, so that the first window is no larger.
-            socket.set_recv_buffer_size(UNREAD_MAX)?;
-            if let Some(source) = self.source {
-                socket.bind(SocketAddr::new(source, 0))?;
-            }
-            socket.connect(self.address).await
-        };
-        let stream =
-            connecting.await.map_err(|error| ProbeFailure::from_io(&error, Phase::Connecting))?;
+        let failed = |error: io::Error| ProbeFailure::from_io(&error, Phase::Connecting);
+        let socket = self.open().map_err(failed)?;
+        let stream = socket.connect(self.address).await.map_err(failed)?;
         if writes == Writes::Often {
             // Without it the second could wait for an acknowledgement that is delayed 40 ms. A failure costs only that.
             let _ = stream.set_nodelay(true);
         }
         Ok(Meter::new(stream, room))
+    }
+
+    /// A socket that is not connected yet.
+    fn open(self) -> io::Result<TcpSocket> {
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Before it connects, so that the first window is no larger.
+        socket.set_recv_buffer_size(UNREAD_MAX)?;
+        if let Some(source) = self.source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        Ok(socket)
     }
 
     /// From where it goes: the address that was chosen, else the one that the system would take; `None` if there is no

@@ -16,13 +16,6 @@ use crate::runtime::state::lock;
 /// Entries that wait one by one, at most.
 const ENTRIES_MAX: usize = 4096;
 
-/// Changes that wait from which on more are gathered: pages of a database are written whole, and a first round of
-/// probes touches all of them.
-const FLOOD: usize = 500;
-
-/// How long a flood is gathered. What a kill takes then, verdicts, the next probes find out anew.
-const FLOOD_GATHERING: Duration = Duration::from_secs(2);
-
 /// Whether it is on disk, or why not.
 pub type Saved = Result<(), String>;
 
@@ -54,15 +47,6 @@ impl Batch {
 
     fn is_urgent(&self) -> bool {
         !self.askers.is_empty() || self.stops
-    }
-
-    fn is_flood(&self) -> bool {
-        self.entries.iter().map(|entry| entry.changes.len()).sum::<usize>() >= FLOOD
-    }
-
-    /// Whether there is room for more without making one entry of several.
-    fn has_room(&self) -> bool {
-        self.entries.len() < ENTRIES_MAX / 2
     }
 
     /// Makes one entry of all.
@@ -119,12 +103,7 @@ impl Queue {
         };
         let patient = |batch: &mut Batch| !batch.is_urgent();
         let gathering = if waiting.is_idle() { Duration::ZERO } else { gathering };
-        let Ok((waiting, _)) = self.wake.wait_timeout_while(waiting, gathering, patient) else {
-            return Batch::default();
-        };
-        let more = if waiting.is_flood() { FLOOD_GATHERING } else { Duration::ZERO };
-        let patient = |batch: &mut Batch| !batch.is_urgent() && batch.has_room();
-        let Ok((mut waiting, _)) = self.wake.wait_timeout_while(waiting, more, patient) else {
+        let Ok((mut waiting, _)) = self.wake.wait_timeout_while(waiting, gathering, patient) else {
             return Batch::default();
         };
         let stops = waiting.stops;
@@ -167,28 +146,6 @@ mod tests {
         let batch = queue.take(Duration::ZERO, Duration::ZERO);
         let ats: Vec<u64> = batch.entries.iter().map(|entry| entry.at.as_secs()).collect();
         assert_eq!(ats, [ENTRIES_MAX as u64, 9_000, 9_001]);
-    }
-
-    #[test]
-    fn a_flood_is_gathered_unless_somebody_waits_or_it_would_become_one_entry() {
-        let change = |key: usize| crate::control::stored::Change {
-            key: key.to_string().into(),
-            value: None,
-        };
-        let flood = Entry { changes: (0..FLOOD).map(change).collect(), ..entry(1) };
-        let queue = Queue::default();
-        queue.push(flood.clone());
-        let _asker = queue.wait();
-        let begun = std::time::Instant::now();
-        assert_eq!(queue.take(Duration::ZERO, Duration::ZERO).askers.len(), 1);
-        queue.push(flood.clone());
-        (0..ENTRIES_MAX as u64 / 2).for_each(|at| queue.push(entry(at)));
-        assert_eq!(queue.take(Duration::ZERO, Duration::ZERO).entries.len(), ENTRIES_MAX / 2 + 1);
-        assert!(begun.elapsed() < FLOOD_GATHERING, "nobody waited");
-        queue.push(flood);
-        let begun = std::time::Instant::now();
-        assert_eq!(queue.take(Duration::ZERO, Duration::ZERO).entries.len(), 1);
-        assert!(begun.elapsed() >= FLOOD_GATHERING);
     }
 
     #[test]

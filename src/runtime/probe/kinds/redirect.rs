@@ -351,9 +351,13 @@ impl Step {
     }
 }
 
-/// A URL for people.
+/// A URL for people and logs, without its query: that is where tokens of sessions stand.
 fn shown(url: &Url) -> String {
-    cut(url.as_str())
+    let text = url.as_str();
+    match text.split_once('?') {
+        Some((place, _)) => cut(place) + "?...",
+        None => cut(text),
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -418,6 +422,15 @@ mod tests {
             let step = at("http://shop.test/", method).next(status, b"/x").unwrap();
             assert_eq!(step.method, then, "{method} after {status}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_is_short_and_no_secret() {
+        let shown = |url: &str| super::shown(&Url::parse(url).unwrap());
+        assert_eq!(shown("https://shop.test/login?token=abc"), "https://shop.test/login?...");
+        assert_eq!(shown("http://shop.test/x"), "http://shop.test/x");
+        let long = format!("http://shop.test/{}", "x".repeat(500));
+        assert_eq!(shown(&long).len(), super::SHOWN_MAX + 3);
     }
 
     proptest! {
