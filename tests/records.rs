@@ -10,6 +10,7 @@ use rhumb::cluster::Heard;
 use rhumb::cluster::NodeName;
 use rhumb::cluster::Role;
 use rhumb::cluster::Say;
+use rhumb::cluster::Topic;
 use rhumb::config::Files;
 use rhumb::config::SourceFile;
 use rhumb::control::Command;
@@ -69,6 +70,8 @@ struct Bus {
     nodes: BTreeMap<&'static str, Node>,
     now: Now,
     mail: Vec<(&'static str, Heard)>,
+    /// What each said last about each topic: what gossip tells those who come later.
+    store: BTreeMap<(&'static str, Topic), Heard>,
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -103,7 +106,8 @@ impl Bus {
     fn new() -> Self {
         let now =
             Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(1_800_000_000) };
-        let mut bus = Self { nodes: BTreeMap::new(), now, mail: Vec::new() };
+        let mut bus =
+            Self { nodes: BTreeMap::new(), now, mail: Vec::new(), store: BTreeMap::new() };
         for name in NAMES {
             bus.start(name);
         }
@@ -129,6 +133,11 @@ impl Bus {
         let job = Job::new(files, GeoFiles::default(), NodeTerms::default());
         self.handle(name, Event::Files(job));
         self.handle(name, Event::Settle);
+        let lives = |other: &str| self.nodes.get(other).is_some_and(|node| !node.is_dead);
+        let told = self.store.iter().filter(|((other, _), _)| *other != name && lives(other));
+        let told: Vec<Heard> = told.map(|(_, said)| said.clone()).collect();
+        told.into_iter().for_each(|said| drop(self.handle(name, Event::Heard(said))));
+        self.handle(name, Event::Settle);
     }
 
     fn handle(&mut self, name: &'static str, event: Event) -> Option<Reply> {
@@ -151,6 +160,7 @@ impl Bus {
                         sequence: node.sequence,
                         payload,
                     };
+                    self.store.insert((name, topic), said.clone());
                     self.mail.push((name, said));
                 }
                 Effect::Persist(entry) => {

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(votes(&mut panel, 11_050), 4);
         assert_eq!(votes(&mut panel, 11_300), 0, "nothing has changed since");
         panel.set_word(&key(0), Word::Held, "");
-        panel.set_word(&key(0), Word::Down, "");
+        panel.set_word(&key(0), Word::Up(0), "");
         assert_eq!(votes(&mut panel, 11_400), 0, "there and back is nothing");
     }
 
