@@ -3,7 +3,7 @@
 //! Guess for one plain HTTP check over loopback, prober's side: connect, write, read, close are four system calls and
 //! most of a TCP handshake, 25 us; the wake-ups 5 us; parsing and bookkeeping 10 us: 40 us. HTTPS with a session that is
 //! resumed adds a key exchange and two records, 150 us; without, a signature and a chain, 300 us more.
-//! Octets of a waiting target: 500. Measured (results/README.md): 72 to 85 us; 272 resumed, 385 full; 850 octets.
+//! Octets of a waiting target: 500. Measured (results/README.md): 53 to 59 us; 285 resumed, 385 full; 880 octets.
 //!
 //! Run: `cargo bench --bench probes -- http 50000` (kind: tcp, http, https, or reqwest,
 //! bare; targets; percent of them that stall; seconds between two probes of one).
