@@ -10,7 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 
 #[path = "../tests/links/node.rs"]
-#[allow(dead_code, clippy::unwrap_used, reason = "made for tests, which need more of it")]
+#[allow(dead_code, reason = "tests need more of it")]
 mod node;
 
 use std::sync::atomic::Ordering::Relaxed;
