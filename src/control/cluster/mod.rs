@@ -229,9 +229,10 @@ impl Controller {
         let first = |digest: &[u8]| {
             digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
         };
-        let parts = self.base().map(|base| &base.parts);
+        let base = self.base();
+        let parts = base.map(|base| &base.parts);
         Digests {
-            config: parts.map_or(0, |parts| first(&parts.zones)),
+            config: base.map_or(0, |base| first(&base.config)),
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
             verdicts: self.verdicts_digest(),
