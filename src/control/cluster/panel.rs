@@ -165,7 +165,10 @@ impl Panel {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
             Heard::Link { node, .. } => (node, None),
         };
-        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+        if matches!(
+            topic,
+            Some(Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. })
+        ) {
             return;
         }
         let Some(voter) = self.voters.iter().position(|voter| voter.node == *node) else {

@@ -19,6 +19,7 @@ mod mailbox;
 mod metered;
 mod outbox;
 mod own;
+mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;
 
@@ -38,6 +39,7 @@ use crate::cluster::Generation;
 use crate::cluster::Heard;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
+use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
@@ -50,6 +52,8 @@ use crate::runtime::cluster::failure::Failure;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+pub use crate::runtime::cluster::pieces::Fetching;
+pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
@@ -58,6 +62,13 @@ use crate::runtime::node_file::NodeFile;
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
+
+    /// Gets a piece of a bundle or a table from whoever has it and can be reached. Ends within a minute; what comes has the
+    /// digest that was asked for. One piece at a time is asked for by each caller: that is what bounds memory and speed.
+    fn fetch(&self, piece: PieceId) -> Fetching;
+
+    /// Gives these pieces from now on to every member that asks.
+    fn give(&self, pieces: Arc<dyn Pieces>);
 }
 
 /// Why a node does not take its place in the cluster.
@@ -269,6 +280,15 @@ impl Engine for Cluster {
             return;
         }
         self.core.to_say.put(say);
+    }
+
+    fn fetch(&self, piece: PieceId) -> Fetching {
+        let core = Arc::clone(&self.core);
+        Box::pin(async move { core.exchange.fetch(&core.links, &core.counters, piece).await })
+    }
+
+    fn give(&self, pieces: Arc<dyn Pieces>) {
+        self.core.exchange.give(pieces);
     }
 }
 
