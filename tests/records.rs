@@ -99,6 +99,7 @@ fn terms(own: &str) -> ClusterTerms {
                 role: role(other),
             })
             .collect(),
+        nats: None,
     }
 }
 

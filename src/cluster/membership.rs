@@ -86,6 +86,7 @@ pub(crate) mod tests {
             role: Role::Server,
             anchors: Vec::new(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),
+            nats: None,
         }
     }
 

@@ -87,6 +87,7 @@ impl Keys {
             role: role(own),
             anchors: Vec::new(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),
+            nats: None,
         }
     }
 }

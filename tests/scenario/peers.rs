@@ -100,6 +100,7 @@ impl World {
             role: Role::Server,
             anchors: Vec::new(),
             peers,
+            nats: None,
         };
         self.peers.terms = Some((terms, site.into()));
         self.rejoin();

@@ -163,6 +163,7 @@ impl Fleet {
             role: Role::Server,
             anchors: Vec::new(),
             peers,
+            nats: None,
         };
         let mut panel = Panel::new(Roster::new(&terms, &site_name(stands_at[node])));
         panel.set_seats(self.seats(), &BTreeMap::new());

@@ -176,6 +176,7 @@ mod tests {
             role: Role::Server,
             anchors: Vec::new(),
             peers: sites[1..].iter().map(peer).collect(),
+            nats: None,
         };
         let mut panel = Panel::new(Roster::new(&terms, sites[0]));
         let seats = (0..targets).map(|number| seat(number, vantage)).collect();
