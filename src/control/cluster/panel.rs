@@ -172,7 +172,10 @@ impl Panel {
         };
         let found = self.voters.iter().position(|voter| voter.node == *node && !voter.is_own);
         let Some(voter) = found else { return };
-        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+        if matches!(
+            topic,
+            Some(Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. })
+        ) {
             return;
         }
         match (self.book.hear(heard, now), topic) {

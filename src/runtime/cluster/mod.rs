@@ -20,6 +20,7 @@ mod metered;
 mod nats;
 mod outbox;
 mod own;
+mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;
 
@@ -39,6 +40,7 @@ use crate::cluster::Generation;
 use crate::cluster::Heard;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
+use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
@@ -54,6 +56,8 @@ use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
 use crate::runtime::cluster::nats::Bus;
 use crate::runtime::cluster::nats::NatsError;
+pub use crate::runtime::cluster::pieces::Fetching;
+pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
@@ -62,6 +66,13 @@ use crate::runtime::node_file::NodeFile;
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
+
+    /// Gets a piece of a bundle or a table from whoever has it and can be reached. Ends within a minute; what comes has the
+    /// digest that was asked for. One piece at a time is asked for by each caller: that is what bounds memory and speed.
+    fn fetch(&self, piece: PieceId) -> Fetching;
+
+    /// Gives these pieces from now on to every member that asks.
+    fn give(&self, pieces: Arc<dyn Pieces>);
 }
 
 /// Why a node does not take its place in the cluster.
@@ -299,6 +310,22 @@ impl Engine for Cluster {
             return;
         }
         self.core.to_say.put(say);
+    }
+
+    fn fetch(&self, piece: PieceId) -> Fetching {
+        let core = Arc::clone(&self.core);
+        match self.bus.clone() {
+            Some(bus) => Box::pin(async move { nats::fetch(&core, &bus, piece).await }),
+            None => {
+                Box::pin(
+                    async move { core.exchange.fetch(&core.links, &core.counters, piece).await },
+                )
+            }
+        }
+    }
+
+    fn give(&self, pieces: Arc<dyn Pieces>) {
+        self.core.exchange.give(pieces);
     }
 }
 

@@ -32,6 +32,13 @@ pub(in crate::runtime) fn encode(
         "Values that this node said, and heard for the first time",
         both,
     )?;
+    let pieces = [
+        ("given", &counters.pieces_given),
+        ("taken", &counters.pieces_taken),
+        ("wrong", &counters.pieces_wrong),
+    ];
+    let pieces = pieces.map(|(kind, count)| ([("kind", kind)], count.load(Relaxed)));
+    family(encoder, "cluster_pieces", "Pieces of bundles and tables between nodes", pieces)?;
     for (name, help, count) in [
         (
             "cluster_connections",

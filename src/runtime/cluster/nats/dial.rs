@@ -12,6 +12,7 @@ use crate::runtime::cluster::chance;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::nats::Bus;
 use crate::runtime::cluster::nats::message::MESSAGE_MAX;
+use crate::runtime::cluster::pieces::GIVEN_WITHIN;
 
 /// Longest time until a server has taken this node in.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -46,6 +47,8 @@ pub(super) async fn dial(
         .ping_interval(PING_EVERY)
         .subscription_capacity(WAITING_MAX)
         .client_capacity(OUTGOING_MAX)
+        .custom_inbox_prefix(bus.subjects.inbox())
+        .request_timeout(Some(GIVEN_WITHIN))
         .ignore_discovered_servers()
         // Each server is tried once when a connection breaks; then the loop outside goes on, which says why.
         .max_reconnects(servers.len())

@@ -10,6 +10,7 @@ mod hearing;
 mod kept;
 mod known;
 mod message;
+mod parcels;
 mod session;
 mod speech;
 mod standing;
@@ -18,6 +19,8 @@ mod subject;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
+
+use async_nats::Client;
 
 use crate::control::cluster::status::BusStatus;
 use crate::model::NatsTerms;
@@ -30,6 +33,7 @@ use crate::runtime::cluster::nats::subject::Subjects;
 
 pub use files::NatsError;
 pub(super) use files::check;
+pub(super) use parcels::fetch;
 
 /// Wait before the servers are dialled again, at first and at most.
 const BACK_OFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
@@ -42,6 +46,7 @@ pub(super) struct Bus {
     standing: Standing,
     kept: Mutex<Kept>,
     known: Mutex<Known>,
+    client: Mutex<Option<Client>>,
 }
 
 impl Bus {
@@ -52,12 +57,22 @@ impl Bus {
             standing: Standing::default(),
             kept: Mutex::new(Kept::new(core.cluster(), &core.node, core.generation)),
             known: Mutex::default(),
+            client: Mutex::default(),
         }
     }
 
     /// How this node stands with it.
     pub(super) fn status(&self) -> BusStatus {
         self.standing.status()
+    }
+
+    /// The connection of now.
+    fn client(&self) -> Option<Client> {
+        self.client.lock().expect("nobody panics with the lock").clone()
+    }
+
+    fn set_client(&self, client: Option<Client>) {
+        *self.client.lock().expect("nobody panics with the lock") = client;
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -75,7 +90,9 @@ pub(super) async fn run(core: Arc<Core>, bus: Arc<Bus>) {
     loop {
         match dial::dial(&core, &bus).await {
             Ok((client, events)) => {
+                bus.set_client(Some(client.clone()));
                 session::run(&core, &bus, client, events).await;
+                bus.set_client(None);
                 bus.standing.lose("the connection is lost");
                 back_off = BACK_OFF[0];
             }

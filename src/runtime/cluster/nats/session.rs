@@ -19,6 +19,7 @@ use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::nats::Bus;
 use crate::runtime::cluster::nats::answers;
 use crate::runtime::cluster::nats::hearing;
+use crate::runtime::cluster::nats::parcels;
 use crate::runtime::cluster::nats::speech;
 
 /// How often the connection is looked at.
@@ -31,7 +32,7 @@ pub(super) async fn run(
     client: Client,
     events: mpsc::Receiver<Event>,
 ) {
-    let Ok([values, own, asks]) = subscribe(bus, &client).await else { return };
+    let Ok([values, own, asks, wants]) = subscribe(bus, &client).await else { return };
     let (queue, waiting) = mpsc::channel(hearing::WAITING_MAX);
     // Signatures are verified on a thread of their own, as the messages must be taken meanwhile.
     let hearing = hearing::run(Arc::clone(core), Arc::clone(bus), client.clone(), waiting);
@@ -40,18 +41,20 @@ pub(super) async fn run(
         () = hearing::read(core, bus, values, &queue) => {}
         () = hearing::read(core, bus, own, &queue) => {}
         () = answers::run(core, bus, &client, asks) => {}
+        () = parcels::give(core, bus, &client, wants) => {}
         () = speech::run(core, bus, &client) => {}
         () = watch(core, bus, &client, events) => {}
         _ = hearing => {}
     }
 }
 
-async fn subscribe(bus: &Bus, client: &Client) -> Result<[Subscriber; 3], SubscribeError> {
+async fn subscribe(bus: &Bus, client: &Client) -> Result<[Subscriber; 4], SubscribeError> {
     let subjects = &bus.subjects;
     let values = client.subscribe(subjects.all_values()).await?;
     let own = client.subscribe(subjects.all_to_own()).await?;
     let asks = client.subscribe(subjects.asks_of_own()).await?;
-    Ok([values, own, asks])
+    let wants = client.subscribe(subjects.wants_of_own()).await?;
+    Ok([values, own, asks, wants])
 }
 
 /// Follows the connection: what may have been missed is asked for each time that it is there anew. Returns when members or

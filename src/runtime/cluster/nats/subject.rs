@@ -4,6 +4,8 @@
 //! rhumb.CLUSTER.value.NODE.TOPIC...      what NODE says, to everybody
 //! rhumb.CLUSTER.to.ASKER.NODE.TOPIC...   the same, to who asked for it
 //! rhumb.CLUSTER.ask.NODE.ASKER           ASKER lacks something of NODE
+//! rhumb.CLUSTER.want.NODE                NODE is asked for a piece of a bundle or table
+//! rhumb.CLUSTER.inbox.ASKER.NUMBER...    and gives it to who asked
 //! ```
 
 use crate::cluster::NodeName;
@@ -48,6 +50,26 @@ impl Subjects {
     /// What this node is asked for.
     pub(super) fn asks_of_own(&self) -> String {
         format!("{}.ask.{}.*", self.root, self.own)
+    }
+
+    /// Where a node is asked for a piece.
+    pub(super) fn want(&self, of: &NodeName) -> String {
+        format!("{}.want.{of}", self.root)
+    }
+
+    /// Where this node is asked for a piece.
+    pub(super) fn wants_of_own(&self) -> String {
+        self.want(&self.own)
+    }
+
+    /// What replies to this node begin with.
+    pub(super) fn inbox(&self) -> String {
+        format!("{}.inbox.{}", self.root, self.own)
+    }
+
+    /// Whether something may be given there.
+    pub(super) fn is_inbox(&self, subject: &str) -> bool {
+        self.tokens_of(subject).is_some_and(|mut tokens| tokens.next() == Some("inbox"))
     }
 
     /// In whose name a value is, by the subject on which it came.
@@ -98,6 +120,8 @@ mod tests {
         assert_eq!(fra.to(&name("iad-1"), "beat"), "rhumb.prod.to.iad-1.fra-1.beat");
         assert_eq!(iad.find_speaker(&fra.to(&name("iad-1"), "beat")), Some(name("fra-1")));
         assert_eq!(fra.find_asker(&iad.ask(&name("fra-1"))), Some(name("iad-1")));
+        let inbox = format!("{}.x.y", iad.inbox());
+        assert!(fra.is_inbox(&inbox) && !fra.is_inbox(&fra.value("beat")), "{inbox}");
         for strange in [
             "",
             "rhumb.prod",
