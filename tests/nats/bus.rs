@@ -126,9 +126,14 @@ impl NatsServer {
         }
     }
 
+    /// Number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     /// Has it receive a signal.
     pub fn signal(&self, name: &str) {
-        let process = self.process.as_ref().unwrap().id();
+        let process = self.id();
         let command = format!("kill -{name} {process}");
         assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
@@ -188,4 +193,12 @@ impl Drop for NatsServer {
 fn port_of(text: &str) -> Option<u16> {
     let rest = text.split_once("://127.0.0.1:")?.1;
     rest.split('"').next()?.parse().ok()
+}
+
+/// What a process has had of the processors, in steps of 10 ms.
+pub fn processor_time(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Behind the name in brackets: field 14 and 15 of proc(5), in hundredths of a second.
+    let fields = text.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+    Duration::from_millis(fields.map(|field| field.parse::<u64>().unwrap() * 10).sum())
 }
