@@ -12,6 +12,7 @@ use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
 use crate::health::Penalty;
 use crate::model::Anchors;
+use crate::model::ClusterTerms;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -28,6 +29,8 @@ pub enum Event {
     Vote(Vote),
     /// Another node said something, or how it is reached became known.
     Heard(Heard),
+    /// Who belongs to the cluster, as the node's file says now; the same members as before change nothing.
+    Members(ClusterTerms),
     /// This node's anchors were asked.
     Anchors(Anchors),
     /// A name of an endpoint was resolved, or could not be.

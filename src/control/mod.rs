@@ -217,6 +217,7 @@ impl Controller {
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Heard(heard) => self.take_heard(heard, now, effects),
+            Event::Members(terms) => self.take_members(&terms, now, effects),
             Event::Anchors(anchors) => self.take_anchors(anchors),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),

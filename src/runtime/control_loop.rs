@@ -441,6 +441,9 @@ impl Core {
             // A half-written state may be in it: only the newer reading counts.
             return self.read_files();
         }
+        if let Some(terms) = self.cluster.as_ref().map(Cluster::terms) {
+            self.handle(Event::Members(terms));
+        }
         match reading {
             Ok(job) => {
                 self.folders.send_replace(self.sources.folders_with(&job));

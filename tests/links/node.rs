@@ -1,4 +1,5 @@
 //! Nodes of a cluster in one process, on loopback, with ports that the system chose.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

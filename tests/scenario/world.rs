@@ -199,6 +199,7 @@ impl World {
             }),
             "LOADS" => self.report_loads(rest)?,
             "CLUSTER" => self.cluster(rest)?,
+            "MEMBERS" => self.members(rest)?,
             "PEER" => self.peer(rest)?,
             "ANCHORS" => self.own_anchors(rest)?,
             "PROBER" => self.prober(rest)?,

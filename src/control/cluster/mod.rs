@@ -5,6 +5,7 @@
 pub mod commands;
 pub mod isolation;
 pub mod judgement;
+mod members;
 pub mod news;
 mod own;
 pub mod panel;
@@ -81,6 +82,20 @@ impl Controller {
             self.take_record(heard, now, effects);
         } else if let Some(panel) = &mut self.cluster {
             panel.hear(heard, now.monotonic);
+        }
+    }
+
+    /// Has other nodes belong to the cluster: who is new votes from now on, and who is gone does not.
+    pub(super) fn take_members(
+        &mut self,
+        terms: &ClusterTerms,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(panel) = &mut self.cluster else { return };
+        let roster = panel.roster_of(terms);
+        if panel.set_roster(roster) {
+            self.order_probes(now, effects);
         }
     }
 
@@ -229,9 +244,10 @@ impl Controller {
         let first = |digest: &[u8]| {
             digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
         };
-        let parts = self.base().map(|base| &base.parts);
+        let base = self.base();
+        let parts = base.map(|base| &base.parts);
         Digests {
-            config: parts.map_or(0, |parts| first(&parts.zones)),
+            config: base.map_or(0, |base| first(&base.config)),
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
             verdicts: self.verdicts_digest(),

@@ -19,6 +19,10 @@ pub struct NodeNews {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewsKind {
+    /// The node's file names it from now on, or at another site.
+    Added,
+    /// The node's file names it no more.
+    Removed,
     /// A node is heard.
     Seen,
     /// A node is heard no more.
@@ -61,6 +65,8 @@ impl NewsKind {
     /// Under which name the history has it.
     pub fn event(&self) -> &'static str {
         match self {
+            Self::Added => "member_added",
+            Self::Removed => "member_removed",
             Self::Seen => "member_seen",
             Self::Lost => "member_lost",
             Self::Isolated(_) => "isolated",
@@ -83,7 +89,12 @@ impl NewsKind {
             | Self::Unprobed { .. }
             | Self::NotShared { .. }
             | Self::NotHeard { .. } => true,
-            Self::Seen | Self::Connected | Self::EnoughVoters | Self::ProbedAgain => false,
+            Self::Added
+            | Self::Removed
+            | Self::Seen
+            | Self::Connected
+            | Self::EnoughVoters
+            | Self::ProbedAgain => false,
         }
     }
 }
@@ -93,6 +104,8 @@ impl fmt::Display for NodeNews {
         let Self { node, site, kind } = self;
         write!(f, "node {node} at {site}: ")?;
         match kind {
+            NewsKind::Added => f.write_str("a member from now on"),
+            NewsKind::Removed => f.write_str("a member no more, its votes count no more"),
             NewsKind::Seen => f.write_str("seen"),
             NewsKind::Lost => f.write_str("not heard for too long, its votes count no more"),
             NewsKind::Isolated(why) if why.is_empty() => {

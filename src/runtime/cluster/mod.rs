@@ -188,6 +188,11 @@ impl Cluster {
         self.core.generation
     }
 
+    /// What is in force: peers and key of the last reload that was right, the rest as it was at the start.
+    pub fn terms(&self) -> ClusterTerms {
+        self.core.live().terms.clone()
+    }
+
     /// This node's pin.
     pub fn pin(&self) -> Pin {
         self.core.live().key.pin
