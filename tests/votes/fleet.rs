@@ -164,6 +164,7 @@ impl Fleet {
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers,
+            nats: None,
         };
         let mut panel = Panel::new(Roster::new(&terms, &site_name(stands_at[node])));
         panel.set_seats(self.seats(), &BTreeMap::new());
