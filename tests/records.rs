@@ -89,6 +89,7 @@ fn terms(own: &str) -> ClusterTerms {
         listen: None,
         key: "cluster.key".into(),
         role: role(own),
+        bundles: false,
         anchors: Vec::new(),
         peers: others
             .map(|other| Peer {

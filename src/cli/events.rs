@@ -110,7 +110,7 @@ impl Source {
         match reply {
             Reply::Events(page) => Ok(page),
             Reply::Failed { error, problems: _ } => Err(error),
-            Reply::Done { .. } | Reply::Status(_) | Reply::Cluster(_) | Reply::Explanation(_) => {
+            Reply::Done { .. } | Reply::Status(_) | Reply::Cluster(_) | Reply::Bundles(_) | Reply::Explanation(_) => {
                 Err("the server answered something else".into())
             }
         }

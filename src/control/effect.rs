@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::cluster::Say;
 use crate::config::duration::spell;
 use crate::control::cluster::NodeNews;
+use crate::control::cluster::bundles::Deed;
 use crate::control::command::Reply;
 use crate::control::discover::News;
 use crate::control::event::DiskNews;
@@ -45,6 +46,8 @@ pub enum Effect {
     Say(Say),
     /// This node's prober has lost its own network, or has it back: withdraw from where clients are led to it.
     Isolated(bool),
+    /// Do this with a bundle of files.
+    Bundle(Deed),
     /// Resolve exactly these names from now on.
     Resolve(Vec<Name>),
     /// Ask exactly these sources for endpoints from now on.

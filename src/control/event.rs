@@ -1,6 +1,7 @@
 //! What can happen to the control plane.
 
 use crate::cluster::Heard;
+use crate::control::cluster::bundles::BundleNews;
 use crate::control::command::Command;
 use crate::control::discover::Discovered;
 use crate::control::job::Job;
@@ -28,6 +29,8 @@ pub enum Event {
     Vote(Vote),
     /// Another node said something, or how it is reached became known.
     Heard(Heard),
+    /// The shell did what bundles asked for.
+    Bundle(BundleNews),
     /// This node's anchors were asked.
     Anchors(Anchors),
     /// A name of an endpoint was resolved, or could not be.

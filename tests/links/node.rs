@@ -85,6 +85,7 @@ impl Keys {
             listen: (role(own) == Role::Server).then(|| "127.0.0.1:0".parse().unwrap()),
             key: self.path(own),
             role: role(own),
+            bundles: false,
             anchors: Vec::new(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),
         }

@@ -98,6 +98,7 @@ impl World {
             listen: None,
             key: "cluster.key".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             peers,
         };

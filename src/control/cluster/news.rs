@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cluster::NodeName;
+use crate::control::cluster::bundles::Told;
 use crate::control::effect::count;
 
 /// Something that happened in the cluster.
@@ -48,6 +49,8 @@ pub enum NewsKind {
         /// Why.
         why: Box<str>,
     },
+    /// Something about a bundle of files, or a table that nodes hand to each other.
+    Bundle(Told),
     /// A record of another node cannot be taken in.
     NotHeard {
         /// Which.
@@ -71,12 +74,31 @@ impl NewsKind {
             Self::ProbedAgain => "probed_again",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
+            Self::Bundle(told) => told.event(),
+        }
+    }
+
+    /// What the history is to say besides.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Bundle(told) => Some(told.to_string()),
+            Self::Seen
+            | Self::Lost
+            | Self::Isolated(_)
+            | Self::Connected
+            | Self::TooFewVoters { .. }
+            | Self::EnoughVoters
+            | Self::Unprobed { .. }
+            | Self::ProbedAgain
+            | Self::NotShared { .. }
+            | Self::NotHeard { .. } => None,
         }
     }
 
     /// Whether somebody may have to do something.
     pub fn is_bad(&self) -> bool {
         match self {
+            Self::Bundle(told) => told.is_bad(),
             Self::Lost
             | Self::Isolated(_)
             | Self::TooFewVoters { .. }
@@ -113,6 +135,7 @@ impl fmt::Display for NodeNews {
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
             }
+            NewsKind::Bundle(told) => write!(f, "{told}"),
             NewsKind::NotHeard { record, why } => {
                 write!(f, "a record {record} is left out: {why}")
             }

@@ -174,6 +174,7 @@ mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             peers: sites[1..].iter().map(peer).collect(),
         };
