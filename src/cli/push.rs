@@ -167,7 +167,11 @@ fn upload(server: &ServerOption, packed: &Packed) -> Result<PushFiles, ExitCode>
         let piece = archive.get(start..start + len).unwrap_or_default();
         say(server, &Command::Piece { parcel, position, content: BASE64.encode(piece) })?;
     }
-    Ok(PushFiles { parcel, octets: archive.len() as u64, files: u32::try_from(*files).unwrap_or(u32::MAX) })
+    Ok(PushFiles {
+        parcel,
+        octets: archive.len() as u64,
+        files: u32::try_from(*files).unwrap_or(u32::MAX),
+    })
 }
 
 /// What the server says to a command that it does.
@@ -227,7 +231,11 @@ fn begin(server: &ServerOption, command: &Command, wait: Duration, at_s: Option<
 }
 
 /// Looks again and again until there is an end; what is new on the way is printed.
-fn follow(server: &ServerOption, wait: Duration, at_s: Option<u64>) -> Result<BundleStatus, ExitCode> {
+fn follow(
+    server: &ServerOption,
+    wait: Duration,
+    at_s: Option<u64>,
+) -> Result<BundleStatus, ExitCode> {
     let (mut told, mut waited) = (String::new(), Duration::ZERO);
     loop {
         let status = look(server)?;
@@ -259,15 +267,18 @@ enum End {
 }
 
 fn end_of(status: &BundleStatus, at_s: Option<u64>, now_ms: u64) -> End {
-    let servers = || status.nodes.iter().filter(|node| node.role == "server" && node.takes != Some(false));
+    let servers =
+        || status.nodes.iter().filter(|node| node.role == "server" && node.takes != Some(false));
     let live = || servers().filter(|node| node.is_live);
     if let Some(push) = status.push.as_ref().filter(|push| push.for_s.is_some()) {
         let number = push.version.number;
         let is_ready = |node: &&NodeBundleStatus| {
             node.node == status.node
-                || (node.to == Some(number) && matches!(node.state.as_deref(), Some("ready" | "canary")))
+                || (node.to == Some(number)
+                    && matches!(node.state.as_deref(), Some("ready" | "canary")))
         };
-        let waiting: Vec<&str> = live().filter(|node| !is_ready(node)).map(|node| &*node.node).collect();
+        let waiting: Vec<&str> =
+            live().filter(|node| !is_ready(node)).map(|node| &*node.node).collect();
         let on_canary = |canary: &str| {
             servers().any(|node| node.node == canary && node.state.as_deref() == Some("canary"))
         };
@@ -288,7 +299,10 @@ fn end_of(status: &BundleStatus, at_s: Option<u64>, now_ms: u64) -> End {
         };
     }
     let Some(Outcome { number, is_decided, at_ms, text }) = &status.last else {
-        return End::Bad("this node knows nothing of the push: it was restarted, or the push was given up".into());
+        return End::Bad(
+            "this node knows nothing of the push: it was restarted, or the push was given up"
+                .into(),
+        );
     };
     if !is_decided {
         return End::Bad(format!("version {number} is not in force: {text}"));
@@ -298,16 +312,21 @@ fn end_of(status: &BundleStatus, at_s: Option<u64>, now_ms: u64) -> End {
     let at = instant(Duration::from_millis(*at_ms));
     match late.is_empty() {
         true => {
-            let dead: Vec<&str> = servers().filter(|node| !node.is_live).map(|node| &*node.node).collect();
+            let dead: Vec<&str> =
+                servers().filter(|node| !node.is_live).map(|node| &*node.node).collect();
             let dead = match dead.is_empty() {
                 true => String::new(),
                 false => format!("; {} not heard, and follows when it is back", dead.join(", ")),
             };
-            End::Good(format!("version {number} is in force at {} since {at}{dead}", count(live().count(), "server", "servers")))
+            End::Good(format!(
+                "version {number} is in force at {} since {at}{dead}",
+                count(live().count(), "server", "servers")
+            ))
         }
-        false if now_ms > at_ms + LATE_AFTER.as_millis() as u64 => {
-            End::Bad(format!("version {number} is decided, but not in force yet at {}", late.join(", ")))
-        }
+        false if now_ms > at_ms + LATE_AFTER.as_millis() as u64 => End::Bad(format!(
+            "version {number} is decided, but not in force yet at {}",
+            late.join(", ")
+        )),
         false => End::NotYet(format!("decided; in force from {at} on")),
     }
 }
@@ -320,20 +339,28 @@ fn unix_ms() -> u64 {
 pub(super) fn shown(status: &BundleStatus) -> String {
     let BundleStatus { node, takes, in_force, coming, push, last, nodes, kept } = status;
     let mut text = match (takes, in_force) {
-        (false, _) => format!("node {node} has its files by other tools: [cluster] bundles is not set\n"),
-        (true, None) => format!("node {node} serves the files that [config] names: nothing was pushed yet\n"),
+        (false, _) => {
+            format!("node {node} has its files by other tools: [cluster] bundles is not set\n")
+        }
+        (true, None) => {
+            format!("node {node} serves the files that [config] names: nothing was pushed yet\n")
+        }
         (true, Some(version)) => format!("node {node} serves {}\n", line(version)),
     };
     if let Some(coming) = coming {
         text += &format!("decided:   {}\n", line(coming));
     }
     if let Some(PushStatus { version, phase, canary, for_s }) = push {
-        let canary = canary.as_ref().map_or_else(String::new, |canary| format!(", canary {canary}"));
+        let canary =
+            canary.as_ref().map_or_else(String::new, |canary| format!(", canary {canary}"));
         let long = for_s.map_or_else(String::new, |for_s| format!(" for {for_s} s"));
         text += &format!("pushed:    {}\n           {phase}{long}{canary}\n", line(version));
     }
     if let Some(Outcome { number, is_decided: false, at_ms, text: why }) = last {
-        text += &format!("given up:  version {number} at {}: {why}\n", instant(Duration::from_millis(*at_ms)));
+        text += &format!(
+            "given up:  version {number} at {}: {why}\n",
+            instant(Duration::from_millis(*at_ms))
+        );
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -350,12 +377,27 @@ pub(super) fn shown(status: &BundleStatus) -> String {
 }
 
 fn line(version: &VersionStatus) -> String {
-    let VersionStatus { number, node, digest, octets, files, author, reason, made_s, signed_by, restores, at_ms } = version;
+    let VersionStatus {
+        number,
+        node,
+        digest,
+        octets,
+        files,
+        author,
+        reason,
+        made_s,
+        signed_by,
+        restores,
+        at_ms,
+    } = version;
     let digest = digest.get(..16).unwrap_or(digest);
     let made = instant(Duration::from_secs(*made_s));
     let files = count(*files as usize, "file", "files");
-    let restores = restores.map_or_else(String::new, |number| format!(", files of version {number}"));
-    let at = at_ms.map_or_else(String::new, |at_ms| format!(", counts from {}", instant(Duration::from_millis(at_ms))));
+    let restores =
+        restores.map_or_else(String::new, |number| format!(", files of version {number}"));
+    let at = at_ms.map_or_else(String::new, |at_ms| {
+        format!(", counts from {}", instant(Duration::from_millis(at_ms)))
+    });
     format!(
         "version {number} of {node} {digest} ({files}, {octets} octets{restores}), pushed {made} by {author}: \
          \"{reason}\", signed by {signed_by}{at}"
@@ -416,10 +458,17 @@ mod tests {
         status.nodes[1].state = Some("refused".into());
         status.nodes[1].why = "a.toml:3:1: wrong\n".into();
         let text = shown(&status);
-        assert!(text.contains("b  server  live  version 7  version 8 REFUSED\n      a.toml:3:1: wrong"), "{text}");
-        let given_up = Outcome { number: 8, is_decided: false, at_ms: 1, text: "refused by b".into() };
+        assert!(
+            text.contains("b  server  live  version 7  version 8 REFUSED\n      a.toml:3:1: wrong"),
+            "{text}"
+        );
+        let given_up =
+            Outcome { number: 8, is_decided: false, at_ms: 1, text: "refused by b".into() };
         let status = BundleStatus { push: None, last: Some(given_up), ..status };
-        assert_eq!(end_of(&status, None, 0), End::Bad("version 8 is not in force: refused by b".into()));
+        assert_eq!(
+            end_of(&status, None, 0),
+            End::Bad("version 8 is not in force: refused by b".into())
+        );
     }
 
     #[test]

@@ -124,7 +124,11 @@ impl Envelope {
         let envelope = Self::read(body).ok_or(Refused::Malformed)?;
         let Self { topic, sequence, payload } = &envelope;
         let message = signed_octets(origin, &topic.to_string(), *sequence, payload);
-        if pins.iter().any(|pin| is_signed_by(pin, &message, signature)) { Ok(envelope) } else { Err(Refused::BadSignature) }
+        if pins.iter().any(|pin| is_signed_by(pin, &message, signature)) {
+            Ok(envelope)
+        } else {
+            Err(Refused::BadSignature)
+        }
     }
 
     /// What a sealed value claims to be about; nobody has verified it.

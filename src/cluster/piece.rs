@@ -106,7 +106,8 @@ impl Index {
 
     /// That of a parcel of `size` octets with these pieces; `None` if it is none.
     pub fn of_pieces(size: usize, pieces: Vec<PieceId>) -> Option<Self> {
-        let is_allowed = (1..=PARCEL_MAX).contains(&size) && pieces.len() == size.div_ceil(PIECE_MAX);
+        let is_allowed =
+            (1..=PARCEL_MAX).contains(&size) && pieces.len() == size.div_ceil(PIECE_MAX);
         is_allowed.then_some(Self { size, pieces })
     }
 

@@ -29,11 +29,7 @@ pub(super) struct Has {
 }
 
 /// Reads the table.
-pub(super) fn read(
-    value: &Value<'_>,
-    has: Has,
-    problems: &mut Problems,
-) -> Option<ClusterTerms> {
+pub(super) fn read(value: &Value<'_>, has: Has, problems: &mut Problems) -> Option<ClusterTerms> {
     let mut section = value.section(problems)?;
     let name = section.need("name", problems).and_then(|value| read_name(&value, problems));
     let node = section.need("node", problems).and_then(|value| read_name(&value, problems));

@@ -65,8 +65,8 @@ pub use shift::Shift;
 
 use crate::control::brake::Brake;
 use crate::control::cluster::Panel;
-use crate::control::cluster::bundles::Bundles;
 use crate::control::cluster::Records;
+use crate::control::cluster::bundles::Bundles;
 use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;

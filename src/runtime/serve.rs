@@ -22,6 +22,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::cluster::bundles::Memory;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
@@ -33,7 +34,6 @@ use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::beacons::Token;
-use crate::control::cluster::bundles::Memory;
 use crate::runtime::bundles;
 use crate::runtime::bundles::Desk;
 use crate::runtime::bundles::Opened;
@@ -174,7 +174,8 @@ impl Server {
         if let (Some(cluster), Some(opened)) = (&cluster, opened) {
             let restarts = Arc::clone(&metrics);
             let count = move |task: &'static str| restarts.count_restart(task);
-            let (desk, task) = Desk::start(opened, cluster, core.inbox.changes_sender(), count, stop.clone());
+            let (desk, task) =
+                Desk::start(opened, cluster, core.inbox.changes_sender(), count, stop.clone());
             core.bundles = Some(desk);
             tasks.spawn(task);
         }

@@ -79,7 +79,10 @@ impl Depot {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(PieceId::parse);
-            let (Some(id), Some("index")) = (id, path.extension().and_then(|end| end.to_str())) else { continue };
+            let (Some(id), Some("index")) = (id, path.extension().and_then(|end| end.to_str()))
+            else {
+                continue;
+            };
             let index = std::fs::read(&path).ok().and_then(|octets| Index::read(&octets));
             let Some(index) = index.filter(|index| index.id() == id) else { continue };
             let path = path.with_extension("parcel");
@@ -110,7 +113,8 @@ impl Depot {
         }
         write_whole(&self.path(&id, "index"), &index.to_octets())?;
         let path = self.path(&id, "part");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let had = file.metadata()?.len();
         file.set_len(index.size() as u64)?;
         let mut missing = BTreeSet::new();
@@ -152,7 +156,9 @@ impl Depot {
             let Some((_, partial)) = found else {
                 return match inner.find(parcel) {
                     Some(_) => Ok(()),
-                    None => Err(io::Error::new(io::ErrorKind::NotFound, "nobody has begun this parcel")),
+                    None => {
+                        Err(io::Error::new(io::ErrorKind::NotFound, "nobody has begun this parcel"))
+                    }
                 };
             };
             if partial.index.pieces().get(position) != Some(&PieceId::of(octets)) {

@@ -180,7 +180,10 @@ mod tests {
     use crate::cluster::piece::Index;
 
     fn add(depot: &Depot, files: &[(&str, &str)]) -> PieceId {
-        let file = |(name, text): &(&str, &str)| BundleFile { name: (*name).into(), content: text.as_bytes().into() };
+        let file = |(name, text): &(&str, &str)| BundleFile {
+            name: (*name).into(),
+            content: text.as_bytes().into(),
+        };
         let archive = pack(&mut files.iter().map(file).collect::<Vec<_>>()).unwrap();
         let index = Index::of(&archive).unwrap();
         depot.begin(&index).unwrap();

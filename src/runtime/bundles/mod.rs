@@ -192,7 +192,9 @@ impl Core {
 fn begin(depot: &Depot, index: &str) -> Result<String, String> {
     let octets = BASE64.decode(index.as_bytes()).map_err(|why| why.to_string())?;
     let index = Index::read(&octets).ok_or("this is no index of files")?;
-    let lacking = depot.begin(&index).map_err(|why| format!("the disk of this node does not take it: {why}"))?;
+    let lacking = depot
+        .begin(&index)
+        .map_err(|why| format!("the disk of this node does not take it: {why}"))?;
     Ok(lacking.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
 }
 

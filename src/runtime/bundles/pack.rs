@@ -54,8 +54,12 @@ pub fn pack_folder(folder: &Path, shared: Option<&Path>) -> Result<Packed, Strin
     let archive = pack(&mut files).map_err(|why| match why {
         NoBundle::Empty => format!("{}: no file of zones is there", folder.display()),
         NoBundle::TooMany(count) => format!("{}: {count} files are too many", folder.display()),
-        NoBundle::Name(name) => format!("{name}: a bundle cannot have a file of this name; rename it"),
-        NoBundle::Twice(name) => format!("{name}: two files would have this name in the bundle; rename one"),
+        NoBundle::Name(name) => {
+            format!("{name}: a bundle cannot have a file of this name; rename it")
+        }
+        NoBundle::Twice(name) => {
+            format!("{name}: two files would have this name in the bundle; rename one")
+        }
     })?;
     match Index::of(&archive) {
         Some(index) => Ok(Packed { archive, index, files: count }),
@@ -68,8 +72,13 @@ pub fn pack_folder(folder: &Path, shared: Option<&Path>) -> Result<Packed, Strin
 }
 
 /// Adds lists of targets that stand below the folder; others are each node's own.
-fn read_lists(texts: &mut Vec<SourceFile>, folder: &Path, faults: &mut Vec<crate::runtime::files::ReadFault>) {
-    let known: BTreeSet<PathBuf> = texts.iter().map(|file| without_detours(Path::new(&*file.name))).collect();
+fn read_lists(
+    texts: &mut Vec<SourceFile>,
+    folder: &Path,
+    faults: &mut Vec<crate::runtime::files::ReadFault>,
+) {
+    let known: BTreeSet<PathBuf> =
+        texts.iter().map(|file| without_detours(Path::new(&*file.name))).collect();
     for path in target_files::named(texts) {
         let is_below = without_detours(&path).starts_with(without_detours(folder));
         if !is_below || known.contains(&path) || !path.is_file() {
@@ -85,10 +94,12 @@ fn read_lists(texts: &mut Vec<SourceFile>, folder: &Path, faults: &mut Vec<crate
 /// The name of a file in a bundle; `None` if it is neither below the folder nor in the shared one.
 fn name_in_bundle(path: &Path, folder: &Path, shared: Option<&Path>) -> Option<Box<str>> {
     let path = without_detours(path);
-    let below = |folder: &Path| path.strip_prefix(without_detours(folder)).map(Path::to_path_buf).ok();
+    let below =
+        |folder: &Path| path.strip_prefix(without_detours(folder)).map(Path::to_path_buf).ok();
     let in_shared = shared.and_then(below).map(|name| Path::new(SHARED).join(name));
     let name = below(folder).or(in_shared)?;
-    let parts: Option<Vec<&str>> = name.components().map(|part| part.as_os_str().to_str()).collect();
+    let parts: Option<Vec<&str>> =
+        name.components().map(|part| part.as_os_str().to_str()).collect();
     Some(parts?.join("/").into())
 }
 
@@ -109,7 +120,10 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let at = |name: &str| scratch.path().join(name);
         for (name, text) in [
-            ("zones/a.toml", "[pool.x]\ndiscover = { file = \"lists/x.json\" }\n[pool.y.discover]\nfile = \"/run/y.json\"\n"),
+            (
+                "zones/a.toml",
+                "[pool.x]\ndiscover = { file = \"lists/x.json\" }\n[pool.y.discover]\nfile = \"/run/y.json\"\n",
+            ),
             ("zones/b.zone", "$INCLUDE parts/hosts\n"),
             ("zones/parts/hosts", "x A 192.0.2.1\n"),
             ("zones/parts/notes", "nobody's\n"),
@@ -120,7 +134,8 @@ mod tests {
             write(scratch.path(), name, text);
         }
         let packed = pack_folder(&at("zones"), Some(&at("common"))).unwrap();
-        let names: Vec<_> = unpack(&packed.archive).unwrap().into_iter().map(|file| file.name).collect();
+        let names: Vec<_> =
+            unpack(&packed.archive).unwrap().into_iter().map(|file| file.name).collect();
         let wanted = ["a.toml", "b.zone", "lists/x.json", "parts/hosts", "shared/sites.toml"];
         assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), wanted);
         assert_eq!(packed.files, 5);

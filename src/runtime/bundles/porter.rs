@@ -88,7 +88,9 @@ impl Porter {
 
     async fn obey(&self, deed: Deed, memory: &mut Memory) {
         match deed {
-            Deed::Seal(manifest) => self.tell(BundleNews::Sealed(self.cluster.seal(manifest))).await,
+            Deed::Seal(manifest) => {
+                self.tell(BundleNews::Sealed(self.cluster.seal(manifest))).await
+            }
             Deed::Stage(sealed) => {
                 if let Some((_, before)) = memory.staging.take() {
                     before.abort();
@@ -132,7 +134,10 @@ impl Porter {
             let made = tokio::task::spawn_blocking(move || worker.run()).await;
             let product = made.unwrap_or_else(|why| {
                 let text = format!("compiling panicked: {why}; this is a bug of ours\n");
-                crate::control::Product::failed(&job, crate::control::rejection::Rejection::one(text))
+                crate::control::Product::failed(
+                    &job,
+                    crate::control::rejection::Rejection::one(text),
+                )
             });
             porter.tell(BundleNews::Checked(sealed, Box::new(product))).await;
         });
@@ -142,19 +147,27 @@ impl Porter {
     async fn stage(&self, sealed: &Sealed) -> Result<Option<Box<Job>>, String> {
         if !self.cluster.is_sealed(sealed) {
             let by = &sealed.by;
-            return Err(format!("its signature is not that of server {by} by any pin in this node's rhumb.toml\n"));
+            return Err(format!(
+                "its signature is not that of server {by} by any pin in this node's rhumb.toml\n"
+            ));
         }
         let parcel = sealed.manifest.parcel;
         match self.obtain(parcel).await {
             Ok(true) => {}
             Ok(false) => return Ok(None),
-            Err(why) => return Err(format!("its files cannot be kept on this node's disk: {why}\n")),
+            Err(why) => {
+                return Err(format!("its files cannot be kept on this node's disk: {why}\n"));
+            }
         }
         let (folder, depot, own) = (self.folder.clone(), Arc::clone(&self.depot), self.own.clone());
-        let read = move || kept::lay_out(&folder, &depot, &parcel).map(|files| own.in_bundle(&files).read_zones());
+        let read = move || {
+            kept::lay_out(&folder, &depot, &parcel).map(|files| own.in_bundle(&files).read_zones())
+        };
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(job)) => Ok(Some(Box::new(job))),
-            Ok(Err(why)) => Err(format!("its files cannot be laid out on this node's disk: {why}\n")),
+            Ok(Err(why)) => {
+                Err(format!("its files cannot be laid out on this node's disk: {why}\n"))
+            }
             Err(why) => Err(format!("reading its files panicked: {why}; this is a bug of ours\n")),
         }
     }
@@ -180,7 +193,8 @@ impl Porter {
             async move {
                 let Some(octets) = porter.cluster.fetch(piece).await else { return Ok(false) };
                 let depot = Arc::clone(&porter.depot);
-                let put = tokio::task::spawn_blocking(move || depot.put(&parcel, position, &octets));
+                let put =
+                    tokio::task::spawn_blocking(move || depot.put(&parcel, position, &octets));
                 put.await.map_err(io::Error::other)?.map(|()| true)
             }
         });
@@ -238,7 +252,8 @@ impl Porter {
             self.tell(BundleNews::TooLarge(name, octets)).await;
         }
         let whole = || known.iter().filter_map(|(name, index)| Some((name, index.as_ref()?)));
-        let files: Vec<_> = whole().map(|(name, index)| (folder.join(&**name), index.clone())).collect();
+        let files: Vec<_> =
+            whole().map(|(name, index)| (folder.join(&**name), index.clone())).collect();
         self.depot.set_foreign(&files);
         let found = whole().map(|(name, index)| (name.clone(), index.id())).collect();
         memory.tables = known;
@@ -252,7 +267,9 @@ impl Porter {
         };
         match self.obtain(table.parcel).await {
             Ok(true) => {}
-            Ok(false) => return Err("nobody who has it can be reached; it is asked for again".into()),
+            Ok(false) => {
+                return Err("nobody who has it can be reached; it is asked for again".into());
+            }
             Err(why) => return Err(format!("this node's disk does not take it: {why}")),
         }
         let (depot, name, parcel) = (Arc::clone(&self.depot), table.name.clone(), table.parcel);

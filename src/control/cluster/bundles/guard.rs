@@ -44,14 +44,15 @@ impl fmt::Display for Loss {
 /// A name keeps its addresses if it is steered to something that may have such ones, has records of that type, or is an
 /// alias, is delegated or is below a DNAME: then somebody else answers.
 pub fn losses(before: &Compiled, after: &Compiled) -> Vec<Loss> {
-    let apexes = |model: &Model| -> Vec<Name> {
-        model.zones.iter().map(|zone| zone.apex.clone()).collect()
-    };
+    let apexes =
+        |model: &Model| -> Vec<Name> { model.zones.iter().map(|zone| zone.apex.clone()).collect() };
     let left = apexes(&after.model);
     let gone = apexes(&before.model).into_iter().filter(|apex| !left.contains(apex));
     let gone: Vec<Loss> = gone.map(Loss::Zone).collect();
     let of_steer = |steer: &crate::model::Steer| {
-        let had = Family::BOTH.into_iter().filter(|family| before.model.has_family(steer.target, *family));
+        let had = Family::BOTH
+            .into_iter()
+            .filter(|family| before.model.has_family(steer.target, *family));
         let lost = had.filter(|family| !has_addresses(after, &steer.owner, *family));
         lost.map(|family| Loss::Addresses(steer.owner.clone(), family)).collect::<Vec<_>>()
     };
@@ -99,5 +100,7 @@ pub fn told(losses: &[Loss]) -> Option<String> {
     if losses.len() > TOLD_MAX {
         text += &format!("and {} more\n", losses.len() - TOLD_MAX);
     }
-    Some(text + "nothing is taken away by a push unless that is said: push with --force if it is meant\n")
+    Some(
+        text + "nothing is taken away by a push unless that is said: push with --force if it is meant\n",
+    )
 }

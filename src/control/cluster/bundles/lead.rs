@@ -7,7 +7,6 @@ use crate::cluster::Manifest;
 use crate::cluster::NodeName;
 use crate::cluster::Sealed;
 use crate::cluster::Version;
-use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::Active;
 use crate::control::cluster::bundles::AnswerState;
 use crate::control::cluster::bundles::Bundles;
@@ -16,6 +15,7 @@ use crate::control::cluster::bundles::Offer;
 use crate::control::cluster::bundles::Trial;
 use crate::control::cluster::bundles::prepare::Preparation;
 use crate::control::cluster::bundles::status::Outcome;
+use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::word::rank;
 use crate::model::Now;
 
@@ -163,9 +163,14 @@ impl Bundles {
         let version = &self.push.as_ref()?.manifest.version;
         let decided = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
         let decided = decided.map(|active| &active.sealed.manifest);
-        if let Some(other) = decided.filter(|other| other.version.number >= version.number).max_by_key(|one| &one.version) {
+        if let Some(other) = decided
+            .filter(|other| other.version.number >= version.number)
+            .max_by_key(|one| &one.version)
+        {
             let (other, author) = (&other.version, &other.author);
-            return Some(format!("version {other} was decided meanwhile, pushed by {author}: look at it, and push again"));
+            return Some(format!(
+                "version {other} was decided meanwhile, pushed by {author}: look at it, and push again"
+            ));
         }
         let (other, _) = self.best_offer(living)?;
         let is_greater = other.manifest.version > *version;
@@ -177,7 +182,10 @@ impl Bundles {
 
     fn mind_here(&mut self, waited: Duration, now: Now) {
         let version = self.push.as_ref().map(|push| push.manifest.version.clone());
-        let staged = self.staged.as_ref().filter(|staged| Some(&staged.sealed.manifest.version) == version.as_ref());
+        let staged = self
+            .staged
+            .as_ref()
+            .filter(|staged| Some(&staged.sealed.manifest.version) == version.as_ref());
         match staged.map(|staged| &staged.preparation) {
             Some(Preparation::Ready(_)) => {
                 let Some(push) = &mut self.push else { return };
@@ -189,7 +197,9 @@ impl Bundles {
                 let why = format!("refused here:\n{why}");
                 self.give_up(why, now);
             }
-            Some(Preparation::Fetching { .. } | Preparation::Checking(_)) | None if waited >= READY_MAX => {
+            Some(Preparation::Fetching { .. } | Preparation::Checking(_)) | None
+                if waited >= READY_MAX =>
+            {
                 let why = format!("it was not checked here within {} s", READY_MAX.as_secs());
                 self.give_up(why, now);
             }
@@ -207,10 +217,14 @@ impl Bundles {
         if tally.waiting.is_empty() {
             push.stalled = None;
         }
-        let names = |nodes: &[NodeName]| nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+        let names =
+            |nodes: &[NodeName]| nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
         if let Some((node, why)) = tally.refused.first() {
             let nodes: Vec<NodeName> = tally.refused.iter().map(|(node, _)| node.clone()).collect();
-            let why = format!("refused by {}; nothing has changed anywhere. {node} says:\n{why}", names(&nodes));
+            let why = format!(
+                "refused by {}; nothing has changed anywhere. {node} says:\n{why}",
+                names(&nodes)
+            );
             self.give_up(why, now);
             return false;
         }
@@ -253,14 +267,23 @@ impl Bundles {
         self.decide_in_time(now);
     }
 
-    fn mind_canary(&mut self, living: &BTreeSet<NodeName>, goes_on: bool, waited: Duration, now: Now) {
+    fn mind_canary(
+        &mut self,
+        living: &BTreeSet<NodeName>,
+        goes_on: bool,
+        waited: Duration,
+        now: Now,
+    ) {
         let canary = self.push.as_ref().and_then(|push| push.canary.clone());
         if let Some(canary) = canary.filter(|canary| !living.contains(canary)) {
-            let why = format!("the canary {canary} is not heard any more; nothing has changed at the others");
+            let why = format!(
+                "the canary {canary} is not heard any more; nothing has changed at the others"
+            );
             return self.give_up(why, now);
         }
         if waited >= CANARY_MAX {
-            let why = format!("nobody said within {} h that it goes on", CANARY_MAX.as_secs() / 3600);
+            let why =
+                format!("nobody said within {} h that it goes on", CANARY_MAX.as_secs() / 3600);
             return self.give_up(why, now);
         }
         let version = self.push.as_ref().map(|push| push.manifest.version.clone());
@@ -315,7 +338,8 @@ impl Bundles {
 /// A version for people.
 pub(super) fn described(manifest: &Manifest) -> Box<str> {
     let Manifest { version, parcel, author, reason, restores, .. } = manifest;
-    let restores = restores.map_or_else(String::new, |number| format!(", files of version {number}"));
+    let restores =
+        restores.map_or_else(String::new, |number| format!(", files of version {number}"));
     format!("version {version} ({}{restores}) by {author}: {reason}", parcel.short()).into()
 }
 

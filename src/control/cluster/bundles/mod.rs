@@ -191,10 +191,12 @@ impl Bundles {
 
     /// Takes in what another node says. What agents say counts for themselves only.
     fn hear(&mut self, heard: &Heard) {
-        let Heard::Value { node, generation, sequence, topic: Topic::Bundle, payload } = heard else {
+        let Heard::Value { node, generation, sequence, topic: Topic::Bundle, payload } = heard
+        else {
             return;
         };
-        let is_old = |known: &Spoken| (known.generation, known.sequence) >= (*generation, *sequence);
+        let is_old =
+            |known: &Spoken| (known.generation, known.sequence) >= (*generation, *sequence);
         if *node == self.own || self.words.get(node).is_some_and(is_old) {
             return;
         }
@@ -204,7 +206,11 @@ impl Bundles {
         }
         // Nobody leads another's push.
         word.offer = word.offer.take().filter(|offer| offer.sealed.manifest.version.node == *node);
-        let numbers = word.active.iter().map(|one| &one.sealed).chain(word.offer.iter().map(|one| &one.sealed));
+        let numbers = word
+            .active
+            .iter()
+            .map(|one| &one.sealed)
+            .chain(word.offer.iter().map(|one| &one.sealed));
         let highest = numbers.map(|sealed| sealed.manifest.version.number).max();
         self.highest = self.highest.max(highest.unwrap_or(0));
         let (generation, sequence) = (*generation, *sequence);
@@ -227,9 +233,8 @@ impl Bundles {
     fn decided_elsewhere(&self) -> Option<&Active> {
         let own = self.adopted().map(|active| rank(&active.sealed));
         let all = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
-        let newer = all.filter(|active| {
-            Some(rank(&active.sealed)) > own && !self.is_given_up(&active.sealed)
-        });
+        let newer = all
+            .filter(|active| Some(rank(&active.sealed)) > own && !self.is_given_up(&active.sealed));
         newer.max_by_key(|active| rank(&active.sealed))
     }
 
@@ -278,8 +283,12 @@ impl Controller {
         let Some(mut bundles) = self.bundles.take() else { return };
         match news {
             BundleNews::Sealed(sealed) => bundles.take_seal(sealed),
-            BundleNews::Staged(sealed, found) => self.take_staged(&mut bundles, &sealed, found, now),
-            BundleNews::Checked(sealed, product) => self.take_checked(&mut bundles, &sealed, *product),
+            BundleNews::Staged(sealed, found) => {
+                self.take_staged(&mut bundles, &sealed, found, now)
+            }
+            BundleNews::Checked(sealed, product) => {
+                self.take_checked(&mut bundles, &sealed, *product)
+            }
             BundleNews::NotKept(why) => bundles.tell(Told::NotKept(why.into())),
             BundleNews::Tables(found) => {
                 let shelf = Arc::clone(self.shelf());

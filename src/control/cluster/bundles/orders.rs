@@ -55,13 +55,23 @@ pub struct PushFiles {
 
 impl Controller {
     /// Pushes files that the shell has on this node's disk.
-    pub(in crate::control) fn push(&mut self, files: &PushFiles, terms: &PushTerms, now: Now) -> Result<String, String> {
+    pub(in crate::control) fn push(
+        &mut self,
+        files: &PushFiles,
+        terms: &PushTerms,
+        now: Now,
+    ) -> Result<String, String> {
         let bundles = self.bundles_for_orders()?;
         bundles.begin(files, terms, None, now)
     }
 
     /// Pushes the files of an earlier version once more.
-    pub(in crate::control) fn roll_back(&mut self, to: Option<u64>, terms: &PushTerms, now: Now) -> Result<String, String> {
+    pub(in crate::control) fn roll_back(
+        &mut self,
+        to: Option<u64>,
+        terms: &PushTerms,
+        now: Now,
+    ) -> Result<String, String> {
         let bundles = self.bundles_for_orders()?;
         let manifest = bundles.find_earlier(to)?.sealed.manifest.clone();
         let Manifest { parcel, octets, files, .. } = manifest;
@@ -81,7 +91,10 @@ impl Controller {
                 push.since = now.monotonic;
                 Ok(format!("{} goes on to all nodes", described(&push.manifest)))
             }
-            Phase::Here | Phase::Offered => Err("no canary serves it yet: rhumb cluster push --status shows who is waited for".into()),
+            Phase::Here | Phase::Offered => {
+                Err("no canary serves it yet: rhumb cluster push --status shows who is waited for"
+                    .into())
+            }
         }
     }
 
@@ -122,7 +135,9 @@ impl Bundles {
     ) -> Result<String, String> {
         if let Some(push) = &self.push {
             let what = described(&push.manifest);
-            return Err(format!("{what} is being pushed: wait for it, or end it with rhumb cluster push --abort"));
+            return Err(format!(
+                "{what} is being pushed: wait for it, or end it with rhumb cluster push --abort"
+            ));
         }
         if let Some(coming) = &self.coming {
             let what = described(&coming.active.sealed.manifest);
@@ -131,7 +146,10 @@ impl Bundles {
         let canary = terms.canary.as_deref().map(|name| self.find_canary(name)).transpose()?;
         let at = terms.at_s.map(Duration::from_secs);
         if at.is_some_and(|at| at > now.unix + AT_MAX) {
-            return Err(format!("the instant is more than {} days away", AT_MAX.as_secs() / 86_400));
+            return Err(format!(
+                "the instant is more than {} days away",
+                AT_MAX.as_secs() / 86_400
+            ));
         }
         if terms.force && terms.reason.trim().is_empty() {
             return Err("say why it is forced: --reason".into());
@@ -177,24 +195,36 @@ impl Bundles {
     ///
     /// A rollback of a rollback goes further back, not to and fro.
     fn find_earlier(&self, to: Option<u64>) -> Result<&Active, String> {
-        let is_it = |active: &&Active| Some(&active.sealed.manifest.version) == self.in_force.as_ref();
+        let is_it =
+            |active: &&Active| Some(&active.sealed.manifest.version) == self.in_force.as_ref();
         let now = self.versions.iter().find(is_it).map(|active| &active.sealed.manifest);
-        let kept: Vec<String> =
-            self.versions.iter().map(|active| active.sealed.manifest.version.number.to_string()).collect();
+        let kept: Vec<String> = self
+            .versions
+            .iter()
+            .map(|active| active.sealed.manifest.version.number.to_string())
+            .collect();
         let kept = kept.join(", ");
         if let Some(number) = to {
-            let found = self.versions.iter().find(|active| active.sealed.manifest.version.number == number);
-            return found.ok_or_else(|| format!("version {number} is not kept here; those are: {kept}"));
+            let found =
+                self.versions.iter().find(|active| active.sealed.manifest.version.number == number);
+            return found
+                .ok_or_else(|| format!("version {number} is not kept here; those are: {kept}"));
         }
         let Some(now) = now else {
-            return Err("no version was pushed before: this node serves the files that [config] names".into());
+            return Err(
+                "no version was pushed before: this node serves the files that [config] names"
+                    .into(),
+            );
         };
         let earlier = self.versions.iter().filter(|active| {
             let other = &active.sealed.manifest;
             other.version.number < now.origin() && other.parcel != now.parcel
         });
         earlier.max_by_key(|active| &active.sealed.manifest.version).ok_or_else(|| {
-            format!("nothing before version {} is kept here; those are: {kept}; name one with --to", now.version.number)
+            format!(
+                "nothing before version {} is kept here; those are: {kept}; name one with --to",
+                now.version.number
+            )
         })
     }
 

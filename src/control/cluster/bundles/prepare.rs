@@ -12,7 +12,6 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Job;
 use crate::control::Product;
-use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::Active;
 use crate::control::cluster::bundles::Answer;
 use crate::control::cluster::bundles::AnswerState;
@@ -21,6 +20,7 @@ use crate::control::cluster::bundles::Deed;
 use crate::control::cluster::bundles::guard;
 use crate::control::cluster::bundles::lead::described;
 use crate::control::cluster::bundles::lead::millis;
+use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::word::rank;
 use crate::control::parts::ZoneFiles;
 use crate::model::Now;
@@ -86,7 +86,9 @@ impl Staged {
     pub(super) fn into_coming(self, active: Active) -> Option<Coming> {
         match self.preparation {
             Preparation::Ready(ready) => Some(Coming { active, ready }),
-            Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => None,
+            Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {
+                None
+            }
         }
     }
 }
@@ -98,9 +100,13 @@ impl Bundles {
         let version = staged.version();
         let (state, why) = match &staged.preparation {
             Preparation::Fetching { again: None } => (AnswerState::Fetching, ""),
-            Preparation::Fetching { again: Some(_) } => (AnswerState::Fetching, "nobody could give it yet"),
+            Preparation::Fetching { again: Some(_) } => {
+                (AnswerState::Fetching, "nobody could give it yet")
+            }
             Preparation::Checking(_) => (AnswerState::Checking, ""),
-            Preparation::Ready(_) if self.trial.as_ref() == Some(version) => (AnswerState::Trial, ""),
+            Preparation::Ready(_) if self.trial.as_ref() == Some(version) => {
+                (AnswerState::Trial, "")
+            }
             Preparation::Ready(_) => (AnswerState::Ready, ""),
             Preparation::Refused(why) => (AnswerState::Refused, &**why),
         };
@@ -135,7 +141,11 @@ impl Bundles {
     /// Files may have changed what was wrong here: what was refused is tried once more.
     pub(in crate::control) fn try_again(&mut self) {
         self.given_up = None;
-        if self.staged.as_ref().is_some_and(|staged| matches!(staged.preparation, Preparation::Refused(_))) {
+        if self
+            .staged
+            .as_ref()
+            .is_some_and(|staged| matches!(staged.preparation, Preparation::Refused(_)))
+        {
             self.staged = None;
         }
     }
@@ -163,7 +173,9 @@ impl Controller {
         let Some(staged) = bundles.is_staged(&sealed) else { return };
         (staged.decided_at_ms, staged.trial_at_ms) = (decided_at_ms, trial_at_ms);
         match &mut staged.preparation {
-            Preparation::Fetching { again } if again.is_some_and(|again| again <= now.monotonic) => {
+            Preparation::Fetching { again }
+                if again.is_some_and(|again| again <= now.monotonic) =>
+            {
                 *again = None;
                 bundles.deeds.push(Deed::Stage(sealed));
             }
@@ -218,7 +230,8 @@ impl Controller {
             Ok(None) => Preparation::Fetching { again: Some(now.monotonic + AGAIN_AFTER) },
             Err(why) => Preparation::Refused(why.into()),
             Ok(Some(job)) => {
-                let beside = job.zones.and_then(|zones| Some((self.job_beside(&zones, now)?, zones)));
+                let beside =
+                    job.zones.and_then(|zones| Some((self.job_beside(&zones, now)?, zones)));
                 match beside {
                     Some((job, zones)) => {
                         bundles.deeds.push(Deed::Check(sealed.clone(), Arc::new(job)));
@@ -234,7 +247,12 @@ impl Controller {
     }
 
     /// A version was compiled.
-    pub(super) fn take_checked(&mut self, bundles: &mut Bundles, sealed: &Sealed, product: Product) {
+    pub(super) fn take_checked(
+        &mut self,
+        bundles: &mut Bundles,
+        sealed: &Sealed,
+        product: Product,
+    ) {
         let is_sound = product.faults.zones.is_none();
         if let Some(coming) = &mut bundles.coming
             && rank(&coming.active.sealed) == rank(sealed)
@@ -251,7 +269,11 @@ impl Controller {
                 let zones = Arc::clone(zones);
                 staged.preparation = match self.find_objection(&product, is_free) {
                     Some(why) => Preparation::Refused(why),
-                    None => Preparation::Ready(Box::new(Ready { zones, product: Some(product), remade: None })),
+                    None => Preparation::Ready(Box::new(Ready {
+                        zones,
+                        product: Some(product),
+                        remade: None,
+                    })),
                 };
             }
             Preparation::Ready(ready) if is_sound => ready.product = Some(product),
@@ -278,7 +300,12 @@ impl Controller {
     }
 
     /// Serves a version before the others while it is to be tried here, and goes back when it is not any more.
-    pub(super) fn mind_trial(&mut self, bundles: &mut Bundles, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn mind_trial(
+        &mut self,
+        bundles: &mut Bundles,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let (trial, coming) = (bundles.trial.clone(), &bundles.coming);
         let coming = coming.as_ref().map(|coming| coming.active.sealed.manifest.version.clone());
         if let Some(staged) = &mut bundles.staged
@@ -288,7 +315,8 @@ impl Controller {
             if trial.as_ref() != Some(&staged.sealed.manifest.version) {
                 self.put_ready(&ready.zones, ready.product.take(), now, effects);
                 bundles.trial = Some(staged.sealed.manifest.version.clone());
-                let (what, parcel) = (described(&staged.sealed.manifest), staged.sealed.manifest.parcel);
+                let (what, parcel) =
+                    (described(&staged.sealed.manifest), staged.sealed.manifest.parcel);
                 bundles.deeds.push(Deed::Read(Some(parcel)));
                 bundles.tell(Told::Trial(what));
             }
@@ -302,7 +330,12 @@ impl Controller {
     }
 
     /// Puts a decided version in force when its instant has come.
-    pub(super) fn mind_coming(&mut self, bundles: &mut Bundles, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn mind_coming(
+        &mut self,
+        bundles: &mut Bundles,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(mut coming) = bundles.coming.take() else { return };
         if !is_due(coming.active.at_ms, now) {
             if let Some(job) = self.find_remake(&mut coming.ready, now) {
@@ -324,7 +357,8 @@ impl Controller {
 impl Bundles {
     /// Whose files are served, if those of a bundle are.
     fn parcel_in_force(&self) -> Option<PieceId> {
-        let is_it = |active: &&Active| Some(&active.sealed.manifest.version) == self.in_force.as_ref();
+        let is_it =
+            |active: &&Active| Some(&active.sealed.manifest.version) == self.in_force.as_ref();
         self.versions.iter().find(is_it).map(|active| active.sealed.manifest.parcel)
     }
 }

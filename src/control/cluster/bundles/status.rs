@@ -126,7 +126,8 @@ impl Outcome {
 impl VersionStatus {
     fn new(sealed: &Sealed, at_ms: Option<u64>) -> Self {
         let Sealed { manifest, by, signature: _ } = sealed;
-        let Manifest { version, parcel, octets, files, author, reason, made_s, restores, force: _ } = manifest;
+        let Manifest { version, parcel, octets, files, author, reason, made_s, restores, force: _ } =
+            manifest;
         Self {
             number: version.number,
             node: version.node.to_string(),
@@ -152,7 +153,8 @@ impl Controller {
     pub fn bundle_status(&self, now: Now) -> Option<BundleStatus> {
         let bundles = self.bundles.as_deref()?;
         let panel = self.cluster.as_ref()?;
-        let is_it = |active: &&Active| Some(&active.sealed.manifest.version) == bundles.in_force.as_ref();
+        let is_it =
+            |active: &&Active| Some(&active.sealed.manifest.version) == bundles.in_force.as_ref();
         let living = panel.living_servers();
         let mut nodes: Vec<NodeBundleStatus> = Vec::new();
         for (node, member) in panel.roster.members() {
@@ -164,7 +166,9 @@ impl Controller {
                 role: Role::word(member.role).to_owned(),
                 is_live: panel.voters.iter().any(|voter| voter.node == *node && voter.is_live),
                 takes: word.map(|word| word.takes),
-                in_force: word.and_then(|word| word.in_force.as_ref()).map(|version| version.number),
+                in_force: word
+                    .and_then(|word| word.in_force.as_ref())
+                    .map(|version| version.number),
                 state: answer.map(|answer| answer.state.word().to_owned()),
                 to: answer.map(|answer| answer.version.number),
                 why: answer.map_or_else(String::new, |answer| answer.why.to_string()),
@@ -184,7 +188,11 @@ impl Controller {
 }
 
 impl Bundles {
-    fn push_status(&self, living: &std::collections::BTreeSet<crate::cluster::NodeName>, now: Now) -> Option<PushStatus> {
+    fn push_status(
+        &self,
+        living: &std::collections::BTreeSet<crate::cluster::NodeName>,
+        now: Now,
+    ) -> Option<PushStatus> {
         if let Some(push) = &self.push {
             let unsigned = || Sealed {
                 manifest: push.manifest.clone(),

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::PieceId;
-use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::Bundles;
 use crate::control::cluster::bundles::Deed;
 use crate::control::cluster::bundles::TableWord;
+use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::word::TABLES_MAX;
 use crate::model::Now;
 use crate::rtt::Shelf;
@@ -59,11 +59,15 @@ impl Bundles {
             return;
         }
         let counting = shelf.in_force(now.unix.as_secs());
-        let counting = counting.map(|shelved| (shelved.table.activates_s, shelved.table.built_s, &*shelved.name));
+        let counting = counting
+            .map(|shelved| (shelved.table.activates_s, shelved.table.built_s, &*shelved.name));
         let has = |name: &str| shelf.tables().iter().any(|shelved| *shelved.name == *name);
-        let waits = |name: &str| self.tables.again.get(name).is_some_and(|again| *again > now.monotonic);
+        let waits =
+            |name: &str| self.tables.again.get(name).is_some_and(|again| *again > now.monotonic);
         let told = self.words.values().flat_map(|spoken| &spoken.word.tables);
-        let lacking = told.filter(|table| Some(table.rank()) > counting && !has(&table.name) && !waits(&table.name));
+        let lacking = told.filter(|table| {
+            Some(table.rank()) > counting && !has(&table.name) && !waits(&table.name)
+        });
         if let Some(table) = lacking.max_by(|a, b| a.rank().cmp(&b.rank())).cloned() {
             self.tables.fetched = Some(table.name.clone());
             self.deeds.push(Deed::Table(table));

@@ -103,7 +103,10 @@ impl fmt::Display for Told {
             Self::GivenUp { what, why } => write!(f, "{what}; given up: {why}"),
             Self::Refused { what, why } => write!(f, "{what}; cannot be served here: {why}"),
             Self::NotKept(why) => {
-                write!(f, "which version of the files counts is not on disk, a restart may forget it: {why}")
+                write!(
+                    f,
+                    "which version of the files counts is not on disk, a restart may forget it: {why}"
+                )
             }
             Self::TableCame(table) => write!(f, "table {table} came from another node"),
             Self::TableLacking { table, why } => write!(f, "table {table} cannot be had: {why}"),

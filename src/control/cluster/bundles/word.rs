@@ -214,7 +214,8 @@ mod tests {
             activates_s: at,
             built_s: at,
         };
-        let why: String = (0..500).map(|line| format!("zones/\"a\".toml:{line}:1: wrong\n")).collect();
+        let why: String =
+            (0..500).map(|line| format!("zones/\"a\".toml:{line}:1: wrong\n")).collect();
         let word = Word {
             takes: true,
             active: Some(Active { sealed: sealed(&long), at_ms: u64::MAX }),
@@ -236,7 +237,10 @@ mod tests {
         let read = Word::of_octets(&octets).expect("it can be read");
         assert_eq!((&read.active, &read.offer), (&word.active, &word.offer));
         let told = read.answer.expect("an answer").why;
-        assert!(told.ends_with("wrong\n...\n") && why.starts_with(&told[..told.len() - 4]), "{told}");
+        assert!(
+            told.ends_with("wrong\n...\n") && why.starts_with(&told[..told.len() - 4]),
+            "{told}"
+        );
         let small = Word { answer: None, ..word };
         assert_eq!(Word::of_octets(&small.to_octets()), Some(small));
     }
