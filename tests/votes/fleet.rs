@@ -161,6 +161,7 @@ impl Fleet {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers,
