@@ -177,7 +177,7 @@ impl NatsServer {
             let written = std::fs::read_dir(&ports).unwrap().next();
             let text = written.and_then(|file| std::fs::read_to_string(file.unwrap().path()).ok());
             let text = text.unwrap_or_default();
-            if let Some(found) = port_of(&text, "nats://127.0.0.1:") {
+            if let Some(found) = port_of(&text, "://127.0.0.1:") {
                 (self.port, self.process) = (found, Some(process));
                 // The file of ports does not have this one, and it listens before the other.
                 let told = "leafnode connections on 127.0.0.1:";
