@@ -91,6 +91,7 @@ fn terms(own: &str) -> ClusterTerms {
         key: "cluster.key".into(),
         role: role(own),
         anchors: Vec::new(),
+        withdraw: Box::default(),
         peers: others
             .map(|other| Peer {
                 node: name(other),

@@ -87,6 +87,7 @@ impl Keys {
             key: self.path(own),
             role: role(own),
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),
             nats: None,
         }

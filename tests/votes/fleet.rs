@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rhumb::cluster::Digests;
 use rhumb::cluster::Generation;
 use rhumb::cluster::Heard;
 use rhumb::cluster::NodeName;
@@ -11,6 +10,7 @@ use rhumb::cluster::Placed;
 use rhumb::cluster::Role;
 use rhumb::cluster::Roster;
 use rhumb::cluster::Say;
+use rhumb::cluster::Served;
 use rhumb::cluster::Topic;
 use rhumb::control::cluster::Panel;
 use rhumb::control::cluster::Seat;
@@ -162,6 +162,7 @@ impl Fleet {
             key: "k".into(),
             role: Role::Server,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers,
             nats: None,
         };
@@ -296,7 +297,7 @@ impl Fleet {
     /// Decides, and says what is to be said: urgent things to everybody, all that it knows to somebody at times.
     fn speak(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let (says, _) = node.panel.advance(Digests::default, self.now + node.clock);
+        let (says, _) = node.panel.advance(Served::default, self.now + node.clock);
         let known = &node.known;
         let before = |key: &TargetKey| Some(known.get(key).copied().unwrap_or_default());
         let judged = node.panel.judge(before, self.now + node.clock);

@@ -13,6 +13,7 @@ mod dialect;
 mod engine;
 mod failure;
 mod generation;
+pub mod hook;
 pub mod key;
 mod links;
 mod mailbox;
@@ -45,12 +46,15 @@ use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
 use crate::control::cluster::status::BusStatus;
+use crate::control::cluster::withdrawal::HookReport;
+use crate::control::cluster::withdrawal::Presence;
 use crate::model::Anchors;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::core::Live;
 use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::failure::Failure;
+use crate::runtime::cluster::hook::Runs;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
@@ -135,6 +139,22 @@ pub struct Cluster {
     /// What carries values instead of connections with peers.
     bus: Option<Arc<Bus>>,
     anchors: watch::Sender<Anchors>,
+    hook: Hook,
+}
+
+/// What the hook is asked for, and what came of it.
+#[derive(Clone)]
+struct Hook {
+    orders: watch::Sender<Option<Presence>>,
+    reports: watch::Sender<Option<HookReport>>,
+    runs: Arc<Runs>,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        let (orders, reports) = (watch::channel(None).0, watch::channel(None).0);
+        Self { orders, reports, runs: Arc::default() }
+    }
 }
 
 impl std::fmt::Debug for Cluster {
@@ -170,7 +190,7 @@ impl Cluster {
         let nats = live.terms.nats.clone();
         let core = Arc::new(Core::new(live, generation));
         let bus = nats.map(|terms| Arc::new(Bus::new(terms, &core)));
-        Ok(Self { core, listener, bus, anchors })
+        Ok(Self { core, listener, bus, anchors, hook: Hook::default() })
     }
 
     /// How this node stands with the bus, if a bus carries what nodes say.
@@ -201,6 +221,21 @@ impl Cluster {
     /// Whether this node's own network works, as its anchors tell.
     pub fn anchors(&self) -> watch::Receiver<Anchors> {
         self.anchors.subscribe()
+    }
+
+    /// Asks the hook for something.
+    pub fn ask_hook(&self, presence: Presence) {
+        self.hook.orders.send_replace(Some(presence));
+    }
+
+    /// How the hook ended.
+    pub fn hook_reports(&self) -> watch::Receiver<Option<HookReport>> {
+        self.hook.reports.subscribe()
+    }
+
+    /// How often the hook was run.
+    pub fn hook_runs(&self) -> &Runs {
+        &self.hook.runs
     }
 
     /// What it counts.
@@ -235,6 +270,12 @@ impl Cluster {
         let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
         let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
         tasks.push(("anchors", Box::new(make)));
+        let (command, hook) = (core.live().terms.withdraw.clone(), self.hook.clone());
+        let make = move || -> Life {
+            let (command, Hook { orders, reports, runs }) = (command.clone(), hook.clone());
+            Box::pin(async move { hook::run(command, orders.subscribe(), reports, &runs).await })
+        };
+        tasks.push(("withdrawal hook", Box::new(make)));
         let shared = Arc::clone(core);
         let make = move || -> Life {
             let (core, heard) = (Arc::clone(&shared), heard.clone());

@@ -85,6 +85,10 @@ pub(in crate::runtime) fn encode(
     ];
     let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
     family(encoder, "cluster_values_refused", "Values that were not let in", refused)?;
+    let runs = cluster.hook_runs();
+    let runs = [("passed", &runs.passed), ("failed", &runs.failed)];
+    let runs = runs.map(|(outcome, count)| ([("outcome", outcome)], count.load(Relaxed)));
+    family(encoder, "cluster_hook_runs", "Runs of the hook that withdraws and announces", runs)?;
     if let Some(bus) = cluster.bus() {
         return encode_bus(&bus, encoder);
     }
