@@ -68,6 +68,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("cluster.listen", "'[::]:7653'", "'192.0.2.1:1'"),
     ("cluster.key", "'cluster.key'", "'/etc/k'"),
     ("cluster.anchors", "['192.0.2.53:443']", "['[2001:db8::1]:53', '192.0.2.53:443']"),
+    ("cluster.withdraw", "['/usr/lib/rhumb/withdraw']", "['/bin/hook', '--now']"),
     ("cluster.peer.node", "'sin-1'", "'a'"),
     ("cluster.peer.address", "'203.0.113.5:7653'", "'[2001:db8::5]:1'"),
     ("cluster.peer.pins", PINS[0], PINS[1]),

@@ -158,7 +158,7 @@ fn ask_files(
         | Effect::Probe(_)
         | Effect::Resolve(_)
         | Effect::Say(_)
-        | Effect::Isolated(_)
+        | Effect::Hook(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
         | Effect::Discover(_)

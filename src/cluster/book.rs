@@ -45,6 +45,8 @@ pub struct Page {
     /// Last number and words by topic; what was taken back is empty, so that it does not come back.
     values: BTreeMap<Topic, (u64, Box<[u8]>)>,
     round_trip: Option<Duration>,
+    /// Since when there is no connection with it.
+    unlinked_since: Option<Duration>,
 }
 
 /// What became of something that was heard.
@@ -113,14 +115,20 @@ impl Page {
         self.round_trip
     }
 
+    /// Since when there is no connection with it, if there is none.
+    pub fn unlinked_since(&self) -> Option<Duration> {
+        self.unlinked_since
+    }
+
     /// Begins another life, if `generation` is later. False if it is out of date.
     fn enter(&mut self, generation: Generation) -> Option<bool> {
         match self.generation {
             Some(known) if generation < known => None,
             Some(known) if generation == known => Some(false),
             Some(_) | None => {
-                let round_trip = self.round_trip;
-                *self = Self { generation: Some(generation), round_trip, ..Self::default() };
+                let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
+                let generation = Some(generation);
+                *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
                 Some(true)
             }
         }
@@ -136,11 +144,13 @@ impl Book {
         }
         match heard {
             Heard::Link { node, round_trip } => {
-                self.pages.entry(node).or_default().round_trip = round_trip;
+                let page = self.pages.entry(node).or_default();
+                page.note_link(round_trip, now);
                 Change::Nothing
             }
             Heard::Value { node, generation, topic, sequence, payload } => {
                 let page = self.pages.entry(node).or_default();
+                page.note_link(page.round_trip, now);
                 let Some(is_reborn) = page.enter(generation) else { return Change::Nothing };
                 page.take(topic, sequence, payload, is_reborn, now)
             }
@@ -159,6 +169,14 @@ impl Book {
 }
 
 impl Page {
+    fn note_link(&mut self, round_trip: Option<Duration>, now: Duration) {
+        self.round_trip = round_trip;
+        self.unlinked_since = match round_trip {
+            Some(_) => None,
+            None => Some(self.unlinked_since.unwrap_or(now)),
+        };
+    }
+
     fn take(
         &mut self,
         topic: Topic,

@@ -85,6 +85,7 @@ pub(crate) mod tests {
             key: "k".into(),
             role: Role::Server,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),
         }
     }

@@ -255,8 +255,7 @@ impl Registry {
 
     /// A node says nothing about a topic any more.
     fn hush(&mut self, from: &NodeName, topic: Topic) {
-        let of_topic = |(key, _): &(&Box<str>, &mut Record)| topic_of(key) == topic;
-        if let Some((_, record)) = self.records.iter_mut().find(of_topic) {
+        if let Some((_, record)) = self.records.iter_mut().find(|(key, _)| topic_of(key) == topic) {
             record.speakers.remove(from);
         }
     }

@@ -1,6 +1,7 @@
 //! `[cluster]` of `rhumb.toml`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::Problems;
@@ -35,6 +36,7 @@ pub(super) fn read(
         .take("anchors")
         .map(|value| read_listen(&value, "anchors = [\"192.0.2.53:443\"]", problems))
         .unwrap_or_default();
+    let withdraw = read_hook(&mut section, problems);
     let peers = section.need("peer", problems).and_then(|value| {
         let peers = read_peers(&value, node.as_ref(), problems)?;
         check_reach(&value, role, listen, &peers, problems);
@@ -53,6 +55,7 @@ pub(super) fn read(
         key: PathBuf::from(key?.value),
         role,
         anchors: anchors.into_iter().map(|at| at.value).collect(),
+        withdraw,
         peers: peers?,
     })
 }
@@ -99,6 +102,25 @@ fn read_own_listen(
         }
         (None, Role::Agent) => None,
     }
+}
+
+/// The program that withdraws this node, by its whole path, and its arguments.
+fn read_hook(section: &mut Section<'_>, problems: &mut Problems) -> Box<[Box<str>]> {
+    let Some(value) = section.take("withdraw") else { return Box::default() };
+    let words = value.strings(problems).unwrap_or_default();
+    match words.first() {
+        None => {
+            let remedy = "name it, for example [\"/usr/lib/rhumb/withdraw\"], or take the key out";
+            problems.error(&value.place, &value.path, "no program is named", remedy);
+        }
+        Some(program) if !Path::new(&program.value).is_absolute() => {
+            let fault = format!("\"{}\" is no whole path of a program", program.value);
+            let remedy = "begin with \"/\": no shell and no search path is used";
+            problems.error(&program.place, &value.path, fault, remedy);
+        }
+        Some(_) => {}
+    }
+    words.into_iter().map(|word| word.value.into()).collect()
 }
 
 fn read_peers(

@@ -1,6 +1,7 @@
 //! What can happen to the control plane.
 
 use crate::cluster::Heard;
+use crate::control::cluster::withdrawal::HookReport;
 use crate::control::command::Command;
 use crate::control::discover::Discovered;
 use crate::control::job::Job;
@@ -33,6 +34,8 @@ pub enum Event {
     Members(ClusterTerms),
     /// This node's anchors were asked.
     Anchors(Anchors),
+    /// The hook that withdraws this node, or announces it, was run.
+    Hooked(HookReport),
     /// A name of an endpoint was resolved, or could not be.
     Resolved(Resolution),
     /// A source told of endpoints, or could not be asked.

@@ -219,6 +219,7 @@ impl Controller {
             Event::Heard(heard) => self.take_heard(heard, now, effects),
             Event::Members(terms) => self.take_members(&terms, now, effects),
             Event::Anchors(anchors) => self.take_anchors(anchors),
+            Event::Hooked(report) => self.take_hook_report(&report),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),

@@ -127,6 +127,8 @@ pub struct ClusterTerms {
     pub role: Role,
     /// Where TCP connects tell whether this node's own network works.
     pub anchors: Vec<SocketAddr>,
+    /// The program that withdraws this node and announces it, and its arguments; empty if there is none.
+    pub withdraw: Box<[Box<str>]>,
     /// The other nodes.
     pub peers: Vec<Peer>,
 }

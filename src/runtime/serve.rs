@@ -161,8 +161,7 @@ impl Server {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
         if let Some(cluster) = &cluster {
-            core.anchors = cluster.anchors();
-            core.cluster = Some(cluster.clone());
+            core.join(cluster);
         }
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
@@ -485,6 +484,7 @@ async fn first_core(
         node_file: options.node_file.clone(),
         cluster: None,
         anchors: watch_channel(Anchors::Unset).1,
+        hook_reports: watch_channel(None).1,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,

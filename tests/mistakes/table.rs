@@ -3610,6 +3610,7 @@ node = "fra 1"
 listen = "7653"
 key = "k"
 anchors = []
+withdraw = ["hook", "-x"]
 [[cluster.peer]]
 node = "sin.1"
 address = "sin-1.example.net:7653"
@@ -3622,12 +3623,13 @@ role = "observer"
             ("5:8", "cluster.node", "is not allowed as a name of a node or cluster", "a-z"),
             ("6:10", "cluster.listen", "is not an address with a port", "127.0.0.1"),
             ("8:11", "cluster.anchors", "no address is named", "192.0.2.53:443"),
-            ("10:8", "cluster.peer[0].node", "is not allowed as a name", "a-z"),
-            ("11:11", "cluster.peer[0].address", "is not an address with a port", "127.0.0.1"),
-            ("12:9", "cluster.peer[0].pins", "\"sha256:AAAA\" is not a pin", "rhumb cluster pin"),
-            ("12:24", "cluster.peer[0].pins", "is not a pin", "rhumb cluster pin"),
-            ("13:8", "cluster.peer[0].site", "is not allowed as a name", "letters"),
-            ("14:8", "cluster.peer[0].role", "is not a role", "server"),
+            ("9:13", "cluster.withdraw", "is no whole path of a program", "begin with \"/\""),
+            ("11:8", "cluster.peer[0].node", "is not allowed as a name", "a-z"),
+            ("12:11", "cluster.peer[0].address", "is not an address with a port", "127.0.0.1"),
+            ("13:9", "cluster.peer[0].pins", "\"sha256:AAAA\" is not a pin", "rhumb cluster pin"),
+            ("13:24", "cluster.peer[0].pins", "is not a pin", "rhumb cluster pin"),
+            ("14:8", "cluster.peer[0].site", "is not allowed as a name", "letters"),
+            ("15:8", "cluster.peer[0].role", "is not a role", "server"),
         ],
     },
     Case {

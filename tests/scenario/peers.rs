@@ -114,6 +114,7 @@ impl World {
             key: "cluster.key".into(),
             role: Role::Server,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers,
         };
         self.peers.terms = Some((terms, site.into()));

@@ -292,7 +292,7 @@ impl World {
                 }
                 Effect::Discover(sources) => self.sources = sources,
                 Effect::Say(say) => self.peers.note(say),
-                Effect::Isolated(_) => {}
+                Effect::Hook(_) => {}
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),

@@ -73,6 +73,7 @@ impl Node {
             key: "k".into(),
             role: Role::Server,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: SITES[1..].iter().map(peer).collect(),
         };
         let now =

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rhumb::cluster::Digests;
 use rhumb::cluster::Generation;
 use rhumb::cluster::Heard;
 use rhumb::cluster::NodeName;
@@ -15,6 +14,7 @@ use rhumb::cluster::Placed;
 use rhumb::cluster::Role;
 use rhumb::cluster::Roster;
 use rhumb::cluster::Say;
+use rhumb::cluster::Served;
 use rhumb::cluster::Topic;
 use rhumb::cluster::book::LIFE;
 use rhumb::control::cluster::Panel;
@@ -230,6 +230,7 @@ impl Fleet {
             key: "k".into(),
             role: Role::Server,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: others.map(peer).collect(),
         }
     }
@@ -432,7 +433,7 @@ impl Fleet {
     /// Decides, and says what is to be said: urgent things to everybody, all that it knows to somebody at times.
     fn speak(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let (says, _) = node.panel.advance(Digests::default, self.now + node.clock);
+        let (says, _) = node.panel.advance(Served::default, self.now + node.clock);
         let known = &node.known;
         let before = |key: &TargetKey| Some(known.get(key).copied().unwrap_or_default());
         let judged = node.panel.judge(before, self.now + node.clock);

@@ -19,6 +19,9 @@ const ROLE: Kind = Kind::Words { what: "a role", words: &[SERVER, "agent"] };
 /// Keys of a peer: one, or two while it changes them.
 const PINS_MAX: usize = 2;
 
+/// Most words of the program that withdraws a node.
+const WORDS_MAX: usize = 16;
+
 /// Most peers of a node: they are all connected with each other.
 pub const PEERS_MAX: usize = 63;
 
@@ -68,6 +71,13 @@ pub(super) static CLUSTER: Table = Table {
             Absent::Means("none"),
             "addresses of others that nearly always answer, by TCP: if they fail, this node's own network does",
         ),
+        Key::new(
+            "withdraw",
+            Kind::Texts { of: &form::WORD, count: Count::up_to(WORDS_MAX), distinct: false },
+            Absent::Means("nothing is run"),
+            "program, by its whole path, and its arguments: run with `withdraw` behind them when this node is isolated and another is not, and with `announce` when it is back",
+        )
+        .like(&["hook", "withdrawal"]),
         Key::needed(
             "peer",
             Kind::Items {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::cluster::NodeName;
+use crate::config::duration::spell;
+use crate::control::cluster::drift::DRIFT_TOLD;
 use crate::control::effect::count;
 
 /// Something that happened in the cluster.
@@ -45,6 +47,27 @@ pub enum NewsKind {
     },
     /// There are results again.
     ProbedAgain,
+    /// Nodes have had different things for long.
+    Drift {
+        /// What: `config`, `geo`, `rtt` or `verdicts`.
+        what: &'static str,
+        /// Who differs from whom.
+        who: Box<str>,
+    },
+    /// They have the same again.
+    DriftOver {
+        /// What.
+        what: &'static str,
+    },
+    /// Clients are led to others: its hook has withdrawn it.
+    Withdrawn,
+    /// They are led to it: its hook has announced it.
+    Announced,
+    /// Its hook fails, and is run again.
+    HookFailed {
+        /// How.
+        why: Box<str>,
+    },
     /// A record of this node cannot be told to the others: it counts here alone.
     NotShared {
         /// Which.
@@ -75,6 +98,11 @@ impl NewsKind {
             Self::EnoughVoters => "enough_voters",
             Self::Unprobed { .. } => "unprobed",
             Self::ProbedAgain => "probed_again",
+            Self::Drift { .. } => "drift",
+            Self::DriftOver { .. } => "drift_over",
+            Self::Withdrawn => "withdrawn",
+            Self::Announced => "announced",
+            Self::HookFailed { .. } => "hook_failed",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
         }
@@ -87,6 +115,9 @@ impl NewsKind {
             | Self::Isolated(_)
             | Self::TooFewVoters { .. }
             | Self::Unprobed { .. }
+            | Self::Drift { .. }
+            | Self::Withdrawn
+            | Self::HookFailed { .. }
             | Self::NotShared { .. }
             | Self::NotHeard { .. } => true,
             Self::Added
@@ -94,7 +125,9 @@ impl NewsKind {
             | Self::Seen
             | Self::Connected
             | Self::EnoughVoters
-            | Self::ProbedAgain => false,
+            | Self::ProbedAgain
+            | Self::Announced
+            | Self::DriftOver { .. } => false,
         }
     }
 }
@@ -123,6 +156,16 @@ impl fmt::Display for NodeNews {
                 write!(f, "no probe result for three intervals of {targets}, its word is withdrawn")
             }
             NewsKind::ProbedAgain => f.write_str("every target has probe results again"),
+            NewsKind::Drift { what, who } => {
+                let long = spell(DRIFT_TOLD);
+                write!(f, "{what} has differed between nodes for {long}: {who}")
+            }
+            NewsKind::DriftOver { what } => write!(f, "all nodes have the same {what} again"),
+            NewsKind::Withdrawn => f.write_str("withdrawn by its hook, clients are led to others"),
+            NewsKind::Announced => f.write_str("announced by its hook, clients are led to it"),
+            NewsKind::HookFailed { why } => {
+                write!(f, "its hook fails and is run again until it does not: {why}")
+            }
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
             }

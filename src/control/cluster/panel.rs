@@ -18,11 +18,14 @@ use crate::cluster::Roster;
 use crate::cluster::Topic;
 use crate::cluster::assignment::Stable;
 use crate::cluster::shard::differing;
+use crate::control::cluster::drift::Drifts;
 use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::own::OwnWords;
 use crate::control::cluster::seats::Terms;
+use crate::control::cluster::withdrawal::Presence;
+use crate::control::cluster::withdrawal::Withdrawal;
 use crate::health::Penalty;
 use crate::model::Anchors;
 use crate::model::TargetKey;
@@ -63,6 +66,11 @@ pub struct Panel {
     pub(super) dirty: BTreeSet<usize>,
     pub(super) held: BTreeMap<usize, Hold>,
     pub(super) isolation: Isolation,
+    /// What differs between nodes.
+    pub(super) drifts: Drifts,
+    /// Whether clients are led to this node.
+    pub(super) withdrawal: Withdrawal,
+    pub(super) hook_order: Option<Presence>,
     pub(super) anchors: Anchors,
     pub(super) stable: Stable,
     /// Whether members changed and targets were not seated since.
@@ -93,6 +101,9 @@ impl Panel {
             dirty: BTreeSet::new(),
             held: BTreeMap::new(),
             isolation: Isolation::default(),
+            drifts: Drifts::default(),
+            withdrawal: Withdrawal::default(),
+            hook_order: None,
             anchors: Anchors::Unset,
             stable: Stable::new(sites),
             is_roster_new: false,
@@ -165,7 +176,10 @@ impl Panel {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
             Heard::Link { node, .. } => (node, None),
         };
-        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+        if matches!(
+            topic,
+            Some(Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. })
+        ) {
             return;
         }
         let Some(voter) = self.voters.iter().position(|voter| voter.node == *node) else {

@@ -32,6 +32,7 @@ use crate::runtime::cluster::links::Links;
 use crate::runtime::cluster::mailbox::Mailbox;
 use crate::runtime::cluster::own::Own;
 use crate::runtime::cluster::own::ToSay;
+use crate::runtime::cluster::pieces::Exchange;
 use crate::runtime::cluster::tls;
 
 /// Messages that wait for the gossip engine, at most; more are lost, as datagrams would be.
@@ -80,6 +81,8 @@ pub(super) struct Core {
     pub(super) mailbox: Mailbox,
     pub(super) to_say: ToSay,
     pub(super) own: Own,
+    /// Pieces of bundles and tables.
+    pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
     cluster: Box<str>,
     door: Mutex<Door>,
@@ -99,6 +102,7 @@ impl Core {
             live: watch::channel(Arc::new(live)).0,
             mailbox: Mailbox::default(),
             to_say: ToSay::default(),
+            exchange: Exchange::default(),
             door: Mutex::new(door),
             running: Mutex::default(),
             start: Instant::now(),

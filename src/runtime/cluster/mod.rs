@@ -13,12 +13,14 @@ mod dialect;
 mod engine;
 mod failure;
 mod generation;
+pub mod hook;
 pub mod key;
 mod links;
 mod mailbox;
 mod metered;
 mod outbox;
 mod own;
+mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;
 
@@ -38,18 +40,24 @@ use crate::cluster::Generation;
 use crate::cluster::Heard;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
+use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::control::cluster::withdrawal::HookReport;
+use crate::control::cluster::withdrawal::Presence;
 use crate::model::Anchors;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::core::Live;
 use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::failure::Failure;
+use crate::runtime::cluster::hook::Runs;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+pub use crate::runtime::cluster::pieces::Fetching;
+pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
@@ -58,6 +66,13 @@ use crate::runtime::node_file::NodeFile;
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
+
+    /// Gets a piece of a bundle or a table from whoever has it and can be reached. Ends within a minute; what comes has the
+    /// digest that was asked for. One piece at a time is asked for by each caller: that is what bounds memory and speed.
+    fn fetch(&self, piece: PieceId) -> Fetching;
+
+    /// Gives these pieces from now on to every member that asks.
+    fn give(&self, pieces: Arc<dyn Pieces>);
 }
 
 /// Why a node does not take its place in the cluster.
@@ -115,6 +130,22 @@ pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
     anchors: watch::Sender<Anchors>,
+    hook: Hook,
+}
+
+/// What the hook is asked for, and what came of it.
+#[derive(Clone)]
+struct Hook {
+    orders: watch::Sender<Option<Presence>>,
+    reports: watch::Sender<Option<HookReport>>,
+    runs: Arc<Runs>,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        let (orders, reports) = (watch::channel(None).0, watch::channel(None).0);
+        Self { orders, reports, runs: Arc::default() }
+    }
 }
 
 impl std::fmt::Debug for Cluster {
@@ -146,7 +177,8 @@ impl Cluster {
             None => None,
         };
         let (anchors, _) = watch::channel(Anchors::Unset);
-        Ok(Self { core: Arc::new(Core::new(live, generation)), listener, anchors })
+        let core = Arc::new(Core::new(live, generation));
+        Ok(Self { core, listener, anchors, hook: Hook::default() })
     }
 
     /// Where other nodes dial this one.
@@ -172,6 +204,21 @@ impl Cluster {
     /// Whether this node's own network works, as its anchors tell.
     pub fn anchors(&self) -> watch::Receiver<Anchors> {
         self.anchors.subscribe()
+    }
+
+    /// Asks the hook for something.
+    pub fn ask_hook(&self, presence: Presence) {
+        self.hook.orders.send_replace(Some(presence));
+    }
+
+    /// How the hook ended.
+    pub fn hook_reports(&self) -> watch::Receiver<Option<HookReport>> {
+        self.hook.reports.subscribe()
+    }
+
+    /// How often the hook was run.
+    pub fn hook_runs(&self) -> &Runs {
+        &self.hook.runs
     }
 
     /// What it counts.
@@ -210,6 +257,12 @@ impl Cluster {
         let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
         let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
         tasks.push(("anchors", Box::new(make)));
+        let (command, hook) = (core.live().terms.withdraw.clone(), self.hook.clone());
+        let make = move || -> Life {
+            let (command, Hook { orders, reports, runs }) = (command.clone(), hook.clone());
+            Box::pin(async move { hook::run(command, orders.subscribe(), reports, &runs).await })
+        };
+        tasks.push(("withdrawal hook", Box::new(make)));
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));
@@ -269,6 +322,15 @@ impl Engine for Cluster {
             return;
         }
         self.core.to_say.put(say);
+    }
+
+    fn fetch(&self, piece: PieceId) -> Fetching {
+        let core = Arc::clone(&self.core);
+        Box::pin(async move { core.exchange.fetch(&core.links, &core.counters, piece).await })
+    }
+
+    fn give(&self, pieces: Arc<dyn Pieces>) {
+        self.core.exchange.give(pieces);
     }
 }
 

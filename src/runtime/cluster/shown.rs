@@ -30,6 +30,13 @@ pub(in crate::runtime) fn encode(
         "Values that this node said, and heard for the first time",
         both,
     )?;
+    let pieces = [
+        ("given", &counters.pieces_given),
+        ("taken", &counters.pieces_taken),
+        ("wrong", &counters.pieces_wrong),
+    ];
+    let pieces = pieces.map(|(kind, count)| ([("kind", kind)], count.load(Relaxed)));
+    family(encoder, "cluster_pieces", "Pieces of bundles and tables between nodes", pieces)?;
     for (name, help, count) in [
         (
             "cluster_connections",
@@ -76,6 +83,10 @@ pub(in crate::runtime) fn encode(
     ];
     let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
     family(encoder, "cluster_values_refused", "Values that were not let in", refused)?;
+    let runs = cluster.hook_runs();
+    let runs = [("passed", &runs.passed), ("failed", &runs.failed)];
+    let runs = runs.map(|(outcome, count)| ([("outcome", outcome)], count.load(Relaxed)));
+    family(encoder, "cluster_hook_runs", "Runs of the hook that withdraws and announces", runs)?;
     let peers = cluster.peers();
     let connected = peers.iter().map(|peer| {
         let is_connected = f64::from(u8::from(peer.generation.is_some()));
