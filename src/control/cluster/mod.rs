@@ -87,6 +87,10 @@ impl Controller {
     }
 
     pub(super) fn take_heard(&mut self, heard: Heard, now: Now, effects: &mut Vec<Effect>) {
+        if let (Heard::Value { node, generation, .. }, Some(records)) = (&heard, &mut self.records)
+        {
+            records.registry.meet(node, *generation);
+        }
         if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
             self.take_record(heard, now, effects);
         } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
