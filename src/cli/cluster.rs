@@ -121,6 +121,9 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     for member in members {
         text += &member_line(member, widths);
     }
+    if !status.files.is_empty() {
+        text += &format!("files: {}\n", status.files);
+    }
     if status.too_few_voters > 0 {
         text += &format!(
             "{} with too few voting sites: their verdicts are held\n",
