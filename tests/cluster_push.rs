@@ -244,7 +244,9 @@ fn a_node_that_is_killed_in_the_middle_has_one_version_or_the_other_and_follows(
         println!("round {round}: {:?}", text(&pushed));
         let counts = if pushed.status.success() { after } else { nodes[0].answer() };
         for node in &nodes {
-            wait_until(&format!("all have {counts}, {:#?}", node.bundles()), || node.answer() == counts);
+            wait_until(&format!("all have {counts}, {:#?}", node.bundles()), || {
+                node.answer() == counts
+            });
         }
         if nodes[0].answer() != format!("192.0.2.{number}") {
             let again = nodes[0].push(&folder, &[]);

@@ -162,7 +162,7 @@ fn ask_files(
         | Effect::Probe(_)
         | Effect::Resolve(_)
         | Effect::Say(_)
-        | Effect::Isolated(_)
+        | Effect::Hook(_)
         | Effect::Bundle(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }

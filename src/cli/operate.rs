@@ -286,9 +286,19 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
         Ok(reply) => reply,
         Err(code) => return code,
     };
+    let is_bad = match &reply {
+        Reply::Failed { .. } => true,
+        Reply::Cluster(status) => !status.problems.is_empty(),
+        Reply::Done { .. }
+        | Reply::Bundles(_)
+        | Reply::Status(_)
+        | Reply::Explanation(_)
+        | Reply::Events(_) => false,
+    };
+    let code = ExitCode::from(if is_bad { PROBLEMS } else { 0 });
     if server.json {
         print_json(&reply);
-        return ExitCode::from(if matches!(reply, Reply::Failed { .. }) { PROBLEMS } else { 0 });
+        return code;
     }
     match reply {
         Reply::Done { text } => print(text),
@@ -299,7 +309,7 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
             return fail(PROBLEMS, "the server answered something else");
         }
     }
-    ExitCode::SUCCESS
+    code
 }
 
 #[cfg(test)]

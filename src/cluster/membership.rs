@@ -86,7 +86,9 @@ pub(crate) mod tests {
             role: Role::Server,
             bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),
+            nats: None,
         }
     }
 

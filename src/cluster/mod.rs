@@ -26,6 +26,7 @@ mod wire;
 
 pub use beat::Beat;
 pub use beat::Digests;
+pub use beat::Served;
 pub use book::Book;
 pub use book::Change;
 pub use envelope::Envelope;

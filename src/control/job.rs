@@ -208,6 +208,11 @@ impl Job {
         self.parts.digest()
     }
 
+    /// The operator's files with their digests, if they were read.
+    pub fn zones_read(&self) -> Option<&ZoneFiles> {
+        self.zones.as_deref()
+    }
+
     /// The operator's files that were read.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let files = self.zones.iter().flat_map(|zones| zones.files.iter());

@@ -508,7 +508,7 @@ mod tests {
                 String::new()
             }
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
-            Effect::Say(_) | Effect::Isolated(_) | Effect::Bundle(_) => String::new(),
+            Effect::Say(_) | Effect::Hook(_) | Effect::Bundle(_) => String::new(),
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()

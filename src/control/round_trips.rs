@@ -265,7 +265,7 @@ mod tests {
                 | Effect::Discover(_)
                 | Effect::Record(_)
                 | Effect::Say(_)
-                | Effect::Isolated(_)
+                | Effect::Hook(_)
                 | Effect::Bundle(_)
                 | Effect::Reply(_)
                 | Effect::Persist(_)

@@ -26,6 +26,7 @@ use crate::control::Product;
 use crate::control::Reply;
 use crate::control::Resolution;
 use crate::control::Vote;
+use crate::control::cluster::withdrawal::HookReport;
 use crate::control::job::GeoDigest;
 use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
@@ -215,6 +216,8 @@ pub struct Core {
     pub bundles: Option<Desk>,
     /// Whether this node's own network works.
     pub anchors: watch::Receiver<Anchors>,
+    /// How the hook ended that withdraws this node, or announces it.
+    pub hook_reports: watch::Receiver<Option<HookReport>>,
     /// Whoever started us.
     pub manager: ServiceManager,
     /// Signs of life of this loop.
@@ -279,6 +282,7 @@ impl Core {
                 let anchors = *self.anchors.borrow_and_update();
                 self.handle(Event::Anchors(anchors));
             }
+            Ok(()) = self.hook_reports.changed() => self.take_hook_report(),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -366,7 +370,8 @@ impl Core {
             Effect::Record(occurrence) => self.tell(&occurrence),
             Effect::Bundle(deed) => self.do_deed(deed),
             Effect::Say(say) => self.cluster.iter().for_each(|cluster| cluster.say(say.clone())),
-            Effect::Reply(_) | Effect::Isolated(_) => {}
+            Effect::Hook(presence) => self.cluster.iter().for_each(|all| all.ask_hook(presence)),
+            Effect::Reply(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
@@ -448,6 +453,9 @@ impl Core {
         if before == Reading::BusyAndStale {
             // A half-written state may be in it: only the newer reading counts.
             return self.read_files();
+        }
+        if let Some(terms) = self.cluster.as_ref().map(Cluster::terms) {
+            self.handle(Event::Members(terms));
         }
         match reading {
             Ok(job) => {

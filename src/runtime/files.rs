@@ -425,6 +425,44 @@ mod tests {
     }
 
     #[test]
+    fn nodes_with_the_same_files_in_other_folders_have_the_same_digest_of_them() {
+        let zone = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
+                    records = \"../more/shop.records\"\n";
+        let node = |zones: &str, shared: Option<&str>, identity: &str, text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            let site = at(shared.unwrap_or("zones/shared"));
+            let more = at(zones).join("../more");
+            for path in [&at(zones), &site, &more] {
+                std::fs::create_dir_all(path).unwrap();
+            }
+            std::fs::write(at(zones).join("shop.toml"), zone).unwrap();
+            std::fs::write(site.join("sites.toml"), "[site.fra]\nlatitude = 50\nlongitude = 8\n")
+                .unwrap();
+            std::fs::write(more.join("shop.records"), text).unwrap();
+            std::fs::write(at(zones).join("more.zone"), "$INCLUDE ../more/shop.records\n").unwrap();
+            let node = Node {
+                zones: zones.into(),
+                shared: shared.map(PathBuf::from),
+                identity: Some(identity.into()),
+                ..default_node()
+            };
+            let job = Sources::of(&node, folder.path(), true).read();
+            let files = job.files().count();
+            assert_eq!(files, 4, "the file that is included is among them");
+            let parts = *job.parts();
+            let zones = job.zones_read().unwrap();
+            (parts.zones, zones.config)
+        };
+        let (own, config) = node("zones", None, "fra-1", "www 60 A 192.0.2.1\n");
+        let (other, same) = node("srv/zones", Some("common"), "iad-1", "www 60 A 192.0.2.1\n");
+        assert_eq!(config, same);
+        assert_ne!(own, other, "what this node reads is told by paths and its own file besides");
+        let (_, changed) = node("zones", None, "fra-1", "www 60 A 192.0.2.2\n");
+        assert_ne!(config, changed);
+    }
+
+    #[test]
     fn a_link_that_leads_nowhere_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("zones")).unwrap();

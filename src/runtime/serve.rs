@@ -168,8 +168,7 @@ impl Server {
         let kept = Kept { job, memory };
         let mut core = first_core(kept, &options, start, inbox, Arc::clone(&metrics)).await?;
         if let Some(cluster) = &cluster {
-            core.anchors = cluster.anchors();
-            core.cluster = Some(cluster.clone());
+            core.join(cluster);
         }
         if let (Some(cluster), Some(opened)) = (&cluster, opened) {
             let restarts = Arc::clone(&metrics);
@@ -510,6 +509,7 @@ async fn first_core(
         cluster: None,
         bundles: None,
         anchors: watch_channel(Anchors::Unset).1,
+        hook_reports: watch_channel(None).1,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,

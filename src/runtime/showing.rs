@@ -51,7 +51,7 @@ impl Core {
             | Effect::WriteTable { .. } => {}
             Effect::Record(_)
             | Effect::Compile(_)
-            | Effect::Isolated(_)
+            | Effect::Hook(_)
             | Effect::Bundle(_)
             | Effect::Resolve(_)
             | Effect::Discover(_)

@@ -98,6 +98,8 @@ fn terms(own: &str, bundles: bool) -> ClusterTerms {
         key: "cluster.key".into(),
         role: role(own),
         bundles,
+        withdraw: Box::default(),
+        nats: None,
         anchors: Vec::new(),
         peers: others
             .map(|other| Peer {
