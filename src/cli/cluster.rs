@@ -132,6 +132,9 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     for member in members {
         text += &member_line(member, widths, status.bus.as_ref());
     }
+    if !status.files.is_empty() {
+        text += &format!("files: {}\n", status.files);
+    }
     if let Some(bus) = &status.bus {
         text += &bus_line(bus);
     }

@@ -248,7 +248,7 @@ fn follow(
             }
             End::NotYet(_) | End::Good(_) | End::Bad(_) => return Ok(status),
         }
-        if block_on(tokio::time::sleep(LOOK_EVERY)).is_err() {
+        if block_on(async { tokio::time::sleep(LOOK_EVERY).await }).is_err() {
             return Ok(status);
         }
         waited += LOOK_EVERY;

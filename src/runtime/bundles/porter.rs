@@ -132,13 +132,18 @@ impl Porter {
         tokio::spawn(async move {
             let worker = Arc::clone(&job);
             let made = tokio::task::spawn_blocking(move || worker.run()).await;
-            let product = made.unwrap_or_else(|why| {
+            let mut product = made.unwrap_or_else(|why| {
                 let text = format!("compiling panicked: {why}; this is a bug of ours\n");
                 crate::control::Product::failed(
                     &job,
                     crate::control::rejection::Rejection::one(text),
                 )
             });
+            // Who pushed them knows files by their names below the folder that was pushed.
+            let folder = kept::files_folder(&porter.folder, &sealed.manifest.parcel);
+            if let Some(fault) = &mut product.faults.zones {
+                fault.text = fault.text.replace(&format!("{}/", folder.display()), "");
+            }
             porter.tell(BundleNews::Checked(sealed, Box::new(product))).await;
         });
     }

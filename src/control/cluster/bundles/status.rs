@@ -187,6 +187,37 @@ impl Controller {
     }
 }
 
+impl Controller {
+    /// Which version is in force here and which one comes, in a line; empty if this node takes no bundles.
+    pub(in crate::control) fn files_line(&self, now: Now) -> String {
+        let Some(status) = self.bundle_status(now).filter(|status| status.takes) else {
+            return String::new();
+        };
+        let mut line = match &status.in_force {
+            Some(VersionStatus { number, node, digest, .. }) => {
+                format!("version {number} of {node} {}", digest.get(..16).unwrap_or(digest))
+            }
+            None => "those that [config] names".to_owned(),
+        };
+        if let Some(coming) = &status.coming {
+            line += &format!("; version {} is decided", coming.number);
+        }
+        if let Some(push) = &status.push {
+            line += &format!("; version {} is {}", push.version.number, push.phase);
+        }
+        let number = status.in_force.as_ref().map(|version| version.number);
+        let differs = |node: &&NodeBundleStatus| {
+            node.is_live && node.takes == Some(true) && node.in_force != number
+        };
+        let others: Vec<&str> =
+            status.nodes.iter().filter(differs).map(|node| &*node.node).collect();
+        if !others.is_empty() {
+            line += &format!("; DIFFERS at {}", others.join(", "));
+        }
+        line
+    }
+}
+
 impl Bundles {
     fn push_status(
         &self,
