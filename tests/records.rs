@@ -101,6 +101,7 @@ fn terms(own: &str) -> ClusterTerms {
                 role: role(other),
             })
             .collect(),
+        nats: None,
     }
 }
 

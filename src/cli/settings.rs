@@ -107,8 +107,11 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
         .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
     node.state =
         node.state.map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
-    node.cluster =
-        node.cluster.map(|terms| ClusterTerms { key: beside(base, &terms.key), ..terms });
+    node.cluster = node.cluster.map(|terms| ClusterTerms {
+        key: beside(base, &terms.key),
+        nats: terms.nats.map(|nats| nats.with_paths(|path| beside(base, path))),
+        ..terms
+    });
     let sources = Sources::of(&node, base, false);
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }

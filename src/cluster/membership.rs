@@ -87,6 +87,7 @@ pub(crate) mod tests {
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),
+            nats: None,
         }
     }
 

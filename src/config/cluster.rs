@@ -5,7 +5,9 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::Problems;
+use crate::config::keys::BUS_PEERS_MAX;
 use crate::config::keys::PEERS_MAX;
+use crate::config::nats;
 use crate::config::node::read_address;
 use crate::config::node::read_listen;
 use crate::config::problem::At;
@@ -30,7 +32,11 @@ pub(super) fn read(
     let name = section.need("name", problems).and_then(|value| read_name(&value, problems));
     let node = section.need("node", problems).and_then(|value| read_name(&value, problems));
     let role = read_role(&mut section, problems);
-    let listen = read_own_listen(&mut section, role, problems);
+    let (nats, carrier) = match section.take("nats") {
+        Some(value) => (nats::read(&value, problems), Carrier::Bus),
+        None => (None, Carrier::Links),
+    };
+    let listen = read_own_listen(&mut section, role, carrier, problems);
     let key = section.need("key", problems).and_then(|value| value.string(problems));
     let anchors = section
         .take("anchors")
@@ -38,8 +44,11 @@ pub(super) fn read(
         .unwrap_or_default();
     let withdraw = read_hook(&mut section, problems);
     let peers = section.need("peer", problems).and_then(|value| {
-        let peers = read_peers(&value, node.as_ref(), problems)?;
-        check_reach(&value, role, listen, &peers, problems);
+        let peers = read_peers(&value, node.as_ref(), carrier, problems)?;
+        match carrier {
+            Carrier::Links => check_reach(&value, role, listen, &peers, problems),
+            Carrier::Bus => warn_of_addresses(&peers, problems),
+        }
         Some(peers.into_iter().map(|peer| peer.value).collect())
     });
     section.finish(problems);
@@ -57,7 +66,17 @@ pub(super) fn read(
         anchors: anchors.into_iter().map(|at| at.value).collect(),
         withdraw,
         peers: peers?,
+        nats,
     })
+}
+
+/// What carries values between nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// Connections of each pair of nodes.
+    Links,
+    /// A bus.
+    Bus,
 }
 
 fn read_name(value: &Value<'_>, problems: &mut Problems) -> Option<At<NodeName>> {
@@ -81,9 +100,18 @@ fn read_role(section: &mut Section<'_>, problems: &mut Problems) -> Role {
 fn read_own_listen(
     section: &mut Section<'_>,
     role: Role,
+    carrier: Carrier,
     problems: &mut Problems,
 ) -> Option<SocketAddr> {
     match (section.take("listen"), role) {
+        (Some(value), Role::Server) if carrier == Carrier::Bus => {
+            read_address(&value, problems)?;
+            let fault = "nobody dials this node: [cluster.nats] carries everything";
+            problems
+                .warning(&value.key_place, &value.path, fault, "take it out")
+                .rule(&rules::LIKELY_MISTAKE);
+            None
+        }
         (Some(value), Role::Server) => read_address(&value, problems),
         (Some(value), Role::Agent) => {
             let fault = "an agent is dialled by nobody";
@@ -91,6 +119,7 @@ fn read_own_listen(
             problems.error(&value.key_place, &value.path, fault, remedy);
             read_address(&value, problems)
         }
+        (None, Role::Server) if carrier == Carrier::Bus => None,
         (None, Role::Server) if section.has_typo_of("listen") => None,
         (None, Role::Server) => {
             let remedy = "add it, for example listen = \"[::]:7653\", or write role = \"agent\"";
@@ -126,6 +155,7 @@ fn read_hook(section: &mut Section<'_>, problems: &mut Problems) -> Box<[Box<str
 fn read_peers(
     value: &Value<'_>,
     own: Option<&At<NodeName>>,
+    carrier: Carrier,
     problems: &mut Problems,
 ) -> Option<Vec<At<Peer>>> {
     let items = value.list("tables of their own: [[cluster.peer]]", problems)?;
@@ -133,8 +163,12 @@ fn read_peers(
         let remedy = "add a table [[cluster.peer]] for each other node, or take [cluster] out";
         problems.error(&value.place, &value.path, "no peer is named", remedy);
     }
-    if items.len() > PEERS_MAX {
-        let remedy = format!("use at most {PEERS_MAX}: every node is connected with every other");
+    let (most, why) = match carrier {
+        Carrier::Links => (PEERS_MAX, "every node is connected with every other"),
+        Carrier::Bus => (BUS_PEERS_MAX, "every node hears every other"),
+    };
+    if items.len() > most {
+        let remedy = format!("use at most {most}: {why}");
         let fault = format!("{} peers are named", items.len());
         problems.error(&value.place, &value.path, fault, remedy).rule(&rules::OUT_OF_RANGE);
     }
@@ -262,6 +296,14 @@ fn read_pins(value: &Value<'_>, problems: &mut Problems) -> Vec<At<Pin>> {
         pins.push(At { value: pin, place });
     }
     pins
+}
+
+/// Tells of addresses that nobody dials.
+fn warn_of_addresses(peers: &[At<Peer>], problems: &mut Problems) {
+    let Some(peer) = peers.iter().find(|peer| peer.value.address.is_some()) else { return };
+    let fault = "this address is not dialled: [cluster.nats] carries everything";
+    let remedy = "take address out of the peers";
+    problems.warning(&peer.place, "cluster.peer", fault, remedy).rule(&rules::LIKELY_MISTAKE);
 }
 
 /// Whether this node can be connected with anybody.

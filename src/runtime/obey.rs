@@ -66,6 +66,9 @@ impl Core {
             });
             status.state = self.state.as_ref().map(|state| state.status()).unwrap_or_default();
         }
+        if let Reply::Cluster(status) = &mut answer {
+            status.bus = self.cluster.as_ref().and_then(|cluster| cluster.bus());
+        }
         self.reply(answer, reply);
     }
 

@@ -89,6 +89,7 @@ impl Keys {
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),
+            nats: None,
         }
     }
 }

@@ -116,6 +116,7 @@ impl World {
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers,
+            nats: None,
         };
         self.peers.terms = Some((terms, site.into()));
         Ok(())

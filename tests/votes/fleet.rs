@@ -231,6 +231,7 @@ impl Fleet {
             role: Role::Server,
             anchors: Vec::new(),
             withdraw: Box::default(),
+            nats: None,
             peers: others.map(peer).collect(),
         }
     }

@@ -202,6 +202,25 @@ impl Core {
         }
     }
 
+    /// A value came in a node's name: its sequence, if it is let in.
+    pub(super) fn open(
+        &self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+    ) -> Option<u64> {
+        let mut heard = Vec::new();
+        let mut door = self.door.lock().expect("nobody panics with the lock");
+        let opened = door.open(node, generation, sealed, &mut heard);
+        drop(door);
+        let (sequence, refusals) = match opened {
+            Ok(admitted) => (Some(admitted.sequence), Refusals::default()),
+            Err(refusals) => (None, refusals),
+        };
+        self.hear(heard, refusals);
+        sequence
+    }
+
     fn hear(&self, heard: Vec<Heard>, refusals: Refusals) {
         self.counters.refuse(refusals);
         Counters::add(&self.counters.values_heard, heard.len());

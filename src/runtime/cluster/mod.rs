@@ -18,6 +18,7 @@ pub mod key;
 mod links;
 mod mailbox;
 mod metered;
+mod nats;
 mod outbox;
 mod own;
 mod pieces;
@@ -44,6 +45,7 @@ use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::cluster::withdrawal::Presence;
 use crate::model::Anchors;
@@ -56,13 +58,15 @@ use crate::runtime::cluster::hook::Runs;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+use crate::runtime::cluster::nats::Bus;
+use crate::runtime::cluster::nats::NatsError;
 pub use crate::runtime::cluster::pieces::Fetching;
 pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
 ///
-/// `chitchat` over our connections is one; NATS will be another; a simulation has its own.
+/// Gossip over our connections is one, NATS another; a simulation has its own. Which one carries is decided at the start.
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
@@ -97,6 +101,9 @@ pub enum ClusterError {
     /// TLS cannot be set up.
     #[error("[cluster] key: TLS cannot use it: {0}")]
     Tls(#[from] rustls::Error),
+    /// The bus cannot be told who this node is.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// A worker thread failed.
     #[error("[cluster]: {0}")]
     Worker(#[from] std::io::Error),
@@ -129,6 +136,8 @@ pub struct PeerState {
 pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
+    /// What carries values instead of connections with peers.
+    bus: Option<Arc<Bus>>,
     anchors: watch::Sender<Anchors>,
     hook: Hook,
 }
@@ -166,6 +175,7 @@ impl Cluster {
         let Settings { terms, folder } = settings;
         let listen = terms.listen;
         let prepared = tokio::task::spawn_blocking(move || {
+            terms.nats.as_ref().map(nats::check).transpose()?;
             Ok::<_, ClusterError>((make_live(terms)?, generation::begin(folder.as_deref())))
         });
         let (live, generation) = prepared.await.map_err(std::io::Error::other)??;
@@ -177,8 +187,15 @@ impl Cluster {
             None => None,
         };
         let (anchors, _) = watch::channel(Anchors::Unset);
+        let nats = live.terms.nats.clone();
         let core = Arc::new(Core::new(live, generation));
-        Ok(Self { core, listener, anchors, hook: Hook::default() })
+        let bus = nats.map(|terms| Arc::new(Bus::new(terms, &core)));
+        Ok(Self { core, listener, bus, anchors, hook: Hook::default() })
+    }
+
+    /// How this node stands with the bus, if a bus carries what nodes say.
+    pub fn bus(&self) -> Option<BusStatus> {
+        self.bus.as_ref().map(|bus| bus.status())
     }
 
     /// Where other nodes dial this one.
@@ -246,14 +263,10 @@ impl Cluster {
     /// The tasks that make it live, for a supervisor. What is heard goes to `heard`.
     pub fn tasks(&self, heard: mpsc::Sender<Heard>) -> Vec<Task> {
         let core = &self.core;
-        let mut tasks: Vec<Task> = Vec::new();
-        if let Some(listener) = &self.listener {
-            let (core, listener) = (Arc::clone(core), Arc::clone(listener));
-            let make = move || -> Life {
-                Box::pin(accept::serve(Arc::clone(&core), Arc::clone(&listener)))
-            };
-            tasks.push(("cluster doors", Box::new(make)));
-        }
+        let mut tasks = match &self.bus {
+            Some(bus) => vec![self.bus_task(bus)],
+            None => self.link_tasks(),
+        };
         let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
         let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
         tasks.push(("anchors", Box::new(make)));
@@ -264,6 +277,33 @@ impl Cluster {
         };
         tasks.push(("withdrawal hook", Box::new(make)));
         let shared = Arc::clone(core);
+        let make = move || -> Life {
+            let (core, heard) = (Arc::clone(&shared), heard.clone());
+            Box::pin(async move { core.mailbox.hand_on(&heard).await })
+        };
+        tasks.push(("cluster hearing", Box::new(make)));
+        tasks
+    }
+
+    /// What carries values over a bus.
+    fn bus_task(&self, bus: &Arc<Bus>) -> Task {
+        let (core, bus) = (Arc::clone(&self.core), Arc::clone(bus));
+        let make = move || -> Life { Box::pin(nats::run(Arc::clone(&core), Arc::clone(&bus))) };
+        ("bus", Box::new(make))
+    }
+
+    /// What carries values over connections with peers.
+    fn link_tasks(&self) -> Vec<Task> {
+        let core = &self.core;
+        let mut tasks: Vec<Task> = Vec::new();
+        if let Some(listener) = &self.listener {
+            let (core, listener) = (Arc::clone(core), Arc::clone(listener));
+            let make = move || -> Life {
+                Box::pin(accept::serve(Arc::clone(&core), Arc::clone(&listener)))
+            };
+            tasks.push(("cluster doors", Box::new(make)));
+        }
+        let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));
         let shared = Arc::clone(core);
@@ -272,12 +312,6 @@ impl Cluster {
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(speak(Arc::clone(&shared))) };
         tasks.push(("cluster speech", Box::new(make)));
-        let shared = Arc::clone(core);
-        let make = move || -> Life {
-            let (core, heard) = (Arc::clone(&shared), heard.clone());
-            Box::pin(async move { core.mailbox.hand_on(&heard).await })
-        };
-        tasks.push(("cluster hearing", Box::new(make)));
         tasks
     }
 
@@ -326,7 +360,14 @@ impl Engine for Cluster {
 
     fn fetch(&self, piece: PieceId) -> Fetching {
         let core = Arc::clone(&self.core);
-        Box::pin(async move { core.exchange.fetch(&core.links, &core.counters, piece).await })
+        match self.bus.clone() {
+            Some(bus) => Box::pin(async move { nats::fetch(&core, &bus, piece).await }),
+            None => {
+                Box::pin(
+                    async move { core.exchange.fetch(&core.links, &core.counters, piece).await },
+                )
+            }
+        }
     }
 
     fn give(&self, pieces: Arc<dyn Pieces>) {

@@ -25,7 +25,7 @@ use crate::runtime::cluster::links::Links;
 pub(super) const GIVEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Peers that are asked for one piece, at most, before it is given up for this time.
-const ASKED_MAX: usize = 6;
+pub(super) const ASKED_MAX: usize = 6;
 
 /// A piece on its way; `None`: nobody who can be reached gave it in time.
 pub type Fetching = Pin<Box<dyn Future<Output = Option<Box<[u8]>>> + Send>>;
@@ -54,6 +54,11 @@ impl Exchange {
 
     /// The frame that answers who wants a piece.
     pub(super) async fn answer(&self, piece: PieceId, counters: &Counters) -> Frame {
+        Frame::Piece(piece, self.find(piece, counters).await)
+    }
+
+    /// A piece that this node has to give; empty if it has not.
+    pub(super) async fn find(&self, piece: PieceId, counters: &Counters) -> Box<[u8]> {
         let own = self.own.lock().expect("nobody panics with the lock").clone();
         let found = match own {
             Some(own) => tokio::task::spawn_blocking(move || own.find(&piece)).await.ok().flatten(),
@@ -63,7 +68,7 @@ impl Exchange {
         if !found.is_empty() {
             Counters::count(&counters.pieces_given);
         }
-        Frame::Piece(piece, found)
+        found
     }
 
     /// A piece came, or the word that there is none.
