@@ -42,6 +42,8 @@ use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::Vote;
 use crate::control::ballot::Voice;
+use crate::control::cluster::rates::Pace;
+use crate::control::cluster::rates::paces;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::cluster::withdrawal::Withdrawal;
 use crate::control::health::targets_of;
@@ -49,6 +51,7 @@ use crate::control::health::with_parts;
 use crate::health::Penalty;
 use crate::model::Admin;
 use crate::model::Anchors;
+use crate::model::Check;
 use crate::model::ClusterTerms;
 use crate::model::Model;
 use crate::model::Now;
@@ -122,6 +125,12 @@ impl Controller {
         self.cluster.as_ref().is_none_or(|panel| panel.is_ours(key))
     }
 
+    /// How often a target is probed from here, if that differs from what its check says.
+    pub(super) fn stretched(&self, key: &TargetKey, check: &Check) -> Option<Duration> {
+        let interval = self.cluster.as_ref()?.interval(key)?;
+        (interval != check.interval).then_some(interval)
+    }
+
     /// What this node itself says of a target, if that is not what holds.
     pub(super) fn own_verdict(&self, key: &TargetKey) -> Option<Verdict> {
         let word = self.cluster.as_ref()?.own_word(key);
@@ -144,6 +153,10 @@ impl Controller {
         for pool in model.written_pools() {
             let Some(check) = pool.check else { continue };
             let site = pool.site.map(|site| &model.sites[site.index()]);
+            let paces = match &self.cluster {
+                Some(panel) => paces(model, &panel.roster, pool),
+                None => Vec::new(),
+            };
             let written = pool.discover.as_ref().map_or(usize::MAX, |discovery| discovery.written);
             for (position, endpoint) in pool.endpoints.iter().enumerate() {
                 let is_open = self.admin_of(model, pool, endpoint) != Admin::Disabled;
@@ -158,7 +171,7 @@ impl Controller {
                         voting: check.voting,
                         site: site.map(|site| site.name.clone()),
                         region: site.and_then(|site| site.region.clone()),
-                        interval: check.interval,
+                        interval: interval_by(&paces, model, &check),
                         fall: check.fall,
                         rise: check.rise,
                         is_open,
@@ -267,6 +280,12 @@ impl Controller {
         let known = self.verdicts.iter().filter(|(_, known)| known.verdict != Verdict::Unknown);
         known.fold(0, |sum, (key, known)| sum.wrapping_add(fingerprint(key, known)))
     }
+}
+
+/// How often a check is probed.
+fn interval_by(paces: &[Pace], model: &Model, check: &Check) -> Duration {
+    let of_check = |pace: &&Pace| model.checks[pace.check.index()].name == check.name;
+    paces.iter().find(of_check).map_or(check.interval, |pace| pace.interval)
 }
 
 /// FNV-1a of a target and what holds of it.

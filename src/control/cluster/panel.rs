@@ -125,6 +125,11 @@ impl Panel {
         self.layout.place_of(key).is_some_and(|place| self.own.at(place).is_ours)
     }
 
+    /// How often a target is probed.
+    pub fn interval(&self, key: &TargetKey) -> Option<Duration> {
+        self.layout.place_of(key).map(|place| self.terms[place].interval)
+    }
+
     /// This node's word on a target.
     pub fn own_word(&self, key: &TargetKey) -> Word {
         self.layout.place_of(key).map_or(Word::Unknown, |place| self.own.at(place).word)
