@@ -17,6 +17,7 @@ pub mod membership;
 pub mod node;
 pub mod registry;
 pub mod roster;
+pub mod round_trips;
 pub mod shard;
 pub mod topic;
 mod wire;

@@ -232,6 +232,7 @@ impl Controller {
             Event::Settle => {
                 self.advance_cluster(now, effects);
                 self.advance_brake(now, effects);
+                self.say_brake(effects);
                 self.advance_discoveries(now, effects);
                 self.publish_changes(effects);
             }

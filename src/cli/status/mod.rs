@@ -243,6 +243,7 @@ mod tests {
             brake: None,
             degraded: String::new(),
             parts: Vec::new(),
+            round_trips: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+pub mod brakes;
 pub mod commands;
 pub mod drift;
 pub mod isolation;
@@ -9,6 +10,7 @@ pub mod judgement;
 pub mod news;
 mod own;
 pub mod panel;
+pub mod paths;
 pub mod rates;
 pub mod records;
 pub mod seats;
@@ -75,6 +77,20 @@ impl Controller {
         if let Some(panel) = &mut self.cluster {
             panel.note_result(key, passed, now.monotonic);
         }
+    }
+
+    /// Takes in how long a probe took to a target and back: for people only.
+    pub fn note_round_trip(&mut self, key: &TargetKey, time: Duration) {
+        if let Some(panel) = &mut self.cluster {
+            panel.note_round_trip(key, time);
+        }
+    }
+
+    /// How long it takes from each site to a target, or to what it is made of; empty without a cluster.
+    pub(super) fn round_trips_to(&self, keys: &[TargetKey]) -> Vec<(Box<str>, Duration)> {
+        let Some(panel) = &self.cluster else { return Vec::new() };
+        let all = keys.iter().map(|key| panel.round_trips(key));
+        all.into_iter().find(|times| !times.is_empty()).unwrap_or_default()
     }
 
     /// Which target stands where in what nodes say.

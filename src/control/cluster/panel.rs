@@ -23,6 +23,7 @@ use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::own::OwnWords;
+use crate::control::cluster::paths::Paths;
 use crate::control::cluster::seats::Terms;
 use crate::control::cluster::withdrawal::Presence;
 use crate::control::cluster::withdrawal::Withdrawal;
@@ -68,6 +69,8 @@ pub struct Panel {
     pub(super) isolation: Isolation,
     /// What differs between nodes.
     pub(super) drifts: Drifts,
+    /// How long it takes from here to targets.
+    pub(super) paths: Paths,
     /// Whether clients are led to this node.
     pub(super) withdrawal: Withdrawal,
     pub(super) hook_order: Option<Presence>,
@@ -108,6 +111,7 @@ impl Panel {
             held: BTreeMap::new(),
             isolation: Isolation::default(),
             drifts: Drifts::default(),
+            paths: Paths::default(),
             withdrawal: Withdrawal::default(),
             hook_order: None,
             anchors: Anchors::Unset,
@@ -188,7 +192,7 @@ impl Panel {
         };
         let found = self.voters.iter().position(|voter| voter.node == *node && !voter.is_own);
         let Some(voter) = found else { return };
-        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+        if matches!(topic, Some(Topic::Record { .. })) {
             return;
         }
         match (self.book.hear(heard, now), topic) {
