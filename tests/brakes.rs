@@ -66,6 +66,8 @@ fn terms(own: &str) -> ClusterTerms {
         role: Role::Server,
         anchors: Vec::new(),
         withdraw: Box::default(),
+        nats: None,
+        bundles: false,
         peers: NAMES.into_iter().filter(|other| *other != own).map(peer).collect(),
     }
 }

@@ -1,8 +1,9 @@
-//! `rhumb cluster`: keys of nodes, and how the cluster stands.
+//! `rhumb cluster`: keys of nodes, how the cluster stands, and files for all of it.
 
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use clap::Subcommand;
@@ -13,8 +14,12 @@ use crate::cli::operate::ServerOption;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::fail;
+use crate::cli::push;
+use crate::cli::push::PushArguments;
+use crate::cli::push::RollbackArguments;
 use crate::cluster::Pin;
 use crate::control::Command;
+use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::status::ClusterStatus;
 use crate::control::cluster::status::DigestsStatus;
 use crate::control::cluster::status::Disagreement;
@@ -32,6 +37,10 @@ pub enum ClusterCommand {
     Keygen(KeygenArguments),
     /// Show every node as this one sees it: links, votes, isolation, what differs
     Status(ClusterStatusArguments),
+    /// Bring the files of a folder to all nodes: checked on each, in force on all at one instant
+    Push(PushArguments),
+    /// Bring the files of an earlier version back to all nodes, under a new version
+    Rollback(RollbackArguments),
     /// Print the pin of a key again
     Pin(PinArguments),
 }
@@ -56,12 +65,14 @@ pub struct ClusterStatusArguments {
     server: ServerOption,
 }
 
-/// Runs a command; only `status` needs a running server.
+/// Runs a command; those on keys need no running server.
 pub(super) fn run(command: &ClusterCommand) -> ExitCode {
     let done = match command {
         ClusterCommand::Status(ClusterStatusArguments { server }) => {
             return operate::send(server, &Command::Cluster);
         }
+        ClusterCommand::Push(arguments) => return push::run(arguments),
+        ClusterCommand::Rollback(arguments) => return push::roll_back(arguments),
         ClusterCommand::Keygen(KeygenArguments { out }) => {
             key::make(out).map(|pin| lines(out, &pin))
         }
@@ -120,7 +131,10 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     };
     let widths = [width(|member| &member.node), width(|member| &member.site)];
     for member in members {
-        text += &member_line(member, widths);
+        text += &member_line(member, widths, status.bus.as_ref());
+    }
+    if let Some(bus) = &status.bus {
+        text += &bus_line(bus);
     }
     for drift in status.drift.iter().filter(|drift| !drift.is_alarm) {
         text += &format!("on its way: {drift}\n");
@@ -174,7 +188,23 @@ fn disagreements(status: &ClusterStatus) -> String {
     }
 }
 
-fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> String {
+/// How this node stands with the bus.
+fn bus_line(bus: &BusStatus) -> String {
+    let BusStatus { is_reachable, since_unix_s, why, round_trip_ms } = bus;
+    let since = std::time::UNIX_EPOCH + Duration::from_secs(*since_unix_s);
+    let since = humantime::format_rfc3339_seconds(since);
+    match (is_reachable, round_trip_ms) {
+        (true, Some(time)) => format!("bus reachable since {since}, there and back {time:.1} ms\n"),
+        (true, None) => format!("bus reachable since {since}\n"),
+        (false, _) => format!("bus UNREACHABLE since {since}: {why}\n"),
+    }
+}
+
+fn member_line(
+    member: &MemberStatus,
+    [node_width, site_width]: [usize; 2],
+    bus: Option<&BusStatus>,
+) -> String {
     let MemberStatus { node, site, role, is_this, is_live, is_isolated, .. } = member;
     let state = match (is_live, is_isolated) {
         (true, true) => "ISOLATED",
@@ -182,11 +212,12 @@ fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> S
         (false, _) => "DEAD",
     };
     let mut parts = vec![format!("{role:6}"), format!("{state:8}")];
-    parts.push(match (is_this, member.round_trip_ms) {
-        (true, _) => "this node".to_owned(),
-        (false, Some(round_trip)) => format!("link {round_trip:.1} ms"),
-        (false, None) => "no link".to_owned(),
-    });
+    match (is_this, member.round_trip_ms) {
+        (true, _) => parts.push("this node".to_owned()),
+        (false, Some(round_trip)) => parts.push(format!("link {round_trip:.1} ms")),
+        (false, None) if bus.is_some() => {}
+        (false, None) => parts.push("no link".to_owned()),
+    }
     if let (false, Some(heard)) = (is_this, member.heard_ms) {
         parts.push(format!("heard {:.1} s ago", heard as f64 / 1000.0));
     }
@@ -223,6 +254,28 @@ fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bus_is_shown_with_its_round_trip_or_since_when_it_is_gone() {
+        let bus = |is_reachable, why: &str, round_trip_ms| ClusterStatus {
+            members: vec![MemberStatus { node: "b".into(), ..MemberStatus::default() }],
+            bus: Some(BusStatus {
+                is_reachable,
+                since_unix_s: 1_800_000_000,
+                why: why.into(),
+                round_trip_ms,
+            }),
+            ..ClusterStatus::default()
+        };
+        let text = shown(&bus(true, "", Some(1.26)));
+        assert!(
+            text.contains("bus reachable since 2027-01-15T08:00:00Z, there and back 1.3 ms"),
+            "{text}"
+        );
+        assert!(!text.contains("link"), "{text}");
+        let text = shown(&bus(false, "it closed", None));
+        assert!(text.contains("bus UNREACHABLE since 2027-01-15T08:00:00Z: it closed"), "{text}");
+    }
 
     #[test]
     fn a_dead_node_a_broken_link_and_a_difference_are_seen_at_a_glance() {

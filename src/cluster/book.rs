@@ -24,6 +24,9 @@ pub const FIRST_LIFE: Duration = Duration::from_secs(2);
 /// Most topics of a node: shards of a million targets. More is a fault of the node, and not heard.
 const TOPICS_MAX: usize = 4096;
 
+/// Most nodes of which anything is kept: as many as a cluster may have, and as many that are not known yet.
+const NODES_MAX: usize = 128;
+
 /// All that was heard.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -135,6 +138,10 @@ impl Page {
 impl Book {
     /// Takes in what was heard.
     pub fn hear(&mut self, heard: Heard, now: Duration) -> Change {
+        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
+        if self.pages.len() >= NODES_MAX && !self.pages.contains_key(node) {
+            return Change::Nothing;
+        }
         match heard {
             Heard::Link { node, round_trip } => {
                 let page = self.pages.entry(node).or_default();
@@ -148,6 +155,11 @@ impl Book {
                 page.take(topic, sequence, payload, is_reborn, now)
             }
         }
+    }
+
+    /// Forgets all other nodes.
+    pub fn retain(&mut self, is_kept: impl Fn(&NodeName) -> bool) {
+        self.pages.retain(|node, _| is_kept(node));
     }
 
     /// What a node said; `None` if it was never heard of.
@@ -295,6 +307,19 @@ mod tests {
         }
         assert_eq!(book.page(&node()).unwrap().votes().count(), TOPICS_MAX);
         assert!(matches!(book.hear(value(5, votes(1), 2, &[2]), s(1)), Change::Words { .. }));
+    }
+
+    #[test]
+    fn of_more_nodes_than_there_can_be_nothing_is_kept_until_others_are_forgotten() {
+        let mut book = Book::default();
+        let name = |number: usize| NodeName::parse(&format!("n-{number}")).unwrap();
+        let link = |number| Heard::Link { node: name(number), round_trip: None };
+        (0..NODES_MAX + 9).for_each(|number| drop(book.hear(link(number), s(1))));
+        assert!(book.page(&name(NODES_MAX - 1)).is_some() && book.page(&name(NODES_MAX)).is_none());
+        book.retain(|node| *node == name(3));
+        assert!(book.page(&name(3)).is_some() && book.page(&name(4)).is_none());
+        book.hear(link(NODES_MAX), s(1));
+        assert!(book.page(&name(NODES_MAX)).is_some());
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::cluster::envelope::SEALED_MAX;
 use crate::cluster::gossip::GOSSIP_MAX;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
+use crate::cluster::piece::ID_LEN;
+use crate::cluster::piece::PIECE_MAX;
+use crate::cluster::piece::PieceId;
 use crate::cluster::wire::Reader;
 use crate::cluster::wire::put_number;
 use crate::cluster::wire::put_short;
@@ -36,6 +39,10 @@ pub enum Frame {
     Gossip(Vec<u8>),
     /// Values that cannot wait for gossip.
     Push(Vec<Pushed>),
+    /// Give me this piece.
+    Want(PieceId),
+    /// A piece that was asked for; empty if there is none here. What comes may be something else: whoever asked compares.
+    Piece(PieceId, Box<[u8]>),
 }
 
 /// Who speaks.
@@ -68,6 +75,8 @@ pub fn content_max(kind: u8) -> Option<usize> {
         // What does not compress grows a little.
         3 => Some(GOSSIP_MAX + GOSSIP_MAX / 64 + 64),
         4 => Some(64 * 1024),
+        8 => Some(ID_LEN),
+        9 => Some(ID_LEN + PIECE_MAX),
         _ => None,
     }
 }
@@ -124,6 +133,15 @@ impl Frame {
                 }
                 4
             }
+            Self::Want(piece) => {
+                octets.extend(piece.octets());
+                8
+            }
+            Self::Piece(piece, content) => {
+                octets.extend(piece.octets());
+                octets.extend(&**content);
+                9
+            }
         }
     }
 
@@ -143,6 +161,8 @@ impl Frame {
             1 => Self::Ping(reader.u64()?),
             2 => Self::Pong(reader.u64()?),
             3 => Self::Gossip(reader.rest().to_vec()),
+            8 => Self::Want(read_piece(&mut reader)?),
+            9 => Self::Piece(read_piece(&mut reader)?, reader.rest().into()),
             _ => {
                 let mut values = Vec::new();
                 for _ in 0..reader.count(PUSHED_MAX)? {
@@ -156,6 +176,10 @@ impl Frame {
         };
         reader.is_empty().then_some(frame)
     }
+}
+
+fn read_piece(reader: &mut Reader<'_>) -> Option<PieceId> {
+    reader.take(ID_LEN)?.try_into().ok().map(PieceId::new)
 }
 
 fn read_node(reader: &mut Reader<'_>) -> Option<(NodeName, Generation)> {
@@ -207,6 +231,9 @@ mod tests {
             Frame::Pong(u64::MAX),
             Frame::Gossip(vec![1, 2, 3]),
             Frame::Push(vec![pushed.clone(), pushed]),
+            Frame::Want(PieceId::of(b"x")),
+            Frame::Piece(PieceId::of(b"x"), vec![7; PIECE_MAX].into()),
+            Frame::Piece(PieceId::of(b"x"), [].into()),
         ]
     }
 
@@ -218,7 +245,7 @@ mod tests {
             let (kind, length) = read_header(*header).unwrap();
             assert_eq!(length, content.len());
             assert_eq!(Frame::read(kind, content), Some(frame.clone()));
-            if !matches!(frame, Frame::Gossip(_)) {
+            if !matches!(frame, Frame::Gossip(_) | Frame::Piece(..)) {
                 assert_eq!(Frame::read(kind, &content[..length - 1]), None);
                 assert_eq!(Frame::read(kind, &[content, &[0]].concat()), None);
             }
@@ -231,6 +258,8 @@ mod tests {
         assert_eq!(read_header([1, 0, 0, 9]), None);
         assert_eq!(read_header([3, 0xff, 0xff, 0xff]), None);
         assert_eq!(read_header([5, 0, 0, 0]), None);
+        assert_eq!(read_header([8, 0, 0, 33]), None);
+        assert_eq!(read_header([9, 1, 0, 33]), None);
     }
 
     #[test]

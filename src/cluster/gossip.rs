@@ -95,12 +95,12 @@ impl Gossip {
         for mut one in news {
             // A name, four numbers of at most ten octets, and that of the values.
             left = left.saturating_sub(128);
-            let mut takes = |value: &Box<[u8]>| {
-                let rest = left.checked_sub(value.len() + 4);
+            let mut takes = |octets: usize| {
+                let rest = left.checked_sub(octets + 4);
                 left = rest.unwrap_or(0);
                 rest.is_some()
             };
-            let count = one.values.iter().take_while(|value| takes(value)).count();
+            let count = one.values.iter().take_while(|value| takes(value.len())).count();
             one.values.truncate(count);
             fitting.extend((count > 0).then_some(one));
         }

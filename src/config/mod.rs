@@ -10,6 +10,7 @@ pub mod encrypted;
 mod exec;
 pub mod failover;
 pub mod keys;
+mod nats;
 mod networks;
 pub mod node;
 mod pace_spec;

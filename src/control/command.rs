@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::answer::explain::Explanation;
 use crate::answer::explain::Question;
+use crate::cluster::PieceId;
 use crate::config::render::ProblemReport;
 use crate::control::Cause;
 use crate::control::Controller;
@@ -14,6 +15,9 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::cluster::bundles::orders::PushFiles;
+use crate::control::cluster::bundles::orders::PushTerms;
+use crate::control::cluster::bundles::status::BundleStatus;
 use crate::control::cluster::status::ClusterStatus;
 use crate::control::effect::count;
 pub use crate::control::event_record::EventPage;
@@ -155,6 +159,46 @@ pub enum Command {
     },
     /// Read the files again, and say what became of them.
     Reload,
+    /// Show which versions of the files there are, and how nodes stand to them.
+    Bundles,
+    /// Take in the index of files that are to be pushed; says `whole` if they are here already.
+    Parcel {
+        /// The index, as base64.
+        index: String,
+    },
+    /// Take in a piece of them.
+    Piece {
+        /// Digest of the index.
+        parcel: PieceId,
+        /// Which piece, from 0.
+        position: usize,
+        /// The piece, as base64.
+        content: String,
+    },
+    /// Bring these files to all nodes.
+    Push {
+        /// Which.
+        files: PushFiles,
+        /// How.
+        terms: PushTerms,
+    },
+    /// Let a version go on that a canary serves.
+    PushOn {
+        /// Who.
+        author: String,
+    },
+    /// Give a push up.
+    PushOff {
+        /// Who.
+        author: String,
+    },
+    /// Bring the files of an earlier version back.
+    RollBack {
+        /// Which; `None`: the one before that in force.
+        to: Option<u64>,
+        /// How.
+        terms: PushTerms,
+    },
 }
 
 /// What can be ordered.
@@ -192,6 +236,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// The cluster.
     Cluster(Box<ClusterStatus>),
+    /// Versions of the files.
+    Bundles(Box<BundleStatus>),
     /// The reason for an answer.
     Explanation(Box<Explanation>),
     /// What happened.
@@ -225,6 +271,17 @@ impl Controller {
         let result = match command {
             Command::Status => return Reply::Status(Box::new(self.status(now))),
             Command::Cluster => return self.cluster_reply(now),
+            Command::Bundles => match self.bundle_status(now) {
+                Some(status) => return Reply::Bundles(Box::new(status)),
+                None => Err("this node stands alone: its rhumb.toml has no [cluster]".into()),
+            },
+            Command::Parcel { .. } | Command::Piece { .. } => {
+                Err("this node keeps no bundles: write bundles = true in [cluster]".into())
+            }
+            Command::Push { files, terms } => self.push(&files, &terms, now),
+            Command::PushOn { author: _ } => self.go_on(now),
+            Command::PushOff { author } => self.abort(&author, now),
+            Command::RollBack { to, terms } => self.roll_back(to, &terms, now),
             Command::StatusOf { target } => return self.status_of(&target, now),
             Command::Reload => return self.reload_reply(),
             Command::Events { .. } | Command::Explain { at_ms: Some(_), .. } => {

@@ -161,8 +161,8 @@ impl Controller {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
-        let mut shared: HashMap<(&str, Option<&Special>, Option<Duration>), Arc<Check>> =
-            HashMap::new();
+        type Alike<'a> = (&'a str, Option<&'a Special>, Option<Duration>);
+        let mut shared: HashMap<Alike<'_>, Arc<Check>> = HashMap::new();
         let probed = self.probed_in(model).into_iter();
         let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| {
             let known = self.known(&target.key);

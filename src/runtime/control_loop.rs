@@ -34,6 +34,8 @@ use crate::health::LoadWord;
 use crate::model::Anchors;
 use crate::model::Now;
 use crate::model::Verdict;
+use crate::runtime::bundles;
+use crate::runtime::bundles::Desk;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::cluster::Engine;
 use crate::runtime::discover::Discoverer;
@@ -210,6 +212,8 @@ pub struct Core {
     pub node_file: Option<NodeFile>,
     /// What carries values to other nodes, if there are any.
     pub cluster: Option<Cluster>,
+    /// Bundles of files, if this node takes them.
+    pub bundles: Option<Desk>,
     /// Whether this node's own network works.
     pub anchors: watch::Receiver<Anchors>,
     /// How the hook ended that withdraws this node, or announces it.
@@ -272,6 +276,7 @@ impl Core {
                 self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
+            event = bundles::next(&mut self.bundles) => self.handle(event),
             Some(heard) = self.inbox.heard.recv() => self.hear(heard),
             Ok(()) = self.anchors.changed() => {
                 let anchors = *self.anchors.borrow_and_update();
@@ -310,6 +315,8 @@ impl Core {
     fn rest(&self) -> Duration {
         let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
         let rest = self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK));
+        let switch = self.controller.next_switch();
+        let rest = switch.map_or(rest, |at| rest.min(at.saturating_sub(self.now().unix)));
         let wake = self.controller.next_wake();
         wake.map_or(rest, |at| at.saturating_sub(self.now().monotonic).clamp(WAKE_MIN, rest))
     }
@@ -361,6 +368,7 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
+            Effect::Bundle(deed) => self.do_deed(deed),
             Effect::Say(say) => self.cluster.iter().for_each(|cluster| cluster.say(say.clone())),
             Effect::Hook(presence) => self.cluster.iter().for_each(|all| all.ask_hook(presence)),
             Effect::Reply(_) => {}
@@ -415,7 +423,7 @@ impl Core {
     }
 
     /// Has a thread read the files: a large database or a slow disk holds up no verdict and no command.
-    fn read_files(&mut self) {
+    pub(super) fn read_files(&mut self) {
         if self.reading != Reading::Idle {
             self.reading = Reading::BusyAndStale;
             return;
@@ -446,6 +454,9 @@ impl Core {
             // A half-written state may be in it: only the newer reading counts.
             return self.read_files();
         }
+        if let Some(terms) = self.cluster.as_ref().map(Cluster::terms) {
+            self.handle(Event::Members(terms));
+        }
         match reading {
             Ok(job) => {
                 self.folders.send_replace(self.sources.folders_with(&job));
@@ -454,6 +465,7 @@ impl Core {
                     None => job,
                 };
                 self.handle(Event::Files(job));
+                self.scan_tables();
                 self.reply_to_waiters();
             }
             Err(text) => {

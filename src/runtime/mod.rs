@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod answerer;
 pub mod beacons;
+pub mod bundles;
 pub mod cluster;
 pub mod control_loop;
 pub mod control_socket;

@@ -22,6 +22,7 @@ use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::cluster::bundles::Memory;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
 use crate::control::round_trips::Measurement;
@@ -33,6 +34,9 @@ use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::beacons::Token;
+use crate::runtime::bundles;
+use crate::runtime::bundles::Desk;
+use crate::runtime::bundles::Opened;
 use crate::runtime::cluster;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop;
@@ -135,9 +139,10 @@ pub struct Server {
 
 impl Server {
     /// Reads the files, binds the addresses, starts probing and answering.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start(mut options: Options) -> Result<Self, StartError> {
         install_crypto();
         let start = Instant::now();
+        let opened = bundles::open(&mut options).await.map_err(StartError::Bundles)?;
         let sources = options.sources.clone();
         let job = tokio::task::spawn_blocking(move || sources.read())
             .await
@@ -159,9 +164,19 @@ impl Server {
         let guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        let memory = opened.as_ref().map(Opened::memory).unwrap_or_default();
+        let kept = Kept { job, memory };
+        let mut core = first_core(kept, &options, start, inbox, Arc::clone(&metrics)).await?;
         if let Some(cluster) = &cluster {
             core.join(cluster);
+        }
+        if let (Some(cluster), Some(opened)) = (&cluster, opened) {
+            let restarts = Arc::clone(&metrics);
+            let count = move |task: &'static str| restarts.count_restart(task);
+            let (desk, task) =
+                Desk::start(opened, cluster, core.inbox.changes_sender(), count, stop.clone());
+            core.bundles = Some(desk);
+            tasks.spawn(task);
         }
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
@@ -411,9 +426,17 @@ fn serve_encrypted(
     Ok(addresses)
 }
 
+/// What a server starts from.
+struct Kept {
+    /// The files that were read.
+    job: Job,
+    /// Which version of them that is, and which there are.
+    memory: Memory,
+}
+
 /// Compiles the first files and makes the core around the first snapshot.
 async fn first_core(
-    job: Job,
+    Kept { job, memory }: Kept,
     options: &Options,
     start: Instant,
     commands: mpsc::Receiver<Asked>,
@@ -432,6 +455,7 @@ async fn first_core(
     controller.allow_found(options.resolver.allow.clone());
     if let (Some(cluster), Some(site)) = (&options.cluster, &options.site) {
         controller.join(&cluster.terms, site);
+        controller.take_bundles(&cluster.terms, options.rtt.is_some(), memory);
     }
     let mut effects = Vec::new();
     if let Some(kept) = restored {
@@ -483,6 +507,7 @@ async fn first_core(
         waiters: Waiters::default(),
         node_file: options.node_file.clone(),
         cluster: None,
+        bundles: None,
         anchors: watch_channel(Anchors::Unset).1,
         hook_reports: watch_channel(None).1,
         watchdog: options.manager.watchdog(),

@@ -3726,6 +3726,56 @@ site = "sin"
         expected: &[("8:1", "cluster.peer", "no peer has an address", "add addresses")],
     },
     Case {
+        title: "a bus that cannot be found",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+key = "k"
+[cluster.nats]
+servers = ["nats://192.0.2.9:4222", "192.0.2.9", "nats-1:4222", "nats-1:4222"]
+ca = "ca.pem"
+cert = "nats.pem"
+[[cluster.peer]]
+node = "sin-1"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[
+            ("7:10", "cluster.nats.key", "this key is missing", "nats.key"),
+            ("8:12", "cluster.nats.servers", "is not a host with a port", "TLS is always spoken"),
+            ("8:37", "cluster.nats.servers", "is not a host with a port", "192.0.2.9:4222"),
+            ("8:65", "cluster.nats.servers", "nats-1:4222 is named twice", "take one out"),
+            ("10:1", "cluster.nats.cert", "this key is not known here", "certificate"),
+        ],
+    },
+    Case {
+        title: "warning: a node that is dialled though a bus carries everything",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+[cluster.nats]
+servers = ["192.0.2.9:4222"]
+ca = "ca.pem"
+certificate = "nats.pem"
+key = "nats.key"
+[[cluster.peer]]
+node = "sin-1"
+address = "192.0.2.7:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[
+            ("6:1", "cluster.listen", "nobody dials this node", "take it out"),
+            ("13:1", "cluster.peer", "this address is not dialled", "take address out"),
+        ],
+    },
+    Case {
         title: "folders of programs that are none",
         text: "[probe]\nexec = [\"plugins\", \"/\", \"/opt/../bin\"]\n",
         expected: &[

@@ -45,7 +45,7 @@ const FOLLOW_AFTER: Duration = Duration::from_secs(3);
 fn digest(layout: &Layout) -> u64 {
     let digest = |shard: &crate::cluster::layout::Shard| match shard.topic {
         Topic::Votes { layout, .. } => layout,
-        Topic::Beat | Topic::Rtt { .. } | Topic::State | Topic::Record { .. } => 0,
+        Topic::Beat | Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. } => 0,
     };
     layout
         .shards()

@@ -3,10 +3,12 @@
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
 pub mod brakes;
+pub mod bundles;
 pub mod commands;
 pub mod drift;
 pub mod isolation;
 pub mod judgement;
+mod members;
 pub mod news;
 mod own;
 pub mod panel;
@@ -104,10 +106,30 @@ impl Controller {
     }
 
     pub(super) fn take_heard(&mut self, heard: Heard, now: Now, effects: &mut Vec<Effect>) {
+        if let (Heard::Value { node, generation, .. }, Some(records)) = (&heard, &mut self.records)
+        {
+            records.registry.meet(node, *generation);
+        }
         if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
             self.take_record(heard, now, effects);
+        } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
+            self.hear_bundles(&heard);
         } else if let Some(panel) = &mut self.cluster {
             panel.hear(heard, now.monotonic);
+        }
+    }
+
+    /// Has other nodes belong to the cluster: who is new votes from now on, and who is gone does not.
+    pub(super) fn take_members(
+        &mut self,
+        terms: &ClusterTerms,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(panel) = &mut self.cluster else { return };
+        let roster = panel.roster_of(terms);
+        if panel.set_roster(roster) {
+            self.order_probes(now, effects);
         }
     }
 
@@ -215,6 +237,7 @@ impl Controller {
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
         self.advance_records(now, effects);
+        self.advance_bundles(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
         }

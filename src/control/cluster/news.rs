@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::cluster::NodeName;
 use crate::config::duration::spell;
+use crate::control::cluster::bundles::Told;
 use crate::control::cluster::drift::DRIFT_TOLD;
 use crate::control::effect::count;
 
@@ -21,6 +22,10 @@ pub struct NodeNews {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewsKind {
+    /// The node's file names it from now on, or at another site.
+    Added,
+    /// The node's file names it no more.
+    Removed,
     /// A node is heard.
     Seen,
     /// A node is heard no more.
@@ -71,6 +76,8 @@ pub enum NewsKind {
         /// Why.
         why: Box<str>,
     },
+    /// Something about a bundle of files, or a table that nodes hand to each other.
+    Bundle(Told),
     /// A record of another node cannot be taken in.
     NotHeard {
         /// Which.
@@ -84,6 +91,8 @@ impl NewsKind {
     /// Under which name the history has it.
     pub fn event(&self) -> &'static str {
         match self {
+            Self::Added => "member_added",
+            Self::Removed => "member_removed",
             Self::Seen => "member_seen",
             Self::Lost => "member_lost",
             Self::Isolated(_) => "isolated",
@@ -99,12 +108,38 @@ impl NewsKind {
             Self::HookFailed { .. } => "hook_failed",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
+            Self::Bundle(told) => told.event(),
+        }
+    }
+
+    /// What the history is to say besides.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Bundle(told) => Some(told.to_string()),
+            Self::Added
+            | Self::Removed
+            | Self::Drift { .. }
+            | Self::DriftOver { .. }
+            | Self::Withdrawn
+            | Self::Announced
+            | Self::HookFailed { .. }
+            | Self::Seen
+            | Self::Lost
+            | Self::Isolated(_)
+            | Self::Connected
+            | Self::TooFewVoters { .. }
+            | Self::EnoughVoters
+            | Self::Unprobed { .. }
+            | Self::ProbedAgain
+            | Self::NotShared { .. }
+            | Self::NotHeard { .. } => None,
         }
     }
 
     /// Whether somebody may have to do something.
     pub fn is_bad(&self) -> bool {
         match self {
+            Self::Bundle(told) => told.is_bad(),
             Self::Lost
             | Self::Isolated(_)
             | Self::TooFewVoters { .. }
@@ -114,7 +149,9 @@ impl NewsKind {
             | Self::HookFailed { .. }
             | Self::NotShared { .. }
             | Self::NotHeard { .. } => true,
-            Self::Seen
+            Self::Added
+            | Self::Removed
+            | Self::Seen
             | Self::Connected
             | Self::EnoughVoters
             | Self::ProbedAgain
@@ -129,6 +166,8 @@ impl fmt::Display for NodeNews {
         let Self { node, site, kind } = self;
         write!(f, "node {node} at {site}: ")?;
         match kind {
+            NewsKind::Added => f.write_str("a member from now on"),
+            NewsKind::Removed => f.write_str("a member no more, its votes count no more"),
             NewsKind::Seen => f.write_str("seen"),
             NewsKind::Lost => f.write_str("not heard for too long, its votes count no more"),
             NewsKind::Isolated(why) if why.is_empty() => {
@@ -159,6 +198,7 @@ impl fmt::Display for NodeNews {
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
             }
+            NewsKind::Bundle(told) => write!(f, "{told}"),
             NewsKind::NotHeard { record, why } => {
                 write!(f, "a record {record} is left out: {why}")
             }

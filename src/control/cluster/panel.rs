@@ -76,6 +76,8 @@ pub struct Panel {
     pub(super) hook_order: Option<Presence>,
     pub(super) anchors: Anchors,
     pub(super) stable: Stable,
+    /// Whether members changed and targets were not seated since.
+    pub(super) is_roster_new: bool,
     pub(super) next_beat: Option<Duration>,
     pub(super) news: Vec<NodeNews>,
     /// Since when too few vote on anything, and whether that was told.
@@ -88,15 +90,7 @@ pub struct Panel {
 impl Panel {
     /// One that has heard nobody and knows no target.
     pub fn new(roster: Roster) -> Self {
-        let voter = |(node, member): (&NodeName, &crate::cluster::Member)| Voter {
-            node: node.clone(),
-            site: member.site,
-            is_own: node == roster.own(),
-            is_live: node == roster.own(),
-            is_isolated: false,
-            anchors: Anchors::Unset,
-        };
-        let voters = roster.members().iter().map(voter).collect();
+        let voters = Voter::all(&roster);
         let sites = roster.sites().len();
         Self {
             roster,
@@ -116,6 +110,7 @@ impl Panel {
             hook_order: None,
             anchors: Anchors::Unset,
             stable: Stable::new(sites),
+            is_roster_new: false,
             next_beat: None,
             news: Vec::new(),
             too_few: None,
@@ -190,9 +185,15 @@ impl Panel {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
             Heard::Link { node, .. } => (node, None),
         };
-        let found = self.voters.iter().position(|voter| voter.node == *node && !voter.is_own);
-        let Some(voter) = found else { return };
-        if matches!(topic, Some(Topic::Record { .. })) {
+        if matches!(topic, Some(Topic::Bundle | Topic::Record { .. })) {
+            return;
+        }
+        let Some(voter) = self.voters.iter().position(|voter| voter.node == *node) else {
+            // The engine may know of a new member a moment earlier than this does; its words are not said twice.
+            self.book.hear(heard, now);
+            return;
+        };
+        if self.voters[voter].is_own {
             return;
         }
         match (self.book.hear(heard, now), topic) {

@@ -46,7 +46,9 @@ pub(super) struct Paths {
 fn topic_of(shard: &Shard) -> Option<(u64, Topic)> {
     match shard.topic {
         Topic::Votes { layout, shard } => Some((layout, Topic::Rtt { shard })),
-        Topic::Beat | Topic::Rtt { .. } | Topic::State | Topic::Record { .. } => None,
+        Topic::Beat | Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. } => {
+            None
+        }
     }
 }
 
@@ -136,13 +138,13 @@ impl Panel {
                 time_of(unpack(words, digest, shard.count)?[place - shard.start])
             }
         };
-        let sites = self.roster.sites().iter().enumerate();
-        let of_site = |(site, name): (usize, &Box<str>)| {
+        let sites = 0..self.roster.sites().len();
+        let of_site = |site: usize| {
             let nodes = self.voters.iter().filter(|voter| voter.is_live && voter.site == site);
             let mut times: Vec<Duration> = nodes.filter_map(of_node).collect();
             times.sort_unstable();
             let middle = times.len().checked_sub(1)? / 2;
-            Some((name.clone(), times[middle]))
+            Some((self.roster.sites()[site].clone(), times[middle]))
         };
         sites.filter_map(of_site).collect()
     }

@@ -85,10 +85,7 @@ fn taken(check: &Check, pace: &Pace) -> u128 {
 
 /// Whether its probes go to the endpoint.
 fn is_sent(check: &Check) -> bool {
-    match check.kind {
-        CheckKind::Push(_) | CheckKind::File(_) | CheckKind::Composite(_) => false,
-        _ => true,
-    }
+    !matches!(check.kind, CheckKind::Push(_) | CheckKind::File(_) | CheckKind::Composite(_))
 }
 
 /// The checks that are used, each with the most that an endpoint gets.
@@ -175,6 +172,8 @@ mod tests {
             role: Role::Server,
             anchors: Vec::new(),
             withdraw: Box::default(),
+            nats: None,
+            bundles: false,
             peers: (1..nodes).map(peer).collect(),
         };
         Roster::new(&terms, "s0")

@@ -62,6 +62,29 @@ pub struct ClusterStatus {
     pub disagreeing: usize,
     /// How often an endpoint is probed by all nodes together.
     pub rates: Vec<RateStatus>,
+    /// How this node stands with the bus, if a bus carries what nodes say. Whoever has the bus adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<BusStatus>,
+}
+
+/// How a node stands with the bus that carries what nodes say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BusStatus {
+    /// Whether it gives back what this node says.
+    pub is_reachable: bool,
+    /// Since when, in seconds of Unix time.
+    pub since_unix_s: u64,
+    /// Why it is not reachable; empty if it is.
+    pub why: String,
+    /// Milliseconds there and back.
+    pub round_trip_ms: Option<f64>,
+}
+
+impl ClusterStatus {
+    /// Tells what is wrong, by all else that is in it.
+    pub fn judge(&mut self) {
+        self.problems = troubles(self);
+    }
 }
 
 /// The same as numbers, for metrics.
@@ -199,8 +222,9 @@ impl Controller {
             disagreements,
             disagreeing,
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
+            bus: None,
         };
-        status.problems = troubles(&status);
+        status.judge();
         Some(status)
     }
 

@@ -249,9 +249,11 @@ mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: sites[1..].iter().map(peer).collect(),
+            nats: None,
         };
         let mut panel = Panel::new(Roster::new(&terms, sites[0]));
         let seats = (0..targets).map(|number| seat(number, vantage)).collect();

@@ -27,6 +27,7 @@ use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::deflate::Deflate;
 use crate::runtime::cluster::deflate::Inflate;
 use crate::runtime::cluster::links::Link;
+use crate::runtime::cluster::outbox::Next;
 
 /// How often a peer is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -171,6 +172,8 @@ async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<L
                 core.take_gossip(link, gossip);
             }
             Frame::Push(values) => core.take_pushed(link, values),
+            Frame::Want(piece) => drop(link.outbox.put_wanted(piece)),
+            Frame::Piece(piece, octets) => core.exchange.take(&link.node, piece, octets),
         }
     }
 }
@@ -182,12 +185,13 @@ async fn write_all<W: AsyncWrite + Unpin>(core: &Core, mut writer: W, link: &Arc
     loop {
         let frame = tokio::select! {
             biased;
-            _ = ping.tick() => Frame::Ping(core.micros()),
-            frame = link.outbox.next() => frame,
+            _ = ping.tick() => Next::Frame(Frame::Ping(core.micros())),
+            next = link.outbox.next() => next,
         };
         let frame = match frame {
-            Frame::Gossip(message) => Frame::Gossip(deflate.press(&message)),
-            other => other,
+            Next::Frame(Frame::Gossip(message)) => Frame::Gossip(deflate.press(&message)),
+            Next::Frame(other) => other,
+            Next::Piece(piece) => core.exchange.answer(piece, &core.counters).await,
         };
         let octets = frame.write();
         let written = async {

@@ -32,6 +32,7 @@ use crate::runtime::cluster::links::Links;
 use crate::runtime::cluster::mailbox::Mailbox;
 use crate::runtime::cluster::own::Own;
 use crate::runtime::cluster::own::ToSay;
+use crate::runtime::cluster::pieces::Exchange;
 use crate::runtime::cluster::tls;
 
 /// Messages that wait for the gossip engine, at most; more are lost, as datagrams would be.
@@ -80,6 +81,8 @@ pub(super) struct Core {
     pub(super) mailbox: Mailbox,
     pub(super) to_say: ToSay,
     pub(super) own: Own,
+    /// Pieces of bundles and tables.
+    pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
     cluster: Box<str>,
     door: Mutex<Door>,
@@ -99,6 +102,7 @@ impl Core {
             live: watch::channel(Arc::new(live)).0,
             mailbox: Mailbox::default(),
             to_say: ToSay::default(),
+            exchange: Exchange::default(),
             door: Mutex::new(door),
             running: Mutex::default(),
             start: Instant::now(),
@@ -196,6 +200,25 @@ impl Core {
                 self.links.push(&pushed, &[&link.node, node]);
             }
         }
+    }
+
+    /// A value came in a node's name: its sequence, if it is let in.
+    pub(super) fn open(
+        &self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+    ) -> Option<u64> {
+        let mut heard = Vec::new();
+        let mut door = self.door.lock().expect("nobody panics with the lock");
+        let opened = door.open(node, generation, sealed, &mut heard);
+        drop(door);
+        let (sequence, refusals) = match opened {
+            Ok(admitted) => (Some(admitted.sequence), Refusals::default()),
+            Err(refusals) => (None, refusals),
+        };
+        self.hear(heard, refusals);
+        sequence
     }
 
     fn hear(&self, heard: Vec<Heard>, refusals: Refusals) {

@@ -37,6 +37,12 @@ pub struct Counters {
     pub values_said: AtomicU64,
     /// Values that were heard, each once.
     pub values_heard: AtomicU64,
+    /// Pieces of bundles and tables that were given.
+    pub pieces_given: AtomicU64,
+    /// Pieces that were taken.
+    pub pieces_taken: AtomicU64,
+    /// Pieces that were not what they were asked for.
+    pub pieces_wrong: AtomicU64,
     refused: Mutex<Refusals>,
 }
 

@@ -18,8 +18,10 @@ pub mod key;
 mod links;
 mod mailbox;
 mod metered;
+mod nats;
 mod outbox;
 mod own;
+mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;
 
@@ -37,11 +39,15 @@ use tokio::sync::watch;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
+use crate::cluster::Manifest;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
+use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::cluster::Sealed;
+use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::cluster::withdrawal::Presence;
 use crate::model::Anchors;
@@ -54,14 +60,25 @@ use crate::runtime::cluster::hook::Runs;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+use crate::runtime::cluster::nats::Bus;
+use crate::runtime::cluster::nats::NatsError;
+pub use crate::runtime::cluster::pieces::Fetching;
+pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
 ///
-/// `chitchat` over our connections is one; NATS will be another; a simulation has its own.
+/// Gossip over our connections is one, NATS another; a simulation has its own. Which one carries is decided at the start.
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
+
+    /// Gets a piece of a bundle or a table from whoever has it and can be reached. Ends within a minute; what comes has the
+    /// digest that was asked for. One piece at a time is asked for by each caller: that is what bounds memory and speed.
+    fn fetch(&self, piece: PieceId) -> Fetching;
+
+    /// Gives these pieces from now on to every member that asks.
+    fn give(&self, pieces: Arc<dyn Pieces>);
 }
 
 /// Why a node does not take its place in the cluster.
@@ -86,6 +103,9 @@ pub enum ClusterError {
     /// TLS cannot be set up.
     #[error("[cluster] key: TLS cannot use it: {0}")]
     Tls(#[from] rustls::Error),
+    /// The bus cannot be told who this node is.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// A worker thread failed.
     #[error("[cluster]: {0}")]
     Worker(#[from] std::io::Error),
@@ -118,6 +138,8 @@ pub struct PeerState {
 pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
+    /// What carries values instead of connections with peers.
+    bus: Option<Arc<Bus>>,
     anchors: watch::Sender<Anchors>,
     hook: Hook,
 }
@@ -155,6 +177,7 @@ impl Cluster {
         let Settings { terms, folder } = settings;
         let listen = terms.listen;
         let prepared = tokio::task::spawn_blocking(move || {
+            terms.nats.as_ref().map(nats::check).transpose()?;
             Ok::<_, ClusterError>((make_live(terms)?, generation::begin(folder.as_deref())))
         });
         let (live, generation) = prepared.await.map_err(std::io::Error::other)??;
@@ -166,8 +189,15 @@ impl Cluster {
             None => None,
         };
         let (anchors, _) = watch::channel(Anchors::Unset);
+        let nats = live.terms.nats.clone();
         let core = Arc::new(Core::new(live, generation));
-        Ok(Self { core, listener, anchors, hook: Hook::default() })
+        let bus = nats.map(|terms| Arc::new(Bus::new(terms, &core)));
+        Ok(Self { core, listener, bus, anchors, hook: Hook::default() })
+    }
+
+    /// How this node stands with the bus, if a bus carries what nodes say.
+    pub fn bus(&self) -> Option<BusStatus> {
+        self.bus.as_ref().map(|bus| bus.status())
     }
 
     /// Where other nodes dial this one.
@@ -178,6 +208,11 @@ impl Cluster {
     /// This node's life.
     pub fn generation(&self) -> Generation {
         self.core.generation
+    }
+
+    /// What is in force: peers and key of the last reload that was right, the rest as it was at the start.
+    pub fn terms(&self) -> ClusterTerms {
+        self.core.live().terms.clone()
     }
 
     /// This node's pin.
@@ -230,14 +265,10 @@ impl Cluster {
     /// The tasks that make it live, for a supervisor. What is heard goes to `heard`.
     pub fn tasks(&self, heard: mpsc::Sender<Heard>) -> Vec<Task> {
         let core = &self.core;
-        let mut tasks: Vec<Task> = Vec::new();
-        if let Some(listener) = &self.listener {
-            let (core, listener) = (Arc::clone(core), Arc::clone(listener));
-            let make = move || -> Life {
-                Box::pin(accept::serve(Arc::clone(&core), Arc::clone(&listener)))
-            };
-            tasks.push(("cluster doors", Box::new(make)));
-        }
+        let mut tasks = match &self.bus {
+            Some(bus) => vec![self.bus_task(bus)],
+            None => self.link_tasks(),
+        };
         let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
         let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
         tasks.push(("anchors", Box::new(make)));
@@ -248,6 +279,33 @@ impl Cluster {
         };
         tasks.push(("withdrawal hook", Box::new(make)));
         let shared = Arc::clone(core);
+        let make = move || -> Life {
+            let (core, heard) = (Arc::clone(&shared), heard.clone());
+            Box::pin(async move { core.mailbox.hand_on(&heard).await })
+        };
+        tasks.push(("cluster hearing", Box::new(make)));
+        tasks
+    }
+
+    /// What carries values over a bus.
+    fn bus_task(&self, bus: &Arc<Bus>) -> Task {
+        let (core, bus) = (Arc::clone(&self.core), Arc::clone(bus));
+        let make = move || -> Life { Box::pin(nats::run(Arc::clone(&core), Arc::clone(&bus))) };
+        ("bus", Box::new(make))
+    }
+
+    /// What carries values over connections with peers.
+    fn link_tasks(&self) -> Vec<Task> {
+        let core = &self.core;
+        let mut tasks: Vec<Task> = Vec::new();
+        if let Some(listener) = &self.listener {
+            let (core, listener) = (Arc::clone(core), Arc::clone(listener));
+            let make = move || -> Life {
+                Box::pin(accept::serve(Arc::clone(&core), Arc::clone(&listener)))
+            };
+            tasks.push(("cluster doors", Box::new(make)));
+        }
+        let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));
         let shared = Arc::clone(core);
@@ -256,13 +314,20 @@ impl Cluster {
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(speak(Arc::clone(&shared))) };
         tasks.push(("cluster speech", Box::new(make)));
-        let shared = Arc::clone(core);
-        let make = move || -> Life {
-            let (core, heard) = (Arc::clone(&shared), heard.clone());
-            Box::pin(async move { core.mailbox.hand_on(&heard).await })
-        };
-        tasks.push(("cluster hearing", Box::new(make)));
         tasks
+    }
+
+    /// Signs a manifest as this node.
+    pub fn seal(&self, manifest: Manifest) -> Sealed {
+        let live = self.core.live();
+        Sealed::new(manifest, self.core.cluster(), &self.core.node, &live.key.signing)
+    }
+
+    /// Whether a server of the cluster has signed a manifest, by a key that is pinned here now.
+    pub fn is_sealed(&self, sealed: &Sealed) -> bool {
+        let live = self.core.live();
+        let signer = live.members.find(&sealed.by).filter(|signer| signer.role == Role::Server);
+        signer.is_some_and(|signer| sealed.is_signed_by(self.core.cluster(), &signer.pins))
     }
 
     /// Follows the node's file when it is read again. What is wrong with it is told where it is compared, and what was
@@ -306,6 +371,22 @@ impl Engine for Cluster {
             return;
         }
         self.core.to_say.put(say);
+    }
+
+    fn fetch(&self, piece: PieceId) -> Fetching {
+        let core = Arc::clone(&self.core);
+        match self.bus.clone() {
+            Some(bus) => Box::pin(async move { nats::fetch(&core, &bus, piece).await }),
+            None => {
+                Box::pin(
+                    async move { core.exchange.fetch(&core.links, &core.counters, piece).await },
+                )
+            }
+        }
+    }
+
+    fn give(&self, pieces: Arc<dyn Pieces>) {
+        self.core.exchange.give(pieces);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
+use crate::cluster::PieceId;
 use crate::cluster::frame::Frame;
 use crate::cluster::frame::Pushed;
 
@@ -13,6 +14,9 @@ const GOSSIP_MAX: usize = 8;
 
 /// Other frames that wait, at most.
 const OTHERS_MAX: usize = 256;
+
+/// Pieces that a peer waits for, at most; it asks for more than that only if it means harm.
+const WANTED_MAX: usize = 16;
 
 /// Values of one frame, at most.
 const PUSHED_MAX: usize = 8;
@@ -29,6 +33,16 @@ struct Waiting {
     gossip: VecDeque<Vec<u8>>,
     others: VecDeque<Frame>,
     pushes: VecDeque<Pushed>,
+    wanted: VecDeque<PieceId>,
+}
+
+/// What is to be sent next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// This.
+    Frame(Frame),
+    /// A piece, which is looked for only now: none waits in memory.
+    Piece(PieceId),
 }
 
 /// What became of what was put in.
@@ -63,26 +77,34 @@ impl Outbox {
         self.put(|waiting| push_bounded(&mut waiting.others, frame, OTHERS_MAX))
     }
 
-    /// The next frame; waits for one. Gossip is not compressed yet.
-    pub(super) async fn next(&self) -> Frame {
+    /// Has a piece sent after everything else; of too many the oldest is forgotten.
+    pub(super) fn put_wanted(&self, piece: PieceId) -> Put {
+        self.put(|waiting| push_bounded(&mut waiting.wanted, piece, WANTED_MAX))
+    }
+
+    /// What is next; waits for it. Gossip is not compressed yet.
+    pub(super) async fn next(&self) -> Next {
         loop {
-            if let Some(frame) = self.take() {
-                return frame;
+            if let Some(next) = self.take() {
+                return next;
             }
             self.ready.notified().await;
         }
     }
 
-    fn take(&self) -> Option<Frame> {
+    fn take(&self) -> Option<Next> {
         let mut waiting = self.waiting.lock().expect("nobody panics with the lock");
         if let Some(frame) = waiting.others.pop_front() {
-            return Some(frame);
+            return Some(Next::Frame(frame));
         }
         if !waiting.pushes.is_empty() {
             let count = waiting.pushes.len().min(PUSHED_MAX);
-            return Some(Frame::Push(waiting.pushes.drain(..count).collect()));
+            return Some(Next::Frame(Frame::Push(waiting.pushes.drain(..count).collect())));
         }
-        waiting.gossip.pop_front().map(Frame::Gossip)
+        if let Some(message) = waiting.gossip.pop_front() {
+            return Some(Next::Frame(Frame::Gossip(message)));
+        }
+        waiting.wanted.pop_front().map(Next::Piece)
     }
 }
 
@@ -106,8 +128,15 @@ mod tests {
             assert_eq!(outbox.put_gossip(vec![number]), Put::Waits);
         }
         assert_eq!(outbox.put_gossip(vec![99]), Put::DroppedOldest);
+        for number in 0..=WANTED_MAX as u8 {
+            outbox.put_wanted(PieceId::of(&[number]));
+        }
         outbox.put_frame(Frame::Ping(1));
-        assert_eq!(outbox.next().await, Frame::Ping(1));
-        assert_eq!(outbox.next().await, Frame::Gossip(vec![1]));
+        assert_eq!(outbox.next().await, Next::Frame(Frame::Ping(1)));
+        assert_eq!(outbox.next().await, Next::Frame(Frame::Gossip(vec![1])));
+        for _ in 1..GOSSIP_MAX {
+            assert!(matches!(outbox.next().await, Next::Frame(Frame::Gossip(_))));
+        }
+        assert_eq!(outbox.next().await, Next::Piece(PieceId::of(&[1])), "pieces go last");
     }
 }
