@@ -75,7 +75,8 @@ impl Node {
 
     fn push(&self, folder: &Folder, more: &[&str]) -> Output {
         let zones = folder.path("zones");
-        let arguments = ["cluster", "push", zones.to_str().unwrap(), "--reason", "test", "--wait", "40s"];
+        let arguments =
+            ["cluster", "push", zones.to_str().unwrap(), "--reason", "test", "--wait", "40s"];
         self.rhumb(&[&arguments[..], more].concat())
     }
 
