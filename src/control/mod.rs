@@ -21,6 +21,7 @@ pub mod job;
 mod load;
 mod losses;
 pub mod order;
+mod order_begin;
 mod order_end;
 mod parts;
 pub mod parts_status;

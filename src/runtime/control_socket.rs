@@ -22,7 +22,7 @@ use tokio_util::codec::LinesCodecError;
 
 use crate::control::Command;
 use crate::control::Reply;
-use crate::runtime::control_loop::Asked;
+use crate::runtime::inbox::Asked;
 
 /// Longest command, in octets: a piece of a bundle as base64.
 const COMMAND_MAX: usize = 128 * 1024;

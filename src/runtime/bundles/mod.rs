@@ -30,8 +30,8 @@ use crate::runtime::cluster::Cluster;
 use crate::runtime::cluster::Engine;
 use crate::runtime::cluster::Life;
 use crate::runtime::control_loop::Core;
-use crate::runtime::control_loop::Reading;
 use crate::runtime::files::Sources;
+use crate::runtime::inbox::Reading;
 use crate::runtime::serve::Options;
 use crate::runtime::supervise::supervise;
 
