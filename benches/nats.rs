@@ -29,11 +29,15 @@ use bus::NatsServer;
 use bus::processor_time;
 use node::Keys;
 use node::Node;
+use rhumb::cluster::Envelope;
+use rhumb::cluster::Generation;
 use rhumb::cluster::Heard;
+use rhumb::cluster::Origin;
 use rhumb::cluster::Say;
 use rhumb::cluster::Topic;
 use rhumb::runtime::cluster::Cluster;
 use rhumb::runtime::cluster::Engine;
+use rhumb::runtime::cluster::key::NodeKey;
 use tokio::sync::mpsc;
 
 /// Octets of a shard of votes, if nothing is said.
@@ -128,7 +132,31 @@ async fn beat(cluster: Cluster, place: usize) {
     }
 }
 
+/// What sealing and opening a value cost, in microseconds.
+fn seals(plan: Plan) -> [f64; 2] {
+    const TURNS: u32 = 5_000;
+    let keys = Keys::new();
+    keys.pin("a");
+    let key = NodeKey::read(&keys.path("a")).expect("it was just made");
+    let node = node::name("a");
+    let origin = Origin { cluster: "prod", node: &node, generation: Generation(1) };
+    let seal = |turn: u32| {
+        let topic = Topic::Votes { layout: 1, shard: turn as u16 };
+        let payload = vec![7; plan.octets].into();
+        Envelope { topic, sequence: turn.into(), payload }.seal(&origin, &key.signing)
+    };
+    let begin = Instant::now();
+    let sealed: Vec<_> = (0..TURNS).map(seal).collect();
+    let sealing = begin.elapsed();
+    let begin = Instant::now();
+    let opened = sealed.iter().filter(|sealed| Envelope::open(sealed, &origin, &[key.pin]).is_ok());
+    assert_eq!(opened.count(), TURNS as usize);
+    [sealing, begin.elapsed()].map(|time| time.as_secs_f64() * 1e6 / f64::from(TURNS))
+}
+
 async fn run(plan: Plan) {
+    let [seal, open] = seals(plan);
+    println!("sealing a value takes {seal:.1} us, opening it {open:.1} us");
     let certificates = Certificates::new();
     let server = NatsServer::start(&certificates);
     let (arrivals, mut incoming) = mpsc::unbounded_channel();
@@ -165,7 +193,7 @@ async fn run(plan: Plan) {
     let trip = trips.iter().sum::<f64>() / trips.len().max(1) as f64;
     println!("refused {refused}, dropped and asked for again {dropped}, round trip {trip:.2} ms");
     println!(
-        "{{\"bench\":\"nats\",\"nodes\":{nodes},\"shards\":{shards},\"octets\":{octets},\"together_ms\":{},\
+        "{{\"bench\":\"nats\",\"nodes\":{nodes},\"shards\":{shards},\"octets\":{octets},\"seal_us\":{seal:.1},\"open_us\":{open:.1},\"together_ms\":{},\
          \"join_ms\":{},\"memory_kb\":{memory},{quiet},\"change_median_us\":{},\"change_p99_us\":{},\"change_most_us\":{},\
          \"flipped_shards\":{flipped},\"flips_ms\":{},\"dropped\":{dropped},\"refused\":{refused},\"round_trip_ms\":{trip:.2}}}",
         together.as_millis(),

@@ -377,26 +377,90 @@ async fn a_key_is_changed_on_the_bus_and_a_pin_that_is_taken_out_counts_no_more(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_may_not_speak_there_says_so() {
+async fn a_node_may_speak_for_itself_only_and_who_may_not_speak_says_so() {
     if is_missing() {
         return;
     }
-    // Certificates name users; of these one may only listen.
-    let users = "authorization { users = [\n\
-        { user: \"CN=a\", permissions: { publish: \"rhumb.prod.ask.>\", subscribe: \"rhumb.prod.>\" } }\n\
-        { user: \"CN=b\" } ] }\n";
+    // Certificates name users: two as docs/cluster-scale.md has them, and one that may only listen.
+    let allowed = |node: &str| {
+        format!(
+            "{{ user: \"CN={node}\", permissions: {{\n\
+             publish: [\"rhumb.prod.value.{node}.>\", \"rhumb.prod.to.*.{node}.>\", \"rhumb.prod.ask.*.{node}\",\n\
+             \"rhumb.prod.want.*\", \"rhumb.prod.inbox.>\"]\n\
+             subscribe: [\"rhumb.prod.value.>\", \"rhumb.prod.to.{node}.>\", \"rhumb.prod.ask.{node}.*\",\n\
+             \"rhumb.prod.want.{node}\", \"rhumb.prod.inbox.{node}.>\"] }} }}\n"
+        )
+    };
+    let users = format!(
+        "authorization {{ users = [\n{}{}\
+         {{ user: \"CN=c\", permissions: {{ publish: \"rhumb.prod.ask.>\", subscribe: \"rhumb.prod.>\" }} }}\n] }}\n",
+        allowed("a"),
+        allowed("b")
+    );
     let certificates = Certificates::new();
-    let server = NatsServer::start_mapped(&certificates, users);
+    let server = NatsServer::start_mapped(&certificates, &users);
     let world = World { keys: Keys::new(), certificates, server };
-    let mut nodes = [world.start("a", &["a", "b"]).await, world.start("b", &["a", "b"]).await];
-    nodes[1].until("the bus", |own| bus_of(own).is_reachable).await;
-    nodes[0].say(Topic::State, b"not heard", true);
-    nodes[0].until("it is told", |own| bus_of(own).why.contains("does not give back")).await;
-    let status = bus_of(&nodes[0]);
+    let names = ["a", "b", "c"];
+    let mut nodes = Vec::new();
+    for own in names {
+        nodes.push(world.start(own, &names).await);
+    }
+    nodes[0].until("the bus", |own| bus_of(own).is_reachable).await;
+    nodes[0].say(Topic::State, b"before", true);
+    nodes[1].hears("a", Topic::State, b"before").await;
+    let octets: Box<[u8]> = [7; 1000].into();
+    nodes[1].cluster.give(Arc::new(One(octets.clone())));
+    assert_eq!(nodes[0].cluster.fetch(PieceId::of(&octets)).await, Some(octets));
+
+    nodes[2].say(Topic::State, b"not heard", true);
+    nodes[2].until("it is told", |own| bus_of(own).why.contains("does not give back")).await;
+    let status = bus_of(&nodes[2]);
     assert!(status.why.to_lowercase().contains("permissions violation"), "{status:?}");
     nodes[1].say(Topic::State, b"heard", true);
-    nodes[0].hears("b", Topic::State, b"heard").await;
-    assert!(nodes[1].values.is_empty());
+    nodes[2].hears("b", Topic::State, b"heard").await;
+    assert!(!nodes[1].values.contains_key(&(name("c"), Topic::State)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_while_servers_of_the_bus_had_lost_each_other_is_asked_for() {
+    if is_missing() {
+        return;
+    }
+    let certificates = Certificates::new();
+    let mut hub =
+        NatsServer::start_with(&certificates, "leafnodes { listen: \"127.0.0.1:LEAF_PORT\" }\n");
+    let leaf = format!(
+        "leafnodes {{ reconnect: 1, remotes: [ {{ url: \"nats-leaf://127.0.0.1:{}\" }} ] }}\n",
+        hub.leaf_port()
+    );
+    let keys = Keys::new();
+    let names = ["a", "b"];
+    let leaves = names.map(|_| NatsServer::start_with(&certificates, &leaf));
+    let mut nodes = Vec::new();
+    for (own, server) in names.iter().zip(&leaves) {
+        let nats = Some(certificates.terms(own, server));
+        let terms = ClusterTerms { listen: None, nats, ..keys.terms(own, &names) };
+        nodes.push(Node::start(terms).await);
+    }
+    nodes[0].say(VOTES, b"before", true);
+    let cluster = nodes[0].cluster.clone();
+    let beats = tokio::spawn(async move {
+        loop {
+            let beat = Topic::Beat;
+            cluster.say(rhumb::cluster::Say { topic: beat, payload: [1].into(), urgent: false });
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    });
+    nodes[1].hears("a", VOTES, b"before").await;
+    hub.kill();
+    nodes[0].say(VOTES, b"while they were apart", true);
+    let said = nodes[0].cluster.counters().values_said.load(Relaxed);
+    let own = |own: &Node| own.cluster.counters().values_said.load(Relaxed) > said + 4;
+    nodes[0].until("it was said", own).await;
+    assert!(nodes.iter().all(|node| bus_of(node).is_reachable), "each has its server");
+    hub.restart();
+    nodes[1].hears("a", VOTES, b"while they were apart").await;
+    beats.abort();
 }
 
 /// What a node has to give: one piece.

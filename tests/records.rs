@@ -90,6 +90,7 @@ fn terms(own: &str) -> ClusterTerms {
         listen: None,
         key: "cluster.key".into(),
         role: role(own),
+        bundles: false,
         anchors: Vec::new(),
         withdraw: Box::default(),
         peers: others

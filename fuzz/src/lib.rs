@@ -240,6 +240,7 @@ pub fn cluster(data: &[u8]) {
         role: Role::Server,
         anchors: Vec::new(),
         withdraw: Box::default(),
+        bundles: false,
         nats: None,
         peers: vec![Peer {
             node: NodeName::parse("b").expect("it is a name"),

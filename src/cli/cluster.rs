@@ -1,4 +1,4 @@
-//! `rhumb cluster`: keys of nodes, and how the cluster stands.
+//! `rhumb cluster`: keys of nodes, how the cluster stands, and files for all of it.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -13,6 +13,9 @@ use crate::cli::operate::ServerOption;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::fail;
+use crate::cli::push;
+use crate::cli::push::PushArguments;
+use crate::cli::push::RollbackArguments;
 use crate::cluster::Pin;
 use crate::control::Command;
 use crate::control::cluster::status::BusStatus;
@@ -33,6 +36,10 @@ pub enum ClusterCommand {
     Keygen(KeygenArguments),
     /// Show every node as this one sees it: links, votes, isolation, what differs
     Status(ClusterStatusArguments),
+    /// Bring the files of a folder to all nodes: checked on each, in force on all at one instant
+    Push(PushArguments),
+    /// Bring the files of an earlier version back to all nodes, under a new version
+    Rollback(RollbackArguments),
     /// Print the pin of a key again
     Pin(PinArguments),
 }
@@ -57,12 +64,14 @@ pub struct ClusterStatusArguments {
     server: ServerOption,
 }
 
-/// Runs a command; only `status` needs a running server.
+/// Runs a command; those on keys need no running server.
 pub(super) fn run(command: &ClusterCommand) -> ExitCode {
     let done = match command {
         ClusterCommand::Status(ClusterStatusArguments { server }) => {
             return operate::send(server, &Command::Cluster);
         }
+        ClusterCommand::Push(arguments) => return push::run(arguments),
+        ClusterCommand::Rollback(arguments) => return push::roll_back(arguments),
         ClusterCommand::Keygen(KeygenArguments { out }) => {
             key::make(out).map(|pin| lines(out, &pin))
         }
@@ -122,6 +131,9 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     let widths = [width(|member| &member.node), width(|member| &member.site)];
     for member in members {
         text += &member_line(member, widths, status.bus.as_ref());
+    }
+    if !status.files.is_empty() {
+        text += &format!("files: {}\n", status.files);
     }
     if let Some(bus) = &status.bus {
         text += &bus_line(bus);

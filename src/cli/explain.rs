@@ -94,7 +94,11 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
         Reply::Explanation(explanation) => show(&explanation, &source),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Done { .. } | Reply::Status(_) | Reply::Cluster(_) | Reply::Events(_) => {
+        Reply::Done { .. }
+        | Reply::Status(_)
+        | Reply::Cluster(_)
+        | Reply::Bundles(_)
+        | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     }
@@ -159,6 +163,7 @@ fn ask_files(
         | Effect::Resolve(_)
         | Effect::Say(_)
         | Effect::Hook(_)
+        | Effect::Bundle(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
         | Effect::Discover(_)

@@ -84,6 +84,7 @@ pub(crate) mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),

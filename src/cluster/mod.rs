@@ -4,6 +4,7 @@
 //! from what was heard is that of `control`.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod assignment;
 pub mod beat;
 pub mod book;
@@ -13,6 +14,7 @@ pub mod frame;
 pub mod gossip;
 pub mod heard;
 pub mod layout;
+pub mod manifest;
 pub mod membership;
 pub mod node;
 pub mod piece;
@@ -35,6 +37,9 @@ pub use heard::PAYLOAD_MAX;
 pub use heard::Say;
 pub use layout::Layout;
 pub use layout::Placed;
+pub use manifest::Manifest;
+pub use manifest::Sealed;
+pub use manifest::Version;
 pub use membership::Membership;
 pub use node::Generation;
 pub use node::NodeName;

@@ -104,6 +104,13 @@ impl Index {
         is_allowed.then(|| Self { size: parcel.len(), pieces: pieces() })
     }
 
+    /// That of a parcel of `size` octets with these pieces; `None` if it is none.
+    pub fn of_pieces(size: usize, pieces: Vec<PieceId>) -> Option<Self> {
+        let is_allowed =
+            (1..=PARCEL_MAX).contains(&size) && pieces.len() == size.div_ceil(PIECE_MAX);
+        is_allowed.then_some(Self { size, pieces })
+    }
+
     /// Name of its parcel.
     pub fn id(&self) -> PieceId {
         PieceId::of(&self.to_octets())

@@ -37,7 +37,7 @@ pub struct Stamp {
 }
 
 /// A name of a node as text.
-mod name {
+pub(crate) mod name {
     use serde::Deserialize as _;
     use serde::Deserializer;
     use serde::Serializer;
@@ -45,14 +45,14 @@ mod name {
 
     use crate::cluster::NodeName;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         name: &NodeName,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(name.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<NodeName, D::Error> {
         let text = Box::<str>::deserialize(deserializer)?;

@@ -22,12 +22,17 @@ use crate::model::Peer;
 use crate::model::Pin;
 use crate::model::Role;
 
-/// Reads the table. `has_site`: whether `[server]` says where this node stands.
-pub(super) fn read(
-    value: &Value<'_>,
-    has_site: bool,
-    problems: &mut Problems,
-) -> Option<ClusterTerms> {
+/// What other tables of the file say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Has {
+    /// `[server]` says where this node stands.
+    pub(super) site: bool,
+    /// `[state]` names a folder.
+    pub(super) state: bool,
+}
+
+/// Reads the table.
+pub(super) fn read(value: &Value<'_>, has: Has, problems: &mut Problems) -> Option<ClusterTerms> {
     let mut section = value.section(problems)?;
     let name = section.need("name", problems).and_then(|value| read_name(&value, problems));
     let node = section.need("node", problems).and_then(|value| read_name(&value, problems));
@@ -38,6 +43,7 @@ pub(super) fn read(
     };
     let listen = read_own_listen(&mut section, role, carrier, problems);
     let key = section.need("key", problems).and_then(|value| value.string(problems));
+    let bundles = read_bundles(&mut section, has.state, problems);
     let anchors = section
         .take("anchors")
         .map(|value| read_listen(&value, "anchors = [\"192.0.2.53:443\"]", problems))
@@ -52,7 +58,7 @@ pub(super) fn read(
         Some(peers.into_iter().map(|peer| peer.value).collect())
     });
     section.finish(problems);
-    if !has_site {
+    if !has.site {
         let remedy = "add site to [server], for example site = \"fra\"";
         let fault = "the site of this node is not named, and votes are counted by site";
         problems.error(&value.key_place, &value.path, fault, remedy).rule(&rules::MISSING_KEY);
@@ -63,6 +69,7 @@ pub(super) fn read(
         listen,
         key: PathBuf::from(key?.value),
         role,
+        bundles,
         anchors: anchors.into_iter().map(|at| at.value).collect(),
         withdraw,
         peers: peers?,
@@ -150,6 +157,18 @@ fn read_hook(section: &mut Section<'_>, problems: &mut Problems) -> Box<[Box<str
         Some(_) => {}
     }
     words.into_iter().map(|word| word.value.into()).collect()
+}
+
+/// Whether pushed files are taken: they need a place that outlasts a restart.
+fn read_bundles(section: &mut Section<'_>, has_state: bool, problems: &mut Problems) -> bool {
+    let Some(value) = section.take("bundles") else { return false };
+    let takes = value.boolean(problems).is_some_and(|at| at.value);
+    if takes && !has_state {
+        let fault = "there is no folder in which pushed files would outlast a restart";
+        let remedy = "add [state] with folder = \"/var/lib/rhumb\", or take this key out";
+        problems.error(&value.place, &value.path, fault, remedy);
+    }
+    takes
 }
 
 fn read_peers(

@@ -86,6 +86,43 @@ fn is_server(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SourceFile;
+    use crate::config::node::load_node;
+    use crate::model::Pin;
+
+    /// What is wrong with a node that has so many peers.
+    fn faults(peers: u16, bus: &str) -> Vec<String> {
+        let mut text =
+            "[server]\nsite = \"fra\"\n[cluster]\nname = \"prod\"\nnode = \"own\"\nkey = \"k\"\n"
+                .to_owned();
+        text += bus;
+        for peer in 0..peers {
+            let mut octets = [0; 32];
+            octets[..2].copy_from_slice(&peer.to_be_bytes());
+            let pin = Pin::new(octets);
+            text += &format!(
+                "[[cluster.peer]]\nnode = \"n{peer}\"\nsite = \"fra\"\npins = [\"{pin}\"]\n"
+            );
+        }
+        let (_, problems, _) = load_node(&SourceFile::new("rhumb.toml", &text));
+        problems.iter().map(|problem| format!("{} {}", problem.fault, problem.remedy)).collect()
+    }
+
+    #[test]
+    fn a_bus_takes_more_nodes_than_links_and_not_any_number() {
+        let bus =
+            "[cluster.nats]\nservers = [\"n:1\"]\nca = \"a\"\ncertificate = \"b\"\nkey = \"c\"\n";
+        let none: [String; 0] = [];
+        assert_eq!(faults(64, bus), none);
+        assert_eq!(faults(511, bus), none);
+        let too_many = faults(512, bus);
+        assert!(
+            too_many[0].contains("use at most 511: every node hears every other"),
+            "{too_many:?}"
+        );
+        let links = faults(64, "listen = \"[::]:1\"\n");
+        assert!(links[0].contains("use at most 63: every node is connected"), "{links:?}");
+    }
 
     #[test]
     fn a_server_is_a_host_with_a_port_and_nothing_else() {

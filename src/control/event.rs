@@ -1,6 +1,7 @@
 //! What can happen to the control plane.
 
 use crate::cluster::Heard;
+use crate::control::cluster::bundles::BundleNews;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::command::Command;
 use crate::control::discover::Discovered;
@@ -32,6 +33,8 @@ pub enum Event {
     Heard(Heard),
     /// Who belongs to the cluster, as the node's file says now; the same members as before change nothing.
     Members(ClusterTerms),
+    /// The shell did what bundles asked for.
+    Bundle(BundleNews),
     /// This node's anchors were asked.
     Anchors(Anchors),
     /// The hook that withdraws this node, or announces it, was run.

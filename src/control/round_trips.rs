@@ -266,6 +266,7 @@ mod tests {
                 | Effect::Record(_)
                 | Effect::Say(_)
                 | Effect::Hook(_)
+                | Effect::Bundle(_)
                 | Effect::Reply(_)
                 | Effect::Persist(_)
                 | Effect::Keep(_)

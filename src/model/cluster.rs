@@ -126,6 +126,8 @@ pub struct ClusterTerms {
     pub key: PathBuf,
     /// What this node does.
     pub role: Role,
+    /// Whether this node takes bundles of files that are pushed to all nodes.
+    pub bundles: bool,
     /// Where TCP connects tell whether this node's own network works.
     pub anchors: Vec<SocketAddr>,
     /// The program that withdraws this node and announces it, and its arguments; empty if there is none.

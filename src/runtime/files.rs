@@ -198,8 +198,41 @@ impl Sources {
         input
     }
 
+    /// Zones in a folder, with what they share in another or in `shared` below it, and nothing else.
+    pub fn of_zones(folder: &Path, shared: Option<&Path>) -> Self {
+        Self {
+            zones: folder.to_path_buf(),
+            shared: shared.map(Path::to_path_buf),
+            databases: Vec::new(),
+            overlays: Vec::new(),
+            rtt: None,
+            database_folder: None,
+            terms: NodeTerms::default(),
+        }
+    }
+
+    /// The same node with the files of a bundle in place of its own.
+    pub fn in_bundle(&self, files: &Path) -> Self {
+        Self { zones: files.to_path_buf(), shared: None, ..self.clone() }
+    }
+
+    /// Reads zones and what they share, without geo data; what cannot be read is in the job as a problem. Blocks.
+    pub fn read_zones(&self) -> Job {
+        let mut faults = Vec::new();
+        let files = self.read_files(&mut faults);
+        let unread = faults.iter().map(ReadFault::problem).collect();
+        Job::with_unread(files, unread, GeoFiles::default(), self.terms.clone())
+    }
+
     /// Reads zones and what they share; leaves out what cannot be read, and says so.
     pub fn read_files(&self, faults: &mut Vec<ReadFault>) -> Files {
+        let mut files = self.read_texts(faults);
+        target_files::take_out(&mut files);
+        Files::new(files).allowing(&self.terms.exec)
+    }
+
+    /// As [`Sources::read_files`], with lists of targets that stand beside zones.
+    pub fn read_texts(&self, faults: &mut Vec<ReadFault>) -> Vec<SourceFile> {
         let mut files = Vec::new();
         for folder in [Some(self.zones.clone()), self.find_shared()].into_iter().flatten() {
             let paths = list(&folder).unwrap_or_else(|fault| {
@@ -214,8 +247,7 @@ impl Sources {
             }
         }
         read_included(&mut files, faults);
-        target_files::take_out(&mut files);
-        Files::new(files).allowing(&self.terms.exec)
+        files
     }
 
     /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
@@ -320,6 +352,11 @@ enum Named {
     ByItsFolder,
     /// Another file includes it.
     ByAFile,
+}
+
+/// Reads a text file that another one names.
+pub fn read_named(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
+    read_text(path, Named::ByAFile)
 }
 
 /// Reads a text file. One that is no text is a fault if it is included or its name ends in `.toml` or `.zone`; else it is

@@ -4,7 +4,7 @@ use crate::cluster::Heard;
 use crate::control::Event;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop::Core;
-use crate::runtime::control_loop::HEARD_MAX;
+use crate::runtime::inbox::HEARD_MAX;
 
 impl Core {
     /// Takes its place in a cluster.

@@ -45,6 +45,7 @@ impl Core {
             });
             return;
         }
+        let Some((command, reply)) = self.take_upload(command, reply) else { return };
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now(), &mut effects);
         let mut answer = None;

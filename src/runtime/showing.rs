@@ -52,6 +52,7 @@ impl Core {
             Effect::Record(_)
             | Effect::Compile(_)
             | Effect::Hook(_)
+            | Effect::Bundle(_)
             | Effect::Resolve(_)
             | Effect::Discover(_)
             | Effect::Reply(_) => self.news.is_seldom = true,

@@ -86,6 +86,7 @@ impl Keys {
             listen: (role(own) == Role::Server).then(|| "127.0.0.1:0".parse().unwrap()),
             key: self.path(own),
             role: role(own),
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),

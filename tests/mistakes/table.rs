@@ -3743,11 +3743,11 @@ pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
 site = "sin"
 "#,
         expected: &[
-            ("7:2", "cluster.nats.key", "this key is missing", "nats.key"),
+            ("7:10", "cluster.nats.key", "this key is missing", "nats.key"),
             ("8:12", "cluster.nats.servers", "is not a host with a port", "TLS is always spoken"),
             ("8:37", "cluster.nats.servers", "is not a host with a port", "192.0.2.9:4222"),
             ("8:65", "cluster.nats.servers", "nats-1:4222 is named twice", "take one out"),
-            ("10:1", "cluster.nats.cert", "unknown key", "certificate"),
+            ("10:1", "cluster.nats.cert", "this key is not known here", "certificate"),
         ],
     },
     Case {
@@ -3772,7 +3772,7 @@ site = "sin"
 "#,
         expected: &[
             ("6:1", "cluster.listen", "nobody dials this node", "take it out"),
-            ("13:3", "cluster.peer", "this address is not dialled", "take address out"),
+            ("13:1", "cluster.peer", "this address is not dialled", "take address out"),
         ],
     },
     Case {

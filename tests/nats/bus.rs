@@ -83,6 +83,7 @@ pub struct NatsServer {
     tls: String,
     more: String,
     port: u16,
+    leaf_port: u16,
 }
 
 impl NatsServer {
@@ -108,7 +109,8 @@ impl NatsServer {
             certificates.path("ca.pem")
         );
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, process: None, tls, more: more.to_owned(), port: 0 };
+        let mut server =
+            Self { folder, process: None, tls, more: more.to_owned(), port: 0, leaf_port: 0 };
         server.restart();
         server
     }
@@ -116,6 +118,11 @@ impl NatsServer {
     /// Host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port for servers that are leaves of this one, if its file has `LEAF_PORT`.
+    pub fn leaf_port(&self) -> u16 {
+        self.leaf_port
     }
 
     /// Ends it at once.
@@ -148,8 +155,10 @@ impl NatsServer {
     }
 
     fn try_start(&mut self) -> bool {
-        let port = if self.port == 0 { -1 } else { i32::from(self.port) };
-        let text = format!("listen: \"127.0.0.1:{port}\"\n{}{}", self.tls, self.more);
+        let [port, leaf_port] = [self.port, self.leaf_port]
+            .map(|port| if port == 0 { "-1".to_owned() } else { port.to_string() });
+        let more = self.more.replace("LEAF_PORT", &leaf_port);
+        let text = format!("listen: \"127.0.0.1:{port}\"\n{}{more}", self.tls);
         let ports = self.folder.path().join("ports");
         let _ = std::fs::remove_dir_all(&ports);
         std::fs::create_dir(&ports).unwrap();
@@ -167,9 +176,12 @@ impl NatsServer {
             }
             let written = std::fs::read_dir(&ports).unwrap().next();
             let text = written.and_then(|file| std::fs::read_to_string(file.unwrap().path()).ok());
-            let found = text.as_deref().and_then(port_of);
-            if let Some(found) = found {
+            let text = text.unwrap_or_default();
+            if let Some(found) = port_of(&text, "://127.0.0.1:") {
                 (self.port, self.process) = (found, Some(process));
+                // The file of ports does not have this one, and it listens before the other.
+                let told = "leafnode connections on 127.0.0.1:";
+                self.leaf_port = port_of(&self.log(), told).unwrap_or(0);
                 return true;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -189,10 +201,10 @@ impl Drop for NatsServer {
     }
 }
 
-/// The port in a file of ports: `{"nats":["nats://127.0.0.1:4222"]}`.
-fn port_of(text: &str) -> Option<u16> {
-    let rest = text.split_once("://127.0.0.1:")?.1;
-    rest.split('"').next()?.parse().ok()
+/// The port that stands behind something.
+fn port_of(text: &str, before: &str) -> Option<u16> {
+    let rest = text.split_once(before)?.1;
+    rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// What a process has had of the processors, in steps of 10 ms.

@@ -113,6 +113,7 @@ impl World {
             listen: None,
             key: "cluster.key".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers,

@@ -292,7 +292,7 @@ impl World {
                 }
                 Effect::Discover(sources) => self.sources = sources,
                 Effect::Say(say) => self.peers.note(say),
-                Effect::Hook(_) => {}
+                Effect::Hook(_) | Effect::Bundle(_) => {}
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
@@ -308,6 +308,7 @@ impl World {
                         Reply::Failed { error, problems: _ } => Err(error),
                         Reply::Status(_)
                         | Reply::Cluster(_)
+                        | Reply::Bundles(_)
                         | Reply::Explanation(_)
                         | Reply::Events(_) => Ok(String::new()),
                     });

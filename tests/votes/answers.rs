@@ -72,6 +72,7 @@ impl Node {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: SITES[1..].iter().map(peer).collect(),

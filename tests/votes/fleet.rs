@@ -229,10 +229,11 @@ impl Fleet {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
-            nats: None,
             peers: others.map(peer).collect(),
+            nats: None,
         }
     }
 

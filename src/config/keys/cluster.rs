@@ -72,6 +72,13 @@ pub(super) static CLUSTER: Table = Table {
         .like(&["private_key", "key_file"])
         .applies(Applies::Live),
         Key::new(
+            "bundles",
+            Kind::Boolean,
+            Absent::Default(Literal::Boolean(false)),
+            "take the files that `rhumb cluster push` brings to all nodes, in place of those of `[config]`; needs `[state]`",
+        )
+        .like(&["bundle", "push"]),
+        Key::new(
             "anchors",
             Kind::Texts { of: &form::SOCKET_ADDRESS, count: Count::SOME, distinct: true },
             Absent::Means("none"),

@@ -2,6 +2,7 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+pub mod bundles;
 pub mod commands;
 pub mod drift;
 pub mod isolation;
@@ -92,6 +93,8 @@ impl Controller {
         }
         if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
             self.take_record(heard, now, effects);
+        } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
+            self.hear_bundles(&heard);
         } else if let Some(panel) = &mut self.cluster {
             panel.hear(heard, now.monotonic);
         }
@@ -205,6 +208,7 @@ impl Controller {
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
         self.advance_records(now, effects);
+        self.advance_bundles(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
         }

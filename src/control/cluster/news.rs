@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::cluster::NodeName;
 use crate::config::duration::spell;
+use crate::control::cluster::bundles::Told;
 use crate::control::cluster::drift::DRIFT_TOLD;
 use crate::control::effect::count;
 
@@ -75,6 +76,8 @@ pub enum NewsKind {
         /// Why.
         why: Box<str>,
     },
+    /// Something about a bundle of files, or a table that nodes hand to each other.
+    Bundle(Told),
     /// A record of another node cannot be taken in.
     NotHeard {
         /// Which.
@@ -105,12 +108,38 @@ impl NewsKind {
             Self::HookFailed { .. } => "hook_failed",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
+            Self::Bundle(told) => told.event(),
+        }
+    }
+
+    /// What the history is to say besides.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Bundle(told) => Some(told.to_string()),
+            Self::Added
+            | Self::Removed
+            | Self::Drift { .. }
+            | Self::DriftOver { .. }
+            | Self::Withdrawn
+            | Self::Announced
+            | Self::HookFailed { .. }
+            | Self::Seen
+            | Self::Lost
+            | Self::Isolated(_)
+            | Self::Connected
+            | Self::TooFewVoters { .. }
+            | Self::EnoughVoters
+            | Self::Unprobed { .. }
+            | Self::ProbedAgain
+            | Self::NotShared { .. }
+            | Self::NotHeard { .. } => None,
         }
     }
 
     /// Whether somebody may have to do something.
     pub fn is_bad(&self) -> bool {
         match self {
+            Self::Bundle(told) => told.is_bad(),
             Self::Lost
             | Self::Isolated(_)
             | Self::TooFewVoters { .. }
@@ -169,6 +198,7 @@ impl fmt::Display for NodeNews {
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
             }
+            NewsKind::Bundle(told) => write!(f, "{told}"),
             NewsKind::NotHeard { record, why } => {
                 write!(f, "a record {record} is left out: {why}")
             }

@@ -60,6 +60,9 @@ pub struct ClusterStatus {
     pub disagreements: Vec<Disagreement>,
     /// How many such targets there are.
     pub disagreeing: usize,
+    /// Which version of the files is in force, and which one comes, in a line.
+    #[serde(default)]
+    pub files: String,
     /// How often an endpoint is probed by all nodes together.
     pub rates: Vec<RateStatus>,
     /// How this node stands with the bus, if a bus carries what nodes say. Whoever has the bus adds it.
@@ -214,6 +217,7 @@ impl Controller {
             }),
             disagreements,
             disagreeing,
+            files: self.files_line(now),
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
             bus: None,
         };

@@ -245,6 +245,7 @@ mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
             withdraw: Box::default(),
             peers: sites[1..].iter().map(peer).collect(),

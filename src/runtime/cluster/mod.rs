@@ -39,12 +39,14 @@ use tokio::sync::watch;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
+use crate::cluster::Manifest;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::cluster::Sealed;
 use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::cluster::withdrawal::Presence;
@@ -313,6 +315,19 @@ impl Cluster {
         let make = move || -> Life { Box::pin(speak(Arc::clone(&shared))) };
         tasks.push(("cluster speech", Box::new(make)));
         tasks
+    }
+
+    /// Signs a manifest as this node.
+    pub fn seal(&self, manifest: Manifest) -> Sealed {
+        let live = self.core.live();
+        Sealed::new(manifest, self.core.cluster(), &self.core.node, &live.key.signing)
+    }
+
+    /// Whether a server of the cluster has signed a manifest, by a key that is pinned here now.
+    pub fn is_sealed(&self, sealed: &Sealed) -> bool {
+        let live = self.core.live();
+        let signer = live.members.find(&sealed.by).filter(|signer| signer.role == Role::Server);
+        signer.is_some_and(|signer| sealed.is_signed_by(self.core.cluster(), &signer.pins))
     }
 
     /// Follows the node's file when it is read again. What is wrong with it is told where it is compared, and what was

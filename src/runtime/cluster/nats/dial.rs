@@ -24,7 +24,7 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const WAITING_MAX: usize = 4096;
 
 /// Messages that wait to be sent, at most; who says more waits.
-const OUTGOING_MAX: usize = 256;
+const OUTGOING_MAX: usize = 1024;
 
 /// Events that wait to be looked at.
 const EVENTS_MAX: usize = 64;
