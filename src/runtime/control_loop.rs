@@ -376,6 +376,7 @@ impl Core {
 
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
+        self.note_round_trip(&report);
         self.metrics.count_probe(passed);
         self.metrics.loads.count(report.result.load());
         if let LoadWord::Says(load) = report.result.load() {

@@ -101,6 +101,7 @@ fn terms(own: &str, bundles: bool) -> ClusterTerms {
         withdraw: Box::default(),
         nats: None,
         anchors: Vec::new(),
+        withdraw: Box::default(),
         peers: others
             .map(|other| Peer {
                 node: name(other),
