@@ -36,7 +36,8 @@ pub(super) async fn dial(
 ) -> Result<(Client, mpsc::Receiver<Event>), String> {
     let (to, events) = mpsc::channel(EVENTS_MAX);
     let address = |server: &str| format!("tls://{server}").parse::<ServerAddr>();
-    let servers: Result<Vec<_>, _> = bus.terms.servers.iter().map(|server| address(server)).collect();
+    let servers: Result<Vec<_>, _> =
+        bus.terms.servers.iter().map(|server| address(server)).collect();
     let servers = servers.map_err(|error| error.to_string())?;
     let options = ConnectOptions::new()
         .name(format!("rhumb {} of {}", core.node, core.cluster()))
