@@ -229,7 +229,7 @@ fn a_node_that_is_killed_in_the_middle_has_one_version_or_the_other_and_follows(
         folder.write("zones/more.zone", large(number));
         let zones = folder.path("zones");
         let mut command =
-            nodes[0].command(&["cluster", "push", zones.to_str().unwrap(), "--reason", "test"]);
+            nodes[0].command(&["cluster", "push", zones.to_str().unwrap(), "--wait", "60s"]);
         let piped = std::process::Stdio::piped;
         let pushing = command.stdout(piped()).stderr(piped()).spawn().unwrap();
         let begun = Instant::now();
