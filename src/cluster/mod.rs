@@ -20,6 +20,7 @@ pub mod node;
 pub mod piece;
 pub mod registry;
 pub mod roster;
+pub mod round_trips;
 pub mod shard;
 pub mod topic;
 mod wire;

@@ -145,6 +145,8 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Self { core, link } = self;
         core.links.forget(link);
+        // Whoever waits for a piece by it asks another one.
+        link.cut.cancel();
         if core.links.find(&link.node).is_none() {
             core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
         }

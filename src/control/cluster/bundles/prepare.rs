@@ -28,6 +28,9 @@ use crate::model::Now;
 /// How long to wait before files that nobody could give are asked for again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How long to wait before a decided version that this node could not serve is tried once more.
+const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// A version that this node gets ready.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -186,7 +189,12 @@ impl Controller {
             Preparation::Refused(why) if decided_at_ms.is_some() => {
                 let why = why.lines().next().unwrap_or_default().into();
                 let what = described(&sealed.manifest);
-                bundles.given_up = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
+                let it = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
+                bundles.given_up_until = Some(now.monotonic + REFUSED_AGAIN_AFTER);
+                bundles.given_up = it.clone();
+                if std::mem::replace(&mut bundles.told_refused, it.clone()) == it {
+                    return;
+                }
                 bundles.tell(Told::Refused { what, why });
             }
             Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {}
