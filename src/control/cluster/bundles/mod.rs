@@ -90,6 +90,8 @@ pub enum BundleNews {
     Staged(Sealed, Result<Option<Box<Job>>, String>),
     /// They were compiled.
     Checked(Sealed, Box<Product>),
+    /// Which versions count is on disk, the newest of them this one.
+    Kept(Option<Version>),
     /// What is kept of which versions count could not be written.
     NotKept(String),
     /// Tables of round-trip times in the folder, with the digests of their indexes.
@@ -295,7 +297,12 @@ impl Controller {
             BundleNews::Checked(sealed, product) => {
                 self.take_checked(&mut bundles, &sealed, *product)
             }
-            BundleNews::NotKept(why) => bundles.tell(Told::NotKept(why.into())),
+            BundleNews::Kept(version) => bundles.note_kept(version.as_ref()),
+            BundleNews::NotKept(why) => {
+                // A faulty disk holds nothing up: it is told.
+                bundles.note_kept(None);
+                bundles.tell(Told::NotKept(why.into()));
+            }
             BundleNews::Tables(found) => {
                 let shelf = Arc::clone(self.shelf());
                 bundles.tables.set_own(found, &shelf);
