@@ -4,7 +4,11 @@
 //! Delays are of one direction: a round trip takes both. As over a real line a connection takes a round trip before
 //! anything passes. What a line holds is bounded: a sender that is faster waits.
 #![allow(dead_code, reason = "each test uses its own part")]
-#![allow(clippy::disallowed_methods, reason = "it is the network that a test stands in")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it is the network that a test stands in"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
