@@ -1,5 +1,7 @@
 //! Nodes that carry values to each other over real connections on loopback, and those that try to disturb them.
 
+#[path = "common/delay.rs"]
+mod delay;
 #[path = "links/hostile.rs"]
 mod hostile;
 #[path = "links/node.rs"]
