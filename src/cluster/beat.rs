@@ -1,19 +1,21 @@
 //! What a node says each second: that it lives, how its own network is, and digests of what it has.
 //!
 //! ```text
-//!   0       1       2                                 34               38
-//!   +-------+-------+---------------------------------+----------------+ - - - -
-//!   | 1     | flags | config, geo, rtt, verdicts: 8 each | votes       | later versions
-//!   +-------+-------+---------------------------------+----------------+ - - - -
-//!   flags: 1 isolated; 2 anchors pass, 4 anchors fail
+//!   0       1       2                                    34      38        46
+//!   +-------+-------+------------------------------------+-------+---------+ - - - -
+//!   | 1     | flags | config, geo, rtt, verdicts: 8 each | votes | said at | later versions
+//!   +-------+-------+------------------------------------+-------+---------+ - - - -
+//!   flags: 1 isolated; 2 anchors pass, 4 anchors fail; said at: milliseconds of the speaker's monotonic clock
 //! ```
+
+use std::time::Duration;
 
 use crate::model::Anchors;
 
 /// Version that this one writes; a later one only adds octets.
 const VERSION: u8 = 1;
 /// Octets of this version.
-const LEN: usize = 38;
+const LEN: usize = 46;
 
 const ISOLATED: u8 = 1;
 const ANCHORS_PASS: u8 = 2;
@@ -43,6 +45,8 @@ pub struct Beat {
     pub digests: Digests,
     /// How many targets it has a vote on.
     pub votes: u32,
+    /// When it says so, on its own monotonic clock, to the millisecond; zero if it does not tell.
+    pub said_at: Duration,
 }
 
 impl Beat {
@@ -59,6 +63,8 @@ impl Beat {
             octets.extend(digest.to_be_bytes());
         }
         octets.extend(self.votes.to_be_bytes());
+        let said_at_ms = u64::try_from(self.said_at.as_millis()).unwrap_or(u64::MAX);
+        octets.extend(said_at_ms.to_be_bytes());
         octets.into()
     }
 
@@ -82,6 +88,7 @@ impl Beat {
             anchors,
             digests: Digests { config, geo, rtt, verdicts },
             votes: number(34, 4) as u32,
+            said_at: Duration::from_millis(number(38, 8)),
         })
     }
 }
@@ -96,7 +103,8 @@ mod tests {
         for anchors in [Anchors::Unset, Anchors::Pass, Anchors::Fail] {
             for is_isolated in [false, true] {
                 let digests = Digests { config: 1, geo: u64::MAX, rtt: 3, verdicts: 1 << 40 };
-                let beat = Beat { is_isolated, anchors, digests, votes: 70_000 };
+                let said_at = Duration::from_millis(1 << 40);
+                let beat = Beat { is_isolated, anchors, digests, votes: 70_000, said_at };
                 let mut octets = beat.to_octets().to_vec();
                 assert_eq!((octets.len(), Beat::of_octets(&octets)), (LEN, Some(beat)));
                 octets[0] = 2;

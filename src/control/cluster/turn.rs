@@ -56,6 +56,7 @@ impl Panel {
                 anchors: self.anchors,
                 digests: digests(),
                 votes: u32::try_from(self.own.votes()).unwrap_or(u32::MAX),
+                said_at: now,
             };
             says.push(Say { topic: Topic::Beat, payload: beat.to_octets(), urgent: false });
         }

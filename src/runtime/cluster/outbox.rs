@@ -1,4 +1,4 @@
-//! Frames that wait for a peer to read: bounded, and gossip goes first when there are too many.
+//! Frames that wait for a peer to read, besides what gossip has for it: few and bounded.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -6,93 +6,43 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use crate::cluster::frame::Frame;
-use crate::cluster::frame::Pushed;
 
-/// Gossip messages that wait, at most: the next one says what the last one said, and more.
-const GOSSIP_MAX: usize = 8;
-
-/// Other frames that wait, at most.
-const OTHERS_MAX: usize = 256;
-
-/// Values of one frame, at most.
-const PUSHED_MAX: usize = 8;
+/// Frames that wait, at most: answers to pings, of which there is one a second.
+const FRAMES_MAX: usize = 64;
 
 /// Frames on their way to one peer.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<VecDeque<Frame>>,
     ready: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    gossip: VecDeque<Vec<u8>>,
-    others: VecDeque<Frame>,
-    pushes: VecDeque<Pushed>,
-}
-
-/// What became of what was put in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
-    /// It waits.
-    Waits,
-    /// It waits, and the oldest of its kind does no more.
-    DroppedOldest,
-}
-
 impl Outbox {
-    /// Has a gossip message sent.
-    pub(super) fn put_gossip(&self, message: Vec<u8>) -> Put {
-        self.put(|waiting| push_bounded(&mut waiting.gossip, message, GOSSIP_MAX))
-    }
-
-    /// Has a value sent before gossip.
-    pub(super) fn put_push(&self, pushed: Pushed) -> Put {
-        self.put(|waiting| push_bounded(&mut waiting.pushes, pushed, OTHERS_MAX))
-    }
-
-    /// Has a frame sent before gossip.
-    fn put(&self, put: impl FnOnce(&mut Waiting) -> Put) -> Put {
-        let done = put(&mut self.waiting.lock().expect("nobody panics with the lock"));
-        self.ready.notify_one();
-        done
-    }
-
-    /// Has a small frame sent first.
-    pub(super) fn put_frame(&self, frame: Frame) -> Put {
-        self.put(|waiting| push_bounded(&mut waiting.others, frame, OTHERS_MAX))
-    }
-
-    /// The next frame; waits for one. Gossip is not compressed yet.
-    pub(super) async fn next(&self) -> Frame {
-        loop {
-            if let Some(frame) = self.take() {
-                return frame;
-            }
-            self.ready.notified().await;
-        }
-    }
-
-    fn take(&self) -> Option<Frame> {
+    /// Has a frame sent before all values; of too many the oldest are dropped.
+    pub(super) fn put_frame(&self, frame: Frame) {
         let mut waiting = self.waiting.lock().expect("nobody panics with the lock");
-        if let Some(frame) = waiting.others.pop_front() {
-            return Some(frame);
+        waiting.push_back(frame);
+        while waiting.len() > FRAMES_MAX {
+            waiting.pop_front();
         }
-        if !waiting.pushes.is_empty() {
-            let count = waiting.pushes.len().min(PUSHED_MAX);
-            return Some(Frame::Push(waiting.pushes.drain(..count).collect()));
-        }
-        waiting.gossip.pop_front().map(Frame::Gossip)
+        drop(waiting);
+        self.wake();
     }
-}
 
-fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, most: usize) -> Put {
-    queue.push_back(item);
-    if queue.len() <= most {
-        return Put::Waits;
+    /// Has whoever writes look what there is.
+    pub(super) fn wake(&self) {
+        self.ready.notify_one();
     }
-    queue.pop_front();
-    Put::DroppedOldest
+
+    /// Waits until there may be something to write.
+    pub(super) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// The next frame.
+    pub(super) fn take(&self) -> Option<Frame> {
+        self.waiting.lock().expect("nobody panics with the lock").pop_front()
+    }
 }
 
 #[cfg(test)]
@@ -100,14 +50,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn pings_go_before_gossip_and_the_oldest_gossip_is_dropped() {
+    async fn frames_come_in_order_and_of_too_many_the_oldest_are_dropped() {
         let outbox = Outbox::default();
-        for number in 0..GOSSIP_MAX as u8 {
-            assert_eq!(outbox.put_gossip(vec![number]), Put::Waits);
+        for number in 0..FRAMES_MAX as u64 + 3 {
+            outbox.put_frame(Frame::Pong(number));
         }
-        assert_eq!(outbox.put_gossip(vec![99]), Put::DroppedOldest);
-        outbox.put_frame(Frame::Ping(1));
-        assert_eq!(outbox.next().await, Frame::Ping(1));
-        assert_eq!(outbox.next().await, Frame::Gossip(vec![1]));
+        outbox.ready().await;
+        let all: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
+        assert_eq!(all.len(), FRAMES_MAX);
+        assert_eq!(all[0], Frame::Pong(3));
     }
 }
