@@ -287,6 +287,9 @@ async fn run(count: usize, shards: u16, delays: std::ops::RangeInclusive<u64>) {
             "pushed": sum(|cluster| cluster.counters().pushed.load(Relaxed)),
             "heard": sum(|cluster| cluster.counters().values_heard.load(Relaxed)),
             "compared": sum(|cluster| cluster.counters().compared.load(Relaxed)),
+            "connections": sum(|cluster| cluster.counters().connections.load(Relaxed)),
+            "cut_slow": sum(|cluster| cluster.counters().cut_slow.load(Relaxed)),
+            "handshakes_shed": sum(|cluster| cluster.counters().handshakes_shed.load(Relaxed)),
             "memory_mb": memory_mb(),
         }),
     );

@@ -159,3 +159,89 @@ fn all_nodes_of_the_compose_file_are_fine_and_answer_alike() {
     assert_eq!(mounts["x-web"].len(), 1, "what the web servers show");
     assert!(mounts["x-web"][0].0.join("healthz").is_file(), "it is what the check asks for");
 }
+
+/// The script that shows a regional failure, for these addresses.
+fn show(net: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.arg(deploy().join("regional-failure.sh")).args(arguments);
+    command.env("RHUMB", RHUMB).env("RHUMB_NET", net).env_remove("RUST_LOG");
+    command.output().unwrap()
+}
+
+#[test]
+fn files_that_the_script_writes_for_a_cluster_are_fine_and_fit_the_compose_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = show("10.53.0", &["--files", folder.path().to_str().unwrap()]);
+    assert!(written.status.success(), "{}", text(&written));
+    let compose = read("cluster.yaml");
+    for (name, address, web) in [
+        ("eu", "10.53.0.11", "10.53.0.21"),
+        ("us", "10.53.0.12", "10.53.0.22"),
+        ("asia", "10.53.0.13", "10.53.0.23"),
+    ] {
+        let node = folder.path().join(name);
+        let config = node.join("rhumb.toml").display().to_string();
+        let output = run(RHUMB, &["check", "--config", &config]).unwrap();
+        assert!(output.status.success(), "{name}: {}", text(&output));
+        assert!(text(&output).contains("0 warnings"), "{name}: {}", text(&output));
+        let settings = std::fs::read_to_string(&config).unwrap();
+        assert!(settings.contains(&format!("listen = \"{address}:7653\"")), "{settings}");
+        assert_eq!(settings.matches("pins = [\"ed25519:").count(), 2, "{settings}");
+        let start = format!("  {name}:\n    <<: *node\n");
+        let service = compose.split_once(&start).unwrap().1.split("    <<: *").next().unwrap();
+        let mount = format!("- ${{RHUMB_RUN:-./cluster/run}}/{name}:/etc/rhumb:ro\n");
+        assert!(service.contains(&mount), "{service}");
+        assert!(service.contains(&format!("ipv4_address: {address}\n")), "{service}");
+        let server = compose.split_once(&format!("  web-{name}:\n")).unwrap().1;
+        assert!(server.contains(&format!("ipv4_address: {web}\n")), "{server}");
+        let key = std::fs::metadata(node.join("cluster.key")).unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&key);
+        assert_eq!(mode & 0o077, 0, "nobody else reads the key");
+    }
+    assert!(deploy().join("cluster/www/healthz").is_file(), "what the check asks for");
+}
+
+#[test]
+fn the_show_of_a_regional_failure_runs_to_its_end() {
+    if run("dig", &["-v"]).is_none() || run("python3", &["-V"]).is_none() {
+        return;
+    }
+    // Addresses of loopback that nobody else has: the process says which.
+    let id = std::process::id();
+    let net = format!("127.{}.{}", 64 + id / 250 % 128, id % 250);
+    let output = show(&net, &["--loopback"]);
+    let told = text(&output);
+    assert!(output.status.success(), "{told}");
+    for line in [
+        "3 of 3 nodes live, 3 of 3 sites",
+        "eu/web web IPv4: up -> down: down at ",
+        "2 of 3 nodes live, 2 of 3 sites",
+        "That was all.",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains("nothing\n"), "every node answers at all times: {told}");
+}
+
+#[test]
+fn the_script_says_what_it_can_do() {
+    let output = show("127.53.0", &["--help"]);
+    assert!(output.status.success() && text(&output).contains("--compose"), "{}", text(&output));
+    let output = show("127.53.0", &["--fast"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("--fast is not known"), "{}", text(&output));
+}
+
+#[test]
+fn the_file_of_a_cluster_node_is_fine() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rhumb.toml"), read("rhumb.cluster.toml")).unwrap();
+    std::fs::create_dir(folder.path().join("zones")).unwrap();
+    copy(&deploy().join("cluster/zones"), &folder.path().join("zones"));
+    copy(&deploy().join("../geodb/demo.mmdb"), &folder.path().join("geo.mmdb"));
+    let config = folder.path().join("rhumb.toml").display().to_string();
+    let output = run(RHUMB, &["check", "--config", &config]).unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("0 warnings"), "{}", text(&output));
+    assert!(text(&output).contains("from 4 nodes at 4 sites"), "{}", text(&output));
+}

@@ -68,10 +68,19 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("cluster.listen", "'[::]:7653'", "'192.0.2.1:1'"),
     ("cluster.key", "'cluster.key'", "'/etc/k'"),
     ("cluster.anchors", "['192.0.2.53:443']", "['[2001:db8::1]:53', '192.0.2.53:443']"),
+    ("cluster.withdraw", "['/usr/lib/rhumb/withdraw']", "['/bin/hook', '--now']"),
     ("cluster.peer.node", "'sin-1'", "'a'"),
     ("cluster.peer.address", "'203.0.113.5:7653'", "'[2001:db8::5]:1'"),
     ("cluster.peer.pins", PINS[0], PINS[1]),
     ("cluster.peer.site", "'sin'", "'Sin_2'"),
+    (
+        "cluster.nats.servers",
+        "['192.0.2.9:4222']",
+        "['[2001:db8::9]:4222', 'nats-1.example.net:1']",
+    ),
+    ("cluster.nats.ca", "'nats-ca.pem'", "'/etc/ca.pem'"),
+    ("cluster.nats.certificate", "'nats.pem'", "'/etc/n.pem'"),
+    ("cluster.nats.key", "'nats.key'", "'/etc/n.key'"),
     ("zone.name", "'case.test'", "'CASE.example.'"),
     ("zone.nameservers", "['ns1.example.net']", "['ns1', 'ns2.example.net.']"),
     ("zone.contact", "'a.b@case.test'", "'ops.case.test.'"),
@@ -156,6 +165,10 @@ const PINS: [&str; 2] = [
 /// A node of a cluster, up to its peers.
 const MEMBER: &str =
     "[server]\nsite = 'fra'\n[cluster]\nname = 'a'\nnode = 'b'\nkey = 'k'\nlisten = '[::]:1'\n";
+
+/// A peer of that node.
+const PEER: &str = "[[cluster.peer]]\nnode = 'c'\nsite = 'iad'\n\
+    pins = ['ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo']\n";
 
 /// Digests of tokens.
 const DIGESTS: [&str; 2] = [
@@ -439,6 +452,7 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
         "cluster" => "[server]\nsite = 'fra'\n[cluster]\n".to_owned(),
         "cluster.peer" => format!("{MEMBER}[[cluster.peer]]\n"),
+        "cluster.nats" => format!("{MEMBER}{PEER}[{path}]\n"),
         "pool.x.discover" => format!("[pool.x]\nsite = 'fra'\n[{path}]\n"),
         "pool.x.failback" => format!("[pool.x]\nendpoint.a.addresses = ['192.0.2.9']\n[{path}]\n"),
         "pool.x.endpoint.x.probe.x" => {

@@ -1,4 +1,5 @@
 //! Nodes that carry values to each other over real connections on loopback, and those that try to disturb them.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "common/delay.rs"]
 mod delay;

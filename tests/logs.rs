@@ -248,7 +248,7 @@ fn a_mistake_in_the_filter_of_the_environment_is_told_and_silences_nothing() {
     ] {
         let log = log(filter);
         assert!(log.contains("RUST_LOG is no filter") && log.contains(said), "{log}");
-        assert!(log.contains("used=\"warn,rhumb=info\""), "{log}");
+        assert!(log.contains("used=\"warn,async_nats=off,rhumb=info\""), "{log}");
         assert!(log.contains(" INFO ") && log.contains("configuration: "), "{log}");
     }
     let log = log("rhumb=warn");

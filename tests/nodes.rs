@@ -1,250 +1,218 @@
-//! Three real processes that are a cluster: what they agree on, and what a death, a stop and a broken key do to them.
+//! Real processes that are a cluster: what they agree on, and what a death, a stop, a reload and a broken key do to them.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
+mod fleet;
 mod live;
 mod process;
 
-use std::net::SocketAddr;
-use std::net::TcpListener;
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use std::time::Instant;
 
+use fleet::Fleet;
+use fleet::Node;
+use fleet::Plan;
+use fleet::web::Web;
 use live::Folder;
-use live::ask;
 use live::wait_until;
 use process::Process;
 use process::RHUMB;
-use rhumb::control::Command;
-use rhumb::control::Reply;
-use rhumb::control::cluster::status::ClusterStatus;
-use rhumb::control::cluster::status::MemberStatus;
 use rhumb::runtime::cluster::key;
-use rhumb::runtime::control_socket;
 
 const SITES: [&str; 3] = ["fra", "iad", "sin"];
 
-/// A node and its process.
-struct Node {
-    name: String,
-    folder: Folder,
-    process: Process,
+/// What answers are while all is well, and once the first endpoint is down.
+const FIRST: &str = "127.0.0.1";
+const SECOND: &str = "127.0.0.2";
+
+/// Three nodes that hear each other, and the two endpoints that they probe: both are up.
+fn start() -> (Fleet, [Web; 2]) {
+    let webs = Web::start_all([FIRST, SECOND]);
+    let fleet = Fleet::start(Plan::failover(&SITES, webs[0].address, webs[1].address));
+    fleet.wait_for_answer(FIRST);
+    for node in &fleet.nodes {
+        wait_until("both are up", || {
+            node.verdict("one/a") == "up" && node.verdict("two/b") == "up"
+        });
+    }
+    (fleet, webs)
 }
 
-fn name(site: &str) -> String {
-    format!("{site}-1")
+/// What the sites say of the first endpoint, as a node hears it, if they differ.
+fn words(node: &Node) -> String {
+    let all = node.cluster().disagreements;
+    let one = all.into_iter().find(|one| one.target.starts_with("one/a"));
+    let words = one.map(|one| one.sites.into_iter().map(|(site, word)| format!("{site} {word}")));
+    words.map_or_else(String::new, |words| words.collect::<Vec<_>>().join(", "))
 }
 
-/// The settings of the node at `site`; `addresses` are those of the others, where they are known.
-fn settings(site: &str, pins: &[String; 3], addresses: &[Option<SocketAddr>; 3]) -> String {
-    let own = name(site);
-    let mut text = format!(
-        "[server]\nsite = \"{site}\"\nlisten = [\"127.0.0.1:0\"]\n[admin]\nsocket = \"rhumb.sock\"\n\
-         [state]\nfolder = \"state\"\n\
-         [cluster]\nname = \"test\"\nnode = \"{own}\"\nlisten = \"127.0.0.1:0\"\nkey = \"cluster.key\"\n"
-    );
-    for ((site, pin), address) in SITES.iter().zip(pins).zip(addresses) {
-        if name(site) == own {
-            continue;
-        }
-        text += &format!(
-            "[[cluster.peer]]\nnode = \"{}\"\nsite = \"{site}\"\npins = [\"{pin}\"]\n",
-            name(site)
-        );
-        if let Some(address) = address {
-            text += &format!("address = \"{address}\"\n");
-        }
-    }
-    text
-}
-
-fn zone(port: u16) -> String {
-    let sites = SITES.map(|site| format!("[site.{site}]\nlatitude = 50\nlongitude = 8\n")).concat();
-    format!(
-        "{sites}[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
-         [check.tcp]\nkind = \"tcp\"\nport = {port}\ninterval = \"200ms\"\ntimeout = \"200ms\"\nfall = 2\nrise = 1\n\
-         hold_down = \"0s\"\n\
-         [pool.eu]\nsite = \"fra\"\ncheck = \"tcp\"\nendpoint.a.addresses = [\"127.0.0.1\"]\n\
-         [pool.us]\nsite = \"iad\"\nendpoint.b.addresses = [\"127.0.0.2\"]\n\
-         [policy.www]\nkind = \"failover\"\ntargets = [\"eu\", \"us\"]\n\
-         [name.www]\nsteer = \"www\"\n"
-    )
-}
-
-impl Node {
-    fn cluster(&self) -> ClusterStatus {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let socket = self.folder.path("rhumb.sock");
-        match runtime.block_on(control_socket::send(&socket, &Command::Cluster)) {
-            Ok(Reply::Cluster(status)) => *status,
-            other => panic!("{}: {other:?}", self.name),
-        }
-    }
-
-    fn member(&self, node: &str) -> MemberStatus {
-        self.cluster().members.into_iter().find(|member| member.node == node).unwrap()
-    }
-
-    fn live(&self) -> usize {
-        self.cluster().members.iter().filter(|member| member.is_live).count()
-    }
-
-    fn address(&self) -> SocketAddr {
-        let lines = self.process.lines();
-        let rest = lines.iter().find_map(|line| line.split_once("other nodes dial this one at "));
-        let text = rest.unwrap_or_else(|| panic!("{lines:?}")).1;
-        text.split([',', ' ']).next().unwrap().parse().unwrap()
-    }
-
-    fn answer(&self) -> String {
-        let answer = ask(self.process.address(), "www.shop.test");
-        answer.addresses.iter().map(ToString::to_string).collect()
-    }
-
-    fn reload(&self) {
-        let mut command = std::process::Command::new(RHUMB);
-        command.args(["reload", "--config"]).arg(self.folder.path("rhumb.toml"));
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
-}
-
-/// What probes reach: it takes every connection, until it is dropped.
-struct Backend {
-    address: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Backend {
-    fn start(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
-        let address = listener.local_addr().unwrap();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let end = Arc::clone(&is_over);
-        let thread =
-            std::thread::spawn(move || while listener.accept().is_ok() && !end.load(Relaxed) {});
-        Self { address, is_over, thread: Some(thread) }
-    }
-}
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        self.is_over.store(true, Relaxed);
-        let _ = TcpStream::connect(self.address);
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-/// Three nodes that have found each other, and what probes of the endpoint reach.
-fn start() -> (Vec<Node>, [String; 3], Backend) {
-    let backend = Backend::start("127.0.0.1:0".parse().unwrap());
-    let port = backend.address.port();
-    let folders = SITES.map(|_| Folder::new());
-    let pins = [0, 1, 2]
-        .map(|place: usize| key::make(&folders[place].path("cluster.key")).unwrap().to_string());
-    let mut nodes = Vec::new();
-    for (site, folder) in SITES.iter().zip(folders) {
-        folder.write("zones/shop.toml", zone(port));
-        folder.write("rhumb.toml", settings(site, &pins, &[None; 3]));
-        let process = Process::start(&folder);
-        nodes.push(Node { name: name(site), folder, process });
-    }
-    tell_addresses(&nodes, &pins);
-    for node in &nodes {
-        wait_until("all three live", || node.live() == 3);
-    }
-    (nodes, pins, backend)
-}
-
-/// Writes everybody's address into everybody's file, and has it read again.
-fn tell_addresses(nodes: &[Node], pins: &[String; 3]) {
-    let addresses: Vec<_> = nodes.iter().map(|node| Some(node.address())).collect();
-    let addresses: [Option<SocketAddr>; 3] = addresses.try_into().unwrap();
-    for (node, site) in nodes.iter().zip(SITES) {
-        node.folder.write("rhumb.toml", settings(site, pins, &addresses));
-        node.reload();
-    }
-}
+/// Flips that a node tells of, once all is known: two endpoints came up.
+const AT_START: usize = 2;
 
 #[test]
 fn three_nodes_agree_that_an_endpoint_is_down_and_up_again() {
-    let (nodes, _, backend) = start();
-    let address = backend.address;
-    for node in &nodes {
-        wait_until("everybody answers with the first pool", || node.answer() == "127.0.0.1");
-        wait_until("each has the votes of all", || {
-            node.cluster().members.iter().all(|member| member.votes_here == 1)
-        });
-    }
-    drop(backend);
+    let (fleet, mut webs) = start();
+    webs[0].stop();
     let gone = Instant::now();
-    for node in &nodes {
-        wait_until("everybody answers with the second", || node.answer() == "127.0.0.2");
-    }
+    fleet.wait_for_answer(SECOND);
     println!("down everywhere after {:?}", gone.elapsed());
-    let backend = Backend::start(address);
-    for node in &nodes {
-        wait_until("everybody answers with the first again", || node.answer() == "127.0.0.1");
-    }
-    drop(backend);
+    webs[0].start_again();
+    fleet.wait_for_answer(FIRST);
 }
 
 #[test]
-fn a_killed_node_comes_back_as_one_voter_and_a_stopped_one_takes_nothing_down() {
-    let (mut nodes, pins, _backend) = start();
-    let before = nodes[0].member("sin-1").generation.unwrap();
-    nodes[2].process.child.kill().unwrap();
-    nodes[2].process.child.wait().unwrap();
-    // Its port is another now, so it is the one that dials.
-    nodes[2].process = Process::start(&nodes[2].folder);
-    for node in &nodes[..2] {
-        wait_until("the later life is heard", || {
+fn a_peer_that_a_reload_adds_votes_at_once_and_one_that_it_takes_out_no_more() {
+    let webs = Web::start_all([FIRST, SECOND]);
+    let mut fleet = Fleet::make(Plan::failover(&SITES, webs[0].address, webs[1].address));
+    for node in [0, 1] {
+        fleet.write_settings(node, &[0, 1]);
+        fleet.run(node);
+    }
+    for node in &fleet.nodes[..2] {
+        wait_until("two vote", || {
+            let status = node.cluster();
+            status.sites == 2 && status.members.iter().all(|member| member.votes_here == 2)
+        });
+        wait_until("both are up", || node.flips() == AT_START);
+    }
+    // What only iad does not see down is not down: of two sites both must say so.
+    webs[0].set_deaf("/fra", true);
+    wait_until("fra says down", || words(&fleet.nodes[1]) == "fra down, iad up");
+    assert_eq!(fleet.nodes[0].answer(), FIRST);
+    webs[0].set_deaf("/sin", true);
+    for node in [0, 1, 2] {
+        fleet.write_settings(node, &[0, 1, 2]);
+    }
+    fleet.run(2);
+    fleet.nodes[..2].iter().for_each(Node::reload);
+    // Of three sites two are enough, and one of them is new.
+    fleet.wait_for_answer(SECOND);
+    for node in &fleet.nodes[..2] {
+        assert_eq!(words(node), "fra down, iad up, sin down");
+        assert_eq!((node.cluster().sites, node.flips()), (3, AT_START + 1));
+        assert!(node.process().has_logged("node sin-1 at sin: a member from now on"));
+    }
+    for node in [0, 1] {
+        fleet.write_settings(node, &[0, 1]);
+        fleet.nodes[node].reload();
+    }
+    for node in &fleet.nodes[..2] {
+        wait_until("it is up by the words that are left", || node.answer() == FIRST);
+        assert_eq!((node.cluster().sites, node.live()), (2, 2));
+        assert!(node.process().has_logged("node sin-1 at sin: a member no more"));
+    }
+}
+
+#[test]
+fn a_killed_node_comes_back_as_one_voter_and_what_it_said_before_counts_no_more() {
+    let (mut fleet, webs) = start();
+    webs[0].set_deaf("/sin", true);
+    for node in &fleet.nodes {
+        wait_until("sin says down", || words(node) == "fra up, iad up, sin down");
+    }
+    let before = fleet.nodes[0].member("sin-1").generation.unwrap();
+    fleet.nodes[2].kill();
+    fleet.run(2);
+    for node in &fleet.nodes[..2] {
+        wait_until("the later life is heard, and is one vote", || {
+            let status = node.cluster();
+            assert_eq!((status.members.len(), status.sites), (3, 3));
+            assert_eq!(node.verdict("one/a"), "up", "two votes of one node would make a tie");
             node.member("sin-1").generation.is_some_and(|now| now > before)
+                && words(node) == "fra up, iad up, sin down"
         });
     }
-    for node in &nodes {
-        wait_until("all three live", || node.live() == 3);
-        let status = node.cluster();
-        assert_eq!((status.members.len(), status.sites_live), (3, 3), "{status:#?}");
+    // What it says in its next life is what it sees in it.
+    fleet.nodes[2].kill();
+    webs[0].set_deaf("/sin", false);
+    fleet.run(2);
+    fleet.wait_for_all();
+    for node in &fleet.nodes[..2] {
+        wait_until("the word of before is forgotten", || words(node).is_empty());
+        assert_eq!(node.flips(), AT_START, "{:?}", node.process().lines());
     }
-    tell_addresses(&nodes, &pins);
-    nodes[1].process.signal("STOP");
+    fleet.wait_for_answer(FIRST);
+}
+
+#[test]
+fn a_node_that_stands_still_for_ten_seconds_counts_no_more_and_comes_back_without_a_flip() {
+    let (fleet, mut webs) = start();
+    let others = [&fleet.nodes[0], &fleet.nodes[2]];
+    fleet.nodes[1].process().signal("STOP");
     let stopped = Instant::now();
-    for node in [0, 2] {
-        wait_until("the stopped one counts no more", || !nodes[node].member("iad-1").is_live);
+    for node in others {
+        wait_until("it counts no more", || !node.member("iad-1").is_live);
     }
     let noticed = stopped.elapsed();
-    assert!(noticed < Duration::from_secs(8), "{noticed:?}");
-    println!("a stopped node is noticed after {noticed:?}");
-    for node in [0, 2] {
-        assert_eq!(nodes[node].answer(), "127.0.0.1", "a lost node takes nothing down");
+    println!("a node that stands still is noticed after {noticed:?}");
+    wait_until("it has stood still for ten seconds", || {
+        for node in others {
+            assert_eq!(node.answer(), FIRST, "a lost node takes nothing down");
+        }
+        stopped.elapsed() > Duration::from_secs(10)
+    });
+    fleet.nodes[1].process().signal("CONT");
+    fleet.wait_for_all();
+    for node in &fleet.nodes {
+        assert_eq!(node.answer(), FIRST);
+        assert_eq!(node.flips(), AT_START, "{}: {:?}", node.name, node.process().lines());
     }
-    nodes[1].process.signal("CONT");
-    for node in &nodes {
-        wait_until("it is back", || node.live() == 3);
-        assert_eq!(node.answer(), "127.0.0.1");
-    }
+    webs[0].stop();
+    fleet.wait_for_answer(SECOND);
 }
 
 #[test]
 fn a_pin_that_is_taken_out_by_a_reload_cuts_its_node_off() {
-    let (nodes, pins, _backend) = start();
-    let stranger = key::make(&nodes[0].folder.path("other.key")).unwrap().to_string();
-    let mut others = pins.clone();
-    others[1] = stranger;
-    let addresses = [0, 1, 2].map(|place: usize| Some(nodes[place].address()));
-    nodes[0].folder.write("rhumb.toml", settings("fra", &others, &addresses));
-    nodes[0].reload();
-    nodes[0].process.wait_for_log("connection lost: it was replaced, or its pin was taken out");
-    wait_until("the one without a pin counts no more", || !nodes[0].member("iad-1").is_live);
-    assert!(nodes[0].member("sin-1").is_live);
-    wait_until("the others still hear it", || nodes[2].member("iad-1").is_live);
-    nodes[1].process.wait_for_log("add what rhumb cluster pin prints here to the pins there");
+    let (mut fleet, _webs) = start();
+    let stranger = key::make(&fleet.nodes[0].folder.path("other.key")).unwrap().to_string();
+    fleet.pins[1] = vec![stranger];
+    fleet.write_settings(0, &[0, 1, 2]);
+    let [fra, iad, sin] = [0, 1, 2].map(|node: usize| &fleet.nodes[node]);
+    fra.reload();
+    fra.process().wait_for_log("connection lost: it was replaced, or its pin was taken out");
+    wait_until("the one without a pin counts no more", || !fra.member("iad-1").is_live);
+    assert!(fra.member("sin-1").is_live);
+    assert!(sin.member("iad-1").is_live, "the others still hear it");
+    iad.process().wait_for_log("add what rhumb cluster pin prints here to the pins there");
+}
+
+#[test]
+fn a_key_is_changed_while_votes_change_and_nobody_is_lost_by_it() {
+    let (mut fleet, webs) = start();
+    let folder = &fleet.nodes[2].folder;
+    let new = key::make(&folder.path("new.key")).unwrap().to_string();
+    let old = std::mem::replace(&mut fleet.pins[2], Vec::new()).remove(0);
+    let tell = |fleet: &mut Fleet, pins: Vec<String>| {
+        fleet.pins[2] = pins;
+        for node in [0, 1] {
+            fleet.write_settings(node, &[0, 1, 2]);
+            fleet.nodes[node].reload();
+        }
+    };
+    // Votes of the node change all the while, and are heard.
+    let change = |fleet: &Fleet, times: usize| {
+        for turn in 0..times {
+            let is_deaf = turn % 2 == 0;
+            webs[0].set_deaf("/sin", is_deaf);
+            for node in &fleet.nodes[..2] {
+                wait_until("its word is heard", || {
+                    assert!(node.member("sin-1").is_live);
+                    words(node).contains("sin down") == is_deaf
+                });
+            }
+        }
+    };
+    tell(&mut fleet, vec![old, new.clone()]);
+    change(&fleet, 2);
+    let folder = &fleet.nodes[2].folder;
+    std::fs::rename(folder.path("new.key"), folder.path("cluster.key")).unwrap();
+    fleet.nodes[2].reload();
+    change(&fleet, 4);
+    tell(&mut fleet, vec![new]);
+    change(&fleet, 4);
+    for node in &fleet.nodes[..2] {
+        assert_eq!(node.flips(), AT_START);
+        assert!(!node.process().has_logged("node sin-1 at sin: not heard"));
+    }
 }
 
 #[test]
@@ -273,18 +241,21 @@ fn a_key_is_made_once_and_its_pin_is_printed_for_the_peers() {
 
 #[test]
 fn a_node_without_its_key_or_with_one_that_others_can_read_does_not_start() {
-    let folder = Folder::new();
-    let pins =
-        SITES.map(|site| key::make(&folder.path(&format!("{site}.key"))).unwrap().to_string());
-    folder.write("zones/shop.toml", zone(9));
-    folder.write("rhumb.toml", settings("fra", &pins, &[None; 3]));
-    let mut process = Process::spawn(&folder);
+    let fleet = Fleet::make(Plan::failover(
+        &SITES,
+        "127.0.0.1:9".parse().unwrap(),
+        "127.0.0.2:9".parse().unwrap(),
+    ));
+    fleet.write_settings(0, &[0, 1, 2]);
+    let folder = &fleet.nodes[0].folder;
+    std::fs::rename(folder.path("cluster.key"), folder.path("away.key")).unwrap();
+    let mut process = Process::spawn(folder);
     process.wait_for_log("make one with rhumb cluster keygen");
     assert_eq!(process.child.wait().unwrap().code(), Some(1));
-    std::fs::copy(folder.path("fra.key"), folder.path("cluster.key")).unwrap();
+    std::fs::rename(folder.path("away.key"), folder.path("cluster.key")).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(folder.path("cluster.key"), mode).unwrap();
-    let process = Process::spawn(&folder);
+    let process = Process::spawn(folder);
     process.wait_for_log("chmod 600");
     assert_eq!(process.wait(), Some(1));
 }

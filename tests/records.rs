@@ -1,6 +1,7 @@
 //! Records in a cluster: an order that is given at one node counts at all, whoever dies and whoever comes later.
 //!
 //! Controllers with a bus between them, on a virtual clock; every word reaches every node that is there.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,7 +90,9 @@ fn terms(own: &str) -> ClusterTerms {
         listen: None,
         key: "cluster.key".into(),
         role: role(own),
+        bundles: false,
         anchors: Vec::new(),
+        withdraw: Box::default(),
         peers: others
             .map(|other| Peer {
                 node: name(other),
@@ -99,6 +102,7 @@ fn terms(own: &str) -> ClusterTerms {
                 role: role(other),
             })
             .collect(),
+        nats: None,
     }
 }
 

@@ -3,6 +3,8 @@
 //! `RHUMB_SEED=7` replays one case, `RHUMB_CASES=full` runs 10,000. Each case is its own fleet: one to five sites, one
 //! to eleven nodes, their own clocks, and a minute or two of failures. Laws are checked at every turn; then the network heals, and the
 //! fleet must come to what all can see.
+//!
+//! A case may also roll out files with another target, or with other members, node by node; its operators write records.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "votes/answers.rs"]
@@ -13,18 +15,23 @@ mod fleet;
 #[path = "worlds/random.rs"]
 #[allow(dead_code, reason = "each test uses its own part")]
 mod random;
+#[path = "votes/records.rs"]
+mod records;
 #[path = "votes/twin.rs"]
 mod twin;
 
 use std::time::Duration;
 
 use fleet::Fleet;
+use fleet::Guest;
+use fleet::LATER;
 use random::Random;
 use random::for_each_seed_of;
 use rhumb::cluster::Topic;
 use rhumb::model::Anchors;
 use rhumb::model::Percent;
 use rhumb::model::Quorum;
+use rhumb::model::Vantage;
 use rhumb::model::Verdict;
 use rhumb::model::Word;
 use rhumb::quorum;
@@ -58,11 +65,11 @@ fn any_word(random: &mut Random) -> Word {
     }
 }
 
-/// Cuts some links: all of one node, one way between two, or between two that both reach a third.
+/// Cuts some links: all of one node, one way between two, between two that both reach a third, or the fleet in two.
 fn cut_links(fleet: &mut Fleet) {
     let count = fleet.nodes.len() as u64;
     let [one, other] = [fleet.random.below(count) as usize, fleet.random.below(count) as usize];
-    match fleet.random.below(4) {
+    match fleet.random.below(5) {
         0 => {
             for node in 0..count as usize {
                 (fleet.cut[one][node], fleet.cut[node][one]) = (true, true);
@@ -70,6 +77,13 @@ fn cut_links(fleet: &mut Fleet) {
         }
         1 => fleet.cut[one][other] = true,
         2 => (fleet.cut[one][other], fleet.cut[other][one]) = (true, true),
+        3 => {
+            let side = fleet.random.next();
+            let side = |node: usize| side >> node & 1;
+            for (from, row) in fleet.cut.iter_mut().enumerate() {
+                row.iter_mut().enumerate().for_each(|(to, cut)| *cut |= side(from) != side(to));
+            }
+        }
         _ => fleet.cut.iter_mut().flatten().for_each(|cut| *cut = false),
     }
 }
@@ -77,7 +91,7 @@ fn cut_links(fleet: &mut Fleet) {
 /// Something bad, or something good.
 fn disturb(fleet: &mut Fleet, faults: Faults) {
     let node = fleet.random.below(fleet.nodes.len() as u64) as usize;
-    match fleet.random.below(12) {
+    match fleet.random.below(17) {
         0..=2 => cut_links(fleet),
         3 => fleet.restart(node),
         4 => {
@@ -89,9 +103,16 @@ fn disturb(fleet: &mut Fleet, faults: Faults) {
             fleet.jump(node, by);
         }
         6 => fleet.loss_percent = fleet.random.below(60),
+        12 => fleet.change_targets(node),
+        13 => fleet.change_members(node),
+        14 => {
+            let to = fleet.random.below(fleet.nodes.len() as u64) as usize;
+            fleet.replay(node, to);
+        }
+        15 | 16 => fleet.write(node),
         7..=11 if faults != Faults::Links => {
             let site = fleet.random.below(fleet.sites as u64) as usize;
-            let target = fleet.random.below(fleet.targets.len() as u64) as usize;
+            let target = fleet.random.below(fleet.targets.len() as u64 - 1) as usize;
             let word = match any_word(&mut fleet.random) {
                 Word::Unknown | Word::Abstain => Word::Down,
                 word => word,
@@ -105,8 +126,14 @@ fn disturb(fleet: &mut Fleet, faults: Faults) {
 /// Laws of every moment.
 fn assert_laws(fleet: &Fleet, faults: Faults) {
     for (at, node) in fleet.nodes.iter().enumerate() {
-        for (other, (_, topics)) in &node.newest {
-            for (topic, (_, payload)) in topics.iter().filter(|(topic, _)| **topic != Topic::Beat) {
+        let members = fleet.members(at, node.has_later_members);
+        for (other, (_, topics)) in node.newest.iter().filter(|(other, _)| members.contains(other))
+        {
+            let topics = topics.iter().filter(|(topic, _)| !matches!(topic, Topic::Record { .. }));
+            let topics: Vec<_> = topics.collect();
+            for (topic, (_, payload)) in
+                topics.into_iter().filter(|(topic, _)| **topic != Topic::Beat)
+            {
                 let known = node.panel.words_of(&fleet.nodes[*other].name, *topic);
                 assert_eq!(known, &payload[..], "n{at} knows the newest of n{other} and no other");
             }
@@ -116,10 +143,15 @@ fn assert_laws(fleet: &Fleet, faults: Faults) {
         assert!(!fleet.was_down, "lost links alone take nothing down");
     }
     for key in &fleet.targets {
-        let panels = fleet.nodes.iter().filter(|node| !node.is_dead);
-        let judged = panels.filter(|node| !node.panel.is_held(key)).map(|node| {
+        let panels = fleet.nodes.iter().enumerate().filter(|(at, node)| {
+            assert_votes_are_of_the_living(fleet, *at, key);
+            !node.is_dead && (&*key.endpoint != LATER || node.has_later_targets)
+        });
+        let judged = panels.filter(|(_, node)| !node.panel.is_held(key)).map(|(at, node)| {
             let before = node.known.get(key).copied().unwrap_or_default();
-            (&node.name, node.panel.votes_on(key), before)
+            // Who has other files may judge otherwise.
+            let files = (fleet.members(at, node.has_later_members), node.has_later_targets);
+            (&node.name, (node.panel.votes_on(key), files), before)
         });
         let judged: Vec<_> = judged.collect();
         for (one, votes, verdict) in &judged {
@@ -129,6 +161,25 @@ fn assert_laws(fleet: &Fleet, faults: Faults) {
                 }
             }
         }
+    }
+}
+
+/// Nobody has a vote for longer than its prober's life: a site votes only if a node of it was heard just now.
+fn assert_votes_are_of_the_living(fleet: &Fleet, at: usize, key: &rhumb::model::TargetKey) {
+    let node = &fleet.nodes[at];
+    if node.is_dead || fleet.is_late(&node.name) {
+        return;
+    }
+    let members = fleet.members(at, node.has_later_members);
+    let mut sites: Vec<usize> = members.iter().map(|member| fleet.nodes[*member].site).collect();
+    sites.sort_unstable();
+    sites.dedup();
+    for (site, vote) in sites.into_iter().zip(node.panel.votes_on(key)) {
+        let lives = |member: &usize| {
+            fleet.nodes[*member].site == site && (*member == at || fleet.is_heard(at, *member))
+        };
+        let is_alive = members.iter().any(lives);
+        assert!(is_alive || !vote.word.is_vote(), "{key}: s{site} has a vote at n{at}: {vote:?}");
     }
 }
 
@@ -148,8 +199,10 @@ fn expected(fleet: &Fleet, target: usize) -> Option<(Verdict, u8)> {
             is_at_home: fleet.homes[target] == Some(site),
         }
     };
-    let votes: Vec<SiteVote> = (0..fleet.sites).map(site).collect();
-    twin::verdict(&votes, fleet.quorum, fleet.sites)
+    // Who was taken out of the files is not asked.
+    let sites = fleet.sites - usize::from(fleet.guest == Guest::Leaves);
+    let votes: Vec<SiteVote> = (0..sites).map(site).collect();
+    twin::verdict(&votes, fleet.quorum, sites)
 }
 
 /// The network heals, perhaps without one site, and everybody must come to what there is to see.
@@ -159,17 +212,38 @@ fn assert_converges(fleet: &mut Fleet, seed: u64) {
     for node in 0..fleet.nodes.len() {
         fleet.stop(node, Duration::ZERO);
         fleet.nodes[node].lies = false;
+        fleet.change_targets(node);
+        fleet.change_members(node);
     }
     let lost = fleet.random.below(2 * fleet.sites as u64) as usize;
     for node in fleet.nodes.iter_mut().filter(|node| node.site == lost) {
         node.is_dead = true;
     }
-    // A life, what was on its way, and a few rounds of gossip.
-    for _ in 0..48 {
-        fleet.turn();
+    // A life, what was on its way, two looks at who says which record, and a few rounds of gossip; besides, where shards move,
+    // fifteen seconds of peace and a prober's thresholds.
+    let turns = if fleet.vantage == Vantage::All { 112 } else { 140 };
+    (0..turns).for_each(|_| fleet.turn());
+    let guest = fleet.nodes.len() - 1;
+    let is_out = |at: usize| fleet.guest == Guest::Leaves && at == guest;
+    let live = || {
+        let nodes = fleet.nodes.iter().enumerate();
+        nodes.filter(|(at, node)| !node.is_dead && !is_out(*at)).map(|(_, node)| node)
+    };
+    let mut records = live().map(|node| (&node.name, node.shelf.all()));
+    if let Some((first, known)) = records.next() {
+        for (other, others) in records {
+            assert_eq!(known, others, "seed {seed}: records of {first} and {other}");
+        }
     }
-    let live = || fleet.nodes.iter().filter(|node| !node.is_dead);
     for (number, key) in fleet.targets.iter().enumerate() {
+        if fleet.vantage != Vantage::All {
+            let deciding = live().filter(|node| !node.panel.is_held(key));
+            let known = deciding.map(|node| node.known.get(key).copied().unwrap_or_default());
+            let known: Vec<_> = known.collect();
+            let is_alike = known.windows(2).all(|two| two[0] == two[1]);
+            assert!(is_alike, "seed {seed}: {key} is {known:?}");
+            continue;
+        }
         let Some(verdict) = expected(fleet, number) else { continue };
         for node in live().filter(|node| !node.panel.is_isolated()) {
             let known = node.known.get(key).copied().unwrap_or_default();

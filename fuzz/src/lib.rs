@@ -238,6 +238,9 @@ pub fn cluster(data: &[u8]) {
         key: "k".into(),
         role: Role::Server,
         anchors: Vec::new(),
+        withdraw: Box::default(),
+        bundles: false,
+        nats: None,
         peers: vec![Peer {
             node: NodeName::parse("b").expect("it is a name"),
             address: None,

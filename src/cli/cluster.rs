@@ -1,8 +1,9 @@
-//! `rhumb cluster`: keys of nodes, and how the cluster stands.
+//! `rhumb cluster`: keys of nodes, how the cluster stands, and files for all of it.
 
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use clap::Subcommand;
@@ -12,9 +13,15 @@ use crate::cli::operate::ServerOption;
 use crate::cli::output::PROBLEMS;
 use crate::cli::output::count;
 use crate::cli::output::fail;
+use crate::cli::push;
+use crate::cli::push::PushArguments;
+use crate::cli::push::RollbackArguments;
 use crate::cluster::Pin;
 use crate::control::Command;
+use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::status::ClusterStatus;
+use crate::control::cluster::status::DigestsStatus;
+use crate::control::cluster::status::Disagreement;
 use crate::control::cluster::status::MemberStatus;
 use crate::runtime::cluster::key;
 use crate::runtime::cluster::key::NodeKey;
@@ -29,6 +36,10 @@ pub enum ClusterCommand {
     Keygen(KeygenArguments),
     /// Show every node as this one sees it: links, votes, isolation, what differs
     Status(ClusterStatusArguments),
+    /// Bring the files of a folder to all nodes: checked on each, in force on all at one instant
+    Push(PushArguments),
+    /// Bring the files of an earlier version back to all nodes, under a new version
+    Rollback(RollbackArguments),
     /// Print the pin of a key again
     Pin(PinArguments),
 }
@@ -53,12 +64,14 @@ pub struct ClusterStatusArguments {
     server: ServerOption,
 }
 
-/// Runs a command; only `status` needs a running server.
+/// Runs a command; those on keys need no running server.
 pub(super) fn run(command: &ClusterCommand) -> ExitCode {
     let done = match command {
         ClusterCommand::Status(ClusterStatusArguments { server }) => {
             return operate::send(server, &Command::Cluster);
         }
+        ClusterCommand::Push(arguments) => return push::run(arguments),
+        ClusterCommand::Rollback(arguments) => return push::roll_back(arguments),
         ClusterCommand::Keygen(KeygenArguments { out }) => {
             key::make(out).map(|pin| lines(out, &pin))
         }
@@ -94,12 +107,19 @@ fn lines(file: &Path, pin: &Pin) -> String {
     )
 }
 
-/// The cluster for people.
+/// Most disagreements that people are shown: JSON has more.
+const DISAGREEMENTS_SHOWN: usize = 20;
+
+/// The cluster for people: the first line says whether all is well.
 pub(super) fn shown(status: &ClusterStatus) -> String {
     let ClusterStatus { node, site, members, sites, sites_live, targets, shards, .. } = status;
     let live = members.iter().filter(|member| member.is_live).count();
-    let mut text = format!(
-        "node {node} at {site}: {live} of {} live, {sites_live} of {}, {} in {}\n",
+    let mut text = head(status);
+    for problem in &status.problems {
+        text += &format!("  ! {problem}\n");
+    }
+    text += &format!(
+        "{live} of {} live, {sites_live} of {}, {} in {}, as node {node} at {site} sees it\n",
         count(members.len(), "node", "nodes"),
         count(*sites, "site", "sites"),
         count(*targets, "target", "targets"),
@@ -110,23 +130,21 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     };
     let widths = [width(|member| &member.node), width(|member| &member.site)];
     for member in members {
-        text += &member_line(member, widths);
+        text += &member_line(member, widths, status.bus.as_ref());
     }
-    if status.too_few_voters > 0 {
-        text += &format!(
-            "{} with too few voting sites: their verdicts are held\n",
-            count(status.too_few_voters, "target", "targets")
-        );
+    if !status.files.is_empty() {
+        text += &format!("files: {}\n", status.files);
     }
-    if status.disagreeing > 0 {
-        text += &format!("sites differ on {}:\n", count(status.disagreeing, "target", "targets"));
+    if let Some(bus) = &status.bus {
+        text += &bus_line(bus);
     }
-    for disagreement in &status.disagreements {
-        let sites = disagreement.sites.iter().map(|(site, word)| format!("{site} {word}"));
-        let sites: Vec<_> = sites.collect();
-        let (target, verdict) = (&disagreement.target, &disagreement.verdict);
-        text += &format!("  {target}: {verdict}; {}\n", sites.join(", "));
+    for drift in status.drift.iter().filter(|drift| !drift.is_alarm) {
+        text += &format!("on its way: {drift}\n");
     }
+    if let Some(presence) = &status.presence {
+        text += &format!("this node is {presence} by its hook\n");
+    }
+    text += &disagreements(status);
     for rate in &status.rates {
         text += &format!(
             "check {}: each endpoint is probed by {} at {}, {:.2} times a second in all\n",
@@ -140,7 +158,54 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     text
 }
 
-fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> String {
+/// `ALL IS WELL`, or how much is not.
+fn head(status: &ClusterStatus) -> String {
+    let differing = count(status.disagreeing, "target", "targets");
+    let differing = match status.disagreeing {
+        0 => String::new(),
+        _ => format!("; sites differ on {differing}, see below"),
+    };
+    match status.problems.len() {
+        0 => format!("ALL IS WELL with cluster and nodes{differing}\n"),
+        problems => format!("NOT WELL: {}{differing}\n", count(problems, "problem", "problems")),
+    }
+}
+
+fn disagreements(status: &ClusterStatus) -> String {
+    let mut text = String::new();
+    if status.disagreeing > 0 {
+        text += &format!("sites differ on {}:\n", count(status.disagreeing, "target", "targets"));
+    }
+    let shown = status.disagreements.iter().take(DISAGREEMENTS_SHOWN);
+    for disagreement in shown {
+        let sites = disagreement.sites.iter().map(|(site, word)| format!("{site} {word}"));
+        let sites: Vec<_> = sites.collect();
+        let Disagreement { target, verdict, reason, .. } = disagreement;
+        text += &format!("  {target} is {verdict}: {}\n    {reason}\n", sites.join(", "));
+    }
+    match status.disagreeing.saturating_sub(DISAGREEMENTS_SHOWN) {
+        0 => text,
+        more => text + &format!("  and {more} more, of which --json shows some\n"),
+    }
+}
+
+/// How this node stands with the bus.
+fn bus_line(bus: &BusStatus) -> String {
+    let BusStatus { is_reachable, since_unix_s, why, round_trip_ms } = bus;
+    let since = std::time::UNIX_EPOCH + Duration::from_secs(*since_unix_s);
+    let since = humantime::format_rfc3339_seconds(since);
+    match (is_reachable, round_trip_ms) {
+        (true, Some(time)) => format!("bus reachable since {since}, there and back {time:.1} ms\n"),
+        (true, None) => format!("bus reachable since {since}\n"),
+        (false, _) => format!("bus UNREACHABLE since {since}: {why}\n"),
+    }
+}
+
+fn member_line(
+    member: &MemberStatus,
+    [node_width, site_width]: [usize; 2],
+    bus: Option<&BusStatus>,
+) -> String {
     let MemberStatus { node, site, role, is_this, is_live, is_isolated, .. } = member;
     let state = match (is_live, is_isolated) {
         (true, true) => "ISOLATED",
@@ -148,11 +213,12 @@ fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> S
         (false, _) => "DEAD",
     };
     let mut parts = vec![format!("{role:6}"), format!("{state:8}")];
-    parts.push(match (is_this, member.round_trip_ms) {
-        (true, _) => "this node".to_owned(),
-        (false, Some(round_trip)) => format!("link {round_trip:.1} ms"),
-        (false, None) => "no link".to_owned(),
-    });
+    match (is_this, member.round_trip_ms) {
+        (true, _) => parts.push("this node".to_owned()),
+        (false, Some(round_trip)) => parts.push(format!("link {round_trip:.1} ms")),
+        (false, None) if bus.is_some() => {}
+        (false, None) => parts.push("no link".to_owned()),
+    }
     if let (false, Some(heard)) = (is_this, member.heard_ms) {
         parts.push(format!("heard {:.1} s ago", heard as f64 / 1000.0));
     }
@@ -166,11 +232,16 @@ fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> S
     if member.anchors != "unset" {
         parts.push(format!("anchors {}", member.anchors));
     }
-    if let Some(generation) = member.generation {
-        parts.push(format!("generation {generation}"));
+    if member.is_withdrawn {
+        parts.push("WITHDRAWN".to_owned());
     }
-    if !member.digests.config.is_empty() {
-        parts.push(format!("config {}", member.digests.config));
+    if let Some(serves) = member.serves {
+        parts.push(format!("generation {serves}"));
+    }
+    let DigestsStatus { config, geo, rtt, verdicts } = &member.digests;
+    let named = [("config", config), ("geo", geo), ("rtt", rtt), ("verdicts", verdicts)];
+    for (name, digest) in named.into_iter().filter(|(_, digest)| !digest.is_empty()) {
+        parts.push(format!("{name} {digest}"));
     }
     if !member.differs.is_empty() {
         parts.push(format!("DIFFERS: {}", member.differs.join(" ")));
@@ -184,6 +255,28 @@ fn member_line(member: &MemberStatus, [node_width, site_width]: [usize; 2]) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bus_is_shown_with_its_round_trip_or_since_when_it_is_gone() {
+        let bus = |is_reachable, why: &str, round_trip_ms| ClusterStatus {
+            members: vec![MemberStatus { node: "b".into(), ..MemberStatus::default() }],
+            bus: Some(BusStatus {
+                is_reachable,
+                since_unix_s: 1_800_000_000,
+                why: why.into(),
+                round_trip_ms,
+            }),
+            ..ClusterStatus::default()
+        };
+        let text = shown(&bus(true, "", Some(1.26)));
+        assert!(
+            text.contains("bus reachable since 2027-01-15T08:00:00Z, there and back 1.3 ms"),
+            "{text}"
+        );
+        assert!(!text.contains("link"), "{text}");
+        let text = shown(&bus(false, "it closed", None));
+        assert!(text.contains("bus UNREACHABLE since 2027-01-15T08:00:00Z: it closed"), "{text}");
+    }
 
     #[test]
     fn a_dead_node_a_broken_link_and_a_difference_are_seen_at_a_glance() {
@@ -207,18 +300,31 @@ mod tests {
             ],
             sites: 2,
             sites_live: 1,
-            too_few_voters: 3,
+            problems: vec!["sin-1 at fra is dead".into()],
+            disagreeing: 30,
+            disagreements: vec![Disagreement {
+                target: "eu/a web IPv4".into(),
+                verdict: "up".into(),
+                reason: "up at 2 of 3 sites".into(),
+                ..Disagreement::default()
+            }],
             ..ClusterStatus::default()
         };
         let text = shown(&status);
         let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].contains("1 of 2 nodes live, 1 of 2 sites"), "{text}");
-        assert!(lines[1].contains("live") && lines[1].contains("this node"), "{text}");
-        assert!(lines[2].contains("DEAD") && lines[2].contains("no link"), "{text}");
+        assert_eq!(lines[0], "NOT WELL: 1 problem; sites differ on 30 targets, see below");
+        assert_eq!(lines[1], "  ! sin-1 at fra is dead");
+        assert!(lines[2].contains("1 of 2 nodes live, 1 of 2 sites"), "{text}");
+        assert!(lines[3].contains("live") && lines[3].contains("this node"), "{text}");
+        assert!(lines[4].contains("DEAD") && lines[4].contains("no link"), "{text}");
         assert!(
-            lines[2].contains("heard 61.0 s ago") && lines[2].contains("DIFFERS: config"),
+            lines[4].contains("heard 61.0 s ago") && lines[4].contains("DIFFERS: config"),
             "{text}"
         );
-        assert_eq!(lines[3], "3 targets with too few voting sites: their verdicts are held");
+        assert!(
+            text.ends_with("    up at 2 of 3 sites\n  and 10 more, of which --json shows some")
+        );
+        let well = shown(&ClusterStatus::default());
+        assert!(well.starts_with("ALL IS WELL with cluster and nodes\n"), "{well}");
     }
 }

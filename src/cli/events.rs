@@ -110,9 +110,11 @@ impl Source {
         match reply {
             Reply::Events(page) => Ok(page),
             Reply::Failed { error, problems: _ } => Err(error),
-            Reply::Done { .. } | Reply::Status(_) | Reply::Cluster(_) | Reply::Explanation(_) => {
-                Err("the server answered something else".into())
-            }
+            Reply::Done { .. }
+            | Reply::Status(_)
+            | Reply::Cluster(_)
+            | Reply::Bundles(_)
+            | Reply::Explanation(_) => Err("the server answered something else".into()),
         }
     }
 }

@@ -94,7 +94,11 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         Reply::Explanation(explanation) if arguments.json => print_json(&explanation),
         Reply::Explanation(explanation) => show(&explanation, &source),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Done { .. } | Reply::Status(_) | Reply::Cluster(_) | Reply::Events(_) => {
+        Reply::Done { .. }
+        | Reply::Status(_)
+        | Reply::Cluster(_)
+        | Reply::Bundles(_)
+        | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     }
@@ -158,7 +162,8 @@ fn ask_files(
         | Effect::Probe(_)
         | Effect::Resolve(_)
         | Effect::Say(_)
-        | Effect::Isolated(_)
+        | Effect::Hook(_)
+        | Effect::Bundle(_)
         | Effect::MakeTable(_)
         | Effect::WriteTable { .. }
         | Effect::Discover(_)

@@ -18,6 +18,7 @@ mod operate;
 mod output;
 mod probe;
 mod probing;
+mod push;
 pub mod rtt;
 mod schema;
 mod serve;
@@ -88,7 +89,7 @@ enum Command {
         #[command(subcommand)]
         command: zone::ZoneCommand,
     },
-    /// Make this node's key for a cluster
+    /// Nodes that share what they see: keys, how they stand, and files for all of them
     Cluster {
         #[command(subcommand)]
         command: cluster::ClusterCommand,

@@ -18,6 +18,7 @@ use crate::cli::output::USAGE;
 use crate::cli::output::fail;
 use crate::cli::output::print;
 use crate::cli::output::print_json;
+use crate::cli::push;
 use crate::cli::settings::ConfigOption;
 use crate::control::Command;
 use crate::control::Reply;
@@ -241,7 +242,7 @@ fn order(arguments: &OrderArguments, action: Action, force: bool) -> ExitCode {
 }
 
 /// Seconds since 1970 of a duration from now or an instant; `None` for "forever".
-fn parse_until(text: &str, now_s: u64) -> Result<Option<u64>, String> {
+pub(super) fn parse_until(text: &str, now_s: u64) -> Result<Option<u64>, String> {
     if text == "forever" {
         return Ok(None);
     }
@@ -285,19 +286,30 @@ fn show_reply(server: &ServerOption, reply: Result<Reply, Unanswered>) -> ExitCo
         Ok(reply) => reply,
         Err(code) => return code,
     };
+    let is_bad = match &reply {
+        Reply::Failed { .. } => true,
+        Reply::Cluster(status) => !status.problems.is_empty(),
+        Reply::Done { .. }
+        | Reply::Bundles(_)
+        | Reply::Status(_)
+        | Reply::Explanation(_)
+        | Reply::Events(_) => false,
+    };
+    let code = ExitCode::from(if is_bad { PROBLEMS } else { 0 });
     if server.json {
         print_json(&reply);
-        return ExitCode::from(if matches!(reply, Reply::Failed { .. }) { PROBLEMS } else { 0 });
+        return code;
     }
     match reply {
         Reply::Done { text } => print(text),
         Reply::Cluster(status) => print(cluster::shown(&status)),
+        Reply::Bundles(status) => print(push::shown(&status)),
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
         Reply::Status(_) | Reply::Explanation(_) | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     }
-    ExitCode::SUCCESS
+    code
 }
 
 #[cfg(test)]

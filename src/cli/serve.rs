@@ -196,10 +196,11 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(cluster) = server.cluster() {
         let (pin, generation) = (cluster.pin(), cluster.generation());
         let address = cluster.address();
-        let at = address.map_or_else(
-            || "this node dials others, and is dialled by nobody".to_owned(),
-            |address| format!("other nodes dial this one at {address}, TCP"),
-        );
+        let at = match (address, cluster.bus()) {
+            (_, Some(_)) => "what nodes say goes over NATS".to_owned(),
+            (None, None) => "this node dials others, and is dialled by nobody".to_owned(),
+            (Some(address), None) => format!("other nodes dial this one at {address}, TCP"),
+        };
         tracing::info!(target: "rhumb::cluster", %pin, %generation, "{at}");
     }
     if let Some(address) = server.admin_address() {

@@ -18,6 +18,7 @@ use crate::model::Encrypted;
 use crate::model::Node;
 use crate::model::Rtt;
 use crate::model::StateTerms;
+use crate::runtime::bundles::kept;
 use crate::runtime::control_socket;
 use crate::runtime::files::ReadFault;
 use crate::runtime::files::Sources;
@@ -107,9 +108,17 @@ pub(super) fn read(option: &ConfigOption) -> Reading {
         .map(|rtt| Rtt { token_file: rtt.token_file.map(|file| beside(base, &file)), ..rtt });
     node.state =
         node.state.map(|state| StateTerms { folder: beside(base, &state.folder), ..state });
-    node.cluster =
-        node.cluster.map(|terms| ClusterTerms { key: beside(base, &terms.key), ..terms });
+    node.cluster = node.cluster.map(|terms| ClusterTerms {
+        key: beside(base, &terms.key),
+        nats: terms.nats.map(|nats| nats.with_paths(|path| beside(base, path))),
+        ..terms
+    });
     let sources = Sources::of(&node, base, false);
+    // What is checked and explained is what the server serves.
+    let takes = node.cluster.as_ref().is_some_and(|terms| terms.bundles);
+    let state = node.state.as_ref().filter(|_| takes);
+    let pushed = state.and_then(|state| kept::find_active(&state.folder));
+    let sources = pushed.map_or_else(|| sources.clone(), |files| sources.in_bundle(&files));
     let settings = Settings { node, sources, file: Some(path), as_written };
     Reading { settings, problems, files, unread }
 }

@@ -91,6 +91,12 @@ impl Stable {
         }
     }
 
+    /// The sites have other positions from now on, `None` of those that are no more. A new one is believed in time.
+    pub fn renumber(&mut self, position: impl Fn(usize) -> Option<usize>) {
+        self.believed = self.believed.iter().filter_map(|site| position(*site)).collect();
+        self.other = None;
+    }
+
     /// The sites that are believed to live.
     pub fn believed(&self) -> &BTreeSet<usize> {
         &self.believed
@@ -164,6 +170,18 @@ mod tests {
     fn the_order_of_candidates_does_not_matter() {
         let (one, two) = (candidates(&[0, 1, 2, 3, 4, 5]), candidates(&[5, 3, 1, 4, 2, 0]));
         assert!((0..500).all(|seed| assigned(seed, 3, &one) == assigned(seed, 3, &two)));
+    }
+
+    #[test]
+    fn with_other_sites_those_that_stay_are_believed_and_a_new_one_is_in_time() {
+        let s = Duration::from_secs;
+        let mut stable = Stable::new(3);
+        stable.observe(BTreeSet::from([0, 2]), s(90));
+        // The second is gone, and there is a new first one.
+        stable.renumber(|site| (site != 1).then_some(if site == 0 { 1 } else { 2 }));
+        assert_eq!(*stable.believed(), BTreeSet::from([1, 2]));
+        let all = BTreeSet::from([0, 1, 2]);
+        assert!(!stable.observe(all.clone(), s(100)) && stable.observe(all, s(115)));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a node says each second: that it lives, how its own network is, and digests of what it has.
 //!
 //! ```text
-//!   0       1       2                                    34      38        46
-//!   +-------+-------+------------------------------------+-------+---------+ - - - -
-//!   | 1     | flags | config, geo, rtt, verdicts: 8 each | votes | said at | later versions
-//!   +-------+-------+------------------------------------+-------+---------+ - - - -
-//!   flags: 1 isolated; 2 anchors pass, 4 anchors fail; said at: milliseconds of the speaker's monotonic clock
+//!   0       1       2                                    34      38           46        54
+//!   +-------+-------+------------------------------------+-------+------------+---------+ - - - -
+//!   | 2     | flags | config, geo, rtt, verdicts: 8 each | votes | generation | said at | later versions
+//!   +-------+-------+------------------------------------+-------+------------+---------+ - - - -
+//!   flags: 1 isolated; 2 anchors pass, 4 anchors fail; 8 withdrawn
+//!   said at: milliseconds of the speaker's monotonic clock; version 1 ends before generation
 //! ```
 
 use std::time::Duration;
@@ -13,13 +14,16 @@ use std::time::Duration;
 use crate::model::Anchors;
 
 /// Version that this one writes; a later one only adds octets.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Octets of this version.
-const LEN: usize = 46;
+const LEN: usize = 54;
+/// Octets of the first version: what every beat has.
+const LEN_MIN: usize = 38;
 
 const ISOLATED: u8 = 1;
 const ANCHORS_PASS: u8 = 2;
 const ANCHORS_FAIL: u8 = 4;
+const WITHDRAWN: u8 = 8;
 
 /// First octets of the digests of what a node has: nodes with the same ones answer alike. 0: it has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,8 +49,21 @@ pub struct Beat {
     pub digests: Digests,
     /// How many targets it has a vote on.
     pub votes: u32,
+    /// Clients are led to others: its hook has withdrawn it.
+    pub is_withdrawn: bool,
+    /// Which of its snapshots is in force; 0 if it does not say.
+    pub generation: u64,
     /// When it says so, on its own monotonic clock, to the millisecond; zero if it does not tell.
     pub said_at: Duration,
+}
+
+/// What a node serves, as it says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Digests of what it has.
+    pub digests: Digests,
+    /// Which of its snapshots is in force.
+    pub generation: u64,
 }
 
 impl Beat {
@@ -57,12 +74,15 @@ impl Beat {
             Anchors::Pass => ANCHORS_PASS,
             Anchors::Fail => ANCHORS_FAIL,
         };
-        let mut octets = vec![VERSION, anchors | if self.is_isolated { ISOLATED } else { 0 }];
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        let flags = flag(self.is_isolated, ISOLATED) | flag(self.is_withdrawn, WITHDRAWN);
+        let mut octets = vec![VERSION, anchors | flags];
         let Digests { config, geo, rtt, verdicts } = self.digests;
         for digest in [config, geo, rtt, verdicts] {
             octets.extend(digest.to_be_bytes());
         }
         octets.extend(self.votes.to_be_bytes());
+        octets.extend(self.generation.to_be_bytes());
         let said_at_ms = u64::try_from(self.said_at.as_millis()).unwrap_or(u64::MAX);
         octets.extend(said_at_ms.to_be_bytes());
         octets.into()
@@ -70,7 +90,7 @@ impl Beat {
 
     /// Of octets; `None` if they are none of a beat.
     pub fn of_octets(octets: &[u8]) -> Option<Self> {
-        if octets.len() < LEN || octets[0] < VERSION {
+        if octets.len() < LEN_MIN || octets[0] == 0 {
             return None;
         }
         let flags = octets[1];
@@ -88,7 +108,12 @@ impl Beat {
             anchors,
             digests: Digests { config, geo, rtt, verdicts },
             votes: number(34, 4) as u32,
-            said_at: Duration::from_millis(number(38, 8)),
+            is_withdrawn: flags & WITHDRAWN != 0,
+            generation: if octets.len() < LEN { 0 } else { number(38, 8) },
+            said_at: match octets.len() {
+                ..LEN => Duration::ZERO,
+                _ => Duration::from_millis(number(46, 8)),
+            },
         })
     }
 }
@@ -103,14 +128,29 @@ mod tests {
         for anchors in [Anchors::Unset, Anchors::Pass, Anchors::Fail] {
             for is_isolated in [false, true] {
                 let digests = Digests { config: 1, geo: u64::MAX, rtt: 3, verdicts: 1 << 40 };
-                let said_at = Duration::from_millis(1 << 40);
-                let beat = Beat { is_isolated, anchors, digests, votes: 70_000, said_at };
+                let (is_withdrawn, generation) = (!is_isolated, 1 << 50);
+                let (votes, said_at) = (70_000, Duration::from_millis(1 << 40));
+                let beat = Beat {
+                    is_isolated,
+                    anchors,
+                    digests,
+                    votes,
+                    is_withdrawn,
+                    generation,
+                    said_at,
+                };
                 let mut octets = beat.to_octets().to_vec();
                 assert_eq!((octets.len(), Beat::of_octets(&octets)), (LEN, Some(beat)));
-                octets[0] = 2;
+                octets[0] = 3;
                 octets.extend([7; 9]);
                 assert_eq!(Beat::of_octets(&octets), Some(beat));
-                assert_eq!(Beat::of_octets(&octets[..LEN - 1]), None);
+                assert_eq!(Beat::of_octets(&octets[..LEN_MIN - 1]), None);
+                // What the first version says of itself.
+                octets.truncate(LEN_MIN);
+                (octets[0], octets[1]) = (1, octets[1] & !WITHDRAWN);
+                let said_at = Duration::ZERO;
+                let first = Beat { is_withdrawn: false, generation: 0, said_at, ..beat };
+                assert_eq!(Beat::of_octets(&octets), Some(first));
             }
         }
         assert_eq!(Beat::of_octets(&[]), None);
@@ -120,7 +160,7 @@ mod tests {
         #[test]
         fn any_octets_are_a_beat_or_none(octets in prop::collection::vec(any::<u8>(), 0..64)) {
             let beat = Beat::of_octets(&octets);
-            prop_assert_eq!(beat.is_some(), octets.len() >= LEN && octets[0] > 0);
+            prop_assert_eq!(beat.is_some(), octets.len() >= LEN_MIN && octets[0] > 0);
         }
     }
 }

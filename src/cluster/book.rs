@@ -25,6 +25,9 @@ pub const FIRST_LIFE: Duration = Duration::from_secs(2);
 /// Most topics of a node: shards of a million targets. More is a fault of the node, and not heard.
 const TOPICS_MAX: usize = 4096;
 
+/// Most nodes of which anything is kept: as many as a cluster may have, and as many that are not known yet.
+const NODES_MAX: usize = 128;
+
 /// All that was heard.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -44,6 +47,8 @@ pub struct Page {
     /// Last number and words by topic; what was taken back is empty, so that it does not come back.
     values: BTreeMap<Topic, (u64, Box<[u8]>)>,
     round_trip: Option<Duration>,
+    /// Since when there is no connection with it.
+    unlinked_since: Option<Duration>,
 }
 
 /// What became of something that was heard.
@@ -112,14 +117,20 @@ impl Page {
         self.round_trip
     }
 
+    /// Since when there is no connection with it, if there is none.
+    pub fn unlinked_since(&self) -> Option<Duration> {
+        self.unlinked_since
+    }
+
     /// Begins another life, if `generation` is later. False if it is out of date.
     fn enter(&mut self, generation: Generation) -> Option<bool> {
         match self.generation {
             Some(known) if generation < known => None,
             Some(known) if generation == known => Some(false),
             Some(_) | None => {
-                let round_trip = self.round_trip;
-                *self = Self { generation: Some(generation), round_trip, ..Self::default() };
+                let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
+                let generation = Some(generation);
+                *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
                 Some(true)
             }
         }
@@ -129,17 +140,28 @@ impl Page {
 impl Book {
     /// Takes in what was heard.
     pub fn hear(&mut self, heard: Heard, now: Duration) -> Change {
+        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
+        if self.pages.len() >= NODES_MAX && !self.pages.contains_key(node) {
+            return Change::Nothing;
+        }
         match heard {
             Heard::Link { node, round_trip } => {
-                self.pages.entry(node).or_default().round_trip = round_trip;
+                let page = self.pages.entry(node).or_default();
+                page.note_link(round_trip, now);
                 Change::Nothing
             }
             Heard::Value { node, generation, topic, sequence, payload } => {
                 let page = self.pages.entry(node).or_default();
+                page.note_link(page.round_trip, now);
                 let Some(is_reborn) = page.enter(generation) else { return Change::Nothing };
                 page.take(topic, sequence, payload, is_reborn, now)
             }
         }
+    }
+
+    /// Forgets all other nodes.
+    pub fn retain(&mut self, is_kept: impl Fn(&NodeName) -> bool) {
+        self.pages.retain(|node, _| is_kept(node));
     }
 
     /// What a node said; `None` if it was never heard of.
@@ -149,6 +171,14 @@ impl Book {
 }
 
 impl Page {
+    fn note_link(&mut self, round_trip: Option<Duration>, now: Duration) {
+        self.round_trip = round_trip;
+        self.unlinked_since = match round_trip {
+            Some(_) => None,
+            None => Some(self.unlinked_since.unwrap_or(now)),
+        };
+    }
+
     fn take(
         &mut self,
         topic: Topic,
@@ -300,6 +330,19 @@ mod tests {
         }
         assert_eq!(book.page(&node()).unwrap().votes().count(), TOPICS_MAX);
         assert!(matches!(book.hear(value(5, votes(1), 2, &[2]), s(1)), Change::Words { .. }));
+    }
+
+    #[test]
+    fn of_more_nodes_than_there_can_be_nothing_is_kept_until_others_are_forgotten() {
+        let mut book = Book::default();
+        let name = |number: usize| NodeName::parse(&format!("n-{number}")).unwrap();
+        let link = |number| Heard::Link { node: name(number), round_trip: None };
+        (0..NODES_MAX + 9).for_each(|number| drop(book.hear(link(number), s(1))));
+        assert!(book.page(&name(NODES_MAX - 1)).is_some() && book.page(&name(NODES_MAX)).is_none());
+        book.retain(|node| *node == name(3));
+        assert!(book.page(&name(3)).is_some() && book.page(&name(4)).is_none());
+        book.hear(link(NODES_MAX), s(1));
+        assert!(book.page(&name(NODES_MAX)).is_some());
     }
 
     #[test]

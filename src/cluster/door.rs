@@ -147,11 +147,29 @@ impl Door {
         sealed: &[u8],
         now: Duration,
     ) -> Result<Option<Envelope>, Refusals> {
-        let none = Refusals::default();
         // What others say of this node is no news to it, and what is known need not be verified again.
         if node == self.members.own() || self.is_old(node, generation, sealed) {
             return Ok(None);
         }
+        let envelope = self.verify(node, generation, sealed)?;
+        let kept = Kept::new(envelope.topic, envelope.sequence, sealed.into());
+        let page = self
+            .keep(node, generation, kept)
+            .map_err(|TooMuch| Refusals { excess: 1, ..Refusals::default() })?;
+        if envelope.topic == Topic::Beat {
+            page.beat_at = Some(now);
+        }
+        Ok(Some(envelope))
+    }
+
+    /// Whether a value is what a node has said, who may say it.
+    pub fn verify(
+        &self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+    ) -> Result<Envelope, Refusals> {
+        let none = Refusals::default();
         let member = self.members.find(node).ok_or(Refusals { stranger: 1, ..none })?;
         let origin = Origin { cluster: self.members.cluster(), node, generation };
         let envelope = Envelope::open(sealed, &origin, &member.pins).map_err(|why| match why {
@@ -161,13 +179,7 @@ impl Door {
         if member.role == Role::Agent && !envelope.topic.is_for_agents() {
             return Err(Refusals { forbidden: 1, ..none });
         }
-        let kept = Kept::new(envelope.topic, envelope.sequence, sealed.into());
-        let page =
-            self.keep(node, generation, kept).map_err(|TooMuch| Refusals { excess: 1, ..none })?;
-        if envelope.topic == Topic::Beat {
-            page.beat_at = Some(now);
-        }
-        Ok(Some(envelope))
+        Ok(envelope)
     }
 
     /// Whether a value claims to be no newer than what is known. It may lie: then it is not let in, which is right.

@@ -22,7 +22,7 @@ use crate::cluster::wire::put_short;
 const DOMAIN: &[u8] = b"rhumb/1 value";
 
 /// Octets of a signature (RFC 8032).
-const SIGNATURE: usize = 64;
+pub const SIGNATURE: usize = 64;
 
 /// Longest sealed value, in octets; as base64url it stays below 8 KB.
 pub const SEALED_MAX: usize = 1 + TOPIC_MAX + 8 + PAYLOAD_MAX + SIGNATURE;
@@ -57,7 +57,7 @@ impl SigningKey {
         Pin::new(octets.try_into().expect("an Ed25519 public key has 32 octets"))
     }
 
-    fn sign(&self, message: &[u8]) -> [u8; SIGNATURE] {
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE] {
         let signature = self.0.sign(message);
         signature.as_ref().try_into().expect("an Ed25519 signature has 64 octets")
     }
@@ -124,10 +124,11 @@ impl Envelope {
         let envelope = Self::read(body).ok_or(Refused::Malformed)?;
         let Self { topic, sequence, payload } = &envelope;
         let message = signed_octets(origin, &topic.to_string(), *sequence, payload);
-        let is_by = |pin: &Pin| {
-            UnparsedPublicKey::new(&ED25519, pin.octets()).verify(&message, signature).is_ok()
-        };
-        if pins.iter().any(is_by) { Ok(envelope) } else { Err(Refused::BadSignature) }
+        if pins.iter().any(|pin| is_signed_by(pin, &message, signature)) {
+            Ok(envelope)
+        } else {
+            Err(Refused::BadSignature)
+        }
     }
 
     /// What a sealed value claims to be about, and its number; nobody has verified it.
@@ -144,6 +145,11 @@ impl Envelope {
         let payload = reader.rest();
         (payload.len() <= PAYLOAD_MAX).then(|| Self { topic, sequence, payload: payload.into() })
     }
+}
+
+/// Whether the key of a pin has signed a message.
+pub(crate) fn is_signed_by(pin: &Pin, message: &[u8], signature: &[u8; SIGNATURE]) -> bool {
+    UnparsedPublicKey::new(&ED25519, pin.octets()).verify(message, signature).is_ok()
 }
 
 /// What is signed: every part with its length, so that no two values have the same octets.

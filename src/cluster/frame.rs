@@ -11,6 +11,9 @@ use std::sync::Arc;
 use crate::cluster::envelope::SEALED_MAX;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
+use crate::cluster::piece::ID_LEN;
+use crate::cluster::piece::PIECE_MAX;
+use crate::cluster::piece::PieceId;
 use crate::cluster::wire::Reader;
 use crate::cluster::wire::put_number;
 use crate::cluster::wire::put_short;
@@ -55,6 +58,10 @@ pub enum Frame {
     Have(Have),
     /// Whom I hear over connections of our own.
     Near(Vec<NodeName>),
+    /// Give me this piece.
+    Want(PieceId),
+    /// A piece that was asked for; empty if there is none here. What comes may be something else: whoever asked compares.
+    Piece(PieceId, Box<[u8]>),
 }
 
 /// How much somebody knows of a node, as a number.
@@ -111,6 +118,8 @@ pub fn content_max(kind: u8) -> Option<usize> {
         4 => Some(64 * 1024),
         5 => Some(80 * 1024),
         6 => Some(16 * 1024),
+        8 => Some(ID_LEN),
+        9 => Some(ID_LEN + PIECE_MAX),
         _ => None,
     }
 }
@@ -184,6 +193,15 @@ impl Frame {
                 nodes.iter().for_each(|node| put_short(octets, node.as_str().as_bytes()));
                 6
             }
+            Self::Want(piece) => {
+                octets.extend(piece.octets());
+                8
+            }
+            Self::Piece(piece, content) => {
+                octets.extend(piece.octets());
+                octets.extend(&**content);
+                9
+            }
         }
     }
 
@@ -208,7 +226,9 @@ impl Frame {
                 let slots = read_all(&mut reader, SLOTS_MAX, read_slot)?;
                 Self::Have(Have { node, generation, slots })
             }
-            _ => Self::Near(read_all(&mut reader, NODES_MAX, read_name)?),
+            6 => Self::Near(read_all(&mut reader, NODES_MAX, read_name)?),
+            8 => Self::Want(read_piece(&mut reader)?),
+            _ => Self::Piece(read_piece(&mut reader)?, reader.rest().into()),
         };
         reader.is_empty().then_some(frame)
     }
@@ -236,6 +256,10 @@ fn read_all<T>(
 
 fn read_name(reader: &mut Reader<'_>) -> Option<NodeName> {
     NodeName::parse(std::str::from_utf8(reader.short()?).ok()?)
+}
+
+fn read_piece(reader: &mut Reader<'_>) -> Option<PieceId> {
+    reader.take(ID_LEN)?.try_into().ok().map(PieceId::new)
 }
 
 fn read_node(reader: &mut Reader<'_>) -> Option<(NodeName, Generation)> {
@@ -314,6 +338,9 @@ mod tests {
                 slots: vec![(u64::MAX, u64::MAX); SLOTS_MAX],
             }),
             Frame::Near(vec![name(&"z".repeat(63)); NODES_MAX]),
+            Frame::Want(PieceId::of(b"x")),
+            Frame::Piece(PieceId::of(b"x"), vec![7; PIECE_MAX].into()),
+            Frame::Piece(PieceId::of(b"x"), [].into()),
         ]
     }
 
@@ -325,8 +352,10 @@ mod tests {
             let (kind, length) = read_header(*header).unwrap();
             assert_eq!(length, content.len());
             assert_eq!(Frame::read(kind, content), Some(frame.clone()));
-            assert_eq!(Frame::read(kind, &content[..length - 1]), None);
-            assert_eq!(Frame::read(kind, &[content, &[0]].concat()), None);
+            if !matches!(frame, Frame::Piece(..)) {
+                assert_eq!(Frame::read(kind, &content[..length - 1]), None);
+                assert_eq!(Frame::read(kind, &[content, &[0]].concat()), None);
+            }
         }
     }
 
@@ -337,6 +366,8 @@ mod tests {
         assert_eq!(read_header([3, 0xff, 0xff, 0xff]), None);
         assert_eq!(read_header([7, 0, 0, 0]), None);
         assert_eq!(Frame::read(5, &[1, b'b', 7, 0x80, 0x20]), None, "4,096 slots, and none there");
+        assert_eq!(read_header([8, 0, 0, 33]), None);
+        assert_eq!(read_header([9, 1, 0, 33]), None);
     }
 
     #[test]

@@ -167,9 +167,25 @@ impl Gossip {
             Frame::Have(have) => self.take_have(from, &have, now),
             Frame::Near(near) => self.take_near(from, near, now),
             Frame::Push(values) => return self.take_values(from, values, now),
-            Frame::Hello(_) | Frame::Pong(_) => {}
+            Frame::Hello(_) | Frame::Pong(_) | Frame::Want(_) | Frame::Piece(..) => {}
         }
         Outcome::default()
+    }
+
+    /// Opens a value that came otherwise than by a peer's connection: its sequence, if it is one, and what is news.
+    pub fn open(
+        &mut self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+        now: Duration,
+    ) -> Result<(u64, Option<Heard>), Refusals> {
+        let Some(envelope) = self.door.open(node, generation, sealed, now)? else {
+            return Ok((self.door.verify(node, generation, sealed)?.sequence, None));
+        };
+        let Envelope { topic, sequence, payload } = envelope;
+        let node = node.clone();
+        Ok((sequence, Some(Heard::Value { node, generation, topic, sequence, payload })))
     }
 
     /// What a peer is to be sent next, about so many octets; nothing if it is told everything.

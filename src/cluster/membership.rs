@@ -84,8 +84,11 @@ pub(crate) mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: nodes.iter().filter(|(node, ..)| *node != own).map(peer).collect(),
+            nats: None,
         }
     }
 

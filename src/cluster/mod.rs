@@ -4,6 +4,7 @@
 //! from what was heard is that of `control`.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod assignment;
 pub mod beat;
 pub mod book;
@@ -14,9 +15,11 @@ pub mod gossip;
 pub mod heard;
 mod lateness;
 pub mod layout;
+pub mod manifest;
 pub mod membership;
 pub mod node;
 mod peer;
+pub mod piece;
 pub mod registry;
 pub mod roster;
 pub mod shard;
@@ -25,6 +28,7 @@ mod wire;
 
 pub use beat::Beat;
 pub use beat::Digests;
+pub use beat::Served;
 pub use book::Book;
 pub use book::Change;
 pub use envelope::Envelope;
@@ -35,11 +39,15 @@ pub use heard::PAYLOAD_MAX;
 pub use heard::Say;
 pub use layout::Layout;
 pub use layout::Placed;
+pub use manifest::Manifest;
+pub use manifest::Sealed;
+pub use manifest::Version;
 pub use membership::Membership;
 pub use node::Generation;
 pub use node::NodeName;
 pub use node::Pin;
 pub use node::Role;
+pub use piece::PieceId;
 pub use registry::Registry;
 pub use roster::Member;
 pub use roster::Roster;

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::cluster::Generation;
 use crate::cluster::NodeName;
 use crate::cluster::PAYLOAD_MAX;
 use crate::cluster::Say;
@@ -36,7 +37,7 @@ pub struct Stamp {
 }
 
 /// A name of a node as text.
-mod name {
+pub(crate) mod name {
     use serde::Deserialize as _;
     use serde::Deserializer;
     use serde::Serializer;
@@ -44,14 +45,14 @@ mod name {
 
     use crate::cluster::NodeName;
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         name: &NodeName,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(name.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<NodeName, D::Error> {
         let text = Box::<str>::deserialize(deserializer)?;
@@ -126,6 +127,8 @@ struct Record {
     speakers: BTreeSet<NodeName>,
     /// Whether this node says it.
     is_said: bool,
+    /// How many looks in a row found nobody who says it.
+    silent: u8,
 }
 
 /// All records that this node knows.
@@ -133,6 +136,8 @@ struct Record {
 pub struct Registry {
     own: NodeName,
     records: BTreeMap<Box<str>, Record>,
+    /// In which life each node spoke last.
+    lives: BTreeMap<NodeName, Generation>,
     /// Records that were written or heard since they were last taken.
     touched: BTreeSet<Box<str>>,
 }
@@ -140,7 +145,7 @@ pub struct Registry {
 impl Registry {
     /// One that knows nothing.
     pub fn new(own: NodeName) -> Self {
-        Self { own, records: BTreeMap::new(), touched: BTreeSet::new() }
+        Self { own, records: BTreeMap::new(), lives: BTreeMap::new(), touched: BTreeSet::new() }
     }
 
     /// What holds of a record.
@@ -171,7 +176,7 @@ impl Registry {
         let stamp = Stamp { version, node: self.own.clone() };
         let writing = Writing { key: key.into(), stamp, at_s, value };
         let payload = writing.octets().ok_or(NotShared::TooLong)?;
-        let record = Record { writing, speakers: BTreeSet::new(), is_said: true };
+        let record = Record { writing, speakers: BTreeSet::new(), is_said: true, silent: 0 };
         self.records.insert(key.into(), record);
         self.touched.insert(key.into());
         Ok(Say { topic: topic_of(key), payload, urgent: true })
@@ -182,8 +187,22 @@ impl Registry {
         let is_older = self.get(&writing.key).is_some_and(|known| known.rank() >= writing.rank());
         if !is_older && self.make_room(&writing.key).is_ok() {
             let key = writing.key.clone();
-            let record = Record { writing, speakers: BTreeSet::new(), is_said: false };
+            let record = Record { writing, speakers: BTreeSet::new(), is_said: false, silent: 0 };
             self.records.insert(key, record);
+        }
+    }
+
+    /// Takes in which life a node is in: in a new one it says nothing yet of what it said before.
+    pub fn meet(&mut self, node: &NodeName, generation: Generation) {
+        let known = self.lives.get(node).copied();
+        if known == Some(generation) {
+            return;
+        }
+        self.lives.insert(node.clone(), generation);
+        if known.is_some() {
+            for record in self.records.values_mut() {
+                record.speakers.remove(node);
+            }
         }
     }
 
@@ -224,6 +243,7 @@ impl Registry {
             writing: writing.clone(),
             speakers: BTreeSet::from([from.clone()]),
             is_said: false,
+            silent: 0,
         };
         let before = self.records.insert(writing.key.clone(), record);
         if before.is_some_and(|before| before.is_said) {
@@ -235,23 +255,25 @@ impl Registry {
 
     /// A node says nothing about a topic any more.
     fn hush(&mut self, from: &NodeName, topic: Topic) {
-        let of_topic = |(key, _): &(&Box<str>, &mut Record)| topic_of(key) == topic;
-        if let Some((_, record)) = self.records.iter_mut().find(of_topic) {
+        if let Some((_, record)) = self.records.iter_mut().find(|(key, _)| topic_of(key) == topic) {
             record.speakers.remove(from);
         }
     }
 
     /// Says the records that no living node says, if that is this node's part: its own, and of others those for which it comes
-    /// first among the living.
+    /// first among the living. Whoever comes first may not know the record, or only what it was before: what is not said at
+    /// the second look either, all say who know it.
     pub fn adopt(&mut self, living: &BTreeSet<NodeName>) -> Vec<Say> {
         let mut says = Vec::new();
         for (key, record) in &mut self.records {
             record.speakers.retain(|node| living.contains(node));
             if record.is_said || !record.speakers.is_empty() {
+                record.silent = 0;
                 continue;
             }
+            record.silent = record.silent.saturating_add(1);
             let is_own = record.writing.stamp.node == self.own;
-            if !is_own && first_of(key, living) != Some(&self.own) {
+            if !is_own && record.silent < 2 && first_of(key, living) != Some(&self.own) {
                 continue;
             }
             if let Some(payload) = record.writing.octets() {
@@ -338,6 +360,23 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_a_node_said_before_its_restart_is_said_by_another_if_it_says_it_no_more() {
+        let (mut one, mut other) = (Registry::new(node("a")), Registry::new(node("b")));
+        let said = other.write("order x", json("1"), 1, 9).unwrap();
+        one.meet(&node("b"), Generation(1));
+        one.hear(&node("b"), said.topic, &said.payload, &mut Vec::new());
+        let living = BTreeSet::from([node("a"), node("b")]);
+        assert!(one.adopt(&living).is_empty(), "b says it");
+        one.meet(&node("b"), Generation(1));
+        assert!(one.adopt(&living).is_empty(), "it still does");
+        // The new b has lost its disk, and does not know of the record.
+        one.meet(&node("b"), Generation(2));
+        let first = first_of("order x", &living) == Some(&node("a"));
+        assert_eq!(one.adopt(&living).len(), usize::from(first));
+        assert_eq!(one.adopt(&living).len(), usize::from(!first), "b comes first and is silent");
+    }
+
     fn node(text: &str) -> NodeName {
         NodeName::parse(text).unwrap()
     }
@@ -393,6 +432,9 @@ mod tests {
         let (word, _) = tell("b", by_b.iter().chain(&by_c).next().unwrap(), &mut late);
         assert!(matches!(word, Word::Newer(_)));
         assert_eq!(late.get("shift canary").unwrap().stamp.node, node("a"));
+        // The other one hears it.
+        by_b.iter().for_each(|say| drop(tell("b", say, &mut c)));
+        by_c.iter().for_each(|say| drop(tell("c", say, &mut b)));
         assert!(b.adopt(&rest).is_empty() && c.adopt(&rest).is_empty(), "once");
     }
 

@@ -32,6 +32,8 @@ pub enum Topic {
     },
     /// What it is besides: versions, generations, digests.
     State,
+    /// Which version of files is in force here, which one is coming, and what this node has to say about it.
+    Bundle,
     /// A record: an override, a ramp, a shift, the brake.
     Record {
         /// The first 16 octets of the digest of the record's name.
@@ -47,7 +49,9 @@ impl Topic {
     pub fn slot(self) -> String {
         match self {
             Self::Votes { shard, .. } => format!("votes/{shard}"),
-            Self::Beat | Self::Rtt { .. } | Self::State | Self::Record { .. } => self.to_string(),
+            Self::Beat | Self::Rtt { .. } | Self::State | Self::Bundle | Self::Record { .. } => {
+                self.to_string()
+            }
         }
     }
 
@@ -55,7 +59,9 @@ impl Topic {
     pub fn place(self) -> Slot {
         match self {
             Self::Votes { shard, .. } => Slot(Self::Votes { layout: 0, shard }),
-            Self::Beat | Self::Rtt { .. } | Self::State | Self::Record { .. } => Slot(self),
+            Self::Beat | Self::Rtt { .. } | Self::State | Self::Record { .. } | Self::Bundle => {
+                Slot(self)
+            }
         }
     }
 
@@ -67,7 +73,8 @@ impl Topic {
     /// Whether an agent may speak about it: what it sees, not what is to be done.
     pub fn is_for_agents(self) -> bool {
         match self {
-            Self::Beat | Self::Votes { .. } | Self::Rtt { .. } => true,
+            // Of an agent counts only how it fares with what servers push.
+            Self::Beat | Self::Votes { .. } | Self::Rtt { .. } | Self::Bundle => true,
             Self::State | Self::Record { .. } => false,
         }
     }
@@ -95,6 +102,7 @@ impl fmt::Display for Topic {
             Self::Votes { layout, shard } => write!(f, "votes/{layout:016x}/{shard}"),
             Self::Rtt { shard } => write!(f, "rtt/{shard}"),
             Self::State => f.write_str("state"),
+            Self::Bundle => f.write_str("bundle"),
             Self::Record { id } => write!(f, "record/{id:032x}"),
         }
     }
@@ -120,6 +128,7 @@ fn find(text: &str) -> Option<Topic> {
     let topic = match parts.next()? {
         "beat" => Topic::Beat,
         "state" => Topic::State,
+        "bundle" => Topic::Bundle,
         "votes" => {
             let layout = u64::from_str_radix(parts.next()?, 16).ok()?;
             Topic::Votes { layout, shard: parts.next()?.parse().ok()? }
@@ -140,6 +149,7 @@ mod tests {
         for topic in [
             Topic::Beat,
             Topic::State,
+            Topic::Bundle,
             Topic::Votes { layout: 0, shard: 0 },
             Topic::Votes { layout: u64::MAX, shard: u16::MAX },
             Topic::Rtt { shard: 12 },

@@ -1,10 +1,13 @@
 //! `[cluster]` of `rhumb.toml`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::config::Problems;
+use crate::config::keys::BUS_PEERS_MAX;
 use crate::config::keys::PEERS_MAX;
+use crate::config::nats;
 use crate::config::node::read_address;
 use crate::config::node::read_listen;
 use crate::config::problem::At;
@@ -19,29 +22,43 @@ use crate::model::Peer;
 use crate::model::Pin;
 use crate::model::Role;
 
-/// Reads the table. `has_site`: whether `[server]` says where this node stands.
-pub(super) fn read(
-    value: &Value<'_>,
-    has_site: bool,
-    problems: &mut Problems,
-) -> Option<ClusterTerms> {
+/// What other tables of the file say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Has {
+    /// `[server]` says where this node stands.
+    pub(super) site: bool,
+    /// `[state]` names a folder.
+    pub(super) state: bool,
+}
+
+/// Reads the table.
+pub(super) fn read(value: &Value<'_>, has: Has, problems: &mut Problems) -> Option<ClusterTerms> {
     let mut section = value.section(problems)?;
     let name = section.need("name", problems).and_then(|value| read_name(&value, problems));
     let node = section.need("node", problems).and_then(|value| read_name(&value, problems));
     let role = read_role(&mut section, problems);
-    let listen = read_own_listen(&mut section, role, problems);
+    let (nats, carrier) = match section.take("nats") {
+        Some(value) => (nats::read(&value, problems), Carrier::Bus),
+        None => (None, Carrier::Links),
+    };
+    let listen = read_own_listen(&mut section, role, carrier, problems);
     let key = section.need("key", problems).and_then(|value| value.string(problems));
+    let bundles = read_bundles(&mut section, has.state, problems);
     let anchors = section
         .take("anchors")
         .map(|value| read_listen(&value, "anchors = [\"192.0.2.53:443\"]", problems))
         .unwrap_or_default();
+    let withdraw = read_hook(&mut section, problems);
     let peers = section.need("peer", problems).and_then(|value| {
-        let peers = read_peers(&value, node.as_ref(), problems)?;
-        check_reach(&value, role, listen, &peers, problems);
+        let peers = read_peers(&value, node.as_ref(), carrier, problems)?;
+        match carrier {
+            Carrier::Links => check_reach(&value, role, listen, &peers, problems),
+            Carrier::Bus => warn_of_addresses(&peers, problems),
+        }
         Some(peers.into_iter().map(|peer| peer.value).collect())
     });
     section.finish(problems);
-    if !has_site {
+    if !has.site {
         let remedy = "add site to [server], for example site = \"fra\"";
         let fault = "the site of this node is not named, and votes are counted by site";
         problems.error(&value.key_place, &value.path, fault, remedy).rule(&rules::MISSING_KEY);
@@ -52,9 +69,21 @@ pub(super) fn read(
         listen,
         key: PathBuf::from(key?.value),
         role,
+        bundles,
         anchors: anchors.into_iter().map(|at| at.value).collect(),
+        withdraw,
         peers: peers?,
+        nats,
     })
+}
+
+/// What carries values between nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// Connections of each pair of nodes.
+    Links,
+    /// A bus.
+    Bus,
 }
 
 fn read_name(value: &Value<'_>, problems: &mut Problems) -> Option<At<NodeName>> {
@@ -78,9 +107,18 @@ fn read_role(section: &mut Section<'_>, problems: &mut Problems) -> Role {
 fn read_own_listen(
     section: &mut Section<'_>,
     role: Role,
+    carrier: Carrier,
     problems: &mut Problems,
 ) -> Option<SocketAddr> {
     match (section.take("listen"), role) {
+        (Some(value), Role::Server) if carrier == Carrier::Bus => {
+            read_address(&value, problems)?;
+            let fault = "nobody dials this node: [cluster.nats] carries everything";
+            problems
+                .warning(&value.key_place, &value.path, fault, "take it out")
+                .rule(&rules::LIKELY_MISTAKE);
+            None
+        }
         (Some(value), Role::Server) => read_address(&value, problems),
         (Some(value), Role::Agent) => {
             let fault = "an agent is dialled by nobody";
@@ -88,6 +126,7 @@ fn read_own_listen(
             problems.error(&value.key_place, &value.path, fault, remedy);
             read_address(&value, problems)
         }
+        (None, Role::Server) if carrier == Carrier::Bus => None,
         (None, Role::Server) if section.has_typo_of("listen") => None,
         (None, Role::Server) => {
             let remedy = "add it, for example listen = \"[::]:7653\", or write role = \"agent\"";
@@ -101,9 +140,41 @@ fn read_own_listen(
     }
 }
 
+/// The program that withdraws this node, by its whole path, and its arguments.
+fn read_hook(section: &mut Section<'_>, problems: &mut Problems) -> Box<[Box<str>]> {
+    let Some(value) = section.take("withdraw") else { return Box::default() };
+    let words = value.strings(problems).unwrap_or_default();
+    match words.first() {
+        None => {
+            let remedy = "name it, for example [\"/usr/lib/rhumb/withdraw\"], or take the key out";
+            problems.error(&value.place, &value.path, "no program is named", remedy);
+        }
+        Some(program) if !Path::new(&program.value).is_absolute() => {
+            let fault = format!("\"{}\" is no whole path of a program", program.value);
+            let remedy = "begin with \"/\": no shell and no search path is used";
+            problems.error(&program.place, &value.path, fault, remedy);
+        }
+        Some(_) => {}
+    }
+    words.into_iter().map(|word| word.value.into()).collect()
+}
+
+/// Whether pushed files are taken: they need a place that outlasts a restart.
+fn read_bundles(section: &mut Section<'_>, has_state: bool, problems: &mut Problems) -> bool {
+    let Some(value) = section.take("bundles") else { return false };
+    let takes = value.boolean(problems).is_some_and(|at| at.value);
+    if takes && !has_state {
+        let fault = "there is no folder in which pushed files would outlast a restart";
+        let remedy = "add [state] with folder = \"/var/lib/rhumb\", or take this key out";
+        problems.error(&value.place, &value.path, fault, remedy);
+    }
+    takes
+}
+
 fn read_peers(
     value: &Value<'_>,
     own: Option<&At<NodeName>>,
+    carrier: Carrier,
     problems: &mut Problems,
 ) -> Option<Vec<At<Peer>>> {
     let items = value.list("tables of their own: [[cluster.peer]]", problems)?;
@@ -111,8 +182,12 @@ fn read_peers(
         let remedy = "add a table [[cluster.peer]] for each other node, or take [cluster] out";
         problems.error(&value.place, &value.path, "no peer is named", remedy);
     }
-    if items.len() > PEERS_MAX {
-        let remedy = format!("use at most {PEERS_MAX}: every node is connected with every other");
+    let (most, why) = match carrier {
+        Carrier::Links => (PEERS_MAX, "every node is connected with every other"),
+        Carrier::Bus => (BUS_PEERS_MAX, "every node hears every other"),
+    };
+    if items.len() > most {
+        let remedy = format!("use at most {most}: {why}");
         let fault = format!("{} peers are named", items.len());
         problems.error(&value.place, &value.path, fault, remedy).rule(&rules::OUT_OF_RANGE);
     }
@@ -240,6 +315,14 @@ fn read_pins(value: &Value<'_>, problems: &mut Problems) -> Vec<At<Pin>> {
         pins.push(At { value: pin, place });
     }
     pins
+}
+
+/// Tells of addresses that nobody dials.
+fn warn_of_addresses(peers: &[At<Peer>], problems: &mut Problems) {
+    let Some(peer) = peers.iter().find(|peer| peer.value.address.is_some()) else { return };
+    let fault = "this address is not dialled: [cluster.nats] carries everything";
+    let remedy = "take address out of the peers";
+    problems.warning(&peer.place, "cluster.peer", fault, remedy).rule(&rules::LIKELY_MISTAKE);
 }
 
 /// Whether this node can be connected with anybody.

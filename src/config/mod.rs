@@ -10,6 +10,7 @@ pub mod encrypted;
 mod exec;
 pub mod failover;
 pub mod keys;
+mod nats;
 mod networks;
 pub mod node;
 mod pace_spec;
@@ -114,6 +115,22 @@ impl Files {
             }
         }
         hash.finalize().into()
+    }
+
+    /// SHA-256 over texts and the last words of names: equal files give equal digests, in whatever folders they are.
+    ///
+    /// Each file counts by itself, so that the order of folders does not matter either.
+    pub fn contents_digest(&self) -> [u8; 32] {
+        let of_file = |file: &SourceFile| -> [u8; 32] {
+            let name = Path::new(&*file.name).file_name().unwrap_or_default();
+            let mut hash = Sha256::new();
+            hash.update(Sha256::digest(name.as_encoded_bytes()));
+            hash.update(file.text.as_bytes());
+            hash.finalize().into()
+        };
+        let mut all: Vec<[u8; 32]> = self.all.iter().map(of_file).collect();
+        all.sort_unstable();
+        Sha256::digest(all.as_flattened()).into()
     }
 }
 

@@ -153,8 +153,10 @@ fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node {
     read_log(root, &mut node, problems);
     read_tcp(root, &mut node, problems);
     let has_site = node.site.is_some();
-    node.cluster = root.take("cluster").and_then(|value| cluster::read(&value, has_site, problems));
-    node.state = root.take("state").and_then(|value| read_state(&value, problems));
+    let state = root.take("state");
+    let has = cluster::Has { site: has_site, state: state.is_some() };
+    node.cluster = root.take("cluster").and_then(|value| cluster::read(&value, has, problems));
+    node.state = state.and_then(|value| read_state(&value, problems));
     node.rtt = root.take("rtt").and_then(|value| rtt::read(&value, has_site, problems));
     node
 }

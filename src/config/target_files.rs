@@ -20,6 +20,14 @@ pub fn take_out(files: &mut Vec<SourceFile>) {
     }
 }
 
+/// Every list of targets that some file names, without detours, each once.
+pub fn named(files: &[SourceFile]) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = files.iter().flat_map(named_by).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// The files of targets that one file names, without detours.
 fn named_by(file: &SourceFile) -> Vec<PathBuf> {
     // Most files have no such word, and need not be parsed for it.

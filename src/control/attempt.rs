@@ -41,6 +41,8 @@ use crate::snapshot::looks_at_round_trips;
 /// Zones that are sound by themselves.
 struct Zones {
     digest: [u8; 32],
+    /// The same of what all nodes are to have alike.
+    config: [u8; 32],
     contents: Contents,
     node: NodeTerms,
     /// To show problems in.
@@ -128,6 +130,7 @@ fn zones_of(job: &Job) -> (Vec<Zones>, Option<Rejection>) {
     }
     all.extend(base.map(|base| Zones {
         digest: base.parts.zones,
+        config: base.config,
         contents: base.compiled.contents(),
         node: base.compiled.node.clone(),
         files: base.files.clone(),
@@ -176,6 +179,7 @@ impl Zones {
         }
         Ok(Self {
             digest: read.digest,
+            config: read.config,
             contents: Contents::new(model),
             node: read.node.clone(),
             files: read.files.clone(),
@@ -287,13 +291,14 @@ fn settle(job: &Job, zones: &Zones, geo: &Geo, found: Match) -> Settled {
         _ => render::for_people(&zones.files, &zones.warnings, false),
     };
     let digest = table.as_deref().map(|shelved| shelved.digest);
+    let config = zones.config;
     let parts = Parts { zones: zones.digest, geo: geo.digest, table: digest };
     let is_as_before = compiled.is_none();
     let in_force = || job.base.as_ref().map(|base| Arc::clone(&base.compiled));
     let compiled = compiled.map(Arc::new).or_else(in_force);
     let compiled = compiled.expect("find_match() compiles all but what is in force");
     Settled {
-        base: Arc::new(Base { parts, compiled, table, files: zones.kept.clone() }),
+        base: Arc::new(Base { parts, config, compiled, table, files: zones.kept.clone() }),
         is_as_before,
         warnings: warnings + geo.report.len(),
         warning_text: warning_text + &geo.report.text(),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::cluster::Say;
 use crate::config::duration::spell;
 use crate::control::cluster::NodeNews;
+use crate::control::cluster::bundles::Deed;
+use crate::control::cluster::withdrawal::Presence;
 use crate::control::command::Reply;
 use crate::control::discover::News;
 use crate::control::event::DiskNews;
@@ -43,8 +45,10 @@ pub enum Effect {
     Probe(Vec<ProbeOrder>),
     /// Say this to all other nodes.
     Say(Say),
-    /// This node's prober has lost its own network, or has it back: withdraw from where clients are led to it.
-    Isolated(bool),
+    /// Have clients led to others, as this node's prober has lost its own network, or to this node again.
+    Hook(Presence),
+    /// Do this with a bundle of files.
+    Bundle(Deed),
     /// Resolve exactly these names from now on.
     Resolve(Vec<Name>),
     /// Ask exactly these sources for endpoints from now on.

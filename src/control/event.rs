@@ -1,6 +1,8 @@
 //! What can happen to the control plane.
 
 use crate::cluster::Heard;
+use crate::control::cluster::bundles::BundleNews;
+use crate::control::cluster::withdrawal::HookReport;
 use crate::control::command::Command;
 use crate::control::discover::Discovered;
 use crate::control::job::Job;
@@ -12,6 +14,7 @@ use crate::control::round_trips::Measurement;
 use crate::control::shed::LoadReport;
 use crate::health::Penalty;
 use crate::model::Anchors;
+use crate::model::ClusterTerms;
 use crate::model::TargetKey;
 use crate::model::Verdict;
 
@@ -28,8 +31,14 @@ pub enum Event {
     Vote(Vote),
     /// Another node said something, or how it is reached became known.
     Heard(Heard),
+    /// Who belongs to the cluster, as the node's file says now; the same members as before change nothing.
+    Members(ClusterTerms),
+    /// The shell did what bundles asked for.
+    Bundle(BundleNews),
     /// This node's anchors were asked.
     Anchors(Anchors),
+    /// The hook that withdraws this node, or announces it, was run.
+    Hooked(HookReport),
     /// A name of an endpoint was resolved, or could not be.
     Resolved(Resolution),
     /// A source told of endpoints, or could not be asked.

@@ -116,7 +116,13 @@ impl EventRecord {
             Occurrence::NotResolved { name, reason, .. } => {
                 new("not_resolved").of_name(name).because(reason)
             }
-            Occurrence::Cluster(news) => new(news.kind.event()).of_site(&news.site),
+            Occurrence::Cluster(news) => {
+                let told = new(news.kind.event()).of_site(&news.site);
+                match news.kind.detail() {
+                    Some(detail) => told.because(&detail),
+                    None => told,
+                }
+            }
             Occurrence::Discovery { pool, news } => {
                 let told = new(news.event()).of_pool(pool);
                 match news.why() {

@@ -140,6 +140,18 @@ impl Job {
             .at(at_s)
     }
 
+    /// Other files beside the geo data in force.
+    pub(super) fn beside(
+        zones: Arc<ZoneFiles>,
+        base: Arc<Base>,
+        shelf: Arc<Shelf>,
+        at_s: u64,
+    ) -> Self {
+        let parts = Parts { zones: zones.digest, ..base.parts };
+        let (zones, base) = (Some(zones), Some(base));
+        Self { zones, geo: None, shelf, at_s, base, known: None, is_judged: true, parts }.at(at_s)
+    }
+
     /// This job, with tables of round-trip times to choose from.
     pub fn with_shelf(self, shelf: Shelf) -> Self {
         let at_s = self.at_s;
@@ -194,6 +206,11 @@ impl Job {
     /// SHA-256 of everything in the job: equal jobs give equal answers.
     pub fn digest(&self) -> [u8; 32] {
         self.parts.digest()
+    }
+
+    /// The operator's files with their digests, if they were read.
+    pub fn zones_read(&self) -> Option<&ZoneFiles> {
+        self.zones.as_deref()
     }
 
     /// The operator's files that were read.

@@ -17,6 +17,7 @@ use crate::control::job::Faults;
 use crate::control::job::Settled;
 use crate::control::parts::Base;
 use crate::control::parts::Parts;
+use crate::control::parts::ZoneFiles;
 use crate::control::rejection::Rejection;
 use crate::model::Model;
 use crate::model::Now;
@@ -199,6 +200,34 @@ impl Controller {
         if !is_in_force && !is_made {
             self.loading.ahead = Ahead::Asked(job.digest());
             effects.push(Effect::Compile(Arc::new(job)));
+        }
+    }
+
+    /// Other files beside the geo data in force, for now; `None` if nothing is in force yet.
+    pub(super) fn job_beside(&self, zones: &Arc<ZoneFiles>, now: Now) -> Option<Job> {
+        let base = Arc::clone(self.loading.base.as_ref()?);
+        let (zones, shelf) = (Arc::clone(zones), Arc::clone(&self.loading.shelf));
+        Some(Job::beside(zones, base, shelf, now.unix.as_secs()))
+    }
+
+    /// Puts files in force that were compiled ahead; if geo data or round-trip times are others by now, once they are
+    /// compiled with those.
+    pub(super) fn put_ready(
+        &mut self,
+        zones: &Arc<ZoneFiles>,
+        product: Option<Product>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(job) = self.job_beside(zones, now) else { return };
+        let is_in_force = self.loading.base.as_ref().is_some_and(|base| base.parts == *job.parts());
+        match product {
+            _ if is_in_force => {}
+            Some(product) if product.digest == job.digest() => {
+                self.loading.wanted = Some(Arc::new(job));
+                self.take_product(product, now, effects);
+            }
+            Some(_) | None => self.want(job, effects),
         }
     }
 
@@ -479,7 +508,7 @@ mod tests {
                 String::new()
             }
             Effect::MakeTable(_) | Effect::WriteTable { .. } => String::new(),
-            Effect::Say(_) | Effect::Isolated(_) => String::new(),
+            Effect::Say(_) | Effect::Hook(_) | Effect::Bundle(_) => String::new(),
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => String::new(),
         };
         effects.into_iter().map(tell).filter(|text| !text.is_empty()).collect()

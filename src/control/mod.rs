@@ -21,6 +21,7 @@ pub mod job;
 mod load;
 mod losses;
 pub mod order;
+mod order_begin;
 mod order_end;
 mod parts;
 pub mod parts_status;
@@ -66,6 +67,7 @@ pub use shift::Shift;
 use crate::control::brake::Brake;
 use crate::control::cluster::Panel;
 use crate::control::cluster::Records;
+use crate::control::cluster::bundles::Bundles;
 use crate::control::discover::Discoveries;
 use crate::control::failback::Side;
 use crate::control::failback::WayBack;
@@ -130,6 +132,8 @@ pub struct Controller {
     sheds: Tracked<Box<str>, shed::Record>,
     /// What other nodes say; `None`: there are none.
     cluster: Option<Box<Panel>>,
+    /// Versions of files that all nodes are to have; `None`: there are no others.
+    bundles: Option<Box<Bundles>>,
     /// What all nodes of a cluster know alike; `None`: there are no others.
     records: Option<Records>,
 }
@@ -210,14 +214,22 @@ impl Controller {
         self.mind_windows(now, effects);
         self.mind_loads(now, effects);
         match event {
-            Event::Files(job) => self.take_files(job, now, effects),
+            Event::Files(job) => {
+                self.take_files(job, now, effects);
+                if let Some(bundles) = &mut self.bundles {
+                    bundles.try_again();
+                }
+            }
             Event::Measured(measurements) => self.take_measurements(&measurements),
             Event::TableMade(made) => self.take_table(made, effects),
             Event::Compiled(product) => self.take_product(product, now, effects),
             Event::Restored(restored) => self.take_restored(restored, now),
             Event::Vote(vote) => self.take_vote(vote, now, effects),
             Event::Heard(heard) => self.take_heard(heard, now, effects),
+            Event::Members(terms) => self.take_members(&terms, now, effects),
             Event::Anchors(anchors) => self.take_anchors(anchors),
+            Event::Hooked(report) => self.take_hook_report(&report),
+            Event::Bundle(news) => self.take_bundle_news(news, now),
             Event::Resolved(resolution) => self.take_resolution(resolution, now, effects),
             Event::Discovered(discovered) => self.take_discovery(discovered, now, effects),
             Event::Loads(reports) => self.take_loads(&reports),

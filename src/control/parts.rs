@@ -52,6 +52,8 @@ impl Parts {
 pub struct Base {
     /// Digest of each part.
     pub parts: Parts,
+    /// SHA-256 of the files that all nodes are to have alike, wherever they keep them.
+    pub config: [u8; 32],
     /// The tables without changed weights.
     pub compiled: Arc<Compiled>,
     /// The table of round-trip times in them.
@@ -71,6 +73,8 @@ pub struct ZoneFiles {
     pub node: NodeTerms,
     /// SHA-256 of all that.
     pub digest: [u8; 32],
+    /// SHA-256 of what all nodes are to have alike: no paths, and nothing of this node's own file.
+    pub config: [u8; 32],
 }
 
 impl ZoneFiles {
@@ -83,7 +87,8 @@ impl ZoneFiles {
         let NodeTerms { identity, explain, ecs_from, exec: _ } = &node;
         hash.update(identity);
         hash.update(format!("{explain:?}{ecs_from:?}"));
-        Self { files, unread, node, digest: hash.finalize().into() }
+        let config = files.contents_digest();
+        Self { files, unread, node, digest: hash.finalize().into(), config }
     }
 
     /// The files as problems of policies and assertions are shown in them: records have none later on.

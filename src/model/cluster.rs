@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -125,10 +126,37 @@ pub struct ClusterTerms {
     pub key: PathBuf,
     /// What this node does.
     pub role: Role,
+    /// Whether this node takes bundles of files that are pushed to all nodes.
+    pub bundles: bool,
     /// Where TCP connects tell whether this node's own network works.
     pub anchors: Vec<SocketAddr>,
+    /// The program that withdraws this node and announces it, and its arguments; empty if there is none.
+    pub withdraw: Box<[Box<str>]>,
     /// The other nodes.
     pub peers: Vec<Peer>,
+    /// The bus that carries everything; if absent, nodes are connected with each other.
+    pub nats: Option<NatsTerms>,
+}
+
+/// Where the bus is, and how this node shows to it who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NatsTerms {
+    /// Host and port of its servers.
+    pub servers: Vec<Box<str>>,
+    /// File of the certificates by which servers are known.
+    pub ca: PathBuf,
+    /// File of this node's certificate.
+    pub certificate: PathBuf,
+    /// File of its key.
+    pub key: PathBuf,
+}
+
+impl NatsTerms {
+    /// The same with other paths.
+    pub fn with_paths(self, place: impl Fn(&Path) -> PathBuf) -> Self {
+        let Self { servers, ca, certificate, key } = self;
+        Self { servers, ca: place(&ca), certificate: place(&certificate), key: place(&key) }
+    }
 }
 
 /// Another node of the cluster.

@@ -51,6 +51,7 @@ pub use check::Talk;
 pub use check::TlsCheck;
 pub use cluster::ClusterTerms;
 pub use cluster::NODE_NAME_MAX;
+pub use cluster::NatsTerms;
 pub use cluster::NodeName;
 pub use cluster::Peer;
 pub use cluster::Pin;

@@ -8,14 +8,9 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use tokio::sync::Notify;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::cluster::Heard;
-use crate::control::Command;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
@@ -24,8 +19,8 @@ use crate::control::LoadReport;
 use crate::control::Occurrence;
 use crate::control::Product;
 use crate::control::Reply;
-use crate::control::Resolution;
 use crate::control::Vote;
+use crate::control::cluster::withdrawal::HookReport;
 use crate::control::job::GeoDigest;
 use crate::control::rejection::Rejection;
 use crate::geo::PlaceMap;
@@ -33,15 +28,19 @@ use crate::health::LoadWord;
 use crate::model::Anchors;
 use crate::model::Now;
 use crate::model::Verdict;
+use crate::runtime::bundles;
+use crate::runtime::bundles::Desk;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::cluster::Engine;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::files::Sources;
+use crate::runtime::inbox::Inbox;
+use crate::runtime::inbox::Reading;
+use crate::runtime::inbox::Readings;
 use crate::runtime::last_results::LastResults;
 use crate::runtime::last_results::held_text;
 use crate::runtime::log;
 use crate::runtime::measuring;
-use crate::runtime::measuring::Measuring;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
 use crate::runtime::probe::ProbeFailure;
@@ -59,12 +58,6 @@ use crate::runtime::waiters::Waiters;
 /// Commands that wait for the controller, at most.
 pub const COMMANDS_MAX: usize = 64;
 
-/// Resolved names that wait for the controller, at most.
-const RESOLUTIONS_MAX: usize = 64;
-
-/// What other nodes said and waits for the controller, at most.
-pub(super) const HEARD_MAX: usize = 1024;
-
 /// How often the controller is asked what has expired.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -78,97 +71,6 @@ const BEFORE: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub fn clocks(start: Instant) -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now { monotonic: BEFORE + start.elapsed(), unix }
-}
-
-/// A command and who waits for the reply.
-pub type Asked = (Command, oneshot::Sender<Reply>);
-
-/// What reaches the loop.
-pub struct Inbox {
-    /// Commands of operators.
-    pub commands: mpsc::Receiver<Asked>,
-    /// Probe results.
-    pub reports: mpsc::Receiver<ProbeReport>,
-    /// Files may have changed.
-    pub changes: mpsc::Receiver<()>,
-    /// Told when an operator asks to reload: for what is read besides.
-    pub reloads: Arc<Notify>,
-    /// What names of endpoints resolve to.
-    resolutions: mpsc::Receiver<Resolution>,
-    resolutions_sender: mpsc::Sender<Resolution>,
-    /// What other nodes say.
-    pub(super) heard: mpsc::Receiver<Heard>,
-    heard_sender: mpsc::Sender<Heard>,
-    /// For asking for a reading ourselves.
-    pub(super) changes_sender: mpsc::Sender<()>,
-    /// Files that were read.
-    readings: mpsc::Receiver<Readings>,
-    readings_sender: mpsc::Sender<Readings>,
-    /// What workers compiled.
-    products: mpsc::Receiver<Product>,
-    products_sender: mpsc::Sender<Product>,
-    /// Measured round-trip times, and tables made of them.
-    pub measuring: Measuring,
-}
-
-/// Files that were read, or that reading them panicked, and the node's settings compared.
-type Readings = (Result<Job, String>, Option<NodeFile>);
-
-/// Whether files are being read. One reading at a time; what changes meanwhile is read after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reading {
-    /// No.
-    #[default]
-    Idle,
-    /// Yes.
-    Busy,
-    /// Yes, and they have to be read again.
-    BusyAndStale,
-}
-
-impl Inbox {
-    /// Puts the channels together.
-    pub fn new(
-        commands: mpsc::Receiver<Asked>,
-        reports: mpsc::Receiver<ProbeReport>,
-        (changes_sender, changes): (mpsc::Sender<()>, mpsc::Receiver<()>),
-    ) -> Self {
-        let (readings_sender, readings) = mpsc::channel(1);
-        let (products_sender, products) = mpsc::channel(4);
-        let (resolutions_sender, resolutions) = mpsc::channel(RESOLUTIONS_MAX);
-        let (heard_sender, heard) = mpsc::channel(HEARD_MAX);
-        Self {
-            commands,
-            reports,
-            changes,
-            reloads: Arc::default(),
-            resolutions,
-            resolutions_sender,
-            heard,
-            heard_sender,
-            changes_sender,
-            readings,
-            readings_sender,
-            products,
-            products_sender,
-            measuring: Measuring::default(),
-        }
-    }
-
-    /// Where what names resolve to goes.
-    pub fn resolutions_sender(&self) -> mpsc::Sender<Resolution> {
-        self.resolutions_sender.clone()
-    }
-
-    /// Where what other nodes say goes.
-    pub fn heard_sender(&self) -> mpsc::Sender<Heard> {
-        self.heard_sender.clone()
-    }
-
-    /// What asks for a reading of the files.
-    pub fn changes_sender(&self) -> mpsc::Sender<()> {
-        self.changes_sender.clone()
-    }
 }
 
 /// Everything that outlives a restart of the loop.
@@ -209,8 +111,12 @@ pub struct Core {
     pub node_file: Option<NodeFile>,
     /// What carries values to other nodes, if there are any.
     pub cluster: Option<Cluster>,
+    /// Bundles of files, if this node takes them.
+    pub bundles: Option<Desk>,
     /// Whether this node's own network works.
     pub anchors: watch::Receiver<Anchors>,
+    /// How the hook ended that withdraws this node, or announces it.
+    pub hook_reports: watch::Receiver<Option<HookReport>>,
     /// Whoever started us.
     pub manager: ServiceManager,
     /// Signs of life of this loop.
@@ -269,11 +175,13 @@ impl Core {
                 self.metrics.set_sources(self.controller.sources());
             }
             event = self.inbox.measuring.next() => self.handle(event),
+            event = bundles::next(&mut self.bundles) => self.handle(event),
             Some(heard) = self.inbox.heard.recv() => self.hear(heard),
             Ok(()) = self.anchors.changed() => {
                 let anchors = *self.anchors.borrow_and_update();
                 self.handle(Event::Anchors(anchors));
             }
+            Ok(()) = self.hook_reports.changed() => self.take_hook_report(),
             count = self.inbox.reports.recv_many(&mut reports, 1024) => {
                 if count == 0 {
                     return std::future::pending().await; // the prober is gone: the process is stopping
@@ -306,6 +214,8 @@ impl Core {
     fn rest(&self) -> Duration {
         let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
         let rest = self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK));
+        let switch = self.controller.next_switch();
+        let rest = switch.map_or(rest, |at| rest.min(at.saturating_sub(self.now().unix)));
         let wake = self.controller.next_wake();
         wake.map_or(rest, |at| at.saturating_sub(self.now().monotonic).clamp(WAKE_MIN, rest))
     }
@@ -357,8 +267,10 @@ impl Core {
             Effect::Resolve(names) => self.resolver.set_names(names),
             Effect::Discover(sources) => self.discoverer.set_sources(sources),
             Effect::Record(occurrence) => self.tell(&occurrence),
+            Effect::Bundle(deed) => self.do_deed(deed),
             Effect::Say(say) => self.cluster.iter().for_each(|cluster| cluster.say(say.clone())),
-            Effect::Reply(_) | Effect::Isolated(_) => {}
+            Effect::Hook(presence) => self.cluster.iter().for_each(|all| all.ask_hook(presence)),
+            Effect::Reply(_) => {}
             Effect::Persist(_) | Effect::Keep(_) | Effect::KeepTable(_) => self.keep(effect),
             Effect::MakeTable(job) => self.inbox.measuring.make(job),
             Effect::WriteTable { name, text } => {
@@ -410,7 +322,7 @@ impl Core {
     }
 
     /// Has a thread read the files: a large database or a slow disk holds up no verdict and no command.
-    fn read_files(&mut self) {
+    pub(super) fn read_files(&mut self) {
         if self.reading != Reading::Idle {
             self.reading = Reading::BusyAndStale;
             return;
@@ -441,6 +353,9 @@ impl Core {
             // A half-written state may be in it: only the newer reading counts.
             return self.read_files();
         }
+        if let Some(terms) = self.cluster.as_ref().map(Cluster::terms) {
+            self.handle(Event::Members(terms));
+        }
         match reading {
             Ok(job) => {
                 self.folders.send_replace(self.sources.folders_with(&job));
@@ -449,6 +364,7 @@ impl Core {
                     None => job,
                 };
                 self.handle(Event::Files(job));
+                self.scan_tables();
                 self.reply_to_waiters();
             }
             Err(text) => {

@@ -22,10 +22,10 @@ use tokio_util::codec::LinesCodecError;
 
 use crate::control::Command;
 use crate::control::Reply;
-use crate::runtime::control_loop::Asked;
+use crate::runtime::inbox::Asked;
 
-/// Longest command, in octets.
-const COMMAND_MAX: usize = 64 * 1024;
+/// Longest command, in octets: a piece of a bundle as base64.
+const COMMAND_MAX: usize = 128 * 1024;
 
 /// Longest reply, in octets: the status of 50,000 endpoints.
 const REPLY_MAX: usize = 64 * 1024 * 1024;

@@ -14,6 +14,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::admin_states::AdminState;
+use crate::control::cluster::drift::What;
 use crate::control::cluster::status::ClusterGauges;
 use crate::control::discover::SourceState;
 use crate::control::shed::LoadGauges;
@@ -162,10 +163,16 @@ pub(super) fn cluster(
     encoder: &mut DescriptorEncoder<'_>,
     cluster: Option<&ClusterGauges>,
 ) -> Result<(), std::fmt::Error> {
-    let Some(ClusterGauges { members, live, isolated, is_isolated, too_few_voters }) = cluster
-    else {
-        return Ok(());
-    };
+    let Some(gauges) = cluster else { return Ok(()) };
+    let ClusterGauges { members, live, isolated, is_isolated, too_few_voters, .. } = gauges;
+    let ClusterGauges { drift, is_withdrawn, .. } = gauges;
+    let differs = |what| f64::from(u8::from(drift.contains(&what)));
+    let drift = What::ALL.map(|what| ([("what", what.word())], differs(what)));
+    let help =
+        "1 if nodes have had different files, geo data, round-trip times or verdicts for a minute";
+    ratios(encoder, "cluster_drift", help, drift)?;
+    let help = "1 if the hook has withdrawn this node: clients are led to others";
+    gauge(encoder, "cluster_withdrawn", help, u64::from(*is_withdrawn))?;
     let help = "Nodes of the cluster by its configuration, this one included";
     gauge(encoder, "cluster_members", help, *members as u64)?;
     let help = "Nodes of the cluster that are heard, this one included";

@@ -198,8 +198,41 @@ impl Sources {
         input
     }
 
+    /// Zones in a folder, with what they share in another or in `shared` below it, and nothing else.
+    pub fn of_zones(folder: &Path, shared: Option<&Path>) -> Self {
+        Self {
+            zones: folder.to_path_buf(),
+            shared: shared.map(Path::to_path_buf),
+            databases: Vec::new(),
+            overlays: Vec::new(),
+            rtt: None,
+            database_folder: None,
+            terms: NodeTerms::default(),
+        }
+    }
+
+    /// The same node with the files of a bundle in place of its own.
+    pub fn in_bundle(&self, files: &Path) -> Self {
+        Self { zones: files.to_path_buf(), shared: None, ..self.clone() }
+    }
+
+    /// Reads zones and what they share, without geo data; what cannot be read is in the job as a problem. Blocks.
+    pub fn read_zones(&self) -> Job {
+        let mut faults = Vec::new();
+        let files = self.read_files(&mut faults);
+        let unread = faults.iter().map(ReadFault::problem).collect();
+        Job::with_unread(files, unread, GeoFiles::default(), self.terms.clone())
+    }
+
     /// Reads zones and what they share; leaves out what cannot be read, and says so.
     pub fn read_files(&self, faults: &mut Vec<ReadFault>) -> Files {
+        let mut files = self.read_texts(faults);
+        target_files::take_out(&mut files);
+        Files::new(files).allowing(&self.terms.exec)
+    }
+
+    /// As [`Sources::read_files`], with lists of targets that stand beside zones.
+    pub fn read_texts(&self, faults: &mut Vec<ReadFault>) -> Vec<SourceFile> {
         let mut files = Vec::new();
         for folder in [Some(self.zones.clone()), self.find_shared()].into_iter().flatten() {
             let paths = list(&folder).unwrap_or_else(|fault| {
@@ -214,8 +247,7 @@ impl Sources {
             }
         }
         read_included(&mut files, faults);
-        target_files::take_out(&mut files);
-        Files::new(files).allowing(&self.terms.exec)
+        files
     }
 
     /// Folders to watch once `job` has been read: those of included files too, and of what could not be read.
@@ -322,6 +354,11 @@ enum Named {
     ByAFile,
 }
 
+/// Reads a text file that another one names.
+pub fn read_named(path: &Path) -> Result<Option<SourceFile>, ReadFault> {
+    read_text(path, Named::ByAFile)
+}
+
 /// Reads a text file. One that is no text is a fault if it is included or its name ends in `.toml` or `.zone`; else it is
 /// nobody's business.
 fn read_text(path: &Path, named: Named) -> Result<Option<SourceFile>, ReadFault> {
@@ -385,6 +422,44 @@ mod tests {
         assert_eq!(names(), ["zones/shared/sites.toml", "geodb/city.mmdb"]);
         std::fs::remove_dir_all(folder.path().join("geodb")).unwrap();
         assert_eq!(names(), ["zones/shared/sites.toml"]);
+    }
+
+    #[test]
+    fn nodes_with_the_same_files_in_other_folders_have_the_same_digest_of_them() {
+        let zone = "[zone]\nname = \"shop.test\"\nnameservers = [\"ns1.example.net\"]\n\
+                    records = \"../more/shop.records\"\n";
+        let node = |zones: &str, shared: Option<&str>, identity: &str, text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            let site = at(shared.unwrap_or("zones/shared"));
+            let more = at(zones).join("../more");
+            for path in [&at(zones), &site, &more] {
+                std::fs::create_dir_all(path).unwrap();
+            }
+            std::fs::write(at(zones).join("shop.toml"), zone).unwrap();
+            std::fs::write(site.join("sites.toml"), "[site.fra]\nlatitude = 50\nlongitude = 8\n")
+                .unwrap();
+            std::fs::write(more.join("shop.records"), text).unwrap();
+            std::fs::write(at(zones).join("more.zone"), "$INCLUDE ../more/shop.records\n").unwrap();
+            let node = Node {
+                zones: zones.into(),
+                shared: shared.map(PathBuf::from),
+                identity: Some(identity.into()),
+                ..default_node()
+            };
+            let job = Sources::of(&node, folder.path(), true).read();
+            let files = job.files().count();
+            assert_eq!(files, 4, "the file that is included is among them");
+            let parts = *job.parts();
+            let zones = job.zones_read().unwrap();
+            (parts.zones, zones.config)
+        };
+        let (own, config) = node("zones", None, "fra-1", "www 60 A 192.0.2.1\n");
+        let (other, same) = node("srv/zones", Some("common"), "iad-1", "www 60 A 192.0.2.1\n");
+        assert_eq!(config, same);
+        assert_ne!(own, other, "what this node reads is told by paths and its own file besides");
+        let (_, changed) = node("zones", None, "fra-1", "www 60 A 192.0.2.2\n");
+        assert_ne!(config, changed);
     }
 
     #[test]

@@ -2,10 +2,24 @@
 
 use crate::cluster::Heard;
 use crate::control::Event;
+use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop::Core;
-use crate::runtime::control_loop::HEARD_MAX;
+use crate::runtime::inbox::HEARD_MAX;
 
 impl Core {
+    /// Takes its place in a cluster.
+    pub(super) fn join(&mut self, cluster: &Cluster) {
+        self.anchors = cluster.anchors();
+        self.hook_reports = cluster.hook_reports();
+        self.cluster = Some(cluster.clone());
+    }
+
+    /// Takes in how the hook ended that withdraws this node, or announces it.
+    pub(super) fn take_hook_report(&mut self) {
+        let report = self.hook_reports.borrow_and_update().clone();
+        report.into_iter().for_each(|report| self.handle(Event::Hooked(report)));
+    }
+
     /// Takes in what other nodes said, with all else of them that is waiting.
     pub(super) fn hear(&mut self, first: Heard) {
         let mut next = Some(first);

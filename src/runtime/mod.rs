@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod answerer;
 pub mod beacons;
+pub mod bundles;
 pub mod cluster;
 pub mod control_loop;
 pub mod control_socket;
@@ -15,8 +16,10 @@ pub mod fetch;
 pub mod files;
 mod hearing;
 pub mod history;
+pub mod inbox;
 pub mod last_results;
 pub mod log;
+mod long_tasks;
 pub mod measuring;
 pub mod metrics;
 pub mod node_file;

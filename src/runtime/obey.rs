@@ -45,6 +45,7 @@ impl Core {
             });
             return;
         }
+        let Some((command, reply)) = self.take_upload(command, reply) else { return };
         let mut effects = Vec::new();
         self.controller.handle(Event::Command(command), self.now(), &mut effects);
         let mut answer = None;
@@ -65,6 +66,9 @@ impl Core {
                 is_stale: found.is_stale,
             });
             status.state = self.state.as_ref().map(|state| state.status()).unwrap_or_default();
+        }
+        if let Reply::Cluster(status) = &mut answer {
+            status.bus = self.cluster.as_ref().and_then(|cluster| cluster.bus());
         }
         self.reply(answer, reply);
     }

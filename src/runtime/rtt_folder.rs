@@ -12,8 +12,8 @@ const TABLE_MAX: u64 = 256 * 1024 * 1024;
 /// Tables after which no further one is read; a folder that is looked after has about ten.
 const TABLES_MAX: usize = 64;
 
-/// Every table in a folder, by name; none if there is no such folder yet.
-pub fn read_tables(folder: &Path) -> io::Result<Vec<(Box<str>, Vec<u8>)>> {
+/// Names of the tables in a folder; none if there is no such folder yet.
+pub fn list_tables(folder: &Path) -> io::Result<Vec<Box<str>>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -26,8 +26,13 @@ pub fn read_tables(folder: &Path) -> io::Result<Vec<(Box<str>, Vec<u8>)>> {
     }
     names.sort();
     names.truncate(TABLES_MAX);
+    Ok(names)
+}
+
+/// Every table in a folder, by name; none if there is no such folder yet.
+pub fn read_tables(folder: &Path) -> io::Result<Vec<(Box<str>, Vec<u8>)>> {
     let mut tables = Vec::new();
-    for name in names {
+    for name in list_tables(folder)? {
         let path = folder.join(&*name);
         match path.metadata() {
             Ok(found) if found.len() > TABLE_MAX => {

@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch::channel as watch_channel;
@@ -17,14 +16,13 @@ use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::Transport;
-use crate::cluster::Heard;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Event;
 use crate::control::Job;
+use crate::control::cluster::bundles::Memory;
 use crate::control::rejection::Rejection;
 use crate::control::round_trips::Making;
-use crate::control::round_trips::Measurement;
 use crate::model::Anchors;
 use crate::model::Encrypted;
 use crate::model::ResolverSettings;
@@ -33,24 +31,27 @@ use crate::runtime::admin;
 use crate::runtime::answerer::Answerer;
 use crate::runtime::beacons::BeaconDesk;
 use crate::runtime::beacons::Token;
+use crate::runtime::bundles;
+use crate::runtime::bundles::Desk;
+use crate::runtime::bundles::Opened;
 use crate::runtime::cluster;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop;
-use crate::runtime::control_loop::Asked;
 use crate::runtime::control_loop::COMMANDS_MAX;
 use crate::runtime::control_loop::Core;
-use crate::runtime::control_loop::Inbox;
-use crate::runtime::control_loop::Reading;
 use crate::runtime::control_loop::clocks;
 use crate::runtime::control_socket;
 use crate::runtime::control_socket::SocketFile;
 use crate::runtime::discover::Discoverer;
 use crate::runtime::encrypted::EncryptedSockets;
 use crate::runtime::files::Sources;
+use crate::runtime::inbox::Asked;
+use crate::runtime::inbox::Inbox;
+use crate::runtime::inbox::Reading;
 use crate::runtime::last_results::LastResults;
+use crate::runtime::long_tasks::Supervisor;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::node_file::NodeFile;
-use crate::runtime::probe::Board;
 use crate::runtime::probe::Limits;
 use crate::runtime::probe::Prober;
 use crate::runtime::probe::Terms;
@@ -63,11 +64,8 @@ pub use crate::runtime::start_error::StartError;
 use crate::runtime::state::Settings;
 use crate::runtime::state::State;
 use crate::runtime::state::start;
-use crate::runtime::supervise::supervise;
-use crate::runtime::tcp::Handshakes;
 use crate::runtime::tcp::TcpLimits;
 use crate::runtime::tcp::TcpSockets;
-use crate::runtime::tcp::handshakes;
 use crate::runtime::token;
 use crate::runtime::udp::UdpServer;
 use crate::runtime::udp::UdpSockets;
@@ -135,9 +133,10 @@ pub struct Server {
 
 impl Server {
     /// Reads the files, binds the addresses, starts probing and answering.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start(mut options: Options) -> Result<Self, StartError> {
         install_crypto();
         let start = Instant::now();
+        let opened = bundles::open(&mut options).await.map_err(StartError::Bundles)?;
         let sources = options.sources.clone();
         let job = tokio::task::spawn_blocking(move || sources.read())
             .await
@@ -159,10 +158,19 @@ impl Server {
         let guard = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let mut core = first_core(job, &options, start, inbox, Arc::clone(&metrics)).await?;
+        let memory = opened.as_ref().map(Opened::memory).unwrap_or_default();
+        let kept = Kept { job, memory };
+        let mut core = first_core(kept, &options, start, inbox, Arc::clone(&metrics)).await?;
         if let Some(cluster) = &cluster {
-            core.anchors = cluster.anchors();
-            core.cluster = Some(cluster.clone());
+            core.join(cluster);
+        }
+        if let (Some(cluster), Some(opened)) = (&cluster, opened) {
+            let restarts = Arc::clone(&metrics);
+            let count = move |task: &'static str| restarts.count_restart(task);
+            let (desk, task) =
+                Desk::start(opened, cluster, core.inbox.changes_sender(), count, stop.clone());
+            core.bundles = Some(desk);
+            tasks.spawn(task);
         }
         let answerer = Answerer::new(core.publisher.published(), Arc::clone(&metrics));
         let measured = core.inbox.measuring.sender();
@@ -285,76 +293,6 @@ impl Server {
     }
 }
 
-/// Starts tasks that are restarted when they end.
-struct Supervisor {
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Supervisor {
-    fn run<F>(&self, name: &'static str, make: impl FnMut() -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let metrics = Arc::clone(&self.metrics);
-        let count = move |task: &'static str| metrics.count_restart(task);
-        drop(self.tasks.spawn(supervise(name, self.stop.clone(), count, make)));
-    }
-
-    /// Hands what clients of the control socket ask to the control loop.
-    fn run_control_socket(&self, listener: Arc<UnixListener>, commands: mpsc::Sender<Asked>) {
-        self.run("control socket", move || {
-            let (listener, commands) = (Arc::clone(&listener), commands.clone());
-            async move { control_socket::serve(&listener, commands).await }
-        });
-    }
-
-    /// Has this node take its place among the others.
-    fn run_cluster(&self, cluster: &Cluster, heard: &mpsc::Sender<Heard>) {
-        self.metrics.set_cluster(cluster.clone());
-        cluster.tasks(heard.clone()).into_iter().for_each(|(name, make)| self.run(name, make));
-    }
-
-    /// Has handshakes of resolvers measured, if that is wanted and it is known to which site.
-    fn measure_handshakes(
-        &self,
-        options: &Options,
-        measured: mpsc::Sender<Vec<Measurement>>,
-    ) -> Option<Handshakes> {
-        let site = options.site.clone()?;
-        options.rtt.as_ref().filter(|rtt| rtt.build && rtt.handshakes)?;
-        let (handshakes, samples) = Handshakes::new();
-        // Shared by a task and the one that follows it if it fails.
-        let samples = Arc::new(tokio::sync::Mutex::new(samples));
-        self.run("handshakes", move || {
-            let (samples, site, measured) = (Arc::clone(&samples), site.clone(), measured.clone());
-            async move { handshakes::hand_on(&mut *samples.lock().await, &site, &measured).await }
-        });
-        Some(handshakes)
-    }
-
-    /// Serves what is posted, and nothing else.
-    fn run_posts(&self, listener: Arc<TcpListener>, desk: Arc<BeaconDesk>) {
-        self.run("posts", move || admin::serve_posts(Arc::clone(&listener), Arc::clone(&desk)));
-    }
-
-    /// Serves metrics and health pages.
-    fn run_pages(
-        &self,
-        listener: Arc<TcpListener>,
-        desk: Option<Arc<BeaconDesk>>,
-        board: Arc<Board>,
-    ) {
-        let metrics = Arc::clone(&self.metrics);
-        let make = move || {
-            let (listener, metrics) = (Arc::clone(&listener), Arc::clone(&metrics));
-            admin::serve(listener, metrics, desk.clone(), Arc::clone(&board))
-        };
-        self.run("pages", make);
-    }
-}
-
 /// Reads the certificate and binds its addresses, if there is one.
 async fn bind_encrypted(
     settings: Option<Encrypted>,
@@ -412,9 +350,17 @@ fn serve_encrypted(
     Ok(addresses)
 }
 
+/// What a server starts from.
+struct Kept {
+    /// The files that were read.
+    job: Job,
+    /// Which version of them that is, and which there are.
+    memory: Memory,
+}
+
 /// Compiles the first files and makes the core around the first snapshot.
 async fn first_core(
-    job: Job,
+    Kept { job, memory }: Kept,
     options: &Options,
     start: Instant,
     commands: mpsc::Receiver<Asked>,
@@ -433,6 +379,7 @@ async fn first_core(
     controller.allow_found(options.resolver.allow.clone());
     if let (Some(cluster), Some(site)) = (&options.cluster, &options.site) {
         controller.join(&cluster.terms, site);
+        controller.take_bundles(&cluster.terms, options.rtt.is_some(), memory);
     }
     let mut effects = Vec::new();
     if let Some(kept) = restored {
@@ -484,7 +431,9 @@ async fn first_core(
         waiters: Waiters::default(),
         node_file: options.node_file.clone(),
         cluster: None,
+        bundles: None,
         anchors: watch_channel(Anchors::Unset).1,
+        hook_reports: watch_channel(None).1,
         watchdog: options.manager.watchdog(),
         manager: options.manager.clone(),
         told_reloading: false,

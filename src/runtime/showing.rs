@@ -51,7 +51,8 @@ impl Core {
             | Effect::WriteTable { .. } => {}
             Effect::Record(_)
             | Effect::Compile(_)
-            | Effect::Isolated(_)
+            | Effect::Hook(_)
+            | Effect::Bundle(_)
             | Effect::Resolve(_)
             | Effect::Discover(_)
             | Effect::Reply(_) => self.news.is_seldom = true,

@@ -30,6 +30,11 @@ pub enum StartError {
     /// The node cannot take its place in the cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// Pushed files cannot be kept.
+    #[error(
+        "[state] folder: bundles of files cannot be kept there: {0}; this user must be able to write there"
+    )]
+    Bundles(std::io::Error),
     /// The control socket cannot be used.
     #[error(transparent)]
     Socket(#[from] SocketFault),

@@ -1,4 +1,5 @@
 //! Whoever has a key and speaks TLS, but not as a node does.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Nodes of a cluster in one process, on loopback, with ports that the system chose.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -85,8 +86,11 @@ impl Keys {
             listen: (role(own) == Role::Server).then(|| "127.0.0.1:0".parse().unwrap()),
             key: self.path(own),
             role: role(own),
+            bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: names.iter().filter(|other| **other != own).map(peer).collect(),
+            nats: None,
         }
     }
 }

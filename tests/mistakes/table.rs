@@ -3610,6 +3610,7 @@ node = "fra 1"
 listen = "7653"
 key = "k"
 anchors = []
+withdraw = ["hook", "-x"]
 [[cluster.peer]]
 node = "sin.1"
 address = "sin-1.example.net:7653"
@@ -3622,12 +3623,13 @@ role = "observer"
             ("5:8", "cluster.node", "is not allowed as a name of a node or cluster", "a-z"),
             ("6:10", "cluster.listen", "is not an address with a port", "127.0.0.1"),
             ("8:11", "cluster.anchors", "no address is named", "192.0.2.53:443"),
-            ("10:8", "cluster.peer[0].node", "is not allowed as a name", "a-z"),
-            ("11:11", "cluster.peer[0].address", "is not an address with a port", "127.0.0.1"),
-            ("12:9", "cluster.peer[0].pins", "\"sha256:AAAA\" is not a pin", "rhumb cluster pin"),
-            ("12:24", "cluster.peer[0].pins", "is not a pin", "rhumb cluster pin"),
-            ("13:8", "cluster.peer[0].site", "is not allowed as a name", "letters"),
-            ("14:8", "cluster.peer[0].role", "is not a role", "server"),
+            ("9:13", "cluster.withdraw", "is no whole path of a program", "begin with \"/\""),
+            ("11:8", "cluster.peer[0].node", "is not allowed as a name", "a-z"),
+            ("12:11", "cluster.peer[0].address", "is not an address with a port", "127.0.0.1"),
+            ("13:9", "cluster.peer[0].pins", "\"sha256:AAAA\" is not a pin", "rhumb cluster pin"),
+            ("13:24", "cluster.peer[0].pins", "is not a pin", "rhumb cluster pin"),
+            ("14:8", "cluster.peer[0].site", "is not allowed as a name", "letters"),
+            ("15:8", "cluster.peer[0].role", "is not a role", "server"),
         ],
     },
     Case {
@@ -3722,6 +3724,56 @@ pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
 site = "sin"
 "#,
         expected: &[("8:1", "cluster.peer", "no peer has an address", "add addresses")],
+    },
+    Case {
+        title: "a bus that cannot be found",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+key = "k"
+[cluster.nats]
+servers = ["nats://192.0.2.9:4222", "192.0.2.9", "nats-1:4222", "nats-1:4222"]
+ca = "ca.pem"
+cert = "nats.pem"
+[[cluster.peer]]
+node = "sin-1"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[
+            ("7:10", "cluster.nats.key", "this key is missing", "nats.key"),
+            ("8:12", "cluster.nats.servers", "is not a host with a port", "TLS is always spoken"),
+            ("8:37", "cluster.nats.servers", "is not a host with a port", "192.0.2.9:4222"),
+            ("8:65", "cluster.nats.servers", "nats-1:4222 is named twice", "take one out"),
+            ("10:1", "cluster.nats.cert", "this key is not known here", "certificate"),
+        ],
+    },
+    Case {
+        title: "warning: a node that is dialled though a bus carries everything",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+[cluster.nats]
+servers = ["192.0.2.9:4222"]
+ca = "ca.pem"
+certificate = "nats.pem"
+key = "nats.key"
+[[cluster.peer]]
+node = "sin-1"
+address = "192.0.2.7:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+site = "sin"
+"#,
+        expected: &[
+            ("6:1", "cluster.listen", "nobody dials this node", "take it out"),
+            ("13:1", "cluster.peer", "this address is not dialled", "take address out"),
+        ],
     },
     Case {
         title: "folders of programs that are none",

@@ -82,13 +82,28 @@ fn word(text: &str) -> Result<Word, String> {
 impl World {
     /// `NODE@SITE …`: this node, then the others.
     pub(super) fn cluster(&mut self, rest: &str) -> Result<(), String> {
+        self.name_peers(rest)?;
+        self.rejoin();
+        Ok(())
+    }
+
+    /// `NODE@SITE …`, this node first: a reload finds these in the node's file.
+    pub(super) fn members(&mut self, rest: &str) -> Result<(), String> {
+        self.name_peers(rest)?;
+        let (terms, _) = self.peers.terms.clone().ok_or("write CLUSTER before")?;
+        self.handle(Event::Members(terms));
+        self.handle(Event::Settle);
+        Ok(())
+    }
+
+    fn name_peers(&mut self, rest: &str) -> Result<(), String> {
         let mut nodes = rest.split_whitespace();
         let (own, site) = node(nodes.next().ok_or("name this node")?)?;
         let mut peers = Vec::new();
         for text in nodes {
             let (node, site) = node(text)?;
             let speaker = Speaker { generation: 1, ..Speaker::default() };
-            self.peers.speakers.insert(node.to_string(), speaker);
+            self.peers.speakers.entry(node.to_string()).or_insert(speaker);
             let (address, pins, role) = (None, Vec::new(), Role::Server);
             peers.push(Peer { node, address, pins, site: site.into(), role });
         }
@@ -98,11 +113,13 @@ impl World {
             listen: None,
             key: "cluster.key".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers,
+            nats: None,
         };
         self.peers.terms = Some((terms, site.into()));
-        self.rejoin();
         Ok(())
     }
 

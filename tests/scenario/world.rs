@@ -199,6 +199,7 @@ impl World {
             }),
             "LOADS" => self.report_loads(rest)?,
             "CLUSTER" => self.cluster(rest)?,
+            "MEMBERS" => self.members(rest)?,
             "PEER" => self.peer(rest)?,
             "ANCHORS" => self.own_anchors(rest)?,
             "PROBER" => self.prober(rest)?,
@@ -291,7 +292,7 @@ impl World {
                 }
                 Effect::Discover(sources) => self.sources = sources,
                 Effect::Say(say) => self.peers.note(say),
-                Effect::Isolated(_) => {}
+                Effect::Hook(_) | Effect::Bundle(_) => {}
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
@@ -307,6 +308,7 @@ impl World {
                         Reply::Failed { error, problems: _ } => Err(error),
                         Reply::Status(_)
                         | Reply::Cluster(_)
+                        | Reply::Bundles(_)
                         | Reply::Explanation(_)
                         | Reply::Events(_) => Ok(String::new()),
                     });

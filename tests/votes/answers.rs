@@ -72,8 +72,11 @@ impl Node {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: SITES[1..].iter().map(peer).collect(),
+            nats: None,
         };
         let now =
             Now { monotonic: Duration::from_secs(1000), unix: Duration::from_secs(1_800_000_000) };

@@ -1,9 +1,12 @@
 //! Nodes with a network between them, on a virtual clock. All chance comes from one seed.
+//!
+//! While they run their files change, one after the other: another target, another member, one member less. Besides votes
+//! they say records.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rhumb::cluster::Digests;
 use rhumb::cluster::Generation;
 use rhumb::cluster::Heard;
 use rhumb::cluster::NodeName;
@@ -11,7 +14,9 @@ use rhumb::cluster::Placed;
 use rhumb::cluster::Role;
 use rhumb::cluster::Roster;
 use rhumb::cluster::Say;
+use rhumb::cluster::Served;
 use rhumb::cluster::Topic;
+use rhumb::cluster::book::LIFE;
 use rhumb::control::cluster::Panel;
 use rhumb::control::cluster::Seat;
 use rhumb::model::Anchors;
@@ -20,17 +25,25 @@ use rhumb::model::Family;
 use rhumb::model::Peer;
 use rhumb::model::Quorum;
 use rhumb::model::TargetKey;
+use rhumb::model::Vantage;
 use rhumb::model::Verdict;
 use rhumb::model::Voting;
 use rhumb::model::Word;
 
 use crate::random::Random;
+use crate::records::Shelf;
 
 /// How often nodes turn.
 pub const TURN: Duration = Duration::from_millis(250);
 
 /// Longest way of a message.
 const DELAY_MAX_MS: u64 = 2000;
+
+/// Values that are remembered for those who say them again.
+const ARCHIVE_MAX: usize = 200;
+
+/// The target that only later files have: nobody ever sees it up, so that a word on it under another name would show.
+pub const LATER: &str = "p/0-later";
 
 /// A value as it travels.
 #[derive(Clone)]
@@ -68,6 +81,25 @@ pub struct Node {
     pub known: BTreeMap<TargetKey, (Verdict, u8)>,
     /// What reached the panel.
     pub newest: Newest,
+    /// When the last beat that was news came, by this node's clock.
+    pub beat_at: BTreeMap<usize, Duration>,
+    /// Whether its file has the later targets.
+    pub has_later_targets: bool,
+    /// Whether its file has the later members.
+    pub has_later_members: bool,
+    /// Records.
+    pub shelf: Shelf,
+}
+
+/// What becomes of the last node, which stands at a site of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// It is a member like any other.
+    Stays,
+    /// Others do not know it until they read their files again.
+    Joins,
+    /// Others know it until they read their files again; it goes on talking.
+    Leaves,
 }
 
 /// All of them.
@@ -79,6 +111,11 @@ pub struct Fleet {
     pub targets: Vec<TargetKey>,
     pub homes: Vec<Option<usize>>,
     pub quorum: Quorum,
+    pub vantage: Vantage,
+    pub guest: Guest,
+    stands_at: Vec<usize>,
+    /// What was said at some time by somebody, for those who say it again.
+    archive: Vec<Value>,
     /// What each site sees of each target.
     pub truth: Vec<Vec<Word>>,
     /// Who does not reach whom.
@@ -89,6 +126,10 @@ pub struct Fleet {
     pub is_healed: bool,
     /// Whether a target was ever down anywhere.
     pub was_down: bool,
+}
+
+fn node_name(node: usize) -> NodeName {
+    NodeName::parse(&format!("n{node}")).unwrap()
 }
 
 fn site_name(site: usize) -> String {
@@ -110,7 +151,8 @@ impl Fleet {
             family: Family::V4,
             address: None,
         };
-        let targets: Vec<TargetKey> = (0..1 + random.below(5)).map(key).collect();
+        let mut targets: Vec<TargetKey> = (0..1 + random.below(5)).map(key).collect();
+        targets.push(TargetKey { endpoint: LATER.into(), ..key(0) });
         let home = |random: &mut Random| {
             let is_there = random.chance(60);
             is_there.then(|| random.below(sites as u64) as usize)
@@ -121,12 +163,29 @@ impl Fleet {
             1 => Quorum::Share(rhumb::model::Percent(random.below(101) as u8)),
             _ => Quorum::Majority,
         };
+        let guest = match random.below(6) {
+            0 if sites < 5 => Guest::Joins,
+            1 if sites < 5 => Guest::Leaves,
+            _ => Guest::Stays,
+        };
+        let sites = sites + usize::from(guest != Guest::Stays);
+        stands_at.extend((guest != Guest::Stays).then_some(sites - 1));
+        let vantage = match random.chance(15) {
+            true => Vantage::Sites(1 + random.below(3) as u8),
+            false => Vantage::All,
+        };
+        let mut truth = vec![vec![Word::Up(0); targets.len()]; sites];
+        truth.iter_mut().for_each(|seen| seen[targets.len() - 1] = Word::Down);
         let count = stands_at.len();
         let mut fleet = Self {
             now: Duration::from_secs(1000),
             nodes: Vec::new(),
             sites,
-            truth: vec![vec![Word::Up(0); targets.len()]; sites],
+            truth,
+            vantage,
+            guest,
+            stands_at,
+            archive: Vec::new(),
             targets,
             homes,
             quorum,
@@ -138,42 +197,62 @@ impl Fleet {
             random,
         };
         for node in 0..count {
-            let born = fleet.born(node, &stands_at, 1);
+            let born = fleet.born(node, 1, [false; 2]);
             fleet.nodes.push(born);
         }
         fleet
     }
 
-    /// A node that has just been started.
-    fn born(&mut self, node: usize, stands_at: &[usize], generation: u64) -> Node {
-        let name = |node: usize| NodeName::parse(&format!("n{node}")).unwrap();
+    /// Who is a member by a node's file.
+    pub fn members(&self, node: usize, has_later: bool) -> Vec<usize> {
+        let guest = self.stands_at.len() - 1;
+        let is_known = match self.guest {
+            Guest::Stays => true,
+            Guest::Joins => has_later,
+            Guest::Leaves => !has_later,
+        };
+        (0..=guest).filter(|other| *other < guest || is_known || node == guest).collect()
+    }
+
+    fn terms(&self, node: usize, has_later: bool) -> ClusterTerms {
         let peer = |other: usize| Peer {
-            node: name(other),
+            node: node_name(other),
             address: None,
             pins: Vec::new(),
-            site: site_name(stands_at[other]).into(),
+            site: site_name(self.stands_at[other]).into(),
             role: Role::Server,
         };
-        let peers = (0..stands_at.len()).filter(|other| *other != node).map(peer).collect();
-        let terms = ClusterTerms {
+        let others = self.members(node, has_later).into_iter().filter(|other| *other != node);
+        ClusterTerms {
             name: "c".into(),
-            node: name(node),
+            node: node_name(node),
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
-            peers,
-        };
-        let mut panel = Panel::new(Roster::new(&terms, &site_name(stands_at[node])));
-        panel.set_seats(self.seats(), &BTreeMap::new());
+            withdraw: Box::default(),
+            peers: others.map(peer).collect(),
+            nats: None,
+        }
+    }
+
+    /// A node that has just been started.
+    fn born(&mut self, node: usize, generation: u64, has_later: [bool; 2]) -> Node {
+        let [has_later_targets, has_later_members] = has_later;
+        let terms = self.terms(node, has_later_members);
+        let site = self.stands_at[node];
+        let mut panel = Panel::new(Roster::new(&terms, &site_name(site)));
+        panel.set_seats(self.seats(has_later_targets), &BTreeMap::new());
         let anchors = *self.random.pick(&[Anchors::Unset, Anchors::Unset, Anchors::Pass]);
         panel.set_anchors(anchors);
+        let clock = Duration::from_millis(self.random.below(1 << 40));
         Node {
-            name: name(node),
-            site: stands_at[node],
+            name: node_name(node),
+            site,
             panel,
             generation,
-            clock: Duration::from_millis(self.random.below(1 << 40)),
+            clock,
             is_dead: false,
             stopped_until: Duration::ZERO,
             probes_at: Duration::ZERO,
@@ -184,10 +263,14 @@ impl Fleet {
             inbox: Vec::new(),
             known: BTreeMap::new(),
             newest: BTreeMap::new(),
+            beat_at: BTreeMap::new(),
+            has_later_targets,
+            has_later_members,
+            shelf: Shelf::new(node_name(node), self.now + clock),
         }
     }
 
-    fn seats(&self) -> Vec<Seat> {
+    fn seats(&self, has_later: bool) -> Vec<Seat> {
         let seat = |(number, key): (usize, &TargetKey)| Seat {
             placed: Placed {
                 group: "".into(),
@@ -195,7 +278,7 @@ impl Fleet {
                 address: [192, 0, 2, number as u8].into(),
                 port: 80,
             },
-            voting: Voting { quorum: self.quorum, ..Voting::default() },
+            voting: Voting { quorum: self.quorum, vantage: self.vantage, ..Voting::default() },
             site: self.homes[number].map(|home| site_name(home).into()),
             region: None,
             interval: Duration::from_secs(2),
@@ -203,7 +286,43 @@ impl Fleet {
             rise: 2,
             is_open: true,
         };
-        self.targets.iter().enumerate().map(seat).collect()
+        let count = self.targets.len() - usize::from(!has_later);
+        self.targets.iter().take(count).enumerate().map(seat).collect()
+    }
+
+    /// A node reads its files again, in which there is one target more.
+    pub fn change_targets(&mut self, node: usize) {
+        let seats = self.seats(true);
+        self.nodes[node].has_later_targets = true;
+        self.nodes[node].panel.set_seats(seats, &BTreeMap::new());
+    }
+
+    /// A node reads its own file again, in which there are other members.
+    pub fn change_members(&mut self, node: usize) {
+        let terms = self.terms(node, true);
+        let seats = self.seats(self.nodes[node].has_later_targets);
+        let node = &mut self.nodes[node];
+        node.has_later_members = true;
+        if node.panel.set_roster(node.panel.roster_of(&terms)) {
+            node.panel.set_seats(seats, &BTreeMap::new());
+        }
+    }
+
+    /// A member says again what others said, in any life of theirs.
+    pub fn replay(&mut self, from: usize, to: usize) {
+        for _ in 0..self.random.below(40) {
+            if !self.archive.is_empty() {
+                let value = self.random.pick(&self.archive).clone();
+                self.send(from, to, &value);
+            }
+        }
+    }
+
+    /// An operator writes a record at a node, or takes it back.
+    pub fn write(&mut self, node: usize) {
+        let Self { random, nodes, .. } = self;
+        let says = nodes[node].shelf.write(random);
+        says.into_iter().for_each(|say| self.say(node, say));
     }
 
     /// Whether a node has not turned in this turn, so that it has not judged yet.
@@ -211,12 +330,14 @@ impl Fleet {
         self.nodes.iter().any(|node| node.name == *name && self.now < node.stopped_until)
     }
 
-    /// Kills a node at once and starts it again: it has forgotten everything.
+    /// Kills a node at once and starts it again: it has forgotten everything but its records, or these too.
     pub fn restart(&mut self, node: usize) {
-        let stands_at: Vec<usize> = self.nodes.iter().map(|node| node.site).collect();
-        let generation = self.nodes[node].generation + 1 + self.random.below(1000);
-        let lies = self.nodes[node].lies;
-        let born = self.born(node, &stands_at, generation);
+        let Node { generation, lies, has_later_targets, has_later_members, .. } = self.nodes[node];
+        let generation = generation + 1 + self.random.below(1000);
+        let mut born = self.born(node, generation, [has_later_targets, has_later_members]);
+        if self.random.chance(80) {
+            born.shelf.restore(&self.nodes[node].shelf);
+        }
         self.nodes[node] = Node { lies, ..born };
     }
 
@@ -251,22 +372,41 @@ impl Fleet {
         self.nodes[at].inbox = later;
         let mut due: Vec<(Duration, Value)> = due;
         due.sort_by_key(|(when, _)| *when);
-        for (_, value) in due {
-            let node = &mut self.nodes[at];
-            if value.node == at {
-                continue;
-            }
+        for (_, value) in due.into_iter().filter(|(_, value)| value.node != at) {
+            self.take(at, value);
+        }
+    }
+
+    fn take(&mut self, at: usize, value: Value) {
+        let is_member = self.members(at, self.nodes[at].has_later_members).contains(&value.node);
+        let is_record = matches!(value.topic, Topic::Record { .. });
+        // The panel minds itself who is a member; for records it is the engine that does.
+        if is_record && !is_member {
+            return;
+        }
+        let (now, from) = (self.now, node_name(value.node));
+        let node = &mut self.nodes[at];
+        let is_news = note_newest(&mut node.newest, &value);
+        if is_news && is_member {
+            node.shelf.meet(&from, value.generation);
+        }
+        if is_news && value.topic == Topic::Beat {
+            node.beat_at.insert(value.node, now + node.clock);
+        }
+        if !is_record {
             let heard = Heard::Value {
-                node: NodeName::parse(&format!("n{}", value.node)).unwrap(),
+                node: from,
                 generation: Generation(value.generation),
                 topic: value.topic,
                 sequence: value.sequence,
                 payload: value.payload.clone(),
             };
             node.panel.hear(heard, now + node.clock);
-            note_newest(&mut node.newest, &value);
-            keep(&mut node.store, value);
+        } else if is_news {
+            let says = node.shelf.hear(&from, value.topic, &value.payload);
+            says.into_iter().for_each(|say| self.say(at, say));
         }
+        keep(&mut self.nodes[at].store, value);
     }
 
     fn probe(&mut self, at: usize) {
@@ -295,25 +435,20 @@ impl Fleet {
     /// Decides, and says what is to be said: urgent things to everybody, all that it knows to somebody at times.
     fn speak(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let (says, _) = node.panel.advance(Digests::default, self.now + node.clock);
+        let (says, _) = node.panel.advance(Served::default, self.now + node.clock);
         let known = &node.known;
         let before = |key: &TargetKey| Some(known.get(key).copied().unwrap_or_default());
         let judged = node.panel.judge(before, self.now + node.clock);
         for judgement in judged {
-            self.was_down |= judgement.verdict == Verdict::Down;
+            let is_late = &*judgement.key.endpoint == LATER;
+            self.was_down |= judgement.verdict == Verdict::Down && !is_late;
             node.known.insert(judgement.key, (judgement.verdict, judgement.level));
         }
-        for Say { topic, payload, urgent } in says {
-            let node = &mut self.nodes[at];
-            let sequence = node.sequences.entry(topic).or_default();
-            *sequence += 1;
-            let (generation, sequence) = (node.generation, *sequence);
-            let value = Value { node: at, generation, topic, sequence, payload };
-            keep(&mut node.store, value.clone());
-            if urgent {
-                (0..self.nodes.len()).for_each(|to| self.send(at, to, &value));
-            }
-        }
+        says.into_iter().for_each(|say| self.say(at, say));
+        let living = self.living(at);
+        let node = &mut self.nodes[at];
+        let says = node.shelf.advance(&living, self.now + node.clock);
+        says.into_iter().for_each(|say| self.say(at, say));
         if self.random.chance(50) {
             // Whoever is not told for long may take what it then hears of a dead node for a sign of life: a healed network
             // leaves nobody out.
@@ -321,6 +456,38 @@ impl Fleet {
             let to = if self.is_healed { 0..self.nodes.len() } else { one..one + 1 };
             let all: Vec<Value> = self.nodes[at].store.values().cloned().collect();
             to.for_each(|to| all.iter().for_each(|value| self.send(at, to, value)));
+        }
+    }
+
+    /// Who lives as far as a node knows, itself among them.
+    fn living(&self, at: usize) -> BTreeSet<NodeName> {
+        let members = self.members(at, self.nodes[at].has_later_members).into_iter();
+        members.filter(|other| *other == at || self.is_heard(at, *other)).map(node_name).collect()
+    }
+
+    /// Whether a beat of a node that was news came to another within a life.
+    pub fn is_heard(&self, at: usize, other: usize) -> bool {
+        let node = &self.nodes[at];
+        node.beat_at.get(&other).is_some_and(|then| self.now + node.clock < *then + LIFE)
+    }
+
+    /// Says something: to everybody at once if it is urgent.
+    fn say(&mut self, at: usize, say: Say) {
+        let Say { topic, payload, urgent } = say;
+        let node = &mut self.nodes[at];
+        let sequence = node.sequences.entry(topic).or_default();
+        *sequence += 1;
+        let (generation, sequence) = (node.generation, *sequence);
+        let value = Value { node: at, generation, topic, sequence, payload };
+        keep(&mut node.store, value.clone());
+        if self.archive.len() < ARCHIVE_MAX {
+            self.archive.push(value.clone());
+        } else if self.random.chance(10) {
+            let place = self.random.below(ARCHIVE_MAX as u64) as usize;
+            self.archive[place] = value.clone();
+        }
+        if urgent {
+            (0..self.nodes.len()).for_each(|to| self.send(at, to, &value));
         }
     }
 
@@ -355,8 +522,8 @@ fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
     }
 }
 
-/// The same for what a panel has heard, written another way.
-fn note_newest(newest: &mut Newest, value: &Value) {
+/// The same for what a panel has heard, written another way; true if it is news.
+fn note_newest(newest: &mut Newest, value: &Value) -> bool {
     let (generation, topics) = newest.entry(value.node).or_default();
     if value.generation > *generation {
         (*generation, *topics) = (value.generation, BTreeMap::new());
@@ -365,6 +532,8 @@ fn note_newest(newest: &mut Newest, value: &Value) {
         let known = topics.get(&value.topic).map_or(0, |(sequence, _)| *sequence);
         if value.sequence > known {
             topics.insert(value.topic, (value.sequence, value.payload.clone()));
+            return true;
         }
     }
+    false
 }

@@ -49,7 +49,13 @@ pub(super) fn ask(option: &ServerOption, key: &str) -> Said {
     let status = match ask::ask(option.socket.as_ref(), &option.config, &command) {
         Ok(Reply::Status(status)) => status,
         Ok(Reply::Failed { error, .. }) => return Said::Nothing(format!("it says: {error}")),
-        Ok(Reply::Done { .. } | Reply::Cluster(_) | Reply::Explanation(_) | Reply::Events(_)) => {
+        Ok(
+            Reply::Done { .. }
+            | Reply::Cluster(_)
+            | Reply::Bundles(_)
+            | Reply::Explanation(_)
+            | Reply::Events(_),
+        ) => {
             return Said::Nothing("the server answered something else".into());
         }
         Err(Unanswered::NoServer(why) | Unanswered::Failed(why)) => return Said::Nothing(why),

@@ -112,7 +112,11 @@ pub(super) fn run(arguments: &StatusArguments) -> ExitCode {
             return ExitCode::from(PROBLEMS);
         }
         Reply::Failed { error, problems: _ } => return fail(PROBLEMS, error),
-        Reply::Done { .. } | Reply::Cluster(_) | Reply::Explanation(_) | Reply::Events(_) => {
+        Reply::Done { .. }
+        | Reply::Cluster(_)
+        | Reply::Bundles(_)
+        | Reply::Explanation(_)
+        | Reply::Events(_) => {
             return fail(PROBLEMS, "the server answered something else");
         }
     };

@@ -286,6 +286,17 @@ pub(super) const SOCKET_ADDRESS: Form = Form {
     length: (4, usize::MAX),
 };
 
+/// A host with a port, by name or address.
+pub(super) const SERVER: Form = Form {
+    what: "host name or address, with port",
+    pattern: concat!(
+        r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)",
+        ":(?:0{0,4}[1-9]|0{0,3}[1-9][0-9]|0{0,2}[1-9][0-9]{2}|0?[1-9][0-9]{3}|[1-5][0-9]{4}",
+        "|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+    ),
+    length: (3, usize::MAX),
+};
+
 /// A network, or an address for itself alone.
 pub(super) const NETWORK: Form = Form {
     what: "address or network",

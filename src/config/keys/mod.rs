@@ -50,6 +50,7 @@ pub use check::TOKENS_MAX;
 pub use check::VERIFY;
 pub use check::VERSION;
 pub use check::WORDS_MAX;
+pub use cluster::BUS_PEERS_MAX;
 pub use cluster::PEERS_MAX;
 pub use discover::DISCOVER_INTERVAL;
 pub use discover::DISCOVER_TIMEOUT;

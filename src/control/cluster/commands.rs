@@ -66,12 +66,19 @@ impl Command {
             | Self::Cluster
             | Self::Reload
             | Self::Events { .. }
+            | Self::Bundles
+            | Self::Parcel { .. }
+            | Self::Piece { .. }
             | Self::Explain { .. } => false,
             Self::Order { .. }
             | Self::Withdraw { .. }
             | Self::Failback { .. }
             | Self::AcceptDiscovery { .. }
             | Self::ReleaseBrake { .. }
+            | Self::Push { .. }
+            | Self::PushOn { .. }
+            | Self::PushOff { .. }
+            | Self::RollBack { .. }
             | Self::Shift { .. }
             | Self::ShiftBack { .. } => true,
         }

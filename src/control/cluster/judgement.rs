@@ -108,6 +108,16 @@ impl<'a> Bench<'a> {
         quorum::decide(&votes, quorum::Terms { quorum, sites: self.panel.sites_voting(place) })
     }
 
+    /// What the votes come to, in words.
+    pub(super) fn why(&self, place: usize, votes: &[(usize, SiteVote)]) -> String {
+        match self.decide(place, votes) {
+            Decision::Agreed { verdict, .. } => self.reason(place, verdict, votes).into(),
+            Decision::TooFew { voting, needed } => {
+                format!("too few sites vote, {voting} of {needed}: it stays as it was")
+            }
+        }
+    }
+
     /// `down at 3 of 4 sites: fra, iad, sin; up at syd`
     fn reason(&self, place: usize, verdict: Verdict, votes: &[(usize, SiteVote)]) -> Box<str> {
         let all: Vec<SiteVote> = votes.iter().map(|(_, vote)| *vote).collect();

@@ -2,9 +2,12 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+pub mod bundles;
 pub mod commands;
+pub mod drift;
 pub mod isolation;
 pub mod judgement;
+mod members;
 pub mod news;
 mod own;
 pub mod panel;
@@ -12,7 +15,9 @@ pub mod rates;
 pub mod records;
 pub mod seats;
 pub mod status;
+pub mod troubles;
 pub mod turn;
+pub mod withdrawal;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,6 +35,7 @@ use crate::cluster::Heard;
 use crate::cluster::Layout;
 use crate::cluster::Placed;
 use crate::cluster::Roster;
+use crate::cluster::Served;
 use crate::cluster::Topic;
 use crate::control::Cause;
 use crate::control::Controller;
@@ -38,6 +44,8 @@ use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::Vote;
 use crate::control::ballot::Voice;
+use crate::control::cluster::withdrawal::HookReport;
+use crate::control::cluster::withdrawal::Withdrawal;
 use crate::control::health::targets_of;
 use crate::control::health::with_parts;
 use crate::health::Penalty;
@@ -55,7 +63,9 @@ use crate::model::Word;
 impl Controller {
     /// Belongs to a cluster from now on; this node stands at `site`.
     pub fn join(&mut self, terms: &ClusterTerms, site: &str) {
-        self.cluster = Some(Box::new(Panel::new(Roster::new(terms, site))));
+        let mut panel = Panel::new(Roster::new(terms, site));
+        panel.withdrawal = Withdrawal::new(!terms.withdraw.is_empty());
+        self.cluster = Some(Box::new(panel));
         self.records = Some(Records::new(terms));
     }
 
@@ -77,16 +87,42 @@ impl Controller {
     }
 
     pub(super) fn take_heard(&mut self, heard: Heard, now: Now, effects: &mut Vec<Effect>) {
+        if let (Heard::Value { node, generation, .. }, Some(records)) = (&heard, &mut self.records)
+        {
+            records.registry.meet(node, *generation);
+        }
         if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
             self.take_record(heard, now, effects);
+        } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
+            self.hear_bundles(&heard);
         } else if let Some(panel) = &mut self.cluster {
             panel.hear(heard, now.monotonic);
+        }
+    }
+
+    /// Has other nodes belong to the cluster: who is new votes from now on, and who is gone does not.
+    pub(super) fn take_members(
+        &mut self,
+        terms: &ClusterTerms,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(panel) = &mut self.cluster else { return };
+        let roster = panel.roster_of(terms);
+        if panel.set_roster(roster) {
+            self.order_probes(now, effects);
         }
     }
 
     pub(super) fn take_anchors(&mut self, anchors: Anchors) {
         if let Some(panel) = &mut self.cluster {
             panel.set_anchors(anchors);
+        }
+    }
+
+    pub(super) fn take_hook_report(&mut self, report: &HookReport) {
+        if let Some(panel) = &mut self.cluster {
+            panel.take_hook_report(report);
         }
     }
 
@@ -159,12 +195,10 @@ impl Controller {
     /// Says what is to be said, and decides what votes have changed.
     pub(super) fn advance_cluster(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(mut panel) = self.cluster.take() else { return };
-        let was_isolated = panel.is_isolated();
-        let (says, is_moved) = panel.advance(|| self.digests(), now.monotonic);
+        let served = || Served { digests: self.digests(), generation: self.generation };
+        let (says, is_moved) = panel.advance(served, now.monotonic);
         effects.extend(says.into_iter().map(Effect::Say));
-        if panel.is_isolated() != was_isolated {
-            effects.push(Effect::Isolated(panel.is_isolated()));
-        }
+        effects.extend(panel.take_hook_order().map(Effect::Hook));
         // The brake hears everything about what it holds.
         let known = |key: &TargetKey| {
             (!self.is_near_brake(key)).then(|| (self.verdict(key), self.degraded(key)))
@@ -174,6 +208,7 @@ impl Controller {
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
         self.advance_records(now, effects);
+        self.advance_bundles(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
         }
@@ -229,9 +264,10 @@ impl Controller {
         let first = |digest: &[u8]| {
             digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
         };
-        let parts = self.base().map(|base| &base.parts);
+        let base = self.base();
+        let parts = base.map(|base| &base.parts);
         Digests {
-            config: parts.map_or(0, |parts| first(&parts.zones)),
+            config: base.map_or(0, |base| first(&base.config)),
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
             verdicts: self.verdicts_digest(),

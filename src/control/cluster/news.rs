@@ -3,6 +3,9 @@
 use std::fmt;
 
 use crate::cluster::NodeName;
+use crate::config::duration::spell;
+use crate::control::cluster::bundles::Told;
+use crate::control::cluster::drift::DRIFT_TOLD;
 use crate::control::effect::count;
 
 /// Something that happened in the cluster.
@@ -19,6 +22,10 @@ pub struct NodeNews {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewsKind {
+    /// The node's file names it from now on, or at another site.
+    Added,
+    /// The node's file names it no more.
+    Removed,
     /// A node is heard.
     Seen,
     /// A node is heard no more.
@@ -41,6 +48,27 @@ pub enum NewsKind {
     },
     /// There are results again.
     ProbedAgain,
+    /// Nodes have had different things for long.
+    Drift {
+        /// What: `config`, `geo`, `rtt` or `verdicts`.
+        what: &'static str,
+        /// Who differs from whom.
+        who: Box<str>,
+    },
+    /// They have the same again.
+    DriftOver {
+        /// What.
+        what: &'static str,
+    },
+    /// Clients are led to others: its hook has withdrawn it.
+    Withdrawn,
+    /// They are led to it: its hook has announced it.
+    Announced,
+    /// Its hook fails, and is run again.
+    HookFailed {
+        /// How.
+        why: Box<str>,
+    },
     /// A record of this node cannot be told to the others: it counts here alone.
     NotShared {
         /// Which.
@@ -48,6 +76,8 @@ pub enum NewsKind {
         /// Why.
         why: Box<str>,
     },
+    /// Something about a bundle of files, or a table that nodes hand to each other.
+    Bundle(Told),
     /// A record of another node cannot be taken in.
     NotHeard {
         /// Which.
@@ -61,6 +91,8 @@ impl NewsKind {
     /// Under which name the history has it.
     pub fn event(&self) -> &'static str {
         match self {
+            Self::Added => "member_added",
+            Self::Removed => "member_removed",
             Self::Seen => "member_seen",
             Self::Lost => "member_lost",
             Self::Isolated(_) => "isolated",
@@ -69,21 +101,62 @@ impl NewsKind {
             Self::EnoughVoters => "enough_voters",
             Self::Unprobed { .. } => "unprobed",
             Self::ProbedAgain => "probed_again",
+            Self::Drift { .. } => "drift",
+            Self::DriftOver { .. } => "drift_over",
+            Self::Withdrawn => "withdrawn",
+            Self::Announced => "announced",
+            Self::HookFailed { .. } => "hook_failed",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
+            Self::Bundle(told) => told.event(),
+        }
+    }
+
+    /// What the history is to say besides.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Bundle(told) => Some(told.to_string()),
+            Self::Added
+            | Self::Removed
+            | Self::Drift { .. }
+            | Self::DriftOver { .. }
+            | Self::Withdrawn
+            | Self::Announced
+            | Self::HookFailed { .. }
+            | Self::Seen
+            | Self::Lost
+            | Self::Isolated(_)
+            | Self::Connected
+            | Self::TooFewVoters { .. }
+            | Self::EnoughVoters
+            | Self::Unprobed { .. }
+            | Self::ProbedAgain
+            | Self::NotShared { .. }
+            | Self::NotHeard { .. } => None,
         }
     }
 
     /// Whether somebody may have to do something.
     pub fn is_bad(&self) -> bool {
         match self {
+            Self::Bundle(told) => told.is_bad(),
             Self::Lost
             | Self::Isolated(_)
             | Self::TooFewVoters { .. }
             | Self::Unprobed { .. }
+            | Self::Drift { .. }
+            | Self::Withdrawn
+            | Self::HookFailed { .. }
             | Self::NotShared { .. }
             | Self::NotHeard { .. } => true,
-            Self::Seen | Self::Connected | Self::EnoughVoters | Self::ProbedAgain => false,
+            Self::Added
+            | Self::Removed
+            | Self::Seen
+            | Self::Connected
+            | Self::EnoughVoters
+            | Self::ProbedAgain
+            | Self::Announced
+            | Self::DriftOver { .. } => false,
         }
     }
 }
@@ -93,6 +166,8 @@ impl fmt::Display for NodeNews {
         let Self { node, site, kind } = self;
         write!(f, "node {node} at {site}: ")?;
         match kind {
+            NewsKind::Added => f.write_str("a member from now on"),
+            NewsKind::Removed => f.write_str("a member no more, its votes count no more"),
             NewsKind::Seen => f.write_str("seen"),
             NewsKind::Lost => f.write_str("not heard for too long, its votes count no more"),
             NewsKind::Isolated(why) if why.is_empty() => {
@@ -110,9 +185,20 @@ impl fmt::Display for NodeNews {
                 write!(f, "no probe result for three intervals of {targets}, its word is withdrawn")
             }
             NewsKind::ProbedAgain => f.write_str("every target has probe results again"),
+            NewsKind::Drift { what, who } => {
+                let long = spell(DRIFT_TOLD);
+                write!(f, "{what} has differed between nodes for {long}: {who}")
+            }
+            NewsKind::DriftOver { what } => write!(f, "all nodes have the same {what} again"),
+            NewsKind::Withdrawn => f.write_str("withdrawn by its hook, clients are led to others"),
+            NewsKind::Announced => f.write_str("announced by its hook, clients are led to it"),
+            NewsKind::HookFailed { why } => {
+                write!(f, "its hook fails and is run again until it does not: {why}")
+            }
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
             }
+            NewsKind::Bundle(told) => write!(f, "{told}"),
             NewsKind::NotHeard { record, why } => {
                 write!(f, "a record {record} is left out: {why}")
             }

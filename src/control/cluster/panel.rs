@@ -18,11 +18,14 @@ use crate::cluster::Roster;
 use crate::cluster::Topic;
 use crate::cluster::assignment::Stable;
 use crate::cluster::shard::differing;
+use crate::control::cluster::drift::Drifts;
 use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::own::OwnWords;
 use crate::control::cluster::seats::Terms;
+use crate::control::cluster::withdrawal::Presence;
+use crate::control::cluster::withdrawal::Withdrawal;
 use crate::health::Penalty;
 use crate::model::Anchors;
 use crate::model::TargetKey;
@@ -63,8 +66,15 @@ pub struct Panel {
     pub(super) dirty: BTreeSet<usize>,
     pub(super) held: BTreeMap<usize, Hold>,
     pub(super) isolation: Isolation,
+    /// What differs between nodes.
+    pub(super) drifts: Drifts,
+    /// Whether clients are led to this node.
+    pub(super) withdrawal: Withdrawal,
+    pub(super) hook_order: Option<Presence>,
     pub(super) anchors: Anchors,
     pub(super) stable: Stable,
+    /// Whether members changed and targets were not seated since.
+    pub(super) is_roster_new: bool,
     pub(super) next_beat: Option<Duration>,
     pub(super) news: Vec<NodeNews>,
     /// Since when too few vote on anything, and whether that was told.
@@ -77,15 +87,7 @@ pub struct Panel {
 impl Panel {
     /// One that has heard nobody and knows no target.
     pub fn new(roster: Roster) -> Self {
-        let voter = |(node, member): (&NodeName, &crate::cluster::Member)| Voter {
-            node: node.clone(),
-            site: member.site,
-            is_own: node == roster.own(),
-            is_live: node == roster.own(),
-            is_isolated: false,
-            anchors: Anchors::Unset,
-        };
-        let voters = roster.members().iter().map(voter).collect();
+        let voters = Voter::all(&roster);
         let sites = roster.sites().len();
         Self {
             roster,
@@ -99,8 +101,12 @@ impl Panel {
             dirty: BTreeSet::new(),
             held: BTreeMap::new(),
             isolation: Isolation::default(),
+            drifts: Drifts::default(),
+            withdrawal: Withdrawal::default(),
+            hook_order: None,
             anchors: Anchors::Unset,
             stable: Stable::new(sites),
+            is_roster_new: false,
             next_beat: None,
             news: Vec::new(),
             too_few: None,
@@ -170,9 +176,18 @@ impl Panel {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
             Heard::Link { node, .. } => (node, None),
         };
-        let found = self.voters.iter().position(|voter| voter.node == *node && !voter.is_own);
-        let Some(voter) = found else { return };
-        if matches!(topic, Some(Topic::Rtt { .. } | Topic::State | Topic::Record { .. })) {
+        if matches!(
+            topic,
+            Some(Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. })
+        ) {
+            return;
+        }
+        let Some(voter) = self.voters.iter().position(|voter| voter.node == *node) else {
+            // The engine may know of a new member a moment earlier than this does; its words are not said twice.
+            self.book.hear(heard, now);
+            return;
+        };
+        if self.voters[voter].is_own {
             return;
         }
         match (self.book.hear(heard, now), topic) {

@@ -95,7 +95,7 @@ fn is_same(one: &Stored, other: &Stored) -> bool {
 
 impl Controller {
     /// Servers that live, this node among them if it is one.
-    fn living_servers(&self) -> BTreeSet<NodeName> {
+    pub(super) fn living_servers(&self) -> BTreeSet<NodeName> {
         self.cluster.as_ref().map(|panel| panel.living_servers()).unwrap_or_default()
     }
 

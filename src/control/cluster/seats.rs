@@ -73,7 +73,9 @@ impl Panel {
             }
         }
         self.dirty = (0..self.terms.len()).collect();
-        self.assign(false);
+        // Of sites that are members no more, others take the shards.
+        let is_move = std::mem::take(&mut self.is_roster_new);
+        self.assign(is_move);
     }
 
     fn set_terms(&mut self, seats: Vec<Seat>) {

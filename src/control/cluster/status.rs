@@ -11,13 +11,18 @@ use crate::cluster::shard::is_shard;
 use crate::cluster::shard::word_at;
 use crate::control::Controller;
 use crate::control::Reply;
+use crate::control::cluster::drift::DriftStatus;
+use crate::control::cluster::drift::What;
+use crate::control::cluster::drift::short;
 use crate::control::cluster::judgement::Bench;
 use crate::control::cluster::panel::Panel;
 use crate::control::cluster::rates::RateStatus;
 use crate::control::cluster::rates::rates;
+use crate::control::cluster::troubles::troubles;
 use crate::model::Anchors;
 use crate::model::Now;
 use crate::model::Role;
+use crate::model::TargetKey;
 
 /// Most disagreements that are shown.
 const DISAGREEMENTS_MAX: usize = 100;
@@ -25,6 +30,8 @@ const DISAGREEMENTS_MAX: usize = 100;
 /// The cluster, as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterStatus {
+    /// What somebody should look at, in words: nothing, if all is well.
+    pub problems: Vec<String>,
     /// This node.
     pub node: String,
     /// Where it stands.
@@ -41,12 +48,39 @@ pub struct ClusterStatus {
     pub shards: usize,
     /// Targets on which too few sites vote.
     pub too_few_voters: usize,
+    /// What has differed between nodes for at least a second.
+    pub drift: Vec<DriftStatus>,
+    /// Targets of which this node's prober has had no result for three intervals.
+    pub unprobed: usize,
+    /// `announced` or `withdrawn`, if the hook has done either.
+    pub presence: Option<String>,
+    /// Why the hook fails, if it does.
+    pub hook_fault: Option<String>,
     /// Targets on which sites differ: the first hundred.
     pub disagreements: Vec<Disagreement>,
     /// How many such targets there are.
     pub disagreeing: usize,
+    /// Which version of the files is in force, and which one comes, in a line.
+    #[serde(default)]
+    pub files: String,
     /// How often an endpoint is probed by all nodes together.
     pub rates: Vec<RateStatus>,
+    /// How this node stands with the bus, if a bus carries what nodes say. Whoever has the bus adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<BusStatus>,
+}
+
+/// How a node stands with the bus that carries what nodes say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BusStatus {
+    /// Whether it gives back what this node says.
+    pub is_reachable: bool,
+    /// Since when, in seconds of Unix time.
+    pub since_unix_s: u64,
+    /// Why it is not reachable; empty if it is.
+    pub why: String,
+    /// Milliseconds there and back.
+    pub round_trip_ms: Option<f64>,
 }
 
 /// The same as numbers, for metrics.
@@ -62,6 +96,10 @@ pub struct ClusterGauges {
     pub is_isolated: bool,
     /// Targets on which too few sites vote.
     pub too_few_voters: usize,
+    /// What has differed between nodes for long.
+    pub drift: Vec<What>,
+    /// Whether the hook has withdrawn this node.
+    pub is_withdrawn: bool,
 }
 
 /// A node.
@@ -77,16 +115,22 @@ pub struct MemberStatus {
     pub is_this: bool,
     /// Which of its lives is known.
     pub generation: Option<u64>,
+    /// Which of its snapshots is in force.
+    pub serves: Option<u64>,
     /// Whether its votes count, but for isolation.
     pub is_live: bool,
     /// Milliseconds since it was heard.
     pub heard_ms: Option<u64>,
     /// Milliseconds there and back over its connection, if there is one.
     pub round_trip_ms: Option<f64>,
+    /// Seconds without a connection, if there is none.
+    pub unlinked_s: Option<u64>,
     /// Whether its prober has lost its own network.
     pub is_isolated: bool,
     /// Why, if it is this node.
     pub isolated_for: Option<String>,
+    /// Whether its hook has withdrawn it: clients are led to others.
+    pub is_withdrawn: bool,
     /// `pass`, `fail` or `unset`.
     pub anchors: String,
     /// On how many targets it says that it has a vote.
@@ -121,18 +165,16 @@ pub struct Disagreement {
     pub target: String,
     /// What holds.
     pub verdict: String,
+    /// Why.
+    pub reason: String,
     /// What each site says, by its name.
     pub sites: BTreeMap<String, String>,
 }
 
 impl From<&Digests> for DigestsStatus {
     fn from(digests: &Digests) -> Self {
-        let text = |digest: u64| match digest {
-            0 => String::new(),
-            digest => format!("{:08x}", digest >> 32),
-        };
         let Digests { config, geo, rtt, verdicts } = *digests;
-        let [config, geo, rtt, verdicts] = [config, geo, rtt, verdicts].map(text);
+        let [config, geo, rtt, verdicts] = [config, geo, rtt, verdicts].map(short);
         Self { config, geo, rtt, verdicts }
     }
 }
@@ -156,19 +198,31 @@ impl Controller {
         let (disagreements, disagreeing) = self.disagreements(panel);
         let mut sites: Vec<usize> = panel.live_sites().collect();
         sites.dedup();
-        Some(ClusterStatus {
+        let (withdrawal, own_name) = (&panel.withdrawal, panel.roster.own());
+        let mut status = ClusterStatus {
+            problems: Vec::new(),
             node: panel.roster.own().to_string(),
             site: panel.roster.sites()[panel.roster.own_site()].to_string(),
-            members: panel.members(&own, now),
+            members: panel.members(&own, self.generation, now),
             sites: panel.roster.sites().len(),
             sites_live: sites.len(),
             targets: panel.terms.len(),
             shards: panel.layout.shards().len(),
             too_few_voters: panel.held_count(),
+            drift: panel.drifts.statuses(now.monotonic),
+            unprobed: panel.unprobed,
+            presence: withdrawal.done().map(|presence| presence.word().to_owned()),
+            hook_fault: withdrawal.fault().map(|(presence, why)| {
+                format!("{own_name} cannot be {} by its hook: {why}", presence.word())
+            }),
             disagreements,
             disagreeing,
+            files: self.files_line(now),
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
-        })
+            bus: None,
+        };
+        status.problems = troubles(&status);
+        Some(status)
     }
 
     /// The cluster, for who asks.
@@ -189,6 +243,8 @@ impl Controller {
             isolated: live.filter(|voter| voter.is_isolated).count(),
             is_isolated: panel.is_isolated(),
             too_few_voters: panel.held_count(),
+            drift: panel.drifts.alarms().collect(),
+            is_withdrawn: panel.is_withdrawn(),
         })
     }
 
@@ -212,12 +268,21 @@ impl Controller {
                     shown.push(Disagreement {
                         target: key.to_string(),
                         verdict: self.verdict(key).to_string(),
+                        reason: self.why_it_holds(key, bench.why(place, &votes)),
                         sites: votes.iter().map(site).collect(),
                     });
                 }
             }
         }
         (shown, count)
+    }
+
+    /// Why the verdict on a target is what it is; `judged` is what sites come to.
+    fn why_it_holds(&self, key: &TargetKey, judged: String) -> String {
+        match self.brake.probed_verdict(key) {
+            Some(_) => format!("{judged}; held by the brake"),
+            None => judged,
+        }
     }
 }
 
@@ -234,7 +299,7 @@ impl Panel {
         live.into_iter()
     }
 
-    fn members(&self, own: &Digests, now: Now) -> Vec<MemberStatus> {
+    fn members(&self, own: &Digests, serves: u64, now: Now) -> Vec<MemberStatus> {
         let status = |(node, member): (&crate::cluster::NodeName, &crate::cluster::Member)| {
             let is_this = node == self.roster.own();
             let voter = self.voters.iter().find(|voter| voter.node == *node);
@@ -256,6 +321,10 @@ impl Panel {
                 role: Role::word(member.role).to_owned(),
                 is_this,
                 generation: page.and_then(|page| page.generation()).map(|one| one.0),
+                serves: match is_this {
+                    true => Some(serves),
+                    false => Some(beat.generation).filter(|generation| *generation > 0),
+                },
                 is_live: voter.is_some_and(|voter| voter.is_live),
                 heard_ms: page.and_then(|page| page.heard_at()).map(|at| {
                     let age = now.monotonic.saturating_sub(at).as_millis();
@@ -264,9 +333,13 @@ impl Panel {
                 round_trip_ms: page
                     .and_then(|page| page.round_trip())
                     .map(|time| time.as_secs_f64() * 1000.0),
+                unlinked_s: page
+                    .and_then(|page| page.unlinked_since())
+                    .map(|since| now.monotonic.saturating_sub(since).as_secs()),
                 is_isolated: voter.is_some_and(|voter| voter.is_isolated),
                 isolated_for: (is_this && self.is_isolated())
                     .then(|| self.isolation.why().to_owned()),
+                is_withdrawn: if is_this { self.is_withdrawn() } else { beat.is_withdrawn },
                 anchors: match voter.map_or(Anchors::Unset, |voter| voter.anchors) {
                     Anchors::Pass => "pass",
                     Anchors::Fail => "fail",

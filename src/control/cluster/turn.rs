@@ -6,12 +6,19 @@ use std::time::Duration;
 use crate::cluster::Beat;
 use crate::cluster::Digests;
 use crate::cluster::Say;
+use crate::cluster::Served;
 use crate::cluster::Topic;
+use crate::control::cluster::drift::DriftNews;
+use crate::control::cluster::drift::Said;
 use crate::control::cluster::judgement::HOLD_MAX;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::panel::Hold;
 use crate::control::cluster::panel::Panel;
+use crate::control::cluster::panel::Voter;
+use crate::control::cluster::withdrawal::HookReport;
+use crate::control::cluster::withdrawal::Presence;
+use crate::model::Role;
 
 /// How often a node says that it lives.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -26,11 +33,7 @@ impl Panel {
     }
 
     /// Does what time asks for; returns what is to be said, and whether other targets are to be probed here.
-    pub fn advance(
-        &mut self,
-        digests: impl FnOnce() -> Digests,
-        now: Duration,
-    ) -> (Vec<Say>, bool) {
+    pub fn advance(&mut self, served: impl FnOnce() -> Served, now: Duration) -> (Vec<Say>, bool) {
         for voter in 0..self.voters.len() {
             if !self.voters[voter].is_own {
                 self.refresh(voter, now);
@@ -43,6 +46,7 @@ impl Panel {
         if is_second {
             self.withdraw_old(now);
             self.mind_holds(now);
+            self.mind_withdrawal(now);
         }
         let live = self.voters.iter().filter(|voter| voter.is_live);
         let live: BTreeSet<usize> = live.map(|voter| voter.site).collect();
@@ -51,11 +55,15 @@ impl Panel {
         // Isolation may have changed just now: that is said at once.
         if self.next_beat.is_none_or(|at| now >= at) {
             self.next_beat = Some(now + BEAT_EVERY);
+            let Served { digests, generation } = served();
+            self.mind_drift(&digests, now);
             let beat = Beat {
                 is_isolated: self.isolation.is_isolated(),
                 anchors: self.anchors,
-                digests: digests(),
+                digests,
                 votes: u32::try_from(self.own.votes()).unwrap_or(u32::MAX),
+                is_withdrawn: self.is_withdrawn(),
+                generation,
                 said_at: now,
             };
             says.push(Say { topic: Topic::Beat, payload: beat.to_octets(), urgent: false });
@@ -96,6 +104,69 @@ impl Panel {
             _ => {}
         }
         self.unprobed = waiting;
+    }
+
+    /// Decides whether clients are to be led to this node.
+    fn mind_withdrawal(&mut self, now: Duration) {
+        let is_server = |voter: &Voter| {
+            let member = self.roster.members().get(&voter.node);
+            member.is_some_and(|member| member.role == Role::Server)
+        };
+        let has_withdrawn = |voter: &Voter| {
+            self.book.page(&voter.node).is_some_and(|page| page.beat().is_withdrawn)
+        };
+        let is_well = |voter: &&Voter| voter.is_live && !voter.is_isolated && !has_withdrawn(voter);
+        let servers = self.voters.iter().filter(|voter| is_server(voter));
+        if !servers.clone().any(|voter| voter.is_own) {
+            return; // an agent answers nobody
+        }
+        let others = servers.filter(|voter| !voter.is_own).filter(is_well).count();
+        let order = self.withdrawal.observe(self.is_isolated(), others, now);
+        self.hook_order = order.or(self.hook_order);
+    }
+
+    /// What the hook is to be asked for, if that is news.
+    pub fn take_hook_order(&mut self) -> Option<Presence> {
+        self.hook_order.take()
+    }
+
+    /// Takes in how the hook ended.
+    pub fn take_hook_report(&mut self, report: &HookReport) {
+        if !self.withdrawal.take(report) {
+            return;
+        }
+        self.next_beat = None;
+        let is = report.presence;
+        self.tell_own(match (&report.fault, is) {
+            (Some(why), _) => NewsKind::HookFailed { why: why.clone() },
+            (None, Presence::Withdrawn) => NewsKind::Withdrawn,
+            (None, Presence::Announced) => NewsKind::Announced,
+        });
+    }
+
+    /// Whether clients are led to others.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawal.is_withdrawn()
+    }
+
+    /// Compares what this node has with what the others say.
+    fn mind_drift(&mut self, digests: &Digests, now: Duration) {
+        let said = |voter: &Voter| {
+            let role = self.roster.members().get(&voter.node)?.role;
+            let digests = match voter.is_own {
+                true => *digests,
+                false => self.book.page(&voter.node)?.beat().digests,
+            };
+            Some(Said { node: voter.node.clone(), role, digests })
+        };
+        let living = self.voters.iter().filter(|voter| voter.is_live);
+        let said: Vec<Said> = living.filter_map(said).collect();
+        for news in self.drifts.observe(self.roster.own(), &said, now) {
+            self.tell_own(match news {
+                DriftNews::Begun(what, who) => NewsKind::Drift { what: what.word(), who },
+                DriftNews::Over(what) => NewsKind::DriftOver { what: what.word() },
+            });
+        }
     }
 
     /// Tells of too few voters once that lasts, and has verdicts looked at that were held for long.
@@ -175,8 +246,11 @@ mod tests {
             listen: None,
             key: "k".into(),
             role: Role::Server,
+            bundles: false,
             anchors: Vec::new(),
+            withdraw: Box::default(),
             peers: sites[1..].iter().map(peer).collect(),
+            nats: None,
         };
         let mut panel = Panel::new(Roster::new(&terms, sites[0]));
         let seats = (0..targets).map(|number| seat(number, vantage)).collect();
@@ -185,7 +259,7 @@ mod tests {
     }
 
     fn votes(panel: &mut Panel, ms: u64) -> usize {
-        let (says, _) = panel.advance(Digests::default, Duration::from_millis(ms));
+        let (says, _) = panel.advance(Served::default, Duration::from_millis(ms));
         says.iter().filter(|say| matches!(say.topic, Topic::Votes { .. })).count()
     }
 
@@ -215,7 +289,7 @@ mod tests {
         let mut panel = panel(&["fra", "sin"], 1, Vantage::All);
         let mut beats = |ms: u64, anchors| {
             panel.set_anchors(anchors);
-            let (says, _) = panel.advance(Digests::default, Duration::from_millis(ms));
+            let (says, _) = panel.advance(Served::default, Duration::from_millis(ms));
             let beats = says.into_iter().filter(|say| say.topic == Topic::Beat);
             beats.map(|say| Beat::of_octets(&say.payload).unwrap()).collect::<Vec<_>>()
         };
@@ -255,7 +329,7 @@ mod tests {
         assert_eq!(votes(&mut panel, 1000), 2);
         let seats = (0..299).map(|number| seat(number, Vantage::All)).collect();
         panel.set_seats(seats, &BTreeMap::new());
-        let (says, _) = panel.advance(Digests::default, Duration::from_millis(1500));
+        let (says, _) = panel.advance(Served::default, Duration::from_millis(1500));
         let votes: Vec<usize> = says.iter().map(|say| say.payload.len()).collect();
         assert_eq!(
             votes,

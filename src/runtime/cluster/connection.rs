@@ -165,9 +165,16 @@ async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<L
             Frame::Hello(_) => return Ended::Malformed,
             Frame::Ping { number, .. } => link.outbox.put_frame(Frame::Pong(*number)),
             Frame::Pong(number) => core.measure(link, *number),
-            Frame::Sums(_) | Frame::Push(_) | Frame::Have(_) | Frame::Near(_) => {}
+            Frame::Want(piece) => link.outbox.put_wanted(*piece),
+            Frame::Sums(_)
+            | Frame::Push(_)
+            | Frame::Have(_)
+            | Frame::Near(_)
+            | Frame::Piece(..) => {}
         }
-        if !core.take(link, frame) {
+        if let Frame::Piece(piece, octets) = frame {
+            core.exchange.take(&link.node, piece, octets);
+        } else if !core.take(link, frame) {
             return Ended::Flood;
         }
     }
@@ -177,13 +184,22 @@ async fn write_all<W: AsyncWrite + Unpin>(core: &Core, mut writer: W, link: &Arc
     let mut pinged = Instant::now();
     let mut octets = core.ping().write();
     loop {
-        for frame in std::iter::from_fn(|| link.outbox.take()).chain(core.next_frames(link)) {
+        while let Some(frame) = link.outbox.take() {
+            octets.extend_from_slice(&frame.write());
+        }
+        for frame in core.next_frames(link) {
             octets.extend_from_slice(&frame.write());
         }
         let age = pinged.elapsed();
         if age >= PING_EVERY || age >= PING_EARLY && !octets.is_empty() {
             octets.extend_from_slice(&core.ping().write());
             pinged = Instant::now();
+        }
+        // A piece goes when there is nothing else.
+        if octets.is_empty()
+            && let Some(piece) = link.outbox.take_wanted()
+        {
+            octets = core.exchange.answer(piece, &core.counters).await.write();
         }
         if octets.is_empty() {
             tokio::select! {

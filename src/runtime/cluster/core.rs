@@ -15,6 +15,7 @@ use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::cluster::door::Refusals;
 use crate::cluster::frame::Frame;
 use crate::cluster::frame::Hello;
 use crate::cluster::frame::PUSHED_OCTETS;
@@ -29,6 +30,7 @@ use crate::runtime::cluster::mailbox::Mailbox;
 use crate::runtime::cluster::own::Own;
 use crate::runtime::cluster::own::Said;
 use crate::runtime::cluster::own::ToSay;
+use crate::runtime::cluster::pieces::Exchange;
 use crate::runtime::cluster::tls;
 
 /// What a reload may change.
@@ -67,6 +69,8 @@ pub(super) struct Core {
     pub(super) mailbox: Mailbox,
     pub(super) to_say: ToSay,
     pub(super) own: Own,
+    /// Pieces of bundles and tables.
+    pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
     cluster: Box<str>,
     gossip: Mutex<Gossip>,
@@ -86,6 +90,7 @@ impl Core {
             mailbox: Mailbox::default(),
             to_say: ToSay::default(),
             gossip: Mutex::new(gossip),
+            exchange: Exchange::default(),
             start: Instant::now(),
             node,
             role,
@@ -169,15 +174,39 @@ impl Core {
         }
     }
 
+    /// A value came in a node's name: its sequence, if it is let in.
+    pub(super) fn open(
+        &self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+    ) -> Option<u64> {
+        let now = self.now();
+        match self.with_gossip(|gossip| gossip.open(node, generation, sealed, now)) {
+            Ok((sequence, heard)) => {
+                self.hear(heard.into_iter().collect(), Refusals::default());
+                Some(sequence)
+            }
+            Err(refusals) => {
+                self.hear(Vec::new(), refusals);
+                None
+            }
+        }
+    }
+
     /// A frame came; false if the connection should end, as too much that came is wrong.
     pub(super) fn take(&self, link: &Link, frame: Frame) -> bool {
         let now = self.now();
         let Outcome { heard, refusals, is_flood } =
             self.with_gossip(|gossip| gossip.hear(&link.node, frame, now));
+        self.hear(heard, refusals);
+        !is_flood
+    }
+
+    fn hear(&self, heard: Vec<Heard>, refusals: Refusals) {
         self.counters.refuse(refusals);
         Counters::add(&self.counters.values_heard, heard.len());
         self.mailbox.put(heard);
-        !is_flood
     }
 
     /// What a peer is to be sent next; nothing if it is told everything.
@@ -188,7 +217,12 @@ impl Core {
             match frame {
                 Frame::Push(values) => Counters::add(&self.counters.pushed, values.len()),
                 Frame::Sums(_) | Frame::Have(_) => Counters::count(&self.counters.compared),
-                Frame::Hello(_) | Frame::Ping { .. } | Frame::Pong(_) | Frame::Near(_) => {}
+                Frame::Hello(_)
+                | Frame::Ping { .. }
+                | Frame::Pong(_)
+                | Frame::Near(_)
+                | Frame::Want(_)
+                | Frame::Piece(..) => {}
             }
         }
         frames

@@ -23,6 +23,8 @@ pub struct Counters {
     pub handshakes_failed: AtomicU64,
     /// Connections that were closed at once, as too many handshakes were under way.
     pub handshakes_shed: AtomicU64,
+    /// Messages of a bus that came faster than they were taken in.
+    pub bus_dropped: AtomicU64,
     /// Connections that were cut because the peer did not read or speak.
     pub cut_slow: AtomicU64,
     /// Values that were sent to peers.
@@ -35,6 +37,12 @@ pub struct Counters {
     pub values_said: AtomicU64,
     /// Values that were heard, each once.
     pub values_heard: AtomicU64,
+    /// Pieces of bundles and tables that were given.
+    pub pieces_given: AtomicU64,
+    /// Pieces that were taken.
+    pub pieces_taken: AtomicU64,
+    /// Pieces that were not what they were asked for.
+    pub pieces_wrong: AtomicU64,
     refused: Mutex<Refusals>,
 }
 

@@ -10,12 +10,15 @@ pub mod counters;
 mod dial;
 mod failure;
 mod generation;
+pub mod hook;
 pub mod key;
 mod links;
 mod mailbox;
 mod metered;
+mod nats;
 mod outbox;
 mod own;
+mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;
 
@@ -33,28 +36,46 @@ use tokio::sync::watch;
 
 use crate::cluster::Generation;
 use crate::cluster::Heard;
+use crate::cluster::Manifest;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
+use crate::cluster::PieceId;
 use crate::cluster::Pin;
 use crate::cluster::Role;
 use crate::cluster::Say;
+use crate::cluster::Sealed;
+use crate::control::cluster::status::BusStatus;
+use crate::control::cluster::withdrawal::HookReport;
+use crate::control::cluster::withdrawal::Presence;
 use crate::model::Anchors;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::core::Live;
 use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::failure::Failure;
+use crate::runtime::cluster::hook::Runs;
 use crate::runtime::cluster::key::KeyError;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::key::pin_of;
+use crate::runtime::cluster::nats::Bus;
+use crate::runtime::cluster::nats::NatsError;
+pub use crate::runtime::cluster::pieces::Fetching;
+pub use crate::runtime::cluster::pieces::Pieces;
 use crate::runtime::node_file::NodeFile;
 
 /// Carries what this node says to all others; what they say comes by a channel of [`Heard`].
 ///
-/// Gossip over our connections is one; a simulation has its own.
+/// Gossip over our connections is one, NATS another; a simulation has its own. Which one carries is decided at the start.
 pub trait Engine: Send + Sync {
     /// Says something: the last payload of a topic wins. Never waits.
     fn say(&self, say: Say);
+
+    /// Gets a piece of a bundle or a table from whoever has it and can be reached. Ends within a minute; what comes has the
+    /// digest that was asked for. One piece at a time is asked for by each caller: that is what bounds memory and speed.
+    fn fetch(&self, piece: PieceId) -> Fetching;
+
+    /// Gives these pieces from now on to every member that asks.
+    fn give(&self, pieces: Arc<dyn Pieces>);
 }
 
 /// Why a node does not take its place in the cluster.
@@ -79,6 +100,9 @@ pub enum ClusterError {
     /// TLS cannot be set up.
     #[error("[cluster] key: TLS cannot use it: {0}")]
     Tls(#[from] rustls::Error),
+    /// The bus cannot be told who this node is.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// A worker thread failed.
     #[error("[cluster]: {0}")]
     Worker(#[from] std::io::Error),
@@ -111,7 +135,25 @@ pub struct PeerState {
 pub struct Cluster {
     core: Arc<Core>,
     listener: Option<Arc<TcpListener>>,
+    /// What carries values instead of connections with peers.
+    bus: Option<Arc<Bus>>,
     anchors: watch::Sender<Anchors>,
+    hook: Hook,
+}
+
+/// What the hook is asked for, and what came of it.
+#[derive(Clone)]
+struct Hook {
+    orders: watch::Sender<Option<Presence>>,
+    reports: watch::Sender<Option<HookReport>>,
+    runs: Arc<Runs>,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        let (orders, reports) = (watch::channel(None).0, watch::channel(None).0);
+        Self { orders, reports, runs: Arc::default() }
+    }
 }
 
 impl std::fmt::Debug for Cluster {
@@ -132,6 +174,7 @@ impl Cluster {
         let Settings { terms, folder } = settings;
         let listen = terms.listen;
         let prepared = tokio::task::spawn_blocking(move || {
+            terms.nats.as_ref().map(nats::check).transpose()?;
             Ok::<_, ClusterError>((make_live(terms)?, generation::begin(folder.as_deref())))
         });
         let (live, generation) = prepared.await.map_err(std::io::Error::other)??;
@@ -143,7 +186,15 @@ impl Cluster {
             None => None,
         };
         let (anchors, _) = watch::channel(Anchors::Unset);
-        Ok(Self { core: Arc::new(Core::new(live, generation)), listener, anchors })
+        let nats = live.terms.nats.clone();
+        let core = Arc::new(Core::new(live, generation));
+        let bus = nats.map(|terms| Arc::new(Bus::new(terms, &core)));
+        Ok(Self { core, listener, bus, anchors, hook: Hook::default() })
+    }
+
+    /// How this node stands with the bus, if a bus carries what nodes say.
+    pub fn bus(&self) -> Option<BusStatus> {
+        self.bus.as_ref().map(|bus| bus.status())
     }
 
     /// Where other nodes dial this one.
@@ -156,6 +207,11 @@ impl Cluster {
         self.core.generation
     }
 
+    /// What is in force: peers and key of the last reload that was right, the rest as it was at the start.
+    pub fn terms(&self) -> ClusterTerms {
+        self.core.live().terms.clone()
+    }
+
     /// This node's pin.
     pub fn pin(&self) -> Pin {
         self.core.live().key.pin
@@ -164,6 +220,21 @@ impl Cluster {
     /// Whether this node's own network works, as its anchors tell.
     pub fn anchors(&self) -> watch::Receiver<Anchors> {
         self.anchors.subscribe()
+    }
+
+    /// Asks the hook for something.
+    pub fn ask_hook(&self, presence: Presence) {
+        self.hook.orders.send_replace(Some(presence));
+    }
+
+    /// How the hook ended.
+    pub fn hook_reports(&self) -> watch::Receiver<Option<HookReport>> {
+        self.hook.reports.subscribe()
+    }
+
+    /// How often the hook was run.
+    pub fn hook_runs(&self) -> &Runs {
+        &self.hook.runs
     }
 
     /// What it counts.
@@ -191,6 +262,38 @@ impl Cluster {
     /// The tasks that make it live, for a supervisor. What is heard goes to `heard`.
     pub fn tasks(&self, heard: mpsc::Sender<Heard>) -> Vec<Task> {
         let core = &self.core;
+        let mut tasks = match &self.bus {
+            Some(bus) => vec![self.bus_task(bus)],
+            None => self.link_tasks(),
+        };
+        let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
+        let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
+        tasks.push(("anchors", Box::new(make)));
+        let (command, hook) = (core.live().terms.withdraw.clone(), self.hook.clone());
+        let make = move || -> Life {
+            let (command, Hook { orders, reports, runs }) = (command.clone(), hook.clone());
+            Box::pin(async move { hook::run(command, orders.subscribe(), reports, &runs).await })
+        };
+        tasks.push(("withdrawal hook", Box::new(make)));
+        let shared = Arc::clone(core);
+        let make = move || -> Life {
+            let (core, heard) = (Arc::clone(&shared), heard.clone());
+            Box::pin(async move { core.mailbox.hand_on(&heard).await })
+        };
+        tasks.push(("cluster hearing", Box::new(make)));
+        tasks
+    }
+
+    /// What carries values over a bus.
+    fn bus_task(&self, bus: &Arc<Bus>) -> Task {
+        let (core, bus) = (Arc::clone(&self.core), Arc::clone(bus));
+        let make = move || -> Life { Box::pin(nats::run(Arc::clone(&core), Arc::clone(&bus))) };
+        ("bus", Box::new(make))
+    }
+
+    /// What carries values over connections with peers.
+    fn link_tasks(&self) -> Vec<Task> {
+        let core = &self.core;
         let mut tasks: Vec<Task> = Vec::new();
         if let Some(listener) = &self.listener {
             let (core, listener) = (Arc::clone(core), Arc::clone(listener));
@@ -199,22 +302,26 @@ impl Cluster {
             };
             tasks.push(("cluster doors", Box::new(make)));
         }
-        let (anchors, told) = (core.live().terms.anchors.clone(), self.anchors.clone());
-        let make = move || -> Life { Box::pin(anchors::run(anchors.clone(), told.clone())) };
-        tasks.push(("anchors", Box::new(make)));
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));
         let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(speak(Arc::clone(&shared))) };
         tasks.push(("cluster speech", Box::new(make)));
-        let shared = Arc::clone(core);
-        let make = move || -> Life {
-            let (core, heard) = (Arc::clone(&shared), heard.clone());
-            Box::pin(async move { core.mailbox.hand_on(&heard).await })
-        };
-        tasks.push(("cluster hearing", Box::new(make)));
         tasks
+    }
+
+    /// Signs a manifest as this node.
+    pub fn seal(&self, manifest: Manifest) -> Sealed {
+        let live = self.core.live();
+        Sealed::new(manifest, self.core.cluster(), &self.core.node, &live.key.signing)
+    }
+
+    /// Whether a server of the cluster has signed a manifest, by a key that is pinned here now.
+    pub fn is_sealed(&self, sealed: &Sealed) -> bool {
+        let live = self.core.live();
+        let signer = live.members.find(&sealed.by).filter(|signer| signer.role == Role::Server);
+        signer.is_some_and(|signer| sealed.is_signed_by(self.core.cluster(), &signer.pins))
     }
 
     /// Follows the node's file when it is read again. What is wrong with it is told where it is compared, and what was
@@ -258,6 +365,22 @@ impl Engine for Cluster {
             return;
         }
         self.core.to_say.put(say);
+    }
+
+    fn fetch(&self, piece: PieceId) -> Fetching {
+        let core = Arc::clone(&self.core);
+        match self.bus.clone() {
+            Some(bus) => Box::pin(async move { nats::fetch(&core, &bus, piece).await }),
+            None => {
+                Box::pin(
+                    async move { core.exchange.fetch(&core.links, &core.counters, piece).await },
+                )
+            }
+        }
+    }
+
+    fn give(&self, pieces: Arc<dyn Pieces>) {
+        self.core.exchange.give(pieces);
     }
 }
 

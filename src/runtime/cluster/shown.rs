@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::cluster::door::Refusals;
+use crate::control::cluster::status::BusStatus;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::exposition::counter;
 use crate::runtime::exposition::family;
+use crate::runtime::exposition::gauge;
 use crate::runtime::exposition::ratios;
 
 /// Writes every family of the cluster's connections.
@@ -27,6 +29,13 @@ pub(in crate::runtime) fn encode(
         "Values that this node said, and heard for the first time",
         both,
     )?;
+    let pieces = [
+        ("given", &counters.pieces_given),
+        ("taken", &counters.pieces_taken),
+        ("wrong", &counters.pieces_wrong),
+    ];
+    let pieces = pieces.map(|(kind, count)| ([("kind", kind)], count.load(Relaxed)));
+    family(encoder, "cluster_pieces", "Pieces of bundles and tables between nodes", pieces)?;
     for (name, help, count) in [
         (
             "cluster_connections",
@@ -45,6 +54,11 @@ pub(in crate::runtime) fn encode(
         ),
         ("cluster_frames_read", "Frames of peers", &counters.frames_in),
         ("cluster_writes", "Writes to peers, of one frame or several", &counters.writes),
+        (
+            "cluster_bus_dropped",
+            "Messages of a bus that came faster than they were taken in",
+            &counters.bus_dropped,
+        ),
         (
             "cluster_cut_slow",
             "Connections cut as the peer did not read or speak",
@@ -74,6 +88,13 @@ pub(in crate::runtime) fn encode(
     ];
     let refused = refused.map(|(reason, count)| ([("reason", reason)], count));
     family(encoder, "cluster_values_refused", "Values that were not let in", refused)?;
+    let runs = cluster.hook_runs();
+    let runs = [("passed", &runs.passed), ("failed", &runs.failed)];
+    let runs = runs.map(|(outcome, count)| ([("outcome", outcome)], count.load(Relaxed)));
+    family(encoder, "cluster_hook_runs", "Runs of the hook that withdraws and announces", runs)?;
+    if let Some(bus) = cluster.bus() {
+        return encode_bus(&bus, encoder);
+    }
     let peers = cluster.peers();
     let connected = peers.iter().map(|peer| {
         let is_connected = f64::from(u8::from(peer.generation.is_some()));
@@ -84,4 +105,12 @@ pub(in crate::runtime) fn encode(
         Some(([("node", peer.node.to_string())], peer.round_trip?.as_secs_f64()))
     });
     ratios(encoder, "cluster_round_trip_seconds", "Round trip to a peer over its connection", times)
+}
+
+/// Writes how this node stands with the bus.
+fn encode_bus(bus: &BusStatus, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let help = "1 if the bus gives back what this node says";
+    gauge(encoder, "cluster_bus_reachable", help, u64::from(bus.is_reachable))?;
+    let time = bus.round_trip_ms.map(|time| ([("bus", "nats")], time / 1000.0));
+    ratios(encoder, "cluster_bus_round_trip_seconds", "Round trip to the bus", time)
 }

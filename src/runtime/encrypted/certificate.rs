@@ -115,7 +115,8 @@ impl Pair {
     }
 }
 
-fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateFault> {
+/// Reads certificates; at least one. Blocks.
+pub fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateFault> {
     let text = read_file(file)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {

@@ -34,10 +34,10 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Our own lines from `level` up, and warnings of the libraries.
+    /// Our own lines from `level` up, and warnings of the libraries. What the client of NATS tells is said by us.
     pub fn from_level(format: LogFormat, level: LogLevel) -> Self {
         let libraries = level.min(LogLevel::Warn).word();
-        Self { format, filter: format!("{libraries},rhumb={}", level.word()) }
+        Self { format, filter: format!("{libraries},async_nats=off,rhumb={}", level.word()) }
     }
 }
 
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn libraries_are_heard_only_when_they_warn() {
         let filter = |level| Logging::from_level(LogFormat::Text, level).filter;
-        assert_eq!(filter(LogLevel::Debug), "warn,rhumb=debug");
-        assert_eq!(filter(LogLevel::Info), "warn,rhumb=info");
-        assert_eq!(filter(LogLevel::Error), "error,rhumb=error");
+        assert_eq!(filter(LogLevel::Debug), "warn,async_nats=off,rhumb=debug");
+        assert_eq!(filter(LogLevel::Info), "warn,async_nats=off,rhumb=info");
+        assert_eq!(filter(LogLevel::Error), "error,async_nats=off,rhumb=error");
     }
 }

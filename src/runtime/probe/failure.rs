@@ -106,15 +106,18 @@ pub enum ProbeFailure {
     /// This machine ran out of something; says nothing about the backend.
     #[error("this host cannot probe: {0}")]
     Local(Box<str>),
+    /// Nobody can know yet; says nothing about the backend either.
+    #[error("{0}")]
+    Waiting(Box<str>),
     /// A bug in the probe.
     #[error("probe panicked: {0}")]
     Panicked(Box<str>),
 }
 
 impl ProbeFailure {
-    /// Tells whether the fault is this machine's, so that it is no evidence against the target.
+    /// Tells whether it is this machine's fault, or nobody's, so that it is no evidence against the target.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Local(_))
+        matches!(self, Self::Local(_) | Self::Waiting(_))
     }
 
     /// Most octets of a reply that are shown.

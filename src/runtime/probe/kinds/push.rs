@@ -24,7 +24,7 @@ impl Listen {
         let silence = spell(self.silence);
         let place = self.board.find(&self.check, &self.endpoint);
         let Some(Place { since, report }) = place else {
-            return Err(ProbeFailure::Local("it has no place on the board yet".into()));
+            return Err(ProbeFailure::Waiting("it has no place on the board yet".into()));
         };
         match report {
             Some(Report { at, .. }) if at.elapsed() > self.silence => {
@@ -41,7 +41,7 @@ impl Listen {
             }
             // Nobody may be blamed for a report that came before this server knew of it.
             None if since.elapsed() <= self.silence => {
-                Err(ProbeFailure::Local(format!("no report yet, waiting {silence}").into()))
+                Err(ProbeFailure::Waiting(format!("no report yet, waiting {silence}").into()))
             }
             None => Err(ProbeFailure::Answer(format!("no report for {silence}").into())),
         }

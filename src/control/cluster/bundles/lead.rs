@@ -1,0 +1,349 @@
+//! The node at which a version was pushed: it offers it, hears the others, and decides or gives up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::cluster::Manifest;
+use crate::cluster::NodeName;
+use crate::cluster::Sealed;
+use crate::cluster::Version;
+use crate::control::cluster::bundles::Active;
+use crate::control::cluster::bundles::AnswerState;
+use crate::control::cluster::bundles::Bundles;
+use crate::control::cluster::bundles::Deed;
+use crate::control::cluster::bundles::Offer;
+use crate::control::cluster::bundles::Trial;
+use crate::control::cluster::bundles::prepare::Preparation;
+use crate::control::cluster::bundles::status::Outcome;
+use crate::control::cluster::bundles::told::Told;
+use crate::control::cluster::bundles::word::rank;
+use crate::model::Now;
+
+/// How long others may take to get a version ready; then it is given up, and who was waited for is told.
+pub const READY_MAX: Duration = Duration::from_secs(120);
+
+/// How long a canary may serve a version alone; then it is given up.
+pub const CANARY_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long before its instant a version is decided at the latest: all nodes are to have heard of it by then.
+///
+/// A changed value is everywhere within a second; a node that hears of it later follows at once.
+pub const LEAD: Duration = Duration::from_secs(3);
+
+/// A version that was pushed here and is not decided yet.
+#[derive(Debug)]
+pub(super) struct Push {
+    pub(super) manifest: Manifest,
+    /// Once it is signed.
+    pub(super) sealed: Option<Sealed>,
+    /// The node that serves it before the others.
+    pub(super) canary: Option<NodeName>,
+    /// That it does, from an instant on.
+    pub(super) canary_trial: Option<Trial>,
+    /// When it is to count at the earliest, since 1970.
+    pub(super) at: Option<Duration>,
+    /// How far ahead it is decided.
+    pub(super) lead: Duration,
+    /// Whether it may be decided by few.
+    pub(super) force: bool,
+    pub(super) phase: Phase,
+    /// Since when it is in this phase, on the monotonic clock.
+    pub(super) since: Duration,
+    /// Since when somebody is waited for.
+    pub(super) stalled: Option<Duration>,
+}
+
+/// How far a push is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It is checked here, and nobody else knows of it.
+    Here,
+    /// All living servers are to get it ready.
+    Offered,
+    /// One node serves it, from this instant on; an operator says whether it goes on.
+    Canary {
+        /// In milliseconds since 1970.
+        at_ms: u64,
+        /// Whether it goes on.
+        goes_on: bool,
+    },
+}
+
+impl Push {
+    /// What others are told of it.
+    pub(super) fn offer(&self) -> Option<Offer> {
+        let sealed = self.sealed.clone().filter(|_| self.phase != Phase::Here)?;
+        Some(Offer { sealed, trial: self.trial().cloned() })
+    }
+
+    /// Who serves it before the others, if anybody does yet.
+    pub(super) fn trial(&self) -> Option<&Trial> {
+        self.canary_trial.as_ref()
+    }
+}
+
+/// How the others stand to a version.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Servers that could serve it, this one included.
+    pub(super) ready: Vec<NodeName>,
+    /// Who cannot, and why.
+    pub(super) refused: Vec<(NodeName, Box<str>)>,
+    /// Who has not said yet.
+    pub(super) waiting: Vec<NodeName>,
+    /// How many servers take part, dead ones included.
+    pub(super) all: usize,
+}
+
+impl Tally {
+    /// How many of so many must be ready: more than half; of two one.
+    pub(super) fn needed(&self) -> usize {
+        match self.all {
+            0..=2 => 1,
+            all => all / 2 + 1,
+        }
+    }
+}
+
+impl Bundles {
+    pub(super) fn take_seal(&mut self, sealed: Sealed) {
+        if let Some(push) = self.push.as_mut().filter(|push| push.manifest == sealed.manifest) {
+            push.sealed = Some(sealed);
+        }
+    }
+
+    /// How the servers stand to a version.
+    pub(super) fn tally(&self, version: &Version, living: &BTreeSet<NodeName>) -> Tally {
+        let mut tally = Tally::default();
+        for node in &self.servers {
+            if *node == self.own {
+                tally.all += 1;
+                tally.ready.push(node.clone());
+                continue;
+            }
+            let word = self.words.get(node).map(|spoken| &spoken.word);
+            if word.is_some_and(|word| !word.takes) {
+                continue;
+            }
+            tally.all += 1;
+            if !living.contains(node) {
+                continue;
+            }
+            let answer = word.and_then(|word| word.answer.as_ref());
+            match answer.filter(|answer| answer.version == *version) {
+                Some(answer) if answer.state.is_ready() => tally.ready.push(node.clone()),
+                Some(answer) if answer.state == AnswerState::Refused => {
+                    tally.refused.push((node.clone(), answer.why.clone()));
+                }
+                Some(_) | None => tally.waiting.push(node.clone()),
+            }
+        }
+        tally
+    }
+
+    /// Goes on with a push, or gives it up.
+    pub(super) fn mind_push(&mut self, living: &BTreeSet<NodeName>, now: Now) {
+        let Some(push) = &self.push else { return };
+        if let Some(why) = self.yields(living) {
+            return self.give_up(why, now);
+        }
+        let waited = now.monotonic.saturating_sub(push.since);
+        match &push.phase {
+            Phase::Here => self.mind_here(waited, now),
+            Phase::Offered => self.mind_offered(living, now),
+            Phase::Canary { goes_on, .. } => {
+                let goes_on = *goes_on;
+                self.mind_canary(living, goes_on, waited, now);
+            }
+        }
+    }
+
+    /// Why a push goes no further: another one goes before it.
+    fn yields(&self, living: &BTreeSet<NodeName>) -> Option<String> {
+        let version = &self.push.as_ref()?.manifest.version;
+        let decided = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
+        let decided = decided.map(|active| &active.sealed.manifest);
+        if let Some(other) = decided
+            .filter(|other| other.version.number >= version.number)
+            .max_by_key(|one| &one.version)
+        {
+            let (other, author) = (&other.version, &other.author);
+            return Some(format!(
+                "version {other} was decided meanwhile, pushed by {author}: look at it, and push again"
+            ));
+        }
+        let (other, _) = self.best_offer(living)?;
+        let is_greater = other.manifest.version > *version;
+        is_greater.then(|| {
+            let Manifest { version: other, author, .. } = &other.manifest;
+            format!("version {other} is pushed at the same time by {author}, and goes before it: look at it, and push again")
+        })
+    }
+
+    fn mind_here(&mut self, waited: Duration, now: Now) {
+        let version = self.push.as_ref().map(|push| push.manifest.version.clone());
+        let staged = self
+            .staged
+            .as_ref()
+            .filter(|staged| Some(&staged.sealed.manifest.version) == version.as_ref());
+        match staged.map(|staged| &staged.preparation) {
+            Some(Preparation::Ready(_)) => {
+                let Some(push) = &mut self.push else { return };
+                (push.phase, push.since) = (Phase::Offered, now.monotonic);
+                let told = Told::Pushed(described(&push.manifest));
+                self.tell(told);
+            }
+            Some(Preparation::Refused(why)) => {
+                let why = format!("refused here:\n{why}");
+                self.give_up(why, now);
+            }
+            Some(Preparation::Fetching { .. } | Preparation::Checking(_)) | None
+                if waited >= READY_MAX =>
+            {
+                let why = format!("it was not checked here within {} s", READY_MAX.as_secs());
+                self.give_up(why, now);
+            }
+            Some(Preparation::Fetching { .. } | Preparation::Checking(_)) | None => {}
+        }
+    }
+
+    /// Whether all who are to be ready are; gives up if one refuses, or if it takes too long.
+    fn are_all_ready(&mut self, living: &BTreeSet<NodeName>, now: Now) -> bool {
+        let Some(version) = self.push.as_ref().map(|push| push.manifest.version.clone()) else {
+            return false;
+        };
+        let tally = self.tally(&version, living);
+        let Some(push) = &mut self.push else { return false };
+        if tally.waiting.is_empty() {
+            push.stalled = None;
+        }
+        let names =
+            |nodes: &[NodeName]| nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+        if let Some((node, why)) = tally.refused.first() {
+            let nodes: Vec<NodeName> = tally.refused.iter().map(|(node, _)| node.clone()).collect();
+            let why = format!(
+                "refused by {}; nothing has changed anywhere. {node} says:\n{why}",
+                names(&nodes)
+            );
+            self.give_up(why, now);
+            return false;
+        }
+        if !tally.waiting.is_empty() {
+            let since = *push.stalled.get_or_insert(now.monotonic);
+            if now.monotonic.saturating_sub(since) >= READY_MAX {
+                let nodes = names(&tally.waiting);
+                let why = format!(
+                    "{nodes} did not get ready within {} s; nothing has changed anywhere",
+                    READY_MAX.as_secs()
+                );
+                self.give_up(why, now);
+            }
+            return false;
+        }
+        if tally.ready.len() < tally.needed() && !push.force {
+            let (ready, all, needed) = (tally.ready.len(), tally.all, tally.needed());
+            let why = format!(
+                "{ready} of {all} servers can be reached, and {needed} must be: others may push too, where they are; \
+                 push with --force if those are dead"
+            );
+            self.give_up(why, now);
+            return false;
+        }
+        true
+    }
+
+    fn mind_offered(&mut self, living: &BTreeSet<NodeName>, now: Now) {
+        if !self.are_all_ready(living, now) {
+            return;
+        }
+        let Some(push) = &mut self.push else { return };
+        if let Some(node) = push.canary.clone() {
+            let at_ms = millis(now.unix + push.lead);
+            push.canary_trial = Some(Trial { node, at_ms });
+            (push.phase, push.since) = (Phase::Canary { at_ms, goes_on: false }, now.monotonic);
+            let told = Told::ForCanary(described(&push.manifest));
+            return self.tell(told);
+        }
+        self.decide_in_time(now);
+    }
+
+    fn mind_canary(
+        &mut self,
+        living: &BTreeSet<NodeName>,
+        goes_on: bool,
+        waited: Duration,
+        now: Now,
+    ) {
+        let canary = self.push.as_ref().and_then(|push| push.canary.clone());
+        if let Some(canary) = canary.filter(|canary| !living.contains(canary)) {
+            let why = format!(
+                "the canary {canary} is not heard any more; nothing has changed at the others"
+            );
+            return self.give_up(why, now);
+        }
+        if waited >= CANARY_MAX {
+            let why =
+                format!("nobody said within {} h that it goes on", CANARY_MAX.as_secs() / 3600);
+            return self.give_up(why, now);
+        }
+        let version = self.push.as_ref().map(|push| push.manifest.version.clone());
+        let Some(version) = version else { return };
+        let has_refusals = !self.tally(&version, living).refused.is_empty();
+        if (goes_on || has_refusals) && self.are_all_ready(living, now) {
+            self.decide_in_time(now);
+        }
+    }
+
+    /// Decides, once the instant is near.
+    fn decide_in_time(&mut self, now: Now) {
+        let Some(push) = &self.push else { return };
+        let soonest = now.unix + push.lead;
+        let at = push.at.unwrap_or_default();
+        if at > soonest {
+            return;
+        }
+        let Some(sealed) = push.sealed.clone() else { return };
+        let active = Active { sealed, at_ms: millis(soonest.max(at)) };
+        let manifest = push.manifest.clone();
+        self.push = None;
+        self.last = Some(Outcome::decided(&manifest, active.at_ms));
+        self.adopt(active);
+    }
+
+    /// A decided version is ready here: it counts from its instant on, whatever happens.
+    pub(super) fn adopt(&mut self, active: Active) {
+        let Some(staged) = self.staged.take() else { return };
+        let is_known = |known: &Active| rank(&known.sealed) == rank(&active.sealed);
+        if !self.adopted().is_some_and(is_known) {
+            self.tell(Told::Decided(described(&active.sealed.manifest)));
+            self.versions.insert(0, active.clone());
+            self.versions.truncate(super::KEPT_MAX);
+            self.deeds.push(Deed::Keep(self.versions.clone()));
+        }
+        self.coming = staged.into_coming(active);
+        self.given_up = None;
+    }
+
+    /// Gives the push of this node up; nothing has changed, but at its canary, which goes back.
+    pub(super) fn give_up(&mut self, why: String, now: Now) {
+        let Some(push) = self.push.take() else { return };
+        self.tell(Told::GivenUp {
+            what: described(&push.manifest),
+            why: why.lines().next().unwrap_or_default().into(),
+        });
+        self.last = Some(Outcome::given_up(&push.manifest, why, now));
+    }
+}
+
+/// A version for people.
+pub(super) fn described(manifest: &Manifest) -> Box<str> {
+    let Manifest { version, parcel, author, reason, restores, .. } = manifest;
+    let restores =
+        restores.map_or_else(String::new, |number| format!(", files of version {number}"));
+    format!("version {version} ({}{restores}) by {author}: {reason}", parcel.short()).into()
+}
+
+/// Milliseconds since 1970.
+pub(super) fn millis(unix: Duration) -> u64 {
+    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,78 @@
+//! What comes from the bus: taken at once, verified one after the other, and asked for where something is missing.
+
+use std::sync::Arc;
+
+use async_nats::Client;
+use async_nats::Subscriber;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::cluster::NodeName;
+use crate::cluster::door::Refusals;
+use crate::runtime::cluster::core::Core;
+use crate::runtime::cluster::counters::Counters;
+use crate::runtime::cluster::nats::Bus;
+use crate::runtime::cluster::nats::message::MESSAGE_MAX;
+use crate::runtime::cluster::nats::message::Message;
+use crate::runtime::cluster::nats::speech;
+
+/// Messages that wait to be verified, at most; more are lost, and asked for again.
+pub(super) const WAITING_MAX: usize = 16_384;
+
+/// A message, and in whose name it is.
+pub(super) type Waiting = (NodeName, Message);
+
+/// Takes messages of a subscription until it ends.
+pub(super) async fn read(
+    core: &Core,
+    bus: &Bus,
+    mut subscriber: Subscriber,
+    queue: &mpsc::Sender<Waiting>,
+) {
+    while let Some(message) = subscriber.next().await {
+        Counters::count(&core.counters.frames_in);
+        let Some(node) = bus.subjects.find_speaker(message.subject.as_str()) else {
+            core.counters.refuse(Refusals { malformed: 1, ..Refusals::default() });
+            continue;
+        };
+        if node == core.node {
+            bus.standing.came_back(&message.payload);
+            continue;
+        }
+        match admit(core, &node, &message.payload) {
+            Ok(value) => {
+                if queue.try_send((node, value)).is_err() {
+                    Counters::count(&core.counters.bus_dropped);
+                }
+            }
+            Err(refusals) => core.counters.refuse(refusals),
+        }
+    }
+}
+
+/// What can be refused without a look at the signature.
+fn admit(core: &Core, node: &NodeName, octets: &[u8]) -> Result<Message, Refusals> {
+    let none = Refusals::default();
+    if core.live().members.find(node).is_none() {
+        return Err(Refusals { stranger: 1, ..none });
+    }
+    let message = Some(octets).filter(|octets| octets.len() <= MESSAGE_MAX).and_then(Message::read);
+    message.ok_or(Refusals { malformed: 1, ..none })
+}
+
+/// Verifies what waits, and asks for what is missing.
+pub(super) async fn run(
+    core: Arc<Core>,
+    bus: Arc<Bus>,
+    client: Client,
+    mut waiting: mpsc::Receiver<Waiting>,
+) {
+    while let Some((node, Message { generation, after, sealed })) = waiting.recv().await {
+        let Some(sequence) = core.open(&node, generation, &sealed) else { continue };
+        let ask = bus.known().take(&node, generation, (after, sequence), Instant::now());
+        if let Some(ask) = ask {
+            speech::publish(&core, &client, bus.subjects.ask(&node), ask.write()).await;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What this node has said, the last of each topic: what others ask for when they lack something.
+//!
+//! Values have one count, so a listener sees by the next value that it has missed one.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::Envelope;
+use crate::cluster::Generation;
+use crate::cluster::NodeName;
+use crate::cluster::Origin;
+use crate::cluster::Pin;
+use crate::cluster::Say;
+use crate::cluster::SigningKey;
+use crate::cluster::Topic;
+use crate::runtime::cluster::nats::message::Message;
+
+/// A value on its way to the bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    /// The slot of its topic.
+    pub(super) slot: String,
+    /// The message.
+    pub(super) octets: Vec<u8>,
+}
+
+/// The last value of each topic.
+#[derive(Debug)]
+pub(super) struct Kept {
+    cluster: Box<str>,
+    node: NodeName,
+    generation: Generation,
+    sequence: u64,
+    signed_by: Option<Pin>,
+    values: BTreeMap<String, Value>,
+}
+
+#[derive(Debug)]
+struct Value {
+    topic: Topic,
+    payload: Box<[u8]>,
+    sequence: u64,
+    sealed: Box<[u8]>,
+}
+
+impl Kept {
+    pub(super) fn new(cluster: &str, node: &NodeName, generation: Generation) -> Self {
+        let (cluster, node) = (cluster.into(), node.clone());
+        Self { cluster, node, generation, sequence: 0, signed_by: None, values: BTreeMap::new() }
+    }
+
+    /// Numbers, seals and keeps a value.
+    pub(super) fn say(&mut self, say: &Say, key: &SigningKey) -> Outgoing {
+        self.signed_by.get_or_insert_with(|| key.pin());
+        self.put(say.topic, say.payload.clone(), key)
+    }
+
+    /// Seals everything anew if this node has another key now.
+    pub(super) fn follow(&mut self, key: &SigningKey) -> Vec<Outgoing> {
+        if self.signed_by.replace(key.pin()).is_none_or(|before| before == key.pin()) {
+            return Vec::new();
+        }
+        let values = std::mem::take(&mut self.values).into_values();
+        values.map(|value| self.put(value.topic, value.payload, key)).collect()
+    }
+
+    /// What was said after `since` in a life, in order; everything if that was another life.
+    pub(super) fn since(&self, generation: Generation, since: u64) -> Vec<Outgoing> {
+        let mut after = if generation == self.generation { since } else { 0 };
+        let mut later: Vec<_> =
+            self.values.iter().filter(|(_, value)| value.sequence > after).collect();
+        later.sort_unstable_by_key(|(_, value)| value.sequence);
+        let outgoing = |(slot, value): (&String, &Value)| {
+            let message = self.message(after, &value.sealed);
+            after = value.sequence;
+            Outgoing { slot: slot.clone(), octets: message.write() }
+        };
+        later.into_iter().map(outgoing).collect()
+    }
+
+    fn put(&mut self, topic: Topic, payload: Box<[u8]>, key: &SigningKey) -> Outgoing {
+        let after = self.sequence;
+        self.sequence += 1;
+        let origin =
+            Origin { cluster: &self.cluster, node: &self.node, generation: self.generation };
+        let envelope = Envelope { topic, sequence: self.sequence, payload: payload.clone() };
+        let sealed = envelope.seal(&origin, key);
+        let octets = self.message(after, &sealed).write();
+        let slot = topic.slot();
+        self.values.insert(slot.clone(), Value { topic, payload, sequence: self.sequence, sealed });
+        Outgoing { slot, octets }
+    }
+
+    fn message(&self, after: u64, sealed: &[u8]) -> Message {
+        Message { generation: self.generation, after, sealed: sealed.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::envelope::tests::key;
+
+    fn say(topic: Topic, payload: u8) -> Say {
+        Say { topic, payload: [payload].into(), urgent: false }
+    }
+
+    fn kept() -> Kept {
+        Kept::new("prod", &NodeName::parse("a").unwrap(), Generation(5))
+    }
+
+    /// What a listener makes of messages: after, sequence and payload of each.
+    fn opened(outgoing: &[Outgoing], pin: Pin) -> Vec<(u64, u64, u8)> {
+        let node = NodeName::parse("a").unwrap();
+        let open = |outgoing: &Outgoing| {
+            let Message { generation, after, sealed } = Message::read(&outgoing.octets).unwrap();
+            let origin = Origin { cluster: "prod", node: &node, generation };
+            let envelope = Envelope::open(&sealed, &origin, &[pin]).unwrap();
+            (after, envelope.sequence, envelope.payload[0])
+        };
+        outgoing.iter().map(open).collect()
+    }
+
+    #[test]
+    fn values_have_one_count_and_what_is_asked_for_is_a_chain_without_gaps() {
+        let (mut kept, key) = (kept(), key(1));
+        let votes = |shard| Topic::Votes { layout: 1, shard };
+        let said: Vec<_> = [(votes(0), 10), (votes(1), 11), (Topic::Beat, 12), (votes(0), 13)]
+            .map(|(topic, payload)| kept.say(&say(topic, payload), &key))
+            .into();
+        let pin = key.pin();
+        assert_eq!(opened(&said, pin), [(0, 1, 10), (1, 2, 11), (2, 3, 12), (3, 4, 13)]);
+        let all = opened(&kept.since(Generation(5), 0), pin);
+        assert_eq!(all, [(0, 2, 11), (2, 3, 12), (3, 4, 13)], "what was replaced is not said");
+        assert_eq!(opened(&kept.since(Generation(5), 2), pin), [(2, 3, 12), (3, 4, 13)]);
+        assert_eq!(
+            opened(&kept.since(Generation(4), 3), pin),
+            all,
+            "of another life nothing counts"
+        );
+        assert!(
+            kept.since(Generation(5), 4).is_empty() && kept.since(Generation(5), 99).is_empty()
+        );
+    }
+
+    #[test]
+    fn another_key_seals_everything_anew_and_the_same_one_nothing() {
+        let mut kept = kept();
+        kept.say(&say(Topic::State, 1), &key(1));
+        kept.say(&say(Topic::Beat, 2), &key(1));
+        assert!(kept.follow(&key(1)).is_empty());
+        let anew = kept.follow(&key(2));
+        assert_eq!(opened(&anew, key(2).pin()), [(2, 3, 2), (3, 4, 1)]);
+        assert!(kept.follow(&key(2)).is_empty());
+    }
+}

@@ -1,0 +1,78 @@
+//! What this node says over the bus, and asks for.
+
+use std::collections::BTreeMap;
+
+use async_nats::Client;
+use async_nats::client::PublishErrorKind;
+use tokio::time::Instant;
+
+use crate::runtime::cluster::core::Core;
+use crate::runtime::cluster::counters::Counters;
+use crate::runtime::cluster::nats::Bus;
+use crate::runtime::cluster::nats::kept::Outgoing;
+
+/// Octets of the protocol around a message, about: `PUB`, blanks, the length, ends of lines.
+const FRAME: usize = 13;
+
+/// Says what is to be said when it may be said, while there is a connection; without one the last payload of each topic waits.
+pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
+    let mut written = BTreeMap::new();
+    loop {
+        bus.standing.until_connected().await;
+        let due = core.to_say.next(&mut written).await;
+        let live = core.live();
+        // Kept before anything is awaited: if this ends here, others ask for it.
+        let outgoing: Vec<Outgoing> = {
+            let mut kept = bus.kept();
+            due.iter().map(|say| kept.say(say, &live.key.signing)).collect()
+        };
+        Counters::add(&core.counters.values_said, outgoing.len());
+        say_all(core, bus, client, &outgoing).await;
+        if due.iter().any(|say| say.urgent) {
+            // It fails only with the connection, which others watch.
+            let _ = client.flush().await;
+        }
+    }
+}
+
+/// Has everything said again if the key is another, and asks who may be new.
+pub(super) async fn follow(core: &Core, bus: &Bus, client: &Client) {
+    let live = core.live();
+    bus.known().retain(|node| live.members.find(node).is_some());
+    let anew = bus.kept().follow(&live.key.signing);
+    say_all(core, bus, client, &anew).await;
+    ask_all(core, bus, client).await;
+}
+
+/// Asks every peer for what may have been missed.
+pub(super) async fn ask_all(core: &Core, bus: &Bus, client: &Client) {
+    for (node, _) in core.live().members.peers() {
+        let ask = bus.known().ask(node, Instant::now());
+        publish(core, client, bus.subjects.ask(node), ask.write()).await;
+    }
+}
+
+async fn say_all(core: &Core, bus: &Bus, client: &Client, values: &[Outgoing]) {
+    for Outgoing { slot, octets } in values {
+        bus.standing.sent(octets);
+        publish(core, client, bus.subjects.value(slot), octets.clone()).await;
+    }
+}
+
+/// Puts a message on the bus; waits while too many are on their way.
+pub(super) async fn publish(core: &Core, client: &Client, subject: String, octets: Vec<u8>) {
+    let length = FRAME + subject.len() + octets.len();
+    match client.publish(subject, octets.into()).await {
+        Ok(()) => {
+            Counters::count(&core.counters.writes);
+            Counters::add(&core.counters.octets_out, length);
+        }
+        Err(error) => match error.kind() {
+            // The connection is given up: who comes after it asks.
+            PublishErrorKind::Send => {}
+            PublishErrorKind::MaxPayloadExceeded | PublishErrorKind::InvalidSubject => {
+                tracing::error!(target: "rhumb::cluster", %error, length, "the bus does not take a value");
+            }
+        },
+    }
+}
