@@ -187,7 +187,7 @@ async fn run(plan: Plan) {
     let (flipped, flips) = flips(&world, &all, &mut incoming).await;
     let sum = |read: fn(&Cluster) -> u64| all.iter().map(|(one, _)| read(one)).sum::<u64>();
     let refused = sum(|cluster| cluster.counters().refused().sum());
-    let dropped = sum(|cluster| cluster.counters().gossip_dropped.load(Relaxed));
+    let dropped = sum(|cluster| cluster.counters().bus_dropped.load(Relaxed));
     let trips: Vec<f64> = all.iter().filter_map(|(one, _)| one.bus()?.round_trip_ms).collect();
     let trip = trips.iter().sum::<f64>() / trips.len().max(1) as f64;
     println!("refused {refused}, dropped and asked for again {dropped}, round trip {trip:.2} ms");
@@ -236,7 +236,7 @@ async fn idle(world: &World, all: &[(Cluster, Node)]) -> String {
     let reads: [Read; 4] = [
         |cluster| &cluster.counters().octets_out,
         |cluster| &cluster.counters().octets_in,
-        |cluster| &cluster.counters().frames_out,
+        |cluster| &cluster.counters().writes,
         |cluster| &cluster.counters().frames_in,
     ];
     let sums = || reads.map(|read| all.iter().map(|(one, _)| read(one).load(Relaxed)).sum::<u64>());

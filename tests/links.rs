@@ -17,16 +17,18 @@ use rhumb::cluster::Origin;
 use rhumb::cluster::PAYLOAD_MAX;
 use rhumb::cluster::Topic;
 use rhumb::cluster::frame::Frame;
+use rhumb::cluster::frame::Have;
 use rhumb::cluster::frame::PROTOCOL;
 use rhumb::cluster::frame::Pushed;
-use rhumb::cluster::gossip::Gossip;
-use rhumb::cluster::gossip::Known;
-use rhumb::cluster::gossip::News;
+use rhumb::cluster::frame::SLOTS_MAX;
+use rhumb::cluster::frame::Sum;
 use rhumb::runtime::cluster::Cluster;
 use rhumb::runtime::cluster::ClusterError;
 use rhumb::runtime::cluster::Settings;
 use rhumb::runtime::cluster::key::NodeKey;
 
+use delay::Line;
+use delay::Way;
 use hostile::Foreign;
 use node::Keys;
 use node::Node;
@@ -77,15 +79,17 @@ async fn who_comes_late_hears_everything_and_who_has_no_link_hears_by_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_longest_payload_is_carried() {
+async fn the_longest_payload_is_carried_and_one_that_is_too_long_stops_nothing() {
     let keys = Keys::new();
     let mut nodes = start_all(&keys, &["a", "b"]).await;
     let payload = vec![7; PAYLOAD_MAX];
     nodes[0].say(Topic::State, &payload, true);
     nodes[1].hears("a", Topic::State, &payload).await;
-    nodes[1]
-        .until("it by gossip too", |own| own.cluster.counters().gossip_messages.load(Relaxed) > 4)
-        .await;
+    // Longer ones are not said, and what is said after them is.
+    nodes[0].say(Topic::State, &[8; PAYLOAD_MAX + 1], true);
+    nodes[0].say(VOTES, b"after", true);
+    nodes[1].hears("a", VOTES, b"after").await;
+    assert_eq!(nodes[1].values[&(name("a"), Topic::State)][..], payload);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,14 +219,43 @@ async fn a_key_is_changed_while_values_go_on() {
     nodes[1].say(VOTES, b"by the new one alone", true);
     nodes[0].hears("b", VOTES, b"by the new one alone").await;
     nodes[2].hears("b", VOTES, b"by the new one alone").await;
+    // Who comes now knows the new key only, and hears by others what was said by the old one.
+    let names = ["a", "b", "c", "d"];
+    let mut late = keys.terms("d", &names);
+    late.peers.iter_mut().find(|peer| peer.node == name("b")).unwrap().pins = vec![new];
+    nodes.push(Node::start(late).await);
+    let peers = keys.terms("a", &names).peers;
+    nodes[0].reload(|terms| {
+        terms.peers.extend(peers.into_iter().filter(|peer| peer.node == name("d")));
+    });
+    connect(&mut nodes, 3, 0);
+    nodes[3].hears("b", Topic::State, b"by the old key").await;
+    assert_eq!(nodes[3].cluster.counters().refused().sum(), 0);
 }
 
-/// Octets of a gossip message as a connection carries it.
-fn gossip(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len() + 1024);
-    let mut compress = flate2::Compress::new(flate2::Compression::fast(), false);
-    compress.compress_vec(message, &mut out, flate2::FlushCompress::Sync).unwrap();
-    Frame::Gossip(out).write()
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stalled_line_holds_back_comes_by_a_third_node() {
+    let keys = Keys::new();
+    let names = ["a", "b", "c"];
+    let mut nodes = Vec::new();
+    for own in names {
+        nodes.push(Node::start(keys.terms(own, &names)).await);
+    }
+    let line = Line::start(nodes[1].address(), Duration::from_millis(20));
+    let address = line.address();
+    nodes[0].reload(|terms| terms.peers[0].address = Some(address));
+    connect(&mut nodes, 2, 0);
+    connect(&mut nodes, 2, 1);
+    nodes[0].say(VOTES, b"first", true);
+    nodes[1].hears("a", VOTES, b"first").await;
+    nodes[1].until("both", |own| own.is_connected("a") && own.is_connected("c")).await;
+    line.stall_way(Way::Out);
+    nodes[0].say(VOTES, b"second", true);
+    nodes[1].hears("a", VOTES, b"second").await;
+    nodes[0].say(Topic::Beat, b"beat", false);
+    nodes[1].hears("a", Topic::Beat, b"beat").await;
+    line.open();
+    nodes[1].until("the line is there again", |own| own.is_connected("a")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,35 +282,26 @@ async fn a_member_that_lies_in_every_way_disturbs_nobody() {
         };
         value.seal(&origin, &key.signing)
     };
-    let known = |node: &str, generation| Known {
-        node: name(node),
-        generation,
-        heartbeat: u64::MAX,
-        collected: u64::MAX,
-        newest: u64::MAX,
+    let push = |sealed: Vec<u8>| {
+        let values = vec![Pushed { node: victim.clone(), generation, sealed: sealed.into() }];
+        Frame::Push(values).write()
     };
-    let news = |sealed: Vec<u8>| News {
-        node: victim.clone(),
-        generation,
-        collected: u64::MAX,
-        after: 0,
-        values: vec![sealed.into()],
-    };
+    let sum = |node: &str, life| Sum { node: name(node), generation: Generation(life), sum: 7 };
+    let slots = vec![(7, u64::MAX); SLOTS_MAX];
     let lies = [
-        // A value in another's name, pushed and gossiped; one without form, and one in Latin-1.
-        Frame::Push(vec![Pushed { node: victim.clone(), generation, sealed: forged.clone() }])
+        // A value in another's name, one without form, and one in Latin-1.
+        push(forged.to_vec()),
+        push(vec![0xff; 200]),
+        push([&[5][..], b"b\xfccke", &[0; 100]].concat()),
+        // Lives that there never were, values that nobody has said, and nodes that there are not.
+        Frame::Sums(vec![sum("a", u64::MAX), sum("b", 9), sum("x", 1), sum("a", generation.0)])
             .write(),
-        gossip(&Gossip::Rest(vec![news(forged.to_vec())]).write()),
-        gossip(&Gossip::Rest(vec![news(vec![0xff; 200])]).write()),
-        // A life that there never was, and an engine that stirs more than it can.
-        gossip(
-            &Gossip::Ask(vec![known("a", Generation(u64::MAX)), known("x", Generation(1))]).write(),
-        ),
-        gossip(&Gossip::Answer(vec![known("b", Generation(9))], vec![]).write()),
-        // Octets that are no message, a bomb, a frame of an unknown kind, and one that is too long.
-        gossip(&[0xff; 100]),
-        gossip(&vec![0; 8_000_000]),
-        vec![9, 0, 0, 1, 0],
+        Frame::Have(Have { node: victim.clone(), generation: Generation(u64::MAX), slots }).write(),
+        Frame::Near(vec![name("x"), name("evil"), name("b")]).write(),
+        Frame::Ping { number: 1, sum: 0 }.write(),
+        // Octets that are no frame, one of an unknown kind, and one that is too long.
+        vec![4, 0, 0, 3, 0xff, 0xff, 0xff],
+        vec![7, 0, 0, 1, 0],
         vec![3, 0xff, 0xff, 0xff],
     ];
     for (turn, lie) in lies.iter().enumerate() {
@@ -287,7 +311,7 @@ async fn a_member_that_lies_in_every_way_disturbs_nobody() {
         assert!(matches!(evil.next().await, Some(Frame::Hello(_))), "lie {turn}");
         evil.send(lie).await.unwrap();
         // What comes after the lie has been read, or the cut for it.
-        let _ = evil.send(&Frame::Ping(7).write()).await;
+        let _ = evil.send(&Frame::Ping { number: 7, sum: 0 }.write()).await;
         while evil.next().await.is_some_and(|frame| frame != Frame::Pong(7)) {}
     }
     nodes[0].say(Topic::State, b"still true", false);
@@ -295,8 +319,8 @@ async fn a_member_that_lies_in_every_way_disturbs_nobody() {
     nodes[1].say(Topic::State, b"too", false);
     nodes[0].hears("b", Topic::State, b"too").await;
     let counters = nodes[1].cluster.counters();
-    assert!(counters.refused().unsigned >= 2, "{:?}", counters.refused());
-    assert!(counters.refused().malformed >= 1, "{:?}", counters.refused());
+    assert!(counters.refused().unsigned >= 1, "{:?}", counters.refused());
+    assert!(counters.refused().malformed >= 2, "{:?}", counters.refused());
     assert_eq!(counters.engine_restarts.load(Relaxed), 0);
     assert_eq!(nodes[0].cluster.counters().refused().sum(), 0, "b has let nothing of it through");
 }
@@ -316,9 +340,52 @@ async fn a_peer_that_does_not_read_is_cut_and_the_others_hear() {
     nodes[0].until("the deaf one", |own| own.is_connected("deaf")).await;
     nodes[0].say(Topic::State, b"go on", true);
     nodes[1].hears("a", Topic::State, b"go on").await;
-    // It says nothing either: that is told after five seconds.
+    // It says nothing either: that is told after three seconds.
     nodes[0].until("the cut", |own| !own.is_connected("deaf")).await;
     assert!(nodes[0].cluster.counters().cut_slow.load(Relaxed) >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_reads_slowly_gets_the_newest_of_what_waited_and_nobody_waits_for_it() {
+    const RECORDS: u128 = 1000;
+    let keys = Keys::new();
+    let mut nodes = start_all(&keys, &["a", "b"]).await;
+    let terms = keys.terms("a", &["a", "b", "slow"]);
+    nodes[0].reload(|own| {
+        own.peers.extend(terms.peers.into_iter().filter(|peer| peer.node == name("slow")))
+    });
+    let mut slow = Foreign::dial(nodes[0].address(), &keys.path("slow"), PROTOCOL).await.unwrap();
+    slow.greet("prod", &name("slow"), 1).await;
+    nodes[0].until("the slow one", |own| own.is_connected("slow")).await;
+    // 6 MB, of which the kernel takes a part: the rest waits. Then all of it is said anew.
+    for turn in [1, 2] {
+        let payload = vec![turn; PAYLOAD_MAX];
+        (0..RECORDS).for_each(|id| nodes[0].say(Topic::Record { id }, &payload, false));
+        let all = |own: &Node| own.values.values().filter(|value| value[0] == turn).count();
+        let pinging = async {
+            let mut pace = tokio::time::interval(Duration::from_millis(500));
+            loop {
+                pace.tick().await;
+                slow.send(&Frame::Ping { number: 1, sum: 0 }.write()).await.unwrap();
+            }
+        };
+        tokio::select! {
+            _ = nodes[1].until("every record", |own| all(own) == RECORDS as usize) => {}
+            () = pinging => {}
+        }
+    }
+    let (mut seen, mut count) = (std::collections::BTreeMap::new(), 0);
+    while seen.len() < RECORDS as usize || seen.values().any(|turn| *turn != 2) {
+        let Some(frame) = slow.next().await else { panic!("it is cut after {count} values") };
+        let Frame::Push(values) = frame else { continue };
+        for Pushed { node, generation, sealed } in values {
+            let origin = Origin { cluster: "prod", node: &node, generation };
+            let value = Envelope::open(&sealed, &origin, &[keys.pin("a")]).unwrap();
+            seen.insert(value.topic, value.payload[0]);
+            count += 1;
+        }
+    }
+    assert!(count < 2 * RECORDS, "{count} values: each waited once, however often it was said");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -296,7 +296,7 @@ async fn what_is_lost_in_a_flood_is_asked_for() {
     let stranger = world.stranger().await;
     let mut turn = 0;
     // More than wait to be verified; in between what is true.
-    while nodes[1].cluster.counters().gossip_dropped.load(Relaxed) < 1_000 {
+    while nodes[1].cluster.counters().bus_dropped.load(Relaxed) < 1_000 {
         for _ in 0..5_000 {
             let subject = "rhumb.prod.value.a.state";
             stranger.publish(subject, forged.clone().into()).await.unwrap();

@@ -108,7 +108,7 @@ async fn a_peer_that_asks_without_end_gets_some_and_what_nobody_asked_for_is_dro
     let want = Frame::Want(PieceId::of(&large)).write();
     let wants = want.repeat(2000);
     evil.send(&wants).await.unwrap();
-    evil.send(&Frame::Ping(7).write()).await.unwrap();
+    evil.send(&Frame::Ping { number: 7, sum: 0 }.write()).await.unwrap();
     let mut pieces = 0;
     while let Some(frame) = evil.next().await {
         match frame {

@@ -1,20 +1,22 @@
 //! What a node says each second: that it lives, how its own network is, and digests of what it has.
 //!
 //! ```text
-//!   0       1       2                                    34      38           46
-//!   +-------+-------+------------------------------------+-------+------------+ - - - -
-//!   | 2     | flags | config, geo, rtt, verdicts: 8 each | votes | generation | later versions
-//!   +-------+-------+------------------------------------+-------+------------+ - - - -
+//!   0       1       2                                    34      38           46        54
+//!   +-------+-------+------------------------------------+-------+------------+---------+ - - - -
+//!   | 2     | flags | config, geo, rtt, verdicts: 8 each | votes | generation | said at | later versions
+//!   +-------+-------+------------------------------------+-------+------------+---------+ - - - -
 //!   flags: 1 isolated; 2 anchors pass, 4 anchors fail; 8 withdrawn
-//!   version 1 ends before generation
+//!   said at: milliseconds of the speaker's monotonic clock; version 1 ends before generation
 //! ```
+
+use std::time::Duration;
 
 use crate::model::Anchors;
 
 /// Version that this one writes; a later one only adds octets.
 const VERSION: u8 = 2;
 /// Octets of this version.
-const LEN: usize = 46;
+const LEN: usize = 54;
 /// Octets of the first version: what every beat has.
 const LEN_MIN: usize = 38;
 
@@ -51,6 +53,8 @@ pub struct Beat {
     pub is_withdrawn: bool,
     /// Which of its snapshots is in force; 0 if it does not say.
     pub generation: u64,
+    /// When it says so, on its own monotonic clock, to the millisecond; zero if it does not tell.
+    pub said_at: Duration,
 }
 
 /// What a node serves, as it says it.
@@ -79,6 +83,8 @@ impl Beat {
         }
         octets.extend(self.votes.to_be_bytes());
         octets.extend(self.generation.to_be_bytes());
+        let said_at_ms = u64::try_from(self.said_at.as_millis()).unwrap_or(u64::MAX);
+        octets.extend(said_at_ms.to_be_bytes());
         octets.into()
     }
 
@@ -104,6 +110,10 @@ impl Beat {
             votes: number(34, 4) as u32,
             is_withdrawn: flags & WITHDRAWN != 0,
             generation: if octets.len() < LEN { 0 } else { number(38, 8) },
+            said_at: match octets.len() {
+                ..LEN => Duration::ZERO,
+                _ => Duration::from_millis(number(46, 8)),
+            },
         })
     }
 }
@@ -119,8 +129,16 @@ mod tests {
             for is_isolated in [false, true] {
                 let digests = Digests { config: 1, geo: u64::MAX, rtt: 3, verdicts: 1 << 40 };
                 let (is_withdrawn, generation) = (!is_isolated, 1 << 50);
-                let votes = 70_000;
-                let beat = Beat { is_isolated, anchors, digests, votes, is_withdrawn, generation };
+                let (votes, said_at) = (70_000, Duration::from_millis(1 << 40));
+                let beat = Beat {
+                    is_isolated,
+                    anchors,
+                    digests,
+                    votes,
+                    is_withdrawn,
+                    generation,
+                    said_at,
+                };
                 let mut octets = beat.to_octets().to_vec();
                 assert_eq!((octets.len(), Beat::of_octets(&octets)), (LEN, Some(beat)));
                 octets[0] = 3;
@@ -130,7 +148,8 @@ mod tests {
                 // What the first version says of itself.
                 octets.truncate(LEN_MIN);
                 (octets[0], octets[1]) = (1, octets[1] & !WITHDRAWN);
-                let first = Beat { is_withdrawn: false, generation: 0, ..beat };
+                let said_at = Duration::ZERO;
+                let first = Beat { is_withdrawn: false, generation: 0, said_at, ..beat };
                 assert_eq!(Beat::of_octets(&octets), Some(first));
             }
         }

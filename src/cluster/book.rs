@@ -12,11 +12,12 @@ use crate::cluster::Heard;
 use crate::cluster::NodeName;
 use crate::cluster::Topic;
 use crate::cluster::beat::Beat;
+use crate::cluster::lateness::Lateness;
 
-/// How long a node lives after a beat.
+/// How long a node lives after a beat came, were it not late.
 ///
-/// Source: design, section 5.10.
-pub const LIFE: Duration = Duration::from_secs(5);
+/// Source: design, section 5.10: 5 s after it was said, of which half a second is for the line.
+pub const LIFE: Duration = Duration::from_millis(4_500);
 
 /// How long it lives after the first beat that is heard of it: that may be what is left of a node which died long ago.
 pub const FIRST_LIFE: Duration = Duration::from_secs(2);
@@ -39,9 +40,10 @@ pub struct Page {
     generation: Option<Generation>,
     /// How many beats of this generation came.
     beats: u64,
-    /// When the last came.
+    /// When the last came, or would have come were it not late.
     beat_at: Option<Duration>,
     beat: Beat,
+    lateness: Lateness,
     /// Last number and words by topic; what was taken back is empty, so that it does not come back.
     values: BTreeMap<Topic, (u64, Box<[u8]>)>,
     round_trip: Option<Duration>,
@@ -87,7 +89,7 @@ impl Page {
         self.beat_at.map(|at| at + life)
     }
 
-    /// When its last beat came.
+    /// When its last beat came, or would have come were it not late.
     pub fn heard_at(&self) -> Option<Duration> {
         self.beat_at
     }
@@ -192,7 +194,11 @@ impl Page {
         if topic == Topic::Beat {
             let Some(beat) = Beat::of_octets(&payload) else { return Change::Nothing };
             self.values.insert(topic, (sequence, Box::default()));
-            (self.beats, self.beat_at) = (self.beats + 1, Some(now));
+            let Some(late) = self.lateness.observe(beat.said_at, now) else {
+                return Change::Nothing;
+            };
+            let at = self.beat_at.unwrap_or_default().max(now.saturating_sub(late));
+            (self.beats, self.beat_at) = (self.beats + 1, Some(at));
             let before = std::mem::replace(&mut self.beat, beat);
             return Change::Beat { before, is_reborn };
         }
@@ -273,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_lives_for_five_seconds_after_a_beat_and_for_two_after_the_first() {
+    fn a_node_lives_for_a_while_after_a_beat_and_for_two_seconds_after_the_first() {
         let mut book = Book::default();
         book.hear(value(5, votes(0), 1, &[1]), s(10));
         assert!(!book.page(&node()).unwrap().is_alive(s(10)), "words are no beats");
@@ -282,9 +288,26 @@ mod tests {
             |book: &Book, ms| book.page(&node()).unwrap().is_alive(Duration::from_millis(ms));
         assert!(alive(&book, 11_999) && !alive(&book, 12_000));
         book.hear(beat(5, 2), s(12));
-        assert!(alive(&book, 16_999) && !alive(&book, 17_000));
+        assert!(alive(&book, 16_499) && !alive(&book, 16_500));
         book.hear(beat(5, 2), s(16));
-        assert!(!alive(&book, 17_000), "the same beat once more is none");
+        assert!(!alive(&book, 16_500), "the same beat once more is none");
+    }
+
+    #[test]
+    fn a_beat_that_comes_late_gives_no_longer_life_than_one_that_comes_in_time() {
+        let mut book = Book::default();
+        let say = |second: u64| {
+            let said = Beat { said_at: s(100 + second), ..Beat::default() };
+            value(5, Topic::Beat, second, &said.to_octets())
+        };
+        let dies_at = |book: &Book| book.page(&node()).unwrap().dies_at();
+        (1..=3).for_each(|second| drop(book.hear(say(second), s(second))));
+        assert_eq!(dies_at(&book), Some(s(3) + LIFE));
+        book.hear(say(4), s(7));
+        assert_eq!(dies_at(&book), Some(s(4) + LIFE + Duration::from_millis(4)), "4 ms of drift");
+        let late = book.hear(say(5), s(12));
+        assert_eq!(late, Change::Nothing, "held back for 7 s, it proves nothing");
+        assert!(!book.page(&node()).unwrap().is_alive(s(12)));
     }
 
     #[test]

@@ -1,40 +1,34 @@
-//! What is let in of a gossip message: nothing but what the node in whose name it is has signed.
+//! What is let in of what others send: nothing but what the node in whose name it is has signed. The newest value of each
+//! slot is kept, and summed up, so that two nodes find out cheaply what one of them lacks.
 //!
-//! A member may relay, hold back and repeat; it cannot invent a value, a key, a version, or a life of another node.
-//! What is refused goes no further from here, so that it does not spread.
+//! A member may relay, hold back and repeat; it cannot invent a value, a version, or a life of another node. What is
+//! refused goes no further from here, so that it does not spread.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::Digest;
+use sha2::Sha256;
 
 use crate::cluster::envelope::Envelope;
 use crate::cluster::envelope::Origin;
 use crate::cluster::envelope::Refused;
-use crate::cluster::gossip::Gossip;
-use crate::cluster::gossip::Known;
-use crate::cluster::gossip::News;
-use crate::cluster::heard::Heard;
+use crate::cluster::frame::Have;
+use crate::cluster::frame::NODES_MAX;
+use crate::cluster::frame::Pushed;
+use crate::cluster::frame::SLOTS_MAX;
+use crate::cluster::frame::Sum;
+use crate::cluster::membership::Member;
 use crate::cluster::membership::Membership;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
 use crate::cluster::node::Role;
+use crate::cluster::topic::Slot;
+use crate::cluster::topic::Topic;
 
-/// Lives of a node that are remembered; the oldest go first.
-const LIVES_MAX: usize = 16;
-
-/// Most values of a node: votes on a million targets.
-const SLOTS_MAX: usize = 4096;
-
-/// A value that was let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
-    /// Under which key it is kept.
-    pub slot: String,
-    /// Its version.
-    pub sequence: u64,
-    /// As it came.
-    pub sealed: Box<[u8]>,
-}
+/// Octets of values of a node, at most: as many as there may be slots, of 2 KB each.
+const OCTETS_MAX: usize = 8 * 1024 * 1024;
 
 /// How much was refused of what came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,174 +63,268 @@ impl Refusals {
     }
 }
 
-/// Judges what comes; remembers what it has let in.
+/// Judges what comes, and keeps what it has let in.
 #[derive(Debug)]
 pub struct Door {
     members: Arc<Membership>,
-    seen: BTreeMap<NodeName, Seen>,
+    pages: BTreeMap<NodeName, Page>,
 }
 
-/// What was let in of a node.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Lives that are real: the node itself has said so.
-    lives: BTreeSet<Generation>,
-    /// The newest value of each slot: its life and sequence, and the value itself.
-    newest: BTreeMap<String, (Generation, u64, Box<[u8]>)>,
+/// What is kept of a node: of its latest life, the newest value of each slot.
+#[derive(Debug)]
+struct Page {
+    generation: Generation,
+    /// The node's name as a number.
+    number: u64,
+    /// Of all values that last; 0 if there are none.
+    sum: u64,
+    octets: usize,
+    beat_at: Option<Duration>,
+    kept: BTreeMap<Slot, Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    topic: Topic,
+    /// The slot's number.
+    number: u64,
+    sequence: u64,
+    sealed: Arc<[u8]>,
+}
+
+impl Kept {
+    /// What it adds to the sum of its node.
+    fn share(&self) -> u64 {
+        if self.topic.is_fleeting() { 0 } else { mix(self.number, self.sequence) }
+    }
 }
 
 impl Door {
-    /// A door that lets in members of `members`; `own` is this node's life.
-    pub fn new(members: Arc<Membership>, own: Generation) -> Self {
-        let mut door = Self { members, seen: BTreeMap::new() };
-        let node = door.members.own().clone();
-        door.meet(&node, own);
-        door
+    /// A door that lets in members of `members`.
+    pub fn new(members: Arc<Membership>) -> Self {
+        Self { members, pages: BTreeMap::new() }
     }
 
-    /// The members change; what is of nobody any more is forgotten.
+    /// Who is let in.
+    pub fn members(&self) -> &Membership {
+        &self.members
+    }
+
+    /// The members change. What is of nobody any more is forgotten, and what was signed by a key that counts no more.
     pub fn follow(&mut self, members: Arc<Membership>) {
-        self.seen.retain(|node, _| members.find(node).is_some());
-        self.members = members;
+        let before = std::mem::replace(&mut self.members, Arc::clone(&members));
+        self.pages.retain(|node, page| {
+            if node != members.own() && members.find(node) != before.find(node) {
+                page.judge_again(members.cluster(), node, members.find(node));
+            }
+            !page.kept.is_empty()
+        });
     }
 
-    /// A node has said over its own connection in which life it is.
-    pub fn meet(&mut self, node: &NodeName, generation: Generation) {
-        self.seen.entry(node.clone()).or_default().add_life(generation);
+    /// Forgets what others said: what this node said is left.
+    pub fn forget_others(&mut self) {
+        let own = self.members.own();
+        self.pages.retain(|node, _| node == own);
     }
 
-    /// Lets in a message. Values that are new here are added to `heard`.
-    pub fn admit(
+    /// Keeps what this node says; false if that is too much.
+    pub fn say(
         &mut self,
-        gossip: Gossip,
-        heard: &mut Vec<Heard>,
-        refusals: &mut Refusals,
-    ) -> Gossip<Admitted> {
-        match gossip {
-            Gossip::Ask(known) => Gossip::Ask(self.admit_known(known)),
-            Gossip::Answer(known, news) => {
-                // Values first: they may show that a life is real.
-                let news = self.admit_news(news, heard, refusals);
-                Gossip::Answer(self.admit_known(known), news)
-            }
-            Gossip::Rest(news) => Gossip::Rest(self.admit_news(news, heard, refusals)),
-        }
+        generation: Generation,
+        topic: Topic,
+        sequence: u64,
+        sealed: Arc<[u8]>,
+    ) -> bool {
+        let own = self.members.own().clone();
+        self.keep(&own, generation, Kept::new(topic, sequence, sealed)).is_ok()
     }
 
-    fn admit_known(&self, known: Vec<Known>) -> Vec<Known> {
-        let is_real = |known: &Known| {
-            self.seen.get(&known.node).is_some_and(|seen| seen.lives.contains(&known.generation))
-        };
-        let collected = |known: Known| Known { collected: 0, ..known };
-        let mut real: Vec<_> = known.into_iter().filter(is_real).map(collected).collect();
-        real.sort_by(|one, two| (&one.node, one.generation).cmp(&(&two.node, two.generation)));
-        real.dedup_by(|one, two| one.node == two.node && one.generation == two.generation);
-        real
-    }
-
-    fn admit_news(
-        &mut self,
-        news: Vec<News<Box<[u8]>>>,
-        heard: &mut Vec<Heard>,
-        refusals: &mut Refusals,
-    ) -> Vec<News<Admitted>> {
-        let mut admitted: Vec<News<Admitted>> = Vec::new();
-        for News { node, generation, after, values, .. } in news {
-            let is_twice =
-                |other: &News<Admitted>| other.node == node && other.generation == generation;
-            if admitted.iter().any(is_twice) {
-                continue;
-            }
-            let mut good: Vec<Admitted> = Vec::new();
-            for sealed in values {
-                let last = good.last().map_or(after, |last| last.sequence);
-                match self.open(&node, generation, &sealed, heard) {
-                    // What follows a gap would hide it, and the gap would never be filled.
-                    Ok(value) if value.sequence > last => good.push(value),
-                    Ok(_) => {
-                        refusals.malformed += 1;
-                        break;
-                    }
-                    Err(refusal) => {
-                        refusals.add(refusal);
-                        break;
-                    }
-                }
-            }
-            if !good.is_empty() {
-                admitted.push(News { node, generation, collected: 0, after, values: good });
-            }
-        }
-        admitted
-    }
-
-    /// Opens a value that came in a node's name; what is new here is added to `heard`.
+    /// Opens a value that came in a node's name, and keeps it; `None` if it is not news.
     pub fn open(
         &mut self,
         node: &NodeName,
         generation: Generation,
         sealed: &[u8],
-        heard: &mut Vec<Heard>,
-    ) -> Result<Admitted, Refusals> {
-        let none = Refusals::default();
-        let members = Arc::clone(&self.members);
-        let member = members.find(node).ok_or(Refusals { stranger: 1, ..none })?;
-        let envelope = match self.find_known(node, generation, sealed) {
-            Some(known) => return Ok(known),
-            None => {
-                let origin = Origin { cluster: members.cluster(), node, generation };
-                Envelope::open(sealed, &origin, &member.pins).map_err(|refused| match refused {
-                    Refused::TooLong | Refused::Malformed => Refusals { malformed: 1, ..none },
-                    Refused::BadSignature => Refusals { unsigned: 1, ..none },
-                })?
-            }
-        };
-        let Envelope { topic, sequence, payload } = envelope;
-        if member.role == Role::Agent && !topic.is_for_agents() {
-            return Err(Refusals { forbidden: 1, ..none });
+        now: Duration,
+    ) -> Result<Option<Envelope>, Refusals> {
+        // What others say of this node is no news to it, and what is known need not be verified again.
+        if node == self.members.own() || self.is_old(node, generation, sealed) {
+            return Ok(None);
         }
-        let slot = topic.slot();
-        let seen = self.seen.entry(node.clone()).or_default();
-        if !seen.newest.contains_key(&slot) && seen.newest.len() >= SLOTS_MAX {
-            return Err(Refusals { excess: 1, ..none });
+        let envelope = self.verify(node, generation, sealed)?;
+        let kept = Kept::new(envelope.topic, envelope.sequence, sealed.into());
+        let page = self
+            .keep(node, generation, kept)
+            .map_err(|TooMuch| Refusals { excess: 1, ..Refusals::default() })?;
+        if envelope.topic == Topic::Beat {
+            page.beat_at = Some(now);
         }
-        seen.add_life(generation);
-        let known = seen.newest.get(&slot).map(|(life, sequence, _)| (*life, *sequence));
-        if known < Some((generation, sequence)) {
-            seen.newest.insert(slot.clone(), (generation, sequence, sealed.into()));
-            // What others say of this node is no news to it.
-            if node != members.own() {
-                let node = node.clone();
-                heard.push(Heard::Value { node, generation, topic, sequence, payload });
-            }
-        }
-        Ok(Admitted { slot, sequence, sealed: sealed.into() })
+        Ok(Some(envelope))
     }
 
-    /// A value that was let in before, octet by octet: it need not be verified again.
-    fn find_known(
+    /// Whether a value is what a node has said, who may say it.
+    pub fn verify(
         &self,
         node: &NodeName,
         generation: Generation,
         sealed: &[u8],
-    ) -> Option<Admitted> {
-        let slot = Envelope::claimed_topic(sealed)?.slot();
-        let (life, sequence, known) = self.seen.get(node)?.newest.get(&slot)?;
-        (*life == generation && **known == *sealed).then(|| Admitted {
-            slot,
-            sequence: *sequence,
-            sealed: sealed.into(),
-        })
+    ) -> Result<Envelope, Refusals> {
+        let none = Refusals::default();
+        let member = self.members.find(node).ok_or(Refusals { stranger: 1, ..none })?;
+        let origin = Origin { cluster: self.members.cluster(), node, generation };
+        let envelope = Envelope::open(sealed, &origin, &member.pins).map_err(|why| match why {
+            Refused::TooLong | Refused::Malformed => Refusals { malformed: 1, ..none },
+            Refused::BadSignature => Refusals { unsigned: 1, ..none },
+        })?;
+        if member.role == Role::Agent && !envelope.topic.is_for_agents() {
+            return Err(Refusals { forbidden: 1, ..none });
+        }
+        Ok(envelope)
+    }
+
+    /// Whether a value claims to be no newer than what is known. It may lie: then it is not let in, which is right.
+    fn is_old(&self, node: &NodeName, generation: Generation, sealed: &[u8]) -> bool {
+        let Some(page) = self.pages.get(node) else { return false };
+        let is_known = |(topic, sequence): (Topic, u64)| {
+            page.kept.get(&topic.place()).is_some_and(|kept| sequence <= kept.sequence)
+        };
+        generation < page.generation
+            || generation == page.generation && Envelope::claim(sealed).is_some_and(is_known)
+    }
+
+    fn keep(
+        &mut self,
+        node: &NodeName,
+        generation: Generation,
+        kept: Kept,
+    ) -> Result<&mut Page, TooMuch> {
+        let new = || Page::new(node, generation);
+        let page = self.pages.entry(node.clone()).or_insert_with(new);
+        if generation > page.generation {
+            *page = new();
+        }
+        page.keep(kept)?;
+        Ok(page)
+    }
+
+    /// One number for everything that lasts: nodes that have it know the same.
+    pub fn total(&self) -> u64 {
+        let all = self.pages.values().filter(|page| page.sum != 0);
+        let shares = all.map(|page| mix(mix(page.number, page.generation.0), page.sum));
+        shares.fold(0, u64::wrapping_add)
+    }
+
+    /// A number for what is known of each node.
+    pub fn sums(&self) -> Vec<Sum> {
+        let all = self.pages.iter().filter(|(_, page)| page.sum != 0).take(NODES_MAX);
+        let sum = |(node, page): (&NodeName, &Page)| Sum {
+            node: node.clone(),
+            generation: page.generation,
+            sum: page.sum,
+        };
+        all.map(sum).collect()
+    }
+
+    /// What is known of a node in short: its life and sum.
+    pub fn known(&self, node: &NodeName) -> Option<(Generation, u64)> {
+        self.pages.get(node).map(|page| (page.generation, page.sum))
+    }
+
+    /// What is known of a node at length.
+    pub fn have(&self, node: &NodeName) -> Have {
+        let page = self.pages.get(node);
+        let lasting = page.into_iter().flat_map(|page| page.lasting());
+        Have {
+            node: node.clone(),
+            generation: page.map_or(Generation(0), |page| page.generation),
+            slots: lasting.map(|(_, kept)| (kept.number, kept.sequence)).collect(),
+        }
+    }
+
+    /// What somebody who has this lacks of that node.
+    pub fn lacking(&self, have: &Have) -> Vec<Slot> {
+        let Some(page) = self.pages.get(&have.node) else { return Vec::new() };
+        if page.generation < have.generation {
+            return Vec::new();
+        }
+        let is_same_life = page.generation == have.generation;
+        let had: BTreeMap<u64, u64> = have.slots.iter().copied().collect();
+        let is_lacking = |kept: &Kept| {
+            !is_same_life || had.get(&kept.number).is_none_or(|sequence| *sequence < kept.sequence)
+        };
+        page.lasting().filter(|(_, kept)| is_lacking(kept)).map(|(slot, _)| *slot).collect()
+    }
+
+    /// The value of a slot, to be sent.
+    pub fn find(&self, node: &NodeName, slot: Slot) -> Option<Pushed> {
+        let page = self.pages.get(node)?;
+        let sealed = Arc::clone(&page.kept.get(&slot)?.sealed);
+        Some(Pushed { node: node.clone(), generation: page.generation, sealed })
+    }
+
+    /// Nodes whose last beat came after `since`.
+    pub fn beaten_after(&self, since: Duration) -> impl Iterator<Item = &NodeName> {
+        let is_later = move |page: &Page| page.beat_at.is_some_and(|at| at > since);
+        self.pages.iter().filter(move |(_, page)| is_later(page)).map(|(node, _)| node)
     }
 }
 
-impl Seen {
-    fn add_life(&mut self, generation: Generation) {
-        self.lives.insert(generation);
-        while self.lives.len() > LIVES_MAX {
-            self.lives.pop_first();
-        }
+/// A node says more than is kept.
+struct TooMuch;
+
+impl Kept {
+    fn new(topic: Topic, sequence: u64, sealed: Arc<[u8]>) -> Self {
+        Self { topic, number: topic.place().number(), sequence, sealed }
     }
+}
+
+impl Page {
+    fn new(node: &NodeName, generation: Generation) -> Self {
+        let digest = Sha256::digest(node.as_str().as_bytes());
+        let number = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 octets"));
+        let kept = BTreeMap::new();
+        Self { generation, number, sum: 0, octets: 0, beat_at: None, kept }
+    }
+
+    fn keep(&mut self, kept: Kept) -> Result<(), TooMuch> {
+        let slot = kept.topic.place();
+        let old = self.kept.get(&slot);
+        let octets = self.octets + kept.sealed.len() - old.map_or(0, |old| old.sealed.len());
+        if octets > OCTETS_MAX || old.is_none() && self.kept.len() >= SLOTS_MAX {
+            return Err(TooMuch);
+        }
+        let gone = old.map_or(0, Kept::share);
+        self.sum = self.sum.wrapping_sub(gone).wrapping_add(kept.share());
+        self.octets = octets;
+        self.kept.insert(slot, kept);
+        Ok(())
+    }
+
+    fn lasting(&self) -> impl Iterator<Item = (&Slot, &Kept)> {
+        self.kept.iter().filter(|(_, kept)| !kept.topic.is_fleeting())
+    }
+
+    /// Keeps what a node may say by the keys and the role that it has now.
+    fn judge_again(&mut self, cluster: &str, node: &NodeName, member: Option<&Member>) {
+        let origin = Origin { cluster, node, generation: self.generation };
+        let is_said = |kept: &Kept| {
+            member.is_some_and(|member| {
+                (member.role == Role::Server || kept.topic.is_for_agents())
+                    && Envelope::open(&kept.sealed, &origin, &member.pins).is_ok()
+            })
+        };
+        self.kept.retain(|_, kept| is_said(kept));
+        self.sum = self.kept.values().map(Kept::share).fold(0, u64::wrapping_add);
+        self.octets = self.kept.values().map(|kept| kept.sealed.len()).sum();
+    }
+}
+
+/// Two numbers made one, so that sums of such tell their parts (the finalizer of splitmix64).
+fn mix(one: u64, two: u64) -> u64 {
+    let mut mixed = one.wrapping_add(two.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]
@@ -245,130 +333,150 @@ mod tests {
     use crate::cluster::envelope::SigningKey;
     use crate::cluster::envelope::tests::key;
     use crate::cluster::membership::tests::terms;
-    use crate::cluster::topic::Topic;
+
+    const NOW: Duration = Duration::ZERO;
+    const VOTES: Topic = Topic::Votes { layout: 1, shard: 0 };
 
     fn name(text: &str) -> NodeName {
         NodeName::parse(text).unwrap()
     }
 
-    /// The door of node a, whose peers are b and the agent c.
-    fn door() -> Door {
-        let [a, b, c] = [1, 2, 3].map(|seed| key(seed).pin());
+    /// The members of node a's cluster: b, whose key is `seed`, and the agent c.
+    fn members(seed: u8) -> Arc<Membership> {
+        let [a, b, c] = [1, seed, 3].map(|seed| key(seed).pin());
         let terms = terms("a", &[("b", b, Role::Server), ("c", c, Role::Agent)]);
-        Door::new(Arc::new(Membership::new(&terms, a)), Generation(100))
+        Arc::new(Membership::new(&terms, a))
     }
 
-    fn sealed(node: &str, signer: &SigningKey, topic: Topic, sequence: u64) -> Box<[u8]> {
+    fn sealed_in(
+        life: u64,
+        node: &str,
+        signer: &SigningKey,
+        topic: Topic,
+        sequence: u64,
+    ) -> Box<[u8]> {
         let node = name(node);
-        let origin = Origin { cluster: "prod", node: &node, generation: Generation(7) };
+        let origin = Origin { cluster: "prod", node: &node, generation: Generation(life) };
         Envelope { topic, sequence, payload: [sequence as u8].into() }.seal(&origin, signer)
     }
 
-    fn news(node: &str, after: u64, values: Vec<Box<[u8]>>) -> Gossip {
-        let generation = Generation(7);
-        Gossip::Rest(vec![News { node: name(node), generation, collected: 3, after, values }])
+    fn sealed(node: &str, signer: &SigningKey, topic: Topic, sequence: u64) -> Box<[u8]> {
+        sealed_in(7, node, signer, topic, sequence)
     }
 
-    /// What is let in of a message: sequences, what is heard, and what is refused.
-    fn admit(door: &mut Door, gossip: Gossip) -> (Vec<u64>, usize, Refusals) {
-        let (mut heard, mut refusals) = (Vec::new(), Refusals::default());
-        let admitted = door.admit(gossip, &mut heard, &mut refusals);
-        let Gossip::Rest(news) = admitted else { panic!("{admitted:?}") };
-        let sequences = news.iter().flat_map(|news| &news.values).map(|value| value.sequence);
-        (sequences.collect(), heard.len(), refusals)
+    /// Whether a value is news.
+    fn open(door: &mut Door, node: &str, sealed: &[u8]) -> Result<bool, Refusals> {
+        door.open(&name(node), Generation(7), sealed, NOW).map(|news| news.is_some())
     }
 
-    const VOTES: Topic = Topic::Votes { layout: 1, shard: 0 };
+    const NONE: Refusals =
+        Refusals { stranger: 0, malformed: 0, unsigned: 0, forbidden: 0, excess: 0 };
 
     #[test]
-    fn a_signed_value_is_let_in_and_heard_once() {
-        let mut door = door();
-        let values = || vec![sealed("b", &key(2), Topic::Beat, 4), sealed("b", &key(2), VOTES, 5)];
-        let first = admit(&mut door, news("b", 0, values()));
-        assert_eq!(first, (vec![4, 5], 2, Refusals::default()));
-        let again = admit(&mut door, news("b", 0, values()));
-        assert_eq!(again, (vec![4, 5], 0, Refusals::default()), "it is passed on, but no news");
+    fn a_signed_value_is_news_once_and_an_older_one_never() {
+        let mut door = Door::new(members(2));
+        assert_eq!(open(&mut door, "b", &sealed("b", &key(2), VOTES, 5)), Ok(true));
+        assert_eq!(open(&mut door, "b", &sealed("b", &key(2), VOTES, 5)), Ok(false));
+        assert_eq!(open(&mut door, "b", &sealed("b", &key(2), VOTES, 4)), Ok(false));
+        assert_eq!(open(&mut door, "b", &sealed("b", &key(2), Topic::Beat, 4)), Ok(true));
+        let earlier = sealed_in(6, "b", &key(2), Topic::State, 9);
+        assert!(matches!(door.open(&name("b"), Generation(6), &earlier, NOW), Ok(None)));
     }
 
     #[test]
     fn a_member_cannot_speak_for_another_nor_a_stranger_at_all() {
-        let mut door = door();
-        let forged = news("b", 0, vec![sealed("b", &key(3), Topic::Beat, 4)]);
-        let unsigned = Refusals { unsigned: 1, ..Refusals::default() };
-        assert_eq!(admit(&mut door, forged), (vec![], 0, unsigned));
-        let strange = news("x", 0, vec![sealed("x", &key(9), Topic::Beat, 4)]);
-        let stranger = Refusals { stranger: 1, ..Refusals::default() };
-        assert_eq!(admit(&mut door, strange), (vec![], 0, stranger));
+        let mut door = Door::new(members(2));
+        let forged = sealed("b", &key(3), Topic::Beat, 4);
+        assert_eq!(open(&mut door, "b", &forged), Err(Refusals { unsigned: 1, ..NONE }));
+        let later = door.open(&name("b"), Generation(8), &sealed("b", &key(2), VOTES, 1), NOW);
+        assert_eq!(later.err(), Some(Refusals { unsigned: 1, ..NONE }), "a life it has not had");
+        let strange = sealed("x", &key(9), Topic::Beat, 4);
+        assert_eq!(open(&mut door, "x", &strange), Err(Refusals { stranger: 1, ..NONE }));
+        let formless = Err(Refusals { malformed: 1, ..NONE });
+        assert_eq!(open(&mut door, "b", &[0xff; 200]), formless);
+        assert_eq!(open(&mut door, "a", &forged), Ok(false), "nobody tells a node of itself");
+        assert_eq!((door.total(), door.sums().len()), (0, 0));
     }
 
     #[test]
     fn an_agent_tells_what_it_sees_and_orders_nothing() {
-        let mut door = door();
-        let record = Topic::Record { id: 1 };
-        let values = vec![sealed("c", &key(3), VOTES, 1), sealed("c", &key(3), record, 2)];
-        let forbidden = Refusals { forbidden: 1, ..Refusals::default() };
-        assert_eq!(admit(&mut door, news("c", 0, values)), (vec![1], 1, forbidden));
+        let mut door = Door::new(members(2));
+        assert_eq!(open(&mut door, "c", &sealed("c", &key(3), VOTES, 1)), Ok(true));
+        let order = sealed("c", &key(3), Topic::Record { id: 1 }, 2);
+        assert_eq!(open(&mut door, "c", &order), Err(Refusals { forbidden: 1, ..NONE }));
     }
 
     #[test]
-    fn nothing_is_let_in_behind_a_value_that_is_refused() {
-        let mut door = door();
-        let values = vec![
-            sealed("b", &key(2), Topic::Beat, 4),
-            [0xff; 70].into(),
-            sealed("b", &key(2), VOTES, 6),
-        ];
-        let malformed = Refusals { malformed: 1, ..Refusals::default() };
-        assert_eq!(admit(&mut door, news("b", 0, values)), (vec![4], 1, malformed));
-        let backwards = vec![sealed("b", &key(2), VOTES, 9), sealed("b", &key(2), Topic::State, 8)];
-        assert_eq!(admit(&mut door, news("b", 0, backwards)).0, [9]);
-    }
-
-    #[test]
-    fn a_replayed_old_value_is_no_news() {
-        let mut door = door();
-        let old = || news("b", 0, vec![sealed("b", &key(2), VOTES, 5)]);
-        assert_eq!(admit(&mut door, old()).1, 1);
-        assert_eq!(admit(&mut door, news("b", 5, vec![sealed("b", &key(2), VOTES, 9)])).1, 1);
-        assert_eq!(admit(&mut door, old()).1, 0);
-    }
-
-    #[test]
-    fn a_life_that_the_node_never_had_is_not_let_in() {
-        let mut door = door();
-        let known = |generation| Known {
-            node: name("b"),
-            generation: Generation(generation),
-            heartbeat: 1,
-            collected: 9,
-            newest: 1,
-        };
-        let ask = |door: &mut Door, known| {
-            let gossip = Gossip::Ask(known);
-            match door.admit(gossip, &mut Vec::new(), &mut Refusals::default()) {
-                Gossip::Ask(known) => known,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(ask(&mut door, vec![known(7)]), []);
-        admit(&mut door, news("b", 0, vec![sealed("b", &key(2), Topic::Beat, 4)]));
-        let real = Known { collected: 0, ..known(7) };
-        let asked = ask(&mut door, vec![known(8), known(7), known(7)]);
-        assert_eq!(asked, std::slice::from_ref(&real));
-        door.meet(&name("b"), Generation(8));
-        assert_eq!(ask(&mut door, vec![known(8)]).len(), 1);
-        let mut members = terms("a", &[]);
-        members.peers.clear();
-        door.follow(Arc::new(Membership::new(&members, key(1).pin())));
-        assert_eq!(ask(&mut door, vec![known(8), real]), []);
-    }
-
-    #[test]
-    fn a_new_layout_takes_the_place_of_the_old_one() {
-        let mut door = door();
+    fn another_life_and_another_layout_take_the_place_of_the_one_before() {
+        let mut door = Door::new(members(2));
         let other = Topic::Votes { layout: 2, shard: 0 };
-        let values = vec![sealed("b", &key(2), VOTES, 1), sealed("b", &key(2), other, 2)];
-        assert_eq!(admit(&mut door, news("b", 0, values)).1, 2);
-        assert_eq!(door.seen[&name("b")].newest.len(), 1);
+        open(&mut door, "b", &sealed("b", &key(2), VOTES, 1)).unwrap();
+        open(&mut door, "b", &sealed("b", &key(2), other, 2)).unwrap();
+        open(&mut door, "b", &sealed("b", &key(2), Topic::State, 3)).unwrap();
+        assert_eq!(door.have(&name("b")).slots.len(), 2);
+        let reborn = sealed_in(8, "b", &key(2), VOTES, 1);
+        assert!(matches!(door.open(&name("b"), Generation(8), &reborn, NOW), Ok(Some(_))));
+        let have = door.have(&name("b"));
+        assert_eq!((have.generation, have.slots.len()), (Generation(8), 1));
+    }
+
+    #[test]
+    fn sums_are_equal_exactly_if_the_same_is_known_and_beats_do_not_count() {
+        let (mut one, mut other) = (Door::new(members(2)), Door::new(members(2)));
+        for sequence in [1, 2, 3] {
+            let topic = Topic::Rtt { shard: sequence as u16 % 2 };
+            open(&mut one, "b", &sealed("b", &key(2), topic, sequence)).unwrap();
+        }
+        for sequence in [3, 2, 1] {
+            let is_equal = (one.total(), one.sums()) == (other.total(), other.sums());
+            assert_eq!(is_equal, sequence == 1, "the first one is not the newest of its slot");
+            assert_eq!(other.lacking(&one.have(&name("b"))), []);
+            let topic = Topic::Rtt { shard: sequence as u16 % 2 };
+            open(&mut other, "b", &sealed("b", &key(2), topic, sequence)).unwrap();
+        }
+        open(&mut other, "b", &sealed("b", &key(2), Topic::Beat, 9)).unwrap();
+        assert_eq!((one.total(), one.sums()), (other.total(), other.sums()));
+        assert_eq!(one.lacking(&other.have(&name("b"))), []);
+        open(&mut one, "b", &sealed("b", &key(2), Topic::State, 10)).unwrap();
+        assert_eq!(one.lacking(&other.have(&name("b"))), [Topic::State.place()]);
+        assert_eq!(other.lacking(&one.have(&name("b"))), []);
+    }
+
+    #[test]
+    fn who_has_an_earlier_life_lacks_everything_and_who_has_a_later_one_nothing() {
+        let mut door = Door::new(members(2));
+        open(&mut door, "b", &sealed("b", &key(2), VOTES, 5)).unwrap();
+        let have = |life| Have { generation: Generation(life), ..door.have(&name("b")) };
+        assert_eq!(door.lacking(&have(6)), [VOTES.place()]);
+        assert_eq!(door.lacking(&have(8)), []);
+        assert_eq!(door.lacking(&Have { node: name("c"), ..have(0) }), []);
+    }
+
+    #[test]
+    fn what_a_key_signed_that_counts_no_more_is_forgotten() {
+        let mut door = Door::new(members(2));
+        open(&mut door, "b", &sealed("b", &key(2), VOTES, 5)).unwrap();
+        open(&mut door, "c", &sealed("c", &key(3), VOTES, 5)).unwrap();
+        let before = door.total();
+        door.follow(members(2));
+        assert_eq!(door.total(), before);
+        door.follow(members(4));
+        assert_eq!(door.sums().len(), 1, "c is as it was");
+        door.follow(Arc::new(Membership::new(&terms("a", &[]), key(1).pin())));
+        assert_eq!((door.total(), door.sums().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_node_that_never_stops_talking_fills_no_memory() {
+        let mut door = Door::new(members(2));
+        for shard in 0..=SLOTS_MAX as u16 {
+            let kept = Kept::new(Topic::Rtt { shard }, 1, Arc::from([0; 64]));
+            let is_kept = door.keep(&name("b"), Generation(7), kept).is_ok();
+            assert_eq!(is_kept, usize::from(shard) < SLOTS_MAX);
+        }
+        let mut door = Door::new(members(2));
+        let large = |shard| Kept::new(Topic::Rtt { shard }, 1, vec![0; OCTETS_MAX / 2].into());
+        let mut keep = |shard| door.keep(&name("b"), Generation(7), large(shard)).is_ok();
+        assert!(keep(0) && keep(1) && keep(0) && !keep(2));
     }
 }

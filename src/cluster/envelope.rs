@@ -131,9 +131,11 @@ impl Envelope {
         }
     }
 
-    /// What a sealed value claims to be about; nobody has verified it.
-    pub fn claimed_topic(sealed: &[u8]) -> Option<Topic> {
-        std::str::from_utf8(Reader::new(sealed).short()?).ok()?.parse().ok()
+    /// What a sealed value claims to be about, and its number; nobody has verified it.
+    pub fn claim(sealed: &[u8]) -> Option<(Topic, u64)> {
+        let mut reader = Reader::new(sealed);
+        let topic = std::str::from_utf8(reader.short()?).ok()?.parse().ok()?;
+        Some((topic, reader.u64()?))
     }
 
     fn read(body: &[u8]) -> Option<Self> {

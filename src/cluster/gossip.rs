@@ -1,261 +1,734 @@
-//! Messages of the gossip engine in our own form: who knows what, and the values that the other lacks.
+//! Who is to be told what. A value goes to every peer at once; what somebody lacks after all is found out by sums.
 //!
-//! The engine's own form carries keys, versions and texts that a hostile member could set as it likes. Ours carries
-//! sealed values only; keys and versions are made again from what is signed in them. See `docs/decisions/0035`.
+//! ```text
+//!   a connection is there  ->  near, sums   whom I hear directly; what I have: a number for each node
+//!   each second            ->  ping         with one number for everything; if it is another one: sums
+//!   sums                   ->  have         about each node of which I lack something: what I have of it
+//!   have                   ->  push         what you lack of it
+//!   push                   ->  push         news, to peers who do not hear that node directly
+//! ```
+//!
+//! What waits for a peer is a set of slots, not of values: however slow it reads, it gets the newest value of each, and
+//! no queue grows. All work that a peer can cause is bounded by what it sends, and by what it reads.
 
-use crate::cluster::envelope::SEALED_MAX;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::cluster::door::Door;
+use crate::cluster::door::Refusals;
+use crate::cluster::envelope::Envelope;
+use crate::cluster::frame::Frame;
+use crate::cluster::frame::Have;
+use crate::cluster::frame::PUSHED_OCTETS;
+use crate::cluster::frame::Pushed;
+use crate::cluster::frame::Sum;
+use crate::cluster::heard::Heard;
+use crate::cluster::membership::Membership;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
-use crate::cluster::wire::Reader;
-use crate::cluster::wire::put_number;
-use crate::cluster::wire::put_short;
+use crate::cluster::peer::Peer;
+use crate::cluster::topic::Slot;
+use crate::cluster::topic::Topic;
 
-/// Longest message, in octets: the engine's own are below 64 KB, and ours are shorter.
-pub const GOSSIP_MAX: usize = 96 * 1024;
+/// Least time between two times that a peer is told sums, in a cluster of up to four peers; with more it is longer, so
+/// that the octets of it stay the same.
+const SUMS_EVERY: Duration = Duration::from_millis(500);
 
-/// Most lives of nodes in a message: 64 nodes that were restarted often.
-const LIVES_MAX: usize = 2048;
+/// How long an answer is waited for before another peer is asked about the same node.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Most values of a node in a message: a shard of votes has at least 64 octets of signature.
-const VALUES_MAX: usize = GOSSIP_MAX / 64;
+/// How long a peer is not asked about a node if that led to nothing.
+const SHUN: Duration = Duration::from_secs(4);
 
-/// A message; `V` is a value, sealed as it comes or admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gossip<V = Box<[u8]>> {
-    /// What I know; what do you know besides?
-    Ask(Vec<Known>),
-    /// What I know, and what you lack.
-    Answer(Vec<Known>, Vec<News<V>>),
-    /// What you lack.
-    Rest(Vec<News<V>>),
+/// Least time between two answers to a peer about a node.
+const ANSWER_EVERY: Duration = Duration::from_secs(1);
+
+/// Nodes that pass on what a node says to one that does not hear it.
+const RELAYS: usize = 2;
+
+/// A beat that came so long ago is not passed on to a node that has just lost its connection with who said it.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Octets that a name and a head take in a frame, about.
+const HEAD: usize = 24;
+
+/// What came of a frame.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is news here.
+    pub heard: Vec<Heard>,
+    /// What was refused.
+    pub refusals: Refusals,
+    /// Whether the peer has sent so much that is wrong that its connection should end.
+    pub is_flood: bool,
 }
 
-/// How far somebody knows a life of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Which node.
-    pub node: NodeName,
-    /// Which life.
-    pub generation: Generation,
-    /// How often the engine has stirred there.
-    pub heartbeat: u64,
-    /// The engine's own: up to which version withdrawn values are forgotten.
-    pub collected: u64,
-    /// The newest version.
-    pub newest: u64,
+/// What this node knows and whom it tells.
+#[derive(Debug)]
+pub struct Gossip {
+    door: Door,
+    generation: Generation,
+    peers: BTreeMap<NodeName, Peer>,
+    asked: BTreeMap<NodeName, Asked>,
+    woken: BTreeSet<NodeName>,
 }
 
-/// Values of a life of a node, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News<V> {
-    /// Which node.
-    pub node: NodeName,
-    /// Which life.
-    pub generation: Generation,
-    /// As in [`Known`].
-    pub collected: u64,
-    /// They follow this version.
-    pub after: u64,
-    /// The values.
-    pub values: Vec<V>,
+/// Who was last asked about a node.
+#[derive(Debug)]
+struct Asked {
+    peer: NodeName,
+    until: Duration,
+    /// What was known then.
+    known: Option<(Generation, u64)>,
 }
 
 impl Gossip {
-    /// The message in octets.
-    pub fn write(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(1024);
-        match self {
-            Self::Ask(known) => {
-                octets.push(0);
-                write_known(&mut octets, known);
-            }
-            Self::Answer(known, news) => {
-                octets.push(1);
-                write_known(&mut octets, known);
-                write_news(&mut octets, news);
-            }
-            Self::Rest(news) => {
-                octets.push(2);
-                write_news(&mut octets, news);
-            }
+    /// This node, in the life `generation`; it has said nothing yet.
+    pub fn new(members: Arc<Membership>, generation: Generation) -> Self {
+        Self {
+            door: Door::new(members),
+            generation,
+            peers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            woken: BTreeSet::new(),
         }
-        octets
     }
 
-    /// Leaves out what makes it longer than [`GOSSIP_MAX`]: the newest values, which follow with a later message.
-    ///
-    /// The engine bounds its messages as they are compressed; votes that are all alike compress to nearly nothing.
-    pub fn fit(mut self) -> Self {
-        let news = match &mut self {
-            Self::Ask(_) => return self,
-            Self::Answer(_, news) | Self::Rest(news) => std::mem::take(news),
+    /// Begins anew with nothing but what this node has said: after a fault.
+    pub fn begin_again(&mut self) {
+        self.door.forget_others();
+        (self.peers, self.asked) = (BTreeMap::new(), BTreeMap::new());
+    }
+
+    /// The members change.
+    pub fn follow(&mut self, members: Arc<Membership>) {
+        self.door.follow(members);
+    }
+
+    /// A number for everything that is known here.
+    pub fn total(&self) -> u64 {
+        self.door.total()
+    }
+
+    /// There is a connection with a peer, or another one.
+    pub fn connect(&mut self, node: &NodeName, connection: u64) {
+        let mut peer = Peer::new(connection);
+        // It is to know at once that this node lives; it hears of earlier beats of others by nobody.
+        peer.lacks_now(self.door.members().own(), Slot::BEAT);
+        self.peers.insert(node.clone(), peer);
+        self.asked.retain(|_, asked| asked.peer != *node);
+        self.tell_near();
+    }
+
+    /// A connection has ended.
+    pub fn disconnect(&mut self, node: &NodeName, connection: u64) {
+        if self.peers.get(node).is_some_and(|peer| peer.connection == connection) {
+            self.peers.remove(node);
+            self.tell_near();
+        }
+    }
+
+    fn tell_near(&mut self) {
+        self.peers.values_mut().for_each(|peer| peer.tells_near = true);
+        self.woken.extend(self.peers.keys().cloned());
+    }
+
+    /// Says something to all; false if this node says too much.
+    pub fn say(&mut self, topic: Topic, sequence: u64, sealed: Arc<[u8]>, urgent: bool) -> bool {
+        if !self.door.say(self.generation, topic, sequence, sealed) {
+            return false;
+        }
+        let own = self.door.members().own();
+        for (node, peer) in &mut self.peers {
+            match urgent || topic.is_fleeting() {
+                true => peer.lacks_now(own, topic.place()),
+                false => peer.lacks(own, topic.place()),
+            }
+            self.woken.insert(node.clone());
+        }
+        true
+    }
+
+    /// Peers for whom there is something to write since this was asked last.
+    pub fn take_woken(&mut self) -> BTreeSet<NodeName> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// Takes in what a peer sent.
+    pub fn hear(&mut self, from: &NodeName, frame: Frame, now: Duration) -> Outcome {
+        match frame {
+            Frame::Ping { sum, .. } => self.compare(from, sum, now),
+            Frame::Sums(sums) => self.take_sums(from, &sums, now),
+            Frame::Have(have) => self.take_have(from, &have, now),
+            Frame::Near(near) => self.take_near(from, near, now),
+            Frame::Push(values) => return self.take_values(from, values, now),
+            Frame::Hello(_) | Frame::Pong(_) | Frame::Want(_) | Frame::Piece(..) => {}
+        }
+        Outcome::default()
+    }
+
+    /// Opens a value that came otherwise than by a peer's connection: its sequence, if it is one, and what is news.
+    pub fn open(
+        &mut self,
+        node: &NodeName,
+        generation: Generation,
+        sealed: &[u8],
+        now: Duration,
+    ) -> Result<(u64, Option<Heard>), Refusals> {
+        let Some(envelope) = self.door.open(node, generation, sealed, now)? else {
+            return Ok((self.door.verify(node, generation, sealed)?.sequence, None));
         };
-        let mut left = GOSSIP_MAX.saturating_sub(self.write().len());
-        let mut fitting = Vec::new();
-        for mut one in news {
-            // A name, four numbers of at most ten octets, and that of the values.
-            left = left.saturating_sub(128);
-            let mut takes = |octets: usize| {
-                let rest = left.checked_sub(octets + 4);
-                left = rest.unwrap_or(0);
-                rest.is_some()
-            };
-            let count = one.values.iter().take_while(|value| takes(value.len())).count();
-            one.values.truncate(count);
-            fitting.extend((count > 0).then_some(one));
+        let Envelope { topic, sequence, payload } = envelope;
+        let node = node.clone();
+        Ok((sequence, Some(Heard::Value { node, generation, topic, sequence, payload })))
+    }
+
+    /// What a peer is to be sent next, about so many octets; nothing if it is told everything.
+    pub fn write(&mut self, to: &NodeName, connection: u64, octets: usize) -> Vec<Frame> {
+        let near = || self.peers.keys().cloned().collect();
+        let near = self.peers.get(to).filter(|peer| peer.tells_near).map(|_| near());
+        let peer = self.peers.get_mut(to).filter(|peer| peer.connection == connection);
+        let Some(peer) = peer else { return Vec::new() };
+        let mut frames = Vec::new();
+        if let Some(near) = near {
+            peer.tells_near = false;
+            frames.push(Frame::Near(near));
         }
-        match &mut self {
-            Self::Ask(_) => {}
-            Self::Answer(_, news) | Self::Rest(news) => *news = fitting,
+        if std::mem::take(&mut peer.tells_sums) {
+            frames.push(Frame::Sums(self.door.sums()));
         }
-        self
-    }
-
-    /// Reads octets; total, and what it reads is bounded.
-    pub fn read(octets: &[u8]) -> Option<Self> {
-        if octets.len() > GOSSIP_MAX {
-            return None;
-        }
-        let mut reader = Reader::new(octets);
-        let gossip = match reader.u8()? {
-            0 => Self::Ask(read_known(&mut reader)?),
-            1 => Self::Answer(read_known(&mut reader)?, read_news(&mut reader)?),
-            2 => Self::Rest(read_news(&mut reader)?),
-            _ => return None,
-        };
-        reader.is_empty().then_some(gossip)
-    }
-}
-
-fn write_known(octets: &mut Vec<u8>, known: &[Known]) {
-    put_number(octets, known.len() as u64);
-    for Known { node, generation, heartbeat, collected, newest } in known {
-        put_short(octets, node.as_str().as_bytes());
-        [generation.0, *heartbeat, *collected, *newest]
-            .into_iter()
-            .for_each(|number| put_number(octets, number));
-    }
-}
-
-fn write_news(octets: &mut Vec<u8>, news: &[News<Box<[u8]>>]) {
-    put_number(octets, news.len() as u64);
-    for News { node, generation, collected, after, values } in news {
-        put_short(octets, node.as_str().as_bytes());
-        [generation.0, *collected, *after, values.len() as u64]
-            .into_iter()
-            .for_each(|number| put_number(octets, number));
-        for value in values {
-            put_number(octets, value.len() as u64);
-            octets.extend(&**value);
-        }
-    }
-}
-
-fn read_node(reader: &mut Reader<'_>) -> Option<(NodeName, Generation)> {
-    let name = std::str::from_utf8(reader.short()?).ok()?;
-    Some((NodeName::parse(name)?, Generation(reader.number()?)))
-}
-
-fn read_known(reader: &mut Reader<'_>) -> Option<Vec<Known>> {
-    let count = reader.count(LIVES_MAX)?;
-    let mut known = Vec::new();
-    for _ in 0..count {
-        let (node, generation) = read_node(reader)?;
-        let [heartbeat, collected, newest] = [reader.number()?, reader.number()?, reader.number()?];
-        known.push(Known { node, generation, heartbeat, collected, newest });
-    }
-    Some(known)
-}
-
-fn read_news(reader: &mut Reader<'_>) -> Option<Vec<News<Box<[u8]>>>> {
-    let count = reader.count(LIVES_MAX)?;
-    let mut news = Vec::new();
-    for _ in 0..count {
-        let (node, generation) = read_node(reader)?;
-        let [collected, after] = [reader.number()?, reader.number()?];
+        let mut left = octets.min(PUSHED_OCTETS);
         let mut values = Vec::new();
-        for _ in 0..reader.count(VALUES_MAX)? {
-            let length = reader.count(SEALED_MAX)?;
-            values.push(reader.take(length)?.into());
+        while left > 0 {
+            let Some((node, slot)) = peer.pop() else { break };
+            // It may be of an earlier life, and gone.
+            let Some(value) = self.door.find(&node, slot) else { continue };
+            left = left.saturating_sub(value.sealed.len() + HEAD);
+            values.push(value);
         }
-        news.push(News { node, generation, collected, after, values });
+        // Values go before questions: what is asked for comes back as values.
+        frames.extend((!values.is_empty()).then_some(Frame::Push(values)));
+        while left > 0 {
+            let Some(node) = peer.asks.pop_first() else { break };
+            let have = self.door.have(&node);
+            left = left.saturating_sub(have.slots.len() * 10 + HEAD);
+            frames.push(Frame::Have(have));
+        }
+        frames
     }
-    Some(news)
+
+    /// Compares what a peer has with what this node has.
+    fn compare(&mut self, from: &NodeName, sum: u64, now: Duration) {
+        let own = self.door.total();
+        let pace = SUMS_EVERY * u32::try_from(self.peers.len().div_ceil(4)).unwrap_or(u32::MAX);
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        if sum == own {
+            peer.agrees();
+        } else if peer.differs((own, sum), pace, now) {
+            peer.tells_sums = true;
+            self.woken.insert(from.clone());
+        }
+    }
+
+    /// Finds out of whom this node lacks something, and from whom to ask for it: the node itself if there is a
+    /// connection with it, and one peer at a time.
+    fn take_sums(&mut self, from: &NodeName, sums: &[Sum], now: Duration) {
+        if !self.peers.contains_key(from) {
+            return;
+        }
+        for Sum { node, generation, sum } in sums {
+            let known = self.door.known(node);
+            let is_other = known.is_none_or(|(life, known)| {
+                *generation > life || *generation == life && *sum != known
+            });
+            let members = self.door.members();
+            let is_strange = node == members.own() || members.find(node).is_none();
+            let is_at_hand = node != from && self.peers.contains_key(node);
+            if is_other && !is_strange && !is_at_hand && self.may_ask(from, node, now) {
+                let asked = Asked { peer: from.clone(), until: now + ASK_AGAIN, known };
+                self.asked.insert(node.clone(), asked);
+                if let Some(peer) = self.peers.get_mut(from) {
+                    peer.asks.insert(node.clone());
+                    self.woken.insert(from.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether a peer may be asked about a node now.
+    fn may_ask(&mut self, from: &NodeName, node: &NodeName, now: Duration) -> bool {
+        let known = self.door.known(node);
+        let Some(asked) = self.asked.get(node) else { return true };
+        let is_same = asked.peer == *from;
+        let is_waiting = now < asked.until && self.peers.contains_key(&asked.peer);
+        let was_vain = is_same && asked.known == known && now < asked.until + SHUN;
+        let Some(peer) = self.peers.get_mut(from) else { return false };
+        if !is_waiting && was_vain {
+            peer.shunned.entry(node.clone()).or_insert(now + SHUN);
+        }
+        match peer.shunned.get(node) {
+            Some(until) if now < *until => return false,
+            Some(_) => drop(peer.shunned.remove(node)),
+            None => {}
+        }
+        // The node itself knows best.
+        !is_waiting || !is_same && node == from
+    }
+
+    fn take_have(&mut self, from: &NodeName, have: &Have, now: Duration) {
+        let slots = self.door.lacking(have);
+        let Some(peer) = self.peers.get_mut(from).filter(|_| !slots.is_empty()) else { return };
+        let answered = peer.answered.get(&have.node);
+        if answered.is_some_and(|at| now < *at + ANSWER_EVERY) {
+            return;
+        }
+        peer.answered.insert(have.node.clone(), now);
+        slots.into_iter().for_each(|slot| peer.lacks(&have.node, slot));
+        self.woken.insert(from.clone());
+    }
+
+    /// A peer says whom it hears. Nodes that it has just lost live on by what others pass on.
+    fn take_near(&mut self, from: &NodeName, near: Vec<NodeName>, now: Duration) {
+        let Some(peer) = self.peers.get_mut(from) else { return };
+        peer.near = Some(near.into_iter().collect());
+        let since = now.saturating_sub(FRESH);
+        let fresh = self.door.beaten_after(since).filter(|node| self.peers.contains_key(*node));
+        let fresh: Vec<_> = fresh.filter(|node| self.passes(node, from, node)).cloned().collect();
+        for node in fresh {
+            self.lacks_now(from, &node, Slot::BEAT);
+        }
+    }
+
+    fn take_values(&mut self, from: &NodeName, values: Vec<Pushed>, now: Duration) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut wrong = 0;
+        for Pushed { node, generation, sealed } in values {
+            match self.door.open(&node, generation, &sealed, now) {
+                Ok(None) => {}
+                Ok(Some(Envelope { topic, sequence, payload })) => {
+                    if let Some(asked) =
+                        self.asked.get_mut(&node).filter(|asked| asked.peer == *from)
+                    {
+                        asked.until = now + ASK_AGAIN;
+                    }
+                    self.pass_on(from, &node, topic.place());
+                    outcome.heard.push(Heard::Value { node, generation, topic, sequence, payload });
+                }
+                Err(refusals) => {
+                    wrong += 1;
+                    outcome.refusals.add(refusals);
+                    let is_member = self.door.members().find(&node).is_some();
+                    if let Some(peer) = self.peers.get_mut(from).filter(|_| is_member) {
+                        peer.shunned.insert(node, now + SHUN);
+                    }
+                }
+            }
+        }
+        let peer = self.peers.get_mut(from).filter(|_| wrong > 0);
+        outcome.is_flood = peer.is_some_and(|peer| !peer.bears(wrong, now));
+        outcome
+    }
+
+    /// Passes on news of a node to those who do not hear it themselves.
+    fn pass_on(&mut self, from: &NodeName, node: &NodeName, slot: Slot) {
+        let others = self.peers.keys().filter(|peer| *peer != from && *peer != node);
+        let lack: Vec<_> = others.filter(|peer| self.passes(node, peer, from)).cloned().collect();
+        for peer in lack {
+            self.lacks_now(&peer, node, slot);
+        }
+    }
+
+    fn lacks_now(&mut self, to: &NodeName, node: &NodeName, slot: Slot) {
+        if let Some(peer) = self.peers.get_mut(to) {
+            peer.lacks_now(node, slot);
+            self.woken.insert(to.clone());
+        }
+    }
+
+    /// Whether this node passes on to `to` what it hears of `node`, which came by `from`: if `to` does not hear it itself, and of
+    /// those who hear both this node is one of the first few.
+    fn passes(&self, node: &NodeName, to: &NodeName, from: &NodeName) -> bool {
+        let near = |peer: &NodeName| self.peers.get(peer).and_then(|peer| peer.near.as_ref());
+        let Some(near_to) = near(to).filter(|near| node != to && !near.contains(node)) else {
+            return false;
+        };
+        let Some(near_node) = near(node) else {
+            // It was passed on to us; whoever did so passes it on to its own peers.
+            return node == from || !near_to.contains(from);
+        };
+        let own = self.door.members().own();
+        let weight = |relay: &NodeName| weight(node, to, relay);
+        let between = near_to.intersection(near_node).filter(|relay| *relay != own);
+        between.filter(|relay| weight(relay) > weight(own)).count() < RELAYS
+    }
+}
+
+/// The order of those who may pass something on: another one for each two nodes.
+fn weight(node: &NodeName, to: &NodeName, relay: &NodeName) -> u64 {
+    let mut digest = Sha256::new();
+    for name in [node, to, relay] {
+        digest.update(name.as_str());
+        digest.update([0]);
+    }
+    u64::from_be_bytes(*digest.finalize().first_chunk().expect("a digest has 32 octets"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
+
+    use crate::cluster::envelope::Origin;
+    use crate::cluster::envelope::tests::key;
+    use crate::cluster::membership::tests::terms;
+    use crate::cluster::node::Role;
     use proptest::prelude::*;
 
-    fn known() -> impl Strategy<Value = Known> {
-        ("[a-z0-9][a-z0-9-]{0,5}", any::<[u64; 4]>()).prop_map(|(name, [a, b, c, d])| Known {
-            node: NodeName::parse(&name).unwrap(),
-            generation: Generation(a),
-            heartbeat: b >> 40,
-            collected: c >> 60,
-            newest: d >> 50,
-        })
+    fn name(number: usize) -> NodeName {
+        NodeName::parse(&format!("n{number}")).unwrap()
     }
 
-    fn news() -> impl Strategy<Value = News<Box<[u8]>>> {
-        let values = proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..4);
-        (known(), values).prop_map(|(Known { node, generation, collected, newest, .. }, values)| {
-            let values = values.into_iter().map(Into::into).collect();
-            News { node, generation, collected, after: newest, values }
-        })
+    fn members(own: usize, count: usize) -> Arc<Membership> {
+        let names: Vec<_> = (0..count).map(|number| format!("n{number}")).collect();
+        let pin = |number: usize| key(number as u8 + 1).pin();
+        let nodes: Vec<_> =
+            names.iter().zip(0..).map(|(n, i)| (&**n, pin(i), Role::Server)).collect();
+        Arc::new(Membership::new(&terms(&names[own], &nodes), pin(own)))
+    }
+
+    /// Nodes, and what is on its way between them.
+    struct Fleet {
+        nodes: Vec<Gossip>,
+        lines: BTreeMap<(usize, usize), VecDeque<Frame>>,
+        connections: BTreeMap<(usize, usize), u64>,
+        sequence: u64,
+        now: Duration,
+        /// Values that were sent, and values that were news.
+        sent: usize,
+        news: usize,
+    }
+
+    impl Fleet {
+        fn new(count: usize) -> Self {
+            let node = |own| Gossip::new(members(own, count), Generation(1));
+            Self {
+                nodes: (0..count).map(node).collect(),
+                lines: BTreeMap::new(),
+                connections: BTreeMap::new(),
+                sequence: 0,
+                now: Duration::ZERO,
+                sent: 0,
+                news: 0,
+            }
+        }
+
+        fn connect(&mut self, one: usize, two: usize) {
+            self.sequence += 1;
+            for (from, to) in [(one, two), (two, one)] {
+                self.lines.insert((from, to), VecDeque::new());
+                self.connections.insert((from, to), self.sequence);
+                self.nodes[from].connect(&name(to), self.sequence);
+            }
+        }
+
+        fn cut(&mut self, one: usize, two: usize) {
+            for (from, to) in [(one, two), (two, one)] {
+                self.lines.remove(&(from, to));
+                if let Some(connection) = self.connections.remove(&(from, to)) {
+                    self.nodes[from].disconnect(&name(to), connection);
+                }
+            }
+        }
+
+        fn connect_all(&mut self) {
+            for two in 0..self.nodes.len() {
+                (0..two).for_each(|one| self.connect(one, two));
+            }
+        }
+
+        /// A node dies and lives again, without a connection and with nothing known.
+        fn restart(&mut self, node: usize) {
+            (0..self.nodes.len()).for_each(|other| self.cut(node, other));
+            let life = Generation(self.nodes[node].generation.0 + 1);
+            self.nodes[node] = Gossip::new(members(node, self.nodes.len()), life);
+        }
+
+        fn say(&mut self, node: usize, topic: Topic) {
+            self.sequence += 1;
+            let (sequence, payload) = (self.sequence, [self.sequence as u8].into());
+            let generation = self.nodes[node].generation;
+            let own = name(node);
+            let origin = Origin { cluster: "prod", node: &own, generation };
+            let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key(node as u8 + 1));
+            assert!(self.nodes[node].say(topic, sequence, sealed.into(), true));
+        }
+
+        fn votes(&mut self, node: usize, shard: u16) {
+            self.say(node, Topic::Votes { layout: 1, shard });
+        }
+
+        /// What a node writes to another goes on its way.
+        fn write(&mut self, from: usize, to: usize) {
+            let Some(connection) = self.connections.get(&(from, to)) else { return };
+            let frames = self.nodes[from].write(&name(to), *connection, PUSHED_OCTETS);
+            for frame in &frames {
+                if let Frame::Push(values) = frame {
+                    self.sent += values.len();
+                }
+            }
+            self.lines.entry((from, to)).or_default().extend(frames);
+        }
+
+        /// The first frame of a line arrives.
+        fn deliver(&mut self, from: usize, to: usize) -> bool {
+            let frame = self.lines.get_mut(&(from, to)).and_then(VecDeque::pop_front);
+            let Some(frame) = frame else { return false };
+            let (kind, octets) = (frame.write()[0], frame.write());
+            assert_eq!(Frame::read(kind, &octets[4..]), Some(frame.clone()));
+            let outcome = self.nodes[to].hear(&name(from), frame, self.now);
+            assert_eq!((outcome.refusals, outcome.is_flood), (Refusals::default(), false));
+            self.news += outcome.heard.len();
+            true
+        }
+
+        /// Everything is written and arrives; how many frames that were.
+        fn settle(&mut self) -> usize {
+            let mut count = 0;
+            loop {
+                let before = count;
+                for (from, to) in self.connections.keys().copied().collect::<Vec<_>>() {
+                    self.write(from, to);
+                    while self.deliver(from, to) {
+                        count += 1;
+                    }
+                }
+                if count == before {
+                    return count;
+                }
+            }
+        }
+
+        /// A second goes by; every peer is pinged.
+        fn second(&mut self) -> usize {
+            self.now += Duration::from_secs(1);
+            for (from, to) in self.connections.keys().copied().collect::<Vec<_>>() {
+                let ping = Frame::Ping { number: 0, sum: self.nodes[from].total() };
+                self.nodes[to].hear(&name(from), ping, self.now);
+            }
+            self.settle()
+        }
+
+        fn is_equal(&self) -> bool {
+            let sums = |node: &Gossip| node.door.sums();
+            self.nodes.iter().all(|node| sums(node) == sums(&self.nodes[0]))
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_everywhere_at_once_and_once() {
+        let mut fleet = Fleet::new(5);
+        fleet.connect_all();
+        fleet.settle();
+        (0..40).for_each(|shard| fleet.votes(2, shard));
+        fleet.say(2, Topic::Beat);
+        fleet.settle();
+        assert!(fleet.is_equal());
+        assert_eq!((fleet.news, fleet.sent), (4 * 41, 4 * 41));
+        assert_eq!(fleet.second(), 0, "who agrees is silent");
+    }
+
+    #[test]
+    fn who_joins_gets_everything_and_little_of_it_twice() {
+        let mut fleet = Fleet::new(6);
+        (0..4).for_each(|two| (0..two).for_each(|one| fleet.connect(one, two)));
+        for node in 0..5 {
+            (0..30).for_each(|shard| fleet.votes(node, shard));
+        }
+        fleet.settle();
+        // Node 4 has spoken to node 0 alone and is gone.
+        fleet.connect(0, 4);
+        fleet.settle();
+        fleet.cut(0, 4);
+        fleet.settle();
+        (fleet.sent, fleet.news) = (0, 0);
+        (0..4).for_each(|node| fleet.connect(5, node));
+        fleet.settle();
+        assert_eq!(fleet.nodes[5].door.sums().len(), 5);
+        assert_eq!(fleet.nodes[5].total(), fleet.nodes[0].total());
+        assert!(fleet.sent <= 9 * 30, "{} values", fleet.sent);
+    }
+
+    #[test]
+    fn a_node_that_is_heard_by_others_only_is_heard_at_once() {
+        let mut fleet = Fleet::new(6);
+        fleet.connect_all();
+        fleet.cut(0, 1);
+        fleet.settle();
+        fleet.sent = 0;
+        fleet.say(0, Topic::Beat);
+        fleet.votes(0, 3);
+        fleet.settle();
+        assert!(fleet.is_equal(), "no ping was needed");
+        assert_eq!(fleet.sent, 2 * (4 + RELAYS), "two of four pass each on, once");
+        // A chain.
+        (2..5).for_each(|node| (0..node).for_each(|other| fleet.cut(node, other)));
+        (0..5).for_each(|other| fleet.cut(5, other));
+        [(0, 2), (2, 3), (3, 1), (1, 4), (4, 5)]
+            .into_iter()
+            .for_each(|(one, two)| fleet.connect(one, two));
+        fleet.settle();
+        fleet.news = 0;
+        fleet.say(0, Topic::Beat);
+        fleet.votes(5, 3);
+        fleet.settle();
+        assert!(fleet.is_equal());
+        assert_eq!(fleet.news, 5 + 5);
+    }
+
+    #[test]
+    fn who_loses_a_connection_gets_the_last_beat_by_others() {
+        let mut fleet = Fleet::new(3);
+        fleet.connect_all();
+        fleet.settle();
+        fleet.now = Duration::from_secs(10);
+        fleet.say(0, Topic::Beat);
+        // It is lost on the way to 1.
+        fleet.write(0, 1);
+        fleet.write(0, 2);
+        while fleet.deliver(0, 2) {}
+        fleet.cut(0, 1);
+        fleet.news = 0;
+        fleet.settle();
+        assert_eq!(fleet.news, 1);
+        fleet.now += FRESH;
+        fleet.connect(0, 1);
+        fleet.cut(0, 1);
+        fleet.settle();
+        assert_eq!(fleet.news, 1, "what is old is not passed on");
+    }
+
+    #[test]
+    fn a_slow_reader_gets_the_newest_and_nothing_waits_twice() {
+        let mut fleet = Fleet::new(2);
+        fleet.connect_all();
+        fleet.settle();
+        fleet.sent = 0;
+        (0..1000).for_each(|turn| fleet.votes(0, turn % 5));
+        fleet.settle();
+        assert_eq!(fleet.sent, 5);
+        assert!(fleet.is_equal());
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_bounded() {
+        let mut fleet = Fleet::new(2);
+        fleet.connect_all();
+        fleet.settle();
+        (0..2000).for_each(|shard| fleet.votes(0, shard));
+        let frames = fleet.nodes[0].write(&name(1), 1, PUSHED_OCTETS);
+        let octets: usize = frames.iter().map(|frame| frame.write().len()).sum();
+        assert!(octets <= PUSHED_OCTETS + 1024, "{octets}");
+        assert!(fleet.nodes[0].write(&name(1), 9, PUSHED_OCTETS).is_empty(), "another connection");
+    }
+
+    #[test]
+    fn whoever_promises_and_does_not_give_keeps_nobody_from_asking_others() {
+        let mut fleet = Fleet::new(4);
+        // 1 hears nothing of 3 but by the liar 0 and by 2.
+        [(0, 1), (1, 2), (2, 3)].into_iter().for_each(|(one, two)| fleet.connect(one, two));
+        fleet.settle();
+        fleet.cut(1, 2);
+        fleet.votes(3, 1);
+        fleet.settle();
+        fleet.connect(1, 2);
+        let lie = |sum| Frame::Sums(vec![Sum { node: name(3), generation: Generation(1), sum }]);
+        let mut seconds = 0;
+        while fleet.nodes[1].door.sums().is_empty() {
+            // It is always the first to promise.
+            fleet.nodes[1].hear(&name(0), lie(seconds), fleet.now);
+            fleet.settle();
+            fleet.second();
+            seconds += 1;
+            assert!(seconds < 10);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_what_is_refused_is_told() {
+        let mut fleet = Fleet::new(2);
+        fleet.connect_all();
+        let wrong = Pushed { node: name(1), generation: Generation(1), sealed: [7; 90].into() };
+        let mut send = |count| {
+            let frame = Frame::Push(vec![wrong.clone(); count]);
+            fleet.nodes[0].hear(&name(1), frame, fleet.now)
+        };
+        assert_eq!((send(200).refusals.malformed, send(200).is_flood), (200, false));
+        assert!((0..25).any(|_| send(200).is_flood));
+    }
+
+    #[test]
+    fn after_a_fault_everything_is_heard_again_and_what_was_said_stays_said() {
+        let mut fleet = Fleet::new(3);
+        fleet.connect_all();
+        (0..3).for_each(|node| fleet.votes(node, 0));
+        fleet.settle();
+        fleet.nodes[0].begin_again();
+        (1..3).for_each(|other| fleet.cut(0, other));
+        (1..3).for_each(|other| fleet.connect(0, other));
+        fleet.settle();
+        assert!(fleet.is_equal() && fleet.nodes[0].door.sums().len() == 3);
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
         #[test]
-        fn a_message_is_read_as_it_was_written(
-            known in proptest::collection::vec(known(), 0..5),
-            news in proptest::collection::vec(news(), 0..4),
+        fn whatever_is_lost_nodes_that_are_connected_come_to_know_the_same(
+            steps in proptest::collection::vec((0u8..12, 0usize..4, 0usize..4, 0u16..5), 0..80),
+            in_a_chain in any::<bool>(),
         ) {
-            let answer = Gossip::Answer(known.clone(), news.clone());
-            for gossip in [Gossip::Ask(known), answer, Gossip::Rest(news)] {
-                let octets = gossip.write();
-                prop_assert_eq!(Gossip::read(&octets), Some(gossip));
-                prop_assert_eq!(Gossip::read(&octets[..octets.len() - 1]), None);
+            let mut fleet = Fleet::new(4);
+            for (kind, one, two, shard) in steps {
+                match kind {
+                    0 if one != two => fleet.connect(one, two),
+                    1 => fleet.cut(one, two),
+                    2 if shard == 0 => fleet.restart(one),
+                    3 => drop(fleet.second()),
+                    4 => fleet.say(one, Topic::Beat),
+                    5..=7 => fleet.votes(one, shard),
+                    8 => fleet.write(one, two),
+                    _ => drop(fleet.deliver(one, two)),
+                }
             }
-        }
-
-        #[test]
-        fn any_octets_are_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Some(gossip) = Gossip::read(&octets) {
-                // One message has one form.
-                prop_assert_eq!(gossip.write(), octets);
+            match in_a_chain {
+                true => {
+                    [(0, 2), (0, 3), (1, 3)].into_iter().for_each(|(one, two)| fleet.cut(one, two));
+                    (0..3).for_each(|node| fleet.connect(node, node + 1));
+                }
+                false => fleet.connect_all(),
             }
+            // A life of which nobody has heard ends no earlier one.
+            (0..4).for_each(|node| fleet.say(node, Topic::Beat));
+            fleet.settle();
+            let mut seconds = 0;
+            while !fleet.is_equal() {
+                seconds += 1;
+                prop_assert!(seconds < 12, "not equal: {:?}", fleet.nodes);
+                fleet.second();
+            }
+            // Every node knows of every other what that one knows of itself.
+            for (own, node) in fleet.nodes.iter().enumerate() {
+                let sums = node.door.sums();
+                let of_own = sums.iter().find(|sum| sum.node == name(own));
+                prop_assert!(of_own.is_none_or(|sum| sum.generation == node.generation));
+            }
+            fleet.second();
+            prop_assert_eq!(fleet.second(), 0, "who agrees is silent");
         }
-    }
-
-    #[test]
-    fn what_is_too_much_for_one_message_is_cut_without_a_gap() {
-        let value = |sequence: u8| -> Box<[u8]> { vec![sequence; 600].into() };
-        let news = |name: &str| News {
-            node: NodeName::parse(name).unwrap(),
-            generation: Generation(1),
-            collected: 0,
-            after: 0,
-            values: (0..120).map(value).collect(),
-        };
-        let whole = Gossip::Answer(Vec::new(), vec![news("a"), news("b"), news("c")]);
-        assert!(Gossip::read(&whole.write()).is_none());
-        let cut = whole.fit();
-        assert_eq!(Gossip::read(&cut.write()), Some(cut.clone()));
-        let Gossip::Answer(_, all) = cut else { panic!("{cut:?}") };
-        let counts: Vec<_> = all.iter().map(|news| news.values.len()).collect();
-        assert!(counts[0] == 120 && (30..60).contains(&counts[1]), "{counts:?}");
-        assert!(all[1].values.iter().zip(0..).all(|(one, sequence)| **one == *value(sequence)));
-        let small = Gossip::Rest(vec![news("a")]);
-        assert_eq!(small.clone().fit(), small);
-    }
-
-    #[test]
-    fn counts_that_promise_more_than_there_is_cost_nothing() {
-        let mut octets = vec![0];
-        put_number(&mut octets, LIVES_MAX as u64);
-        assert_eq!(Gossip::read(&octets), None);
-        assert_eq!(Gossip::read(&vec![0; GOSSIP_MAX + 1]), None);
     }
 }

@@ -45,6 +45,6 @@ pub struct Say {
     pub topic: Topic,
     /// What; at most [`PAYLOAD_MAX`] octets.
     pub payload: Box<[u8]>,
-    /// Whether it goes to a few peers at once, besides being gossiped.
+    /// Whether it goes before what is not urgent.
     pub urgent: bool,
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::Digest;
+use sha2::Sha256;
+
 /// What a value is about; its text is always ASCII.
 ///
 /// ```
@@ -52,6 +55,21 @@ impl Topic {
         }
     }
 
+    /// Where a node's value about it is kept: in one place for all layouts, as only its last one counts.
+    pub fn place(self) -> Slot {
+        match self {
+            Self::Votes { shard, .. } => Slot(Self::Votes { layout: 0, shard }),
+            Self::Beat | Self::Rtt { .. } | Self::State | Self::Record { .. } | Self::Bundle => {
+                Slot(self)
+            }
+        }
+    }
+
+    /// Whether it is worth nothing to whoever did not hear it at once.
+    pub fn is_fleeting(self) -> bool {
+        self == Self::Beat
+    }
+
     /// Whether an agent may speak about it: what it sees, not what is to be done.
     pub fn is_for_agents(self) -> bool {
         match self {
@@ -59,6 +77,21 @@ impl Topic {
             Self::Beat | Self::Votes { .. } | Self::Rtt { .. } | Self::Bundle => true,
             Self::State | Self::Record { .. } => false,
         }
+    }
+}
+
+/// Where a value of a node is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(Topic);
+
+impl Slot {
+    /// Where beats are kept.
+    pub const BEAT: Self = Self(Topic::Beat);
+
+    /// A number for it that all nodes have: the first 8 octets of the SHA-256 of its text.
+    pub fn number(self) -> u64 {
+        let digest = Sha256::digest(self.0.slot().as_bytes());
+        u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 octets"))
     }
 }
 

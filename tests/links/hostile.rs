@@ -24,6 +24,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -89,7 +90,10 @@ impl Foreign {
             .with_custom_certificate_verifier(Arc::new(Credulous))
             .with_client_cert_resolver(Arc::new(own));
         config.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(address).await?;
+        // Little waits in the kernel for one that does not read.
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(64 * 1024)?;
+        let stream = socket.connect(address).await?;
         let server = ServerName::IpAddress(address.ip().into());
         let stream = TlsConnector::from(Arc::new(config)).connect(server, stream).await?;
         Ok(Self { stream })

@@ -71,7 +71,7 @@ fn sealed(key: &NodeKey, node: &str, generation: u64, sequence: u64, topic: Topi
     };
     let origin = Origin { cluster: "test", node: &node, generation };
     let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key.signing);
-    Pushed { node, generation, sealed }
+    Pushed { node, generation, sealed: sealed.into() }
 }
 
 /// Says something over the connection of a member, and waits until it was read, or the connection is cut for it.
@@ -84,7 +84,7 @@ fn say(runtime: &Runtime, fleet: &Fleet, generation: u64, octets: &[u8]) {
             foreign.greet("test", &name(&liar.name), generation).await;
             assert!(matches!(foreign.next().await, Some(Frame::Hello(_))));
             foreign.send(octets).await.unwrap();
-            let _ = foreign.send(&Frame::Ping(7).write()).await;
+            let _ = foreign.send(&Frame::Ping { number: 7, sum: 0 }.write()).await;
             while foreign.next().await.is_some_and(|frame| frame != Frame::Pong(7)) {}
         };
         tokio::time::timeout(PATIENCE, said).await.expect("it is answered or cut");

@@ -68,6 +68,7 @@ impl Panel {
                 votes: u32::try_from(self.own.votes()).unwrap_or(u32::MAX),
                 is_withdrawn: self.is_withdrawn(),
                 generation,
+                said_at: now,
             };
             says.push(Say { topic: Topic::Beat, payload: beat.to_octets(), urgent: false });
         }

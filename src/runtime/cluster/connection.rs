@@ -3,15 +3,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
-use tokio::time::MissedTickBehavior;
-use tokio::time::interval;
+use tokio::time::Instant;
+use tokio::time::sleep_until;
 use tokio::time::timeout;
 
 use crate::cluster::Heard;
@@ -21,22 +20,21 @@ use crate::cluster::frame::Frame;
 use crate::cluster::frame::HEADER;
 use crate::cluster::frame::Hello;
 use crate::cluster::frame::read_header;
-use crate::cluster::gossip::Gossip;
 use crate::runtime::cluster::core::Core;
 use crate::runtime::cluster::counters::Counters;
-use crate::runtime::cluster::deflate::Deflate;
-use crate::runtime::cluster::deflate::Inflate;
 use crate::runtime::cluster::links::Link;
-use crate::runtime::cluster::outbox::Next;
 
 /// How often a peer is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// Silence after which a connection is cut.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// A ping goes with other frames if one is nearly due.
+const PING_EARLY: Duration = Duration::from_millis(900);
 
-/// How long a peer may take to read one frame.
-const WRITE_MAX: Duration = Duration::from_secs(5);
+/// Silence after which a connection is cut: early enough for others to pass on beats before the peer counts as dead.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How long a peer may take to read what is written at once.
+const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Why a connection has ended.
 #[derive(Debug)]
@@ -53,6 +51,8 @@ pub(super) enum Ended {
     Silent,
     /// It did not read for [`WRITE_MAX`].
     Slow,
+    /// Too much of what it sent was refused.
+    Flood,
     /// There is another connection between the two.
     Double,
     /// It was replaced by a newer connection, or its key is no member's any more.
@@ -70,6 +70,7 @@ impl fmt::Display for Ended {
             Self::OtherNode(node) => write!(f, "it says it is {node}, whose key it has not"),
             Self::Silent => write!(f, "it was silent for {SILENCE_MAX:?}"),
             Self::Slow => write!(f, "it did not read for {WRITE_MAX:?}"),
+            Self::Flood => f.write_str("it passed on too many values that nobody signed who may"),
             Self::Double => f.write_str("there is another connection with it"),
             Self::Cut => f.write_str("it was replaced, or its pin was taken out"),
         }
@@ -120,7 +121,7 @@ where
     Counters::count(&core.counters.connections);
     // However this ends: by itself, or because its task is dropped.
     let taken = Taken { core, link };
-    core.greet(link);
+    core.connect(link);
     let (reader, writer) = tokio::io::split(stream);
     let ended = tokio::select! {
         biased;
@@ -147,6 +148,7 @@ impl Drop for Taken<'_> {
         core.links.forget(link);
         // Whoever waits for a piece by it asks another one.
         link.cut.cancel();
+        core.disconnect(link);
         if core.links.find(&link.node).is_none() {
             core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
         }
@@ -154,7 +156,6 @@ impl Drop for Taken<'_> {
 }
 
 async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<Link>) -> Ended {
-    let mut inflate = Inflate::new();
     loop {
         let frame = match timeout(SILENCE_MAX, read_frame(&mut reader)).await {
             Ok(Ok(frame)) => frame,
@@ -162,49 +163,64 @@ async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<L
             Err(_) => return Ended::Silent,
         };
         Counters::count(&core.counters.frames_in);
-        match frame {
+        match &frame {
             Frame::Hello(_) => return Ended::Malformed,
-            Frame::Ping(number) => drop(link.outbox.put_frame(Frame::Pong(number))),
-            Frame::Pong(number) => core.measure(link, number),
-            Frame::Gossip(content) => {
-                let message = inflate.unfold(&content);
-                let Some(gossip) = message.and_then(|message| Gossip::read(&message)) else {
-                    return Ended::Malformed;
-                };
-                core.take_gossip(link, gossip);
-            }
-            Frame::Push(values) => core.take_pushed(link, values),
-            Frame::Want(piece) => drop(link.outbox.put_wanted(piece)),
-            Frame::Piece(piece, octets) => core.exchange.take(&link.node, piece, octets),
+            Frame::Ping { number, .. } => link.outbox.put_frame(Frame::Pong(*number)),
+            Frame::Pong(number) => core.measure(link, *number),
+            Frame::Want(piece) => link.outbox.put_wanted(*piece),
+            Frame::Sums(_)
+            | Frame::Push(_)
+            | Frame::Have(_)
+            | Frame::Near(_)
+            | Frame::Piece(..) => {}
+        }
+        if let Frame::Piece(piece, octets) = frame {
+            core.exchange.take(&link.node, piece, octets);
+        } else if !core.take(link, frame) {
+            return Ended::Flood;
         }
     }
 }
 
 async fn write_all<W: AsyncWrite + Unpin>(core: &Core, mut writer: W, link: &Arc<Link>) -> Ended {
-    let mut deflate = Deflate::new();
-    let mut ping = interval(PING_EVERY);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pinged = Instant::now();
+    let mut octets = core.ping().write();
     loop {
-        let frame = tokio::select! {
-            biased;
-            _ = ping.tick() => Next::Frame(Frame::Ping(core.micros())),
-            next = link.outbox.next() => next,
-        };
-        let frame = match frame {
-            Next::Frame(Frame::Gossip(message)) => Frame::Gossip(deflate.press(&message)),
-            Next::Frame(other) => other,
-            Next::Piece(piece) => core.exchange.answer(piece, &core.counters).await,
-        };
-        let octets = frame.write();
+        while let Some(frame) = link.outbox.take() {
+            octets.extend_from_slice(&frame.write());
+        }
+        for frame in core.next_frames(link) {
+            octets.extend_from_slice(&frame.write());
+        }
+        let age = pinged.elapsed();
+        if age >= PING_EVERY || age >= PING_EARLY && !octets.is_empty() {
+            octets.extend_from_slice(&core.ping().write());
+            pinged = Instant::now();
+        }
+        // A piece goes when there is nothing else.
+        if octets.is_empty()
+            && let Some(piece) = link.outbox.take_wanted()
+        {
+            octets = core.exchange.answer(piece, &core.counters).await.write();
+        }
+        if octets.is_empty() {
+            tokio::select! {
+                biased;
+                () = link.outbox.ready() => {}
+                () = sleep_until(pinged + PING_EVERY) => {}
+            }
+            continue;
+        }
         let written = async {
             writer.write_all(&octets).await?;
             writer.flush().await
         };
         match timeout(WRITE_MAX, written).await {
-            Ok(Ok(())) => core.counters.frames_out.fetch_add(1, Relaxed),
+            Ok(Ok(())) => Counters::count(&core.counters.writes),
             Ok(Err(error)) => return Ended::Closed(error),
             Err(_) => return Ended::Slow,
         };
+        octets.clear();
     }
 }
 

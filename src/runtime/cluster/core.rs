@@ -1,13 +1,9 @@
 //! What the tasks of a cluster's engine share.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chitchat::ChitchatHandle;
-use chitchat::ChitchatMessage;
-use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -18,25 +14,24 @@ use crate::cluster::Heard;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::Role;
-use crate::cluster::door::Door;
+use crate::cluster::Say;
 use crate::cluster::door::Refusals;
+use crate::cluster::frame::Frame;
 use crate::cluster::frame::Hello;
-use crate::cluster::frame::Pushed;
+use crate::cluster::frame::PUSHED_OCTETS;
 use crate::cluster::gossip::Gossip;
+use crate::cluster::gossip::Outcome;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::counters::Counters;
-use crate::runtime::cluster::dialect;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::links::Link;
 use crate::runtime::cluster::links::Links;
 use crate::runtime::cluster::mailbox::Mailbox;
 use crate::runtime::cluster::own::Own;
+use crate::runtime::cluster::own::Said;
 use crate::runtime::cluster::own::ToSay;
 use crate::runtime::cluster::pieces::Exchange;
 use crate::runtime::cluster::tls;
-
-/// Messages that wait for the gossip engine, at most; more are lost, as datagrams would be.
-pub(super) const WAITING_MAX: usize = 64;
 
 /// What a reload may change.
 pub(super) struct Live {
@@ -61,13 +56,6 @@ impl Live {
     }
 }
 
-/// The gossip engine that runs now.
-#[derive(Clone)]
-pub(super) struct Running {
-    pub(super) inlet: mpsc::Sender<(SocketAddr, ChitchatMessage)>,
-    pub(super) handle: Arc<ChitchatHandle>,
-}
-
 /// What all tasks share.
 pub(super) struct Core {
     /// This node's name.
@@ -85,8 +73,7 @@ pub(super) struct Core {
     pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
     cluster: Box<str>,
-    door: Mutex<Door>,
-    running: Mutex<Option<Running>>,
+    gossip: Mutex<Gossip>,
     start: Instant,
 }
 
@@ -95,16 +82,15 @@ impl Core {
         let counters = Arc::<Counters>::default();
         let (cluster, node) = (live.terms.name.clone(), live.terms.node.clone());
         let role = live.terms.role;
-        let door = Door::new(Arc::clone(&live.members), generation);
+        let gossip = Gossip::new(Arc::clone(&live.members), generation);
         Self {
-            links: Links::new(node.clone(), Arc::clone(&counters)),
+            links: Links::new(node.clone()),
             own: Own::new(&cluster, &node, generation),
             live: watch::channel(Arc::new(live)).0,
             mailbox: Mailbox::default(),
             to_say: ToSay::default(),
+            gossip: Mutex::new(gossip),
             exchange: Exchange::default(),
-            door: Mutex::new(door),
-            running: Mutex::default(),
             start: Instant::now(),
             node,
             role,
@@ -127,10 +113,17 @@ impl Core {
     /// Puts other members or another key in force; connections of those who are no members are cut.
     pub(super) fn follow(&self, live: Live) {
         let members = Arc::clone(&live.members);
-        self.door.lock().expect("nobody panics with the lock").follow(Arc::clone(&members));
-        self.live.send_replace(Arc::new(live));
+        self.with_gossip(|gossip| gossip.follow(Arc::clone(&members)));
+        let before = self.live.send_replace(Arc::new(live));
         // After that, for whoever is taken up now is judged by the new members.
         self.links.follow(&members);
+        let live = self.live();
+        if live.key.pin != before.key.pin {
+            // Who joins later knows the new key only.
+            for said in self.own.say_again(&live.key.signing) {
+                self.spread(said, false);
+            }
+        }
     }
 
     /// How this node presents itself.
@@ -144,18 +137,19 @@ impl Core {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Milliseconds since the start.
-    pub(super) fn millis(&self) -> u64 {
-        self.micros() / 1000
+    /// Time since the start.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
     }
 
-    /// A connection is there: its peer's life is real, and both have something to tell.
-    pub(super) fn greet(&self, link: &Link) {
-        self.door.lock().expect("nobody panics with the lock").meet(&link.node, link.generation);
-        if let Some(running) = self.running() {
-            // It fails only if the engine has just ended; the next one asks everybody.
-            let _ = running.handle.gossip(dialect::address(&link.node));
-        }
+    /// A connection is there: both have something to tell.
+    pub(super) fn connect(&self, link: &Link) {
+        self.with_gossip(|gossip| gossip.connect(&link.node, link.number));
+    }
+
+    /// A connection has ended.
+    pub(super) fn disconnect(&self, link: &Link) {
+        self.with_gossip(|gossip| gossip.disconnect(&link.node, link.number));
     }
 
     /// A ping came back.
@@ -167,38 +161,16 @@ impl Core {
         self.mailbox.put(vec![Heard::Link { node, round_trip: Some(round_trip) }]);
     }
 
-    /// A gossip message came.
-    pub(super) fn take_gossip(&self, link: &Link, gossip: Gossip) {
-        let (mut heard, mut refusals) = (Vec::new(), Refusals::default());
-        let admitted = self.door.lock().expect("nobody panics with the lock").admit(
-            gossip,
-            &mut heard,
-            &mut refusals,
-        );
-        self.hear(heard, refusals);
-        let message = dialect::inwards(&admitted, &self.cluster);
-        let (Some(message), Some(running)) = (message, self.running()) else { return };
-        if running.inlet.try_send((dialect::address(&link.node), message)).is_err() {
-            Counters::count(&self.counters.gossip_dropped);
-        }
+    /// Says something to all.
+    pub(super) fn say(&self, say: &Say) {
+        let said = self.own.say(say, &self.live().key.signing);
+        Counters::count(&self.counters.values_said);
+        self.spread(said, say.urgent);
     }
 
-    /// Values came that could not wait; what is new is pushed on.
-    pub(super) fn take_pushed(&self, link: &Link, values: Vec<Pushed>) {
-        for pushed in values {
-            let Pushed { node, generation, sealed } = &pushed;
-            let mut heard = Vec::new();
-            let opened = self.door.lock().expect("nobody panics with the lock").open(
-                node,
-                *generation,
-                sealed,
-                &mut heard,
-            );
-            let is_news = !heard.is_empty();
-            self.hear(heard, opened.err().unwrap_or_default());
-            if is_news {
-                self.links.push(&pushed, &[&link.node, node]);
-            }
+    fn spread(&self, Said { topic, sequence, sealed }: Said, urgent: bool) {
+        if !self.with_gossip(|gossip| gossip.say(topic, sequence, sealed, urgent)) {
+            tracing::error!(target: "rhumb::cluster", %topic, "this node says too much: this is not said");
         }
     }
 
@@ -209,16 +181,26 @@ impl Core {
         generation: Generation,
         sealed: &[u8],
     ) -> Option<u64> {
-        let mut heard = Vec::new();
-        let mut door = self.door.lock().expect("nobody panics with the lock");
-        let opened = door.open(node, generation, sealed, &mut heard);
-        drop(door);
-        let (sequence, refusals) = match opened {
-            Ok(admitted) => (Some(admitted.sequence), Refusals::default()),
-            Err(refusals) => (None, refusals),
-        };
+        let now = self.now();
+        match self.with_gossip(|gossip| gossip.open(node, generation, sealed, now)) {
+            Ok((sequence, heard)) => {
+                self.hear(heard.into_iter().collect(), Refusals::default());
+                Some(sequence)
+            }
+            Err(refusals) => {
+                self.hear(Vec::new(), refusals);
+                None
+            }
+        }
+    }
+
+    /// A frame came; false if the connection should end, as too much that came is wrong.
+    pub(super) fn take(&self, link: &Link, frame: Frame) -> bool {
+        let now = self.now();
+        let Outcome { heard, refusals, is_flood } =
+            self.with_gossip(|gossip| gossip.hear(&link.node, frame, now));
         self.hear(heard, refusals);
-        sequence
+        !is_flood
     }
 
     fn hear(&self, heard: Vec<Heard>, refusals: Refusals) {
@@ -227,13 +209,78 @@ impl Core {
         self.mailbox.put(heard);
     }
 
-    /// The gossip engine that runs now.
-    pub(super) fn running(&self) -> Option<Running> {
-        self.running.lock().expect("nobody panics with the lock").clone()
+    /// What a peer is to be sent next; nothing if it is told everything.
+    pub(super) fn next_frames(&self, link: &Link) -> Vec<Frame> {
+        let frames =
+            self.with_gossip(|gossip| gossip.write(&link.node, link.number, PUSHED_OCTETS));
+        for frame in &frames {
+            match frame {
+                Frame::Push(values) => Counters::add(&self.counters.pushed, values.len()),
+                Frame::Sums(_) | Frame::Have(_) => Counters::count(&self.counters.compared),
+                Frame::Hello(_)
+                | Frame::Ping { .. }
+                | Frame::Pong(_)
+                | Frame::Near(_)
+                | Frame::Want(_)
+                | Frame::Piece(..) => {}
+            }
+        }
+        frames
     }
 
-    /// Another gossip engine runs, or none.
-    pub(super) fn set_running(&self, running: Option<Running>) {
-        *self.running.lock().expect("nobody panics with the lock") = running;
+    /// Asks a peer whether it is there and knows the same.
+    pub(super) fn ping(&self) -> Frame {
+        Frame::Ping { number: self.micros(), sum: self.with_gossip(|gossip| gossip.total()) }
+    }
+
+    /// Does something with what is known, and wakes whoever writes to peers that are to hear of it. A fault in it costs what
+    /// others have said, which they say again as all connections are made anew, and nothing else.
+    fn with_gossip<T>(&self, act: impl FnOnce(&mut Gossip) -> T) -> T {
+        let mut gossip = self.gossip.lock().unwrap_or_else(|poisoned| {
+            tracing::error!(target: "rhumb::cluster", "the gossip engine has failed and begins again");
+            Counters::count(&self.counters.engine_restarts);
+            let mut gossip = poisoned.into_inner();
+            gossip.begin_again();
+            self.gossip.clear_poison();
+            self.links.all().iter().for_each(|link| link.cut.cancel());
+            gossip
+        });
+        let done = act(&mut gossip);
+        let woken = gossip.take_woken();
+        drop(gossip);
+        for node in woken {
+            if let Some(link) = self.links.find(&node) {
+                link.outbox.wake();
+            }
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Topic;
+    use crate::cluster::membership::tests::terms;
+    use crate::runtime::cluster::key;
+
+    #[test]
+    fn a_fault_of_the_engine_loses_nothing_that_this_node_has_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        key::make(&path).unwrap();
+        let live = Live::new(terms("a", &[]), NodeKey::read(&path).unwrap()).unwrap();
+        let core = Arc::new(Core::new(live, Generation(1)));
+        let say =
+            |payload: u8| Say { topic: Topic::State, payload: [payload].into(), urgent: true };
+        core.say(&say(1));
+        let before = core.with_gossip(|gossip| gossip.total());
+        let broken = Arc::clone(&core);
+        let fault = std::thread::spawn(move || broken.with_gossip(|_| panic!("a fault")));
+        assert!(fault.join().is_err());
+        assert_eq!(core.with_gossip(|gossip| gossip.total()), before);
+        assert_eq!(core.counters.engine_restarts.load(std::sync::atomic::Ordering::Relaxed), 1);
+        core.say(&say(2));
+        assert_ne!(core.with_gossip(|gossip| gossip.total()), before);
     }
 }

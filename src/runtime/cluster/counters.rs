@@ -15,23 +15,23 @@ pub struct Counters {
     pub octets_out: AtomicU64,
     /// Frames that were read.
     pub frames_in: AtomicU64,
-    /// Frames that were written.
-    pub frames_out: AtomicU64,
+    /// How often something was written, one frame or several.
+    pub writes: AtomicU64,
     /// Connections of members, whoever dialled.
     pub connections: AtomicU64,
     /// Handshakes that came to nothing.
     pub handshakes_failed: AtomicU64,
     /// Connections that were closed at once, as too many handshakes were under way.
     pub handshakes_shed: AtomicU64,
-    /// Gossip that a slow reader did not get.
-    pub gossip_dropped: AtomicU64,
+    /// Messages of a bus that came faster than they were taken in.
+    pub bus_dropped: AtomicU64,
     /// Connections that were cut because the peer did not read or speak.
     pub cut_slow: AtomicU64,
-    /// Values that were pushed, or pushed on.
+    /// Values that were sent to peers.
     pub pushed: AtomicU64,
-    /// Messages of the engine.
-    pub gossip_messages: AtomicU64,
-    /// How often the engine was made anew after a fault.
+    /// How often a peer was told what this node has, as it had something else.
+    pub compared: AtomicU64,
+    /// How often the engine began again after a fault.
     pub engine_restarts: AtomicU64,
     /// Values that were said.
     pub values_said: AtomicU64,

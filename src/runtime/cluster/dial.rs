@@ -24,8 +24,8 @@ use crate::runtime::cluster::links::Link;
 use crate::runtime::cluster::metered::Metered;
 use crate::runtime::cluster::tls_peer;
 
-/// Wait before a peer is dialled again, at first and at most.
-const BACK_OFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(5)];
+/// Wait before a peer is dialled again, at first and at most: after a partition all should be well within two seconds.
+const BACK_OFF: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// A connection that lived so long makes the next wait short again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);

@@ -14,15 +14,9 @@ use crate::cluster::Generation;
 use crate::cluster::Membership;
 use crate::cluster::NodeName;
 use crate::cluster::Pin;
-use crate::cluster::frame::Pushed;
 use crate::cluster::frame::Standing;
 use crate::cluster::frame::goes_before;
-use crate::runtime::cluster::counters::Counters;
 use crate::runtime::cluster::outbox::Outbox;
-use crate::runtime::cluster::outbox::Put;
-
-/// Peers to whom an urgent value goes at once.
-const PUSH_MAX: usize = 3;
 
 /// A round trip that was not measured yet.
 const NOT_MEASURED: u64 = u64::MAX;
@@ -30,6 +24,8 @@ const NOT_MEASURED: u64 = u64::MAX;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// Tells it from all others of this process.
+    pub(super) number: u64,
     /// With whom.
     pub(super) node: NodeName,
     /// By which of its keys.
@@ -47,7 +43,9 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(node: NodeName, pin: Pin, generation: Generation, dialler: NodeName) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
         Self {
+            number: NUMBERS.fetch_add(1, Relaxed),
             node,
             pin,
             generation,
@@ -79,15 +77,11 @@ pub(super) struct Links {
     own: NodeName,
     links: Mutex<BTreeMap<NodeName, Arc<Link>>>,
     changes: watch::Sender<u64>,
-    counters: Arc<Counters>,
-    turn: AtomicU64,
 }
 
 impl Links {
-    pub(super) fn new(own: NodeName, counters: Arc<Counters>) -> Self {
-        let (changes, _) = watch::channel(0);
-        let turn = AtomicU64::new(super::chance());
-        Self { own, links: Mutex::default(), changes, counters, turn }
+    pub(super) fn new(own: NodeName) -> Self {
+        Self { own, links: Mutex::default(), changes: watch::channel(0).0 }
     }
 
     /// Takes a connection up, unless there is one that goes before it; that one is returned.
@@ -139,33 +133,6 @@ impl Links {
         self.changes.subscribe()
     }
 
-    /// Has gossip sent to a node; without a connection it is lost, as a datagram would be.
-    pub(super) fn send_gossip(&self, node: &NodeName, make: impl FnOnce() -> Option<Vec<u8>>) {
-        let Some(link) = self.find(node) else { return };
-        let Some(message) = make() else { return };
-        Counters::count(&self.counters.gossip_messages);
-        if link.outbox.put_gossip(message) == Put::DroppedOldest {
-            Counters::count(&self.counters.gossip_dropped);
-        }
-    }
-
-    /// Has a value sent to a few peers at once, others each time; not to those who know it.
-    pub(super) fn push(&self, pushed: &Pushed, except: &[&NodeName]) {
-        let peers: Vec<_> =
-            self.all().into_iter().filter(|link| !except.contains(&&link.node)).collect();
-        if peers.is_empty() {
-            return;
-        }
-        let turn = self.turn.fetch_add(PUSH_MAX as u64, Relaxed) as usize;
-        for step in 0..PUSH_MAX.min(peers.len()) {
-            let link = &peers[turn.wrapping_add(step) % peers.len()];
-            Counters::count(&self.counters.pushed);
-            if link.outbox.put_push(pushed.clone()) == Put::DroppedOldest {
-                Counters::count(&self.counters.gossip_dropped);
-            }
-        }
-    }
-
     fn tell(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
@@ -190,7 +157,7 @@ mod tests {
 
     #[test]
     fn one_connection_a_pair_is_kept_and_the_other_is_cut() {
-        let links = Links::new(name("a"), Arc::default());
+        let links = Links::new(name("a"));
         let theirs = link("b", 1);
         links.take_up(&theirs).unwrap();
         let ours = link("a", 1);

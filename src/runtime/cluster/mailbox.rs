@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 use crate::cluster::Generation;
 use crate::cluster::Heard;
 use crate::cluster::NodeName;
+use crate::cluster::Slot;
 
 /// What was heard; bounded by the topics of members, which the door bounds.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    waiting: Mutex<BTreeMap<(NodeName, String), Heard>>,
+    waiting: Mutex<BTreeMap<(NodeName, Option<Slot>), Heard>>,
     ready: Notify,
 }
 
@@ -52,10 +53,10 @@ impl Mailbox {
     }
 }
 
-fn key(heard: &Heard) -> (NodeName, String) {
+fn key(heard: &Heard) -> (NodeName, Option<Slot>) {
     match heard {
-        Heard::Value { node, topic, .. } => (node.clone(), topic.slot()),
-        Heard::Link { node, .. } => (node.clone(), "link".to_owned()),
+        Heard::Value { node, topic, .. } => (node.clone(), Some(topic.place())),
+        Heard::Link { node, .. } => (node.clone(), None),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Carries values between nodes: keys on disk, TLS, connections, gossip, and what is pushed at once.
+//! Carries values between nodes: keys on disk, TLS, connections, and who writes what to whom when.
 //!
 //! Does not know what the values mean, nor who is alive: `control` judges both by what it hears.
 
@@ -7,10 +7,7 @@ mod anchors;
 mod connection;
 mod core;
 pub mod counters;
-mod deflate;
 mod dial;
-mod dialect;
-mod engine;
 mod failure;
 mod generation;
 pub mod hook;
@@ -309,9 +306,6 @@ impl Cluster {
         let make = move || -> Life { Box::pin(dial::run(Arc::clone(&shared))) };
         tasks.push(("cluster dialling", Box::new(make)));
         let shared = Arc::clone(core);
-        let make = move || -> Life { Box::pin(engine::run(Arc::clone(&shared))) };
-        tasks.push(("gossip", Box::new(make)));
-        let shared = Arc::clone(core);
         let make = move || -> Life { Box::pin(speak(Arc::clone(&shared))) };
         tasks.push(("cluster speech", Box::new(make)));
         tasks
@@ -404,16 +398,7 @@ fn make_live(terms: ClusterTerms) -> Result<Live, ClusterError> {
 async fn speak(core: Arc<Core>) {
     let mut written = BTreeMap::new();
     loop {
-        for say in core.to_say.next(&mut written).await {
-            let live = core.live();
-            let sealed = core.own.say(&say, &live.key.signing).await;
-            Counters::count(&core.counters.values_said);
-            if say.urgent {
-                let (node, generation) = (core.node.clone(), core.generation);
-                let pushed = crate::cluster::frame::Pushed { node, generation, sealed };
-                core.links.push(&pushed, &[]);
-            }
-        }
+        core.to_say.next(&mut written).await.iter().for_each(|say| core.say(say));
     }
 }
 

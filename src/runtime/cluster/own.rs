@@ -1,11 +1,10 @@
-//! What this node says: numbered, sealed, kept, and written at most every 200 ms a topic.
+//! What this node says: one payload a topic, at most every 200 ms; numbered and sealed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use chitchat::ChitchatHandle;
-use tokio::sync::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,8 +15,8 @@ use crate::cluster::Origin;
 use crate::cluster::PAYLOAD_MAX;
 use crate::cluster::Say;
 use crate::cluster::SigningKey;
+use crate::cluster::Slot;
 use crate::cluster::Topic;
-use crate::runtime::cluster::dialect::text_of;
 
 /// Least time between two values of a topic.
 pub(super) const WRITE_EVERY: Duration = Duration::from_millis(200);
@@ -25,7 +24,7 @@ pub(super) const WRITE_EVERY: Duration = Duration::from_millis(200);
 /// What is to be said, the last of each topic; bounded by the topics that there are.
 #[derive(Debug, Default)]
 pub(super) struct ToSay {
-    waiting: std::sync::Mutex<BTreeMap<String, Say>>,
+    waiting: Mutex<BTreeMap<Slot, Say>>,
     ready: Notify,
 }
 
@@ -38,14 +37,14 @@ impl ToSay {
             return;
         }
         let mut waiting = self.waiting.lock().expect("nobody panics with the lock");
-        let urgent = waiting.get(&say.topic.slot()).is_some_and(|earlier| earlier.urgent);
-        waiting.insert(say.topic.slot(), Say { urgent: say.urgent || urgent, ..say });
+        let urgent = waiting.get(&say.topic.place()).is_some_and(|earlier| earlier.urgent);
+        waiting.insert(say.topic.place(), Say { urgent: say.urgent || urgent, ..say });
         drop(waiting);
         self.ready.notify_one();
     }
 
     /// What may be said now; waits for it. `written`: when each topic was written last.
-    pub(super) async fn next(&self, written: &mut BTreeMap<String, Instant>) -> Vec<Say> {
+    pub(super) async fn next(&self, written: &mut BTreeMap<Slot, Instant>) -> Vec<Say> {
         loop {
             let (due, soonest) = self.take_due(written, Instant::now());
             if !due.is_empty() {
@@ -60,13 +59,13 @@ impl ToSay {
 
     fn take_due(
         &self,
-        written: &mut BTreeMap<String, Instant>,
+        written: &mut BTreeMap<Slot, Instant>,
         now: Instant,
     ) -> (Vec<Say>, Option<Instant>) {
         written.retain(|_, at| *at + WRITE_EVERY > now);
         let mut waiting = self.waiting.lock().expect("nobody panics with the lock");
-        let is_due = |slot: &String| !written.contains_key(slot);
-        let slots: Vec<_> = waiting.keys().filter(|slot| is_due(slot)).cloned().collect();
+        let is_due = |slot: &Slot| !written.contains_key(slot);
+        let slots: Vec<_> = waiting.keys().filter(|slot| is_due(slot)).copied().collect();
         let due = slots.iter().filter_map(|slot| waiting.remove(slot)).collect();
         let soonest = waiting.keys().filter_map(|slot| written.get(slot)).min();
         let soonest = soonest.map(|at| *at + WRITE_EVERY);
@@ -83,7 +82,14 @@ async fn sleep_until(instant: Option<Instant>) {
     }
 }
 
-/// This node's values, and the engine that spreads them.
+/// A value of this node that may be spread.
+pub(super) struct Said {
+    pub(super) topic: Topic,
+    pub(super) sequence: u64,
+    pub(super) sealed: Arc<[u8]>,
+}
+
+/// Everything that this node has said.
 pub(super) struct Own {
     cluster: Box<str>,
     node: NodeName,
@@ -94,8 +100,7 @@ pub(super) struct Own {
 #[derive(Default)]
 struct Inner {
     sequence: u64,
-    values: BTreeMap<String, (Topic, Box<[u8]>)>,
-    engine: Option<Arc<ChitchatHandle>>,
+    values: BTreeMap<Slot, (Topic, Box<[u8]>)>,
 }
 
 impl Own {
@@ -104,52 +109,31 @@ impl Own {
         Self { cluster, node, generation, inner: Mutex::default() }
     }
 
-    /// Says something: keeps it, hands it to the engine, and returns it sealed.
-    pub(super) async fn say(&self, say: &Say, key: &SigningKey) -> Box<[u8]> {
-        let mut inner = self.inner.lock().await;
-        let slot = say.topic.slot();
-        inner.values.insert(slot.clone(), (say.topic, say.payload.clone()));
-        let sealed = self.seal(&mut inner, say.topic, &say.payload, key);
-        if let Some(engine) = &inner.engine {
-            write(engine, inner.sequence, &slot, &sealed).await;
+    /// Says something: keeps, numbers and seals it.
+    pub(super) fn say(&self, say: &Say, key: &SigningKey) -> Said {
+        let mut inner = self.inner.lock().expect("nobody panics with the lock");
+        if !say.topic.is_fleeting() {
+            inner.values.insert(say.topic.place(), (say.topic, say.payload.clone()));
         }
-        sealed
+        self.seal(&mut inner, say.topic, say.payload.clone(), key)
     }
 
-    /// Hands everything to a new engine, sealed anew: by the key of now, and newer than what the old one had.
-    pub(super) async fn set_engine(&self, engine: Arc<ChitchatHandle>, key: &SigningKey) {
-        let mut inner = self.inner.lock().await;
-        let values = inner.values.clone();
-        for (slot, (topic, payload)) in values {
-            let sealed = self.seal(&mut inner, topic, &payload, key);
-            write(&engine, inner.sequence, &slot, &sealed).await;
-        }
-        inner.engine = Some(engine);
+    /// Says everything once more, by another key.
+    pub(super) fn say_again(&self, key: &SigningKey) -> Vec<Said> {
+        let mut inner = self.inner.lock().expect("nobody panics with the lock");
+        let values: Vec<_> = inner.values.values().cloned().collect();
+        let seal = |(topic, payload)| self.seal(&mut inner, topic, payload, key);
+        values.into_iter().map(seal).collect()
     }
 
-    /// The engine is no more.
-    pub(super) async fn drop_engine(&self) {
-        self.inner.lock().await.engine = None;
-    }
-
-    fn seal(&self, inner: &mut Inner, topic: Topic, payload: &[u8], key: &SigningKey) -> Box<[u8]> {
+    fn seal(&self, inner: &mut Inner, topic: Topic, payload: Box<[u8]>, key: &SigningKey) -> Said {
         inner.sequence += 1;
+        let sequence = inner.sequence;
         let (node, generation) = (&self.node, self.generation);
         let origin = Origin { cluster: &self.cluster, node, generation };
-        Envelope { topic, sequence: inner.sequence, payload: payload.into() }.seal(&origin, key)
+        let sealed = Envelope { topic, sequence, payload }.seal(&origin, key).into();
+        Said { topic, sequence, sealed }
     }
-}
-
-/// Sets a value in the engine under the version that it was signed with.
-async fn write(engine: &ChitchatHandle, sequence: u64, slot: &str, sealed: &[u8]) {
-    let text = text_of(sealed);
-    engine
-        .with_chitchat(|chitchat| {
-            let state = chitchat.self_node_state();
-            state.set_max_version(sequence - 1);
-            state.set(slot, &text);
-        })
-        .await;
 }
 
 #[cfg(test)]

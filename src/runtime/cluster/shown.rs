@@ -21,9 +21,6 @@ pub(in crate::runtime) fn encode(
     let both = [("in", &counters.octets_in), ("out", &counters.octets_out)];
     let both = both.map(|(way, count)| ([("direction", way)], count.load(Relaxed)));
     family(encoder, "cluster_octets", "Octets of connections between nodes, TLS included", both)?;
-    let both = [("in", &counters.frames_in), ("out", &counters.frames_out)];
-    let both = both.map(|(way, count)| ([("direction", way)], count.load(Relaxed)));
-    family(encoder, "cluster_frames", "Frames between nodes", both)?;
     let both = [("said", &counters.values_said), ("heard", &counters.values_heard)];
     let both = both.map(|(way, count)| ([("kind", way)], count.load(Relaxed)));
     family(
@@ -55,21 +52,27 @@ pub(in crate::runtime) fn encode(
             "Connections closed at once, as too many shook hands",
             &counters.handshakes_shed,
         ),
+        ("cluster_frames_read", "Frames of peers", &counters.frames_in),
+        ("cluster_writes", "Writes to peers, of one frame or several", &counters.writes),
         (
-            "cluster_gossip_dropped",
-            "Messages that a slow node or engine did not get",
-            &counters.gossip_dropped,
+            "cluster_bus_dropped",
+            "Messages of a bus that came faster than they were taken in",
+            &counters.bus_dropped,
         ),
         (
             "cluster_cut_slow",
             "Connections cut as the peer did not read or speak",
             &counters.cut_slow,
         ),
-        ("cluster_pushed", "Values pushed to peers at once", &counters.pushed),
-        ("cluster_gossip_messages", "Messages of gossip that were sent", &counters.gossip_messages),
+        ("cluster_pushed", "Values sent to peers, each once for each peer", &counters.pushed),
+        (
+            "cluster_compared",
+            "Times that a peer was told what this node has, as it has something else",
+            &counters.compared,
+        ),
         (
             "cluster_engine_restarts",
-            "Faults of the gossip engine after which it was made anew",
+            "Faults of the gossip engine after which it began again",
             &counters.engine_restarts,
         ),
     ] {

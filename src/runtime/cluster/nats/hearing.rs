@@ -49,7 +49,7 @@ pub(super) async fn read(
         match admit(core, &node, &message.payload) {
             Ok(value) => {
                 if queue.try_send((node, value)).is_err() {
-                    Counters::count(&core.counters.gossip_dropped);
+                    Counters::count(&core.counters.bus_dropped);
                 }
             }
             Err(refusals) => core.counters.refuse(refusals),

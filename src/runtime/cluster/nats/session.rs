@@ -95,7 +95,7 @@ async fn watch(core: &Core, bus: &Bus, client: &Client, mut events: mpsc::Receiv
 /// Takes in what the client tells.
 fn note(core: &Core, event: Event, refused: &mut Option<String>) {
     match event {
-        Event::SlowConsumer(_) => Counters::count(&core.counters.gossip_dropped),
+        Event::SlowConsumer(_) => Counters::count(&core.counters.bus_dropped),
         Event::ServerError(error) => {
             let why = error.to_string();
             if refused.as_deref() != Some(&why) {

@@ -64,7 +64,7 @@ pub(super) async fn publish(core: &Core, client: &Client, subject: String, octet
     let length = FRAME + subject.len() + octets.len();
     match client.publish(subject, octets.into()).await {
         Ok(()) => {
-            Counters::count(&core.counters.frames_out);
+            Counters::count(&core.counters.writes);
             Counters::add(&core.counters.octets_out, length);
         }
         Err(error) => match error.kind() {
