@@ -304,10 +304,13 @@ impl Bundles {
         }
         let Some(sealed) = push.sealed.clone() else { return };
         let active = Active { sealed, at_ms: millis(soonest.max(at)) };
-        let manifest = push.manifest.clone();
+        let (manifest, offer) = (push.manifest.clone(), push.offer());
         self.push = None;
         self.last = Some(Outcome::decided(&manifest, active.at_ms));
         self.adopt(active);
+        if let Some(coming) = &mut self.coming {
+            coming.offer = offer;
+        }
     }
 
     /// A decided version is ready here: it counts from its instant on, whatever happens.

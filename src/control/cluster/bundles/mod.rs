@@ -226,12 +226,16 @@ impl Bundles {
     }
 
     /// What this node says of bundles now.
+    ///
+    /// A decision is said once it is on disk: else whoever dies before that comes back without it, while others have it.
     fn word(&self) -> Word {
+        let unkept = self.coming.as_ref().filter(|coming| !coming.is_kept);
+        let offer = self.push.as_ref().and_then(Push::offer);
         Word {
             takes: self.takes,
-            active: self.adopted().cloned(),
+            active: self.versions.get(usize::from(unkept.is_some())).cloned(),
             in_force: self.trial.as_ref().or(self.in_force.as_ref()).cloned(),
-            offer: self.push.as_ref().and_then(Push::offer),
+            offer: offer.or(unkept.and_then(|coming| coming.offer.clone())),
             answer: self.answer(),
             tables: self.tables.told(),
         }

@@ -17,6 +17,7 @@ use crate::control::cluster::bundles::Answer;
 use crate::control::cluster::bundles::AnswerState;
 use crate::control::cluster::bundles::Bundles;
 use crate::control::cluster::bundles::Deed;
+use crate::control::cluster::bundles::Offer;
 use crate::control::cluster::bundles::guard;
 use crate::control::cluster::bundles::lead::described;
 use crate::control::cluster::bundles::lead::millis;
@@ -78,6 +79,8 @@ pub(super) struct Coming {
     pub(super) ready: Box<Ready>,
     /// Whether it is on disk that it counts: else a restart just after its instant would go back.
     pub(super) is_kept: bool,
+    /// What this node goes on offering until that is on disk, if it leads the push.
+    pub(super) offer: Option<Offer>,
     /// Since when it waits, on the monotonic clock.
     since: Option<Duration>,
 }
@@ -96,7 +99,7 @@ impl Staged {
     pub(super) fn into_coming(self, active: Active) -> Option<Coming> {
         match self.preparation {
             Preparation::Ready(ready) => {
-                Some(Coming { active, ready, is_kept: false, since: None })
+                Some(Coming { active, ready, is_kept: false, offer: None, since: None })
             }
             Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {
                 None
@@ -363,7 +366,7 @@ impl Controller {
             bundles.coming = Some(coming);
             return;
         }
-        let Coming { active, ready, is_kept: _, since: _ } = coming;
+        let Coming { active, ready, is_kept: _, offer: _, since: _ } = coming;
         let Ready { zones, product, remade: _ } = *ready;
         self.put_ready(&zones, product, now, effects);
         let manifest = &active.sealed.manifest;
