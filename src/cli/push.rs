@@ -43,7 +43,7 @@ const LATE_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 #[group(id = "what", required = true, multiple = false, args = ["folder", "status", "on", "abort"])]
 pub struct PushArguments {
-    /// Folder of zones, as [config] zones names one; `shared` below it is what they share
+    /// Folder of zones, as the node's file names one; `shared` below it is what they share
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Folder of what zones share, if it is elsewhere
