@@ -10,10 +10,13 @@
 //! All nodes are in one process, connected with TLS over loopback, each pair over a line of its own whose delay is drawn
 //! evenly from that range (0 0: directly). Octets are those of TCP's payload. Whether a node lives is asked of the same book that the
 //! controller keeps. Each line of the output is an object of JSON.
-#![allow(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark asks the clock and locks"
+)]
 
 #[path = "../tests/common/delay.rs"]
-#[allow(dead_code, reason = "tests need more of it")]
 mod delay;
 #[path = "../tests/links/node.rs"]
 #[allow(dead_code, reason = "tests need more of it")]

@@ -12,7 +12,6 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark asks the clock")]
 
 #[path = "../tests/nats/bus.rs"]
-#[allow(dead_code, reason = "tests need more of it")]
 mod bus;
 #[path = "../tests/links/node.rs"]
 #[allow(dead_code, reason = "tests need more of it")]

@@ -171,3 +171,49 @@ fn an_isolated_node_is_withdrawn_by_its_hook_and_announced_when_it_is_back() {
     wait_until("all is well", || nodes[1].status().0 == 0);
     assert!(nodes[0].process.has_logged("withdrawn by its hook, clients are led to others"));
 }
+
+/// What `dig` says; `None` if there is none.
+fn dig(server: SocketAddr, words: &[&str]) -> Option<String> {
+    let mut dig = std::process::Command::new("dig");
+    dig.arg(format!("@{}", server.ip())).args(["-p", &server.port().to_string()]);
+    let output = dig.args(["+norec", "+time=5"]).args(words).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn dig_is_told_node_generation_and_digests() {
+    let nodes = start(|_| String::new());
+    let ask = |words: &[&str]| dig(nodes[0].process.address(), words);
+    let Some(status) = ask(&["+short", "TXT", "_status.shop.test"]) else {
+        println!("skipped: there is no dig");
+        return;
+    };
+    let (_, shown) = nodes[0].status();
+    let config = shown.split("config ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(status.starts_with("\"node fra-1 at fra; generation "), "{status}");
+    assert!(status.contains(&format!("config {config}")), "{status}{shown}");
+    assert!(status.contains("\"Rhumb "), "{status}");
+    let nsid = ask(&["+nsid", "SOA", "shop.test"]).unwrap();
+    assert!(nsid.contains("node fra-1 at fra; generation "), "{nsid}");
+}
+
+#[test]
+fn how_far_a_target_is_from_each_site_is_shown() {
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    backend.set_nonblocking(true).unwrap();
+    let port = backend.local_addr().unwrap().port();
+    let nodes = start(|_| String::new());
+    let zone = ZONE
+        .replace("192.0.2.1", "127.0.0.1")
+        .replace("[pool.eu]\n", "[pool.eu]\ncheck = \"tcp\"\n");
+    let check = format!("[check.tcp]\nkind = \"tcp\"\nport = {port}\ninterval = \"1s\"\n");
+    nodes.iter().for_each(|node| node.write_zone(&format!("{check}{zone}")));
+    for node in &nodes {
+        wait_until("both sites tell how far it is", || {
+            while backend.accept().is_ok() {}
+            let shown = String::from_utf8(node.run(&["status", "eu/a"]).stdout).unwrap();
+            let from = shown.lines().find(|line| line.trim_start().starts_with("from fra "));
+            from.is_some_and(|line| line.contains(" ms, iad ") && line.ends_with(" ms"))
+        });
+    }
+}

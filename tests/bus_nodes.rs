@@ -161,6 +161,14 @@ fn three_nodes_fail_over_by_the_bus_and_hold_without_it() {
         wait_until("everybody answers with the second", || node.answer() == "127.0.0.2");
     }
     println!("down everywhere after {:?}", gone.elapsed());
+    for node in &nodes {
+        // Else the last word of one that still said up would count for as long as it lives.
+        wait_until("all three say so", || {
+            let status = node.cluster();
+            status.disagreements.is_empty()
+                && status.members.iter().all(|member| member.votes_here == 1)
+        });
+    }
 
     server.kill();
     for node in &nodes {
@@ -174,7 +182,8 @@ fn three_nodes_fail_over_by_the_bus_and_hold_without_it() {
         wait_until("it sees that the first is back", || {
             node.cluster().disagreements.is_empty() && node.cluster().too_few_voters == 1
         });
-        assert_eq!(node.answer(), "127.0.0.2", "alone it decides nothing");
+        let (answer, status) = (node.answer(), node.cluster());
+        assert_eq!(answer, "127.0.0.2", "alone it decides nothing: {status:#?}");
     }
     server.restart();
     for node in &nodes {

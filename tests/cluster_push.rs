@@ -75,7 +75,8 @@ impl Node {
 
     fn push(&self, folder: &Folder, more: &[&str]) -> Output {
         let zones = folder.path("zones");
-        let arguments = ["cluster", "push", zones.to_str().unwrap(), "--reason", "test"];
+        let arguments =
+            ["cluster", "push", zones.to_str().unwrap(), "--reason", "test", "--wait", "40s"];
         self.rhumb(&[&arguments[..], more].concat())
     }
 
@@ -228,7 +229,7 @@ fn a_node_that_is_killed_in_the_middle_has_one_version_or_the_other_and_follows(
         folder.write("zones/more.zone", large(number));
         let zones = folder.path("zones");
         let mut command =
-            nodes[0].command(&["cluster", "push", zones.to_str().unwrap(), "--reason", "test"]);
+            nodes[0].command(&["cluster", "push", zones.to_str().unwrap(), "--wait", "60s"]);
         let piped = std::process::Stdio::piped;
         let pushing = command.stdout(piped()).stderr(piped()).spawn().unwrap();
         let begun = Instant::now();
@@ -242,6 +243,8 @@ fn a_node_that_is_killed_in_the_middle_has_one_version_or_the_other_and_follows(
         tell_addresses(&nodes, &pins);
         let pushed = pushing.wait_with_output().unwrap();
         println!("round {round}: {:?}", text(&pushed));
+        let stalled = text(&pushed).contains("it goes on");
+        assert!(!stalled, "{:#?}", nodes.iter().map(Node::bundles).collect::<Vec<_>>());
         let counts = if pushed.status.success() { after } else { nodes[0].answer() };
         for node in &nodes {
             wait_until(&format!("all have {counts}, {:#?}", node.bundles()), || {

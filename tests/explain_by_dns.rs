@@ -291,3 +291,65 @@ fn states_by_an_order_are_told_and_only_to_whom_all_is_told_by_whom() {
     assert!(redacted.iter().any(|line| line == "state: 1 endpoint(s) by an order or a file"));
     assert!(redacted.iter().all(|line| !line.contains("ann")), "{redacted:#?}");
 }
+
+/// What NSID says to a client.
+fn nsid_for(snapshot: &Snapshot, client: &str) -> Option<String> {
+    let query =
+        Packet::with_flags([0, 0]).question(&packet::wire_name("plain.shop.test"), rtype::A, IN);
+    let query = query.opt(&packet::option(3, b""));
+    let (_, octets) = common::answer_octets(snapshot, &common::request(client), &query.0);
+    let message = Message::from_vec(&octets).unwrap();
+    let code = hickory_proto::rr::rdata::opt::EdnsCode::NSID;
+    let nsid = message.edns.as_ref()?.option(code)?;
+    Some(String::from_utf8(Vec::<u8>::try_from(nsid).unwrap()).unwrap())
+}
+
+/// The zone on a node with an identity that has published it.
+fn standing_snapshot() -> Snapshot {
+    let mut snapshot = snapshot();
+    let mut compiled = (*snapshot.compiled).clone();
+    compiled.node.identity = b"ns-fra-1"[..].into();
+    snapshot.compiled = Arc::new(compiled);
+    snapshot.standing = b"ns-fra-1; generation 7; config 221a5b84"[..].into();
+    snapshot
+}
+
+#[test]
+fn nsid_says_generation_and_digests_to_those_who_may_ask_why() {
+    let snapshot = standing_snapshot();
+    let standing = || Some("ns-fra-1; generation 7; config 221a5b84".to_owned());
+    assert_eq!(nsid_for(&snapshot, "10.1.1.1"), standing());
+    assert_eq!(nsid_for(&snapshot, "11.1.1.1"), standing(), "it has no address of an endpoint");
+    assert_eq!(nsid_for(&snapshot, "192.0.2.1"), Some("ns-fra-1".to_owned()));
+    assert_eq!(nsid_for(&self::snapshot(), "192.0.2.1"), None, "nobody has named the node");
+}
+
+#[test]
+fn the_status_of_a_zone_says_the_same_to_the_same() {
+    let snapshot = standing_snapshot();
+    let ask = |client: &str, name: &str, class: u16| {
+        let query =
+            Packet::with_flags([0, 0]).question(&packet::wire_name(name), rtype::TXT, class);
+        let request = Request { transport: Transport::Tcp, ..common::request(client) };
+        let (outcome, octets) = common::answer_octets(&snapshot, &request, &query.0);
+        let message = Message::from_vec(&octets).unwrap();
+        let texts: Vec<String> =
+            message.answers.iter().map(|record| record.data.to_string()).collect();
+        (outcome.happened, message.metadata.response_code, texts)
+    };
+    for class in [IN, CH] {
+        let (happened, code, texts) = ask("10.1.1.1", "_STATUS.shop.test", class);
+        assert_eq!((happened, code), (Happened::Explained, ResponseCode::NoError));
+        assert!(texts[0].contains("generation 7; config 221a5b84"), "{texts:?}");
+        assert!(texts[1].contains("Rhumb "), "{texts:?}");
+    }
+    for (client, name) in [
+        ("192.0.2.1", "_status.shop.test"),
+        ("10.1.1.1", "_status.www.shop.test"),
+        ("10.1.1.1", "_status2.shop.test"),
+        ("10.1.1.1", "_status.example.org"),
+    ] {
+        let (happened, _, texts) = ask(client, name, IN);
+        assert!(happened != Happened::Explained && texts.is_empty(), "{client} {name} {texts:?}");
+    }
+}

@@ -450,7 +450,7 @@ fn document(entry: &Entry, kind: &str, value: Option<&str>) -> String {
     let mut text = match &*path {
         "" => String::new(),
         "geo.databases" => "[[geo.databases]]\n".to_owned(),
-        "cluster" => "[server]\nsite = 'fra'\n[cluster]\n".to_owned(),
+        "cluster" => "[server]\nsite = 'fra'\n[state]\nfolder = 's'\n[cluster]\n".to_owned(),
         "cluster.peer" => format!("{MEMBER}[[cluster.peer]]\n"),
         "cluster.nats" => format!("{MEMBER}{PEER}[{path}]\n"),
         "pool.x.discover" => format!("[pool.x]\nsite = 'fra'\n[{path}]\n"),

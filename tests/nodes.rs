@@ -180,7 +180,7 @@ fn a_key_is_changed_while_votes_change_and_nobody_is_lost_by_it() {
     let (mut fleet, webs) = start();
     let folder = &fleet.nodes[2].folder;
     let new = key::make(&folder.path("new.key")).unwrap().to_string();
-    let old = std::mem::replace(&mut fleet.pins[2], Vec::new()).remove(0);
+    let old = std::mem::take(&mut fleet.pins[2]).remove(0);
     let tell = |fleet: &mut Fleet, pins: Vec<String>| {
         fleet.pins[2] = pins;
         for node in [0, 1] {

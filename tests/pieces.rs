@@ -1,5 +1,5 @@
 //! Pieces between nodes over real connections on loopback: who has them gives them, and what is something else is not taken.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "links/hostile.rs"]
 #[allow(dead_code, reason = "shared with the tests of links")]

@@ -101,7 +101,11 @@ const BEYOND: &[(&str, &[&str])] = &[
     ),
     (
         "nodes of a cluster are compared, and one table with another",
-        &["an agent that is dialled, and dials nobody", "an agent with an address"],
+        &[
+            "pushed files that no restart would find",
+            "an agent that is dialled, and dials nobody",
+            "an agent with an address",
+        ],
     ),
     (
         "networks are compared, and their bits counted",

@@ -32,6 +32,9 @@ impl Answering<'_> {
         if let Some(asked) = self.asks_why() {
             return self.answer_why(&asked, CLASS_CH);
         }
+        if self.asks_standing() {
+            return self.answer_standing(CLASS_CH);
+        }
         let text =
             text_of(&self.query.qname, self.query.qtype, &self.snapshot.compiled.node.identity);
         let Some(text) = text else { return self.finish(Rcode::Refused, Happened::Unanswerable) };

@@ -6,6 +6,7 @@ use crate::answer::Outcome;
 use crate::answer::Request;
 use crate::answer::hints::has_auto_hints;
 use crate::answer::plain_options;
+use crate::answer::standing::nsid;
 use crate::model::Family;
 use crate::snapshot::Snapshot;
 use crate::wire::Qname;
@@ -93,17 +94,20 @@ impl<'a> Answering<'a> {
         query: &'a Query,
         writer: Writer<'a>,
     ) -> Self {
-        let options = plain_options(query, &snapshot.compiled.node.identity);
+        let options = plain_options(query, nsid(snapshot, request, query));
         Self { snapshot, request, query, writer, options, chosen: None, truncated: false }
     }
 
     /// Answers a question of class IN.
     #[inline]
     pub(super) fn answer(mut self) -> Outcome {
-        if self.query.qtype == RecordType::TXT
-            && let Some(asked) = self.asks_why()
-        {
-            return self.answer_why(&asked, CLASS_IN);
+        if self.query.qtype == RecordType::TXT {
+            if let Some(asked) = self.asks_why() {
+                return self.answer_why(&asked, CLASS_IN);
+            }
+            if self.asks_standing() {
+                return self.answer_standing(CLASS_IN);
+            }
         }
         match self.follow_aliases() {
             Ok((rcode, happened)) => self.finish(rcode, happened),

@@ -15,6 +15,7 @@ pub mod outcome;
 mod reason;
 mod referral;
 pub mod request;
+mod standing;
 pub mod steered;
 pub mod steering_report;
 pub mod step_report;
@@ -26,6 +27,7 @@ pub use request::Request;
 pub use request::Transport;
 
 use crate::answer::data::Answering;
+use crate::answer::standing::nsid;
 use crate::snapshot::Snapshot;
 use crate::wire::Fault;
 use crate::wire::Names;
@@ -85,7 +87,7 @@ fn writer<'a>(
     query: &Query,
 ) -> Writer<'a> {
     let limit = reply_limit(query, request.transport);
-    let reserve = Writer::reserve(query.edns.as_ref(), &snapshot.compiled.node.identity);
+    let reserve = Writer::reserve(query.edns.as_ref(), nsid(snapshot, request, query));
     Writer::new(frame, names, query.question_end, limit, reserve)
 }
 

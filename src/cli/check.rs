@@ -25,12 +25,14 @@ use crate::config;
 use crate::config::Files;
 use crate::config::Problems;
 use crate::config::Severity;
+use crate::config::duration::tell;
 use crate::config::failover::FORMULA;
 use crate::config::failover::Failover;
 use crate::config::failover::PROPAGATION;
-use crate::config::failover::QUORUM;
+use crate::config::failover::QUORUM_CLUSTER;
 use crate::config::failover::Terms;
 use crate::config::failover::failovers;
+use crate::config::failover::failovers_with;
 use crate::config::reader::closest;
 use crate::config::render;
 use crate::config::render::FileProblem;
@@ -38,14 +40,17 @@ use crate::config::rules;
 use crate::config::rules::Rule;
 use crate::config::sarif;
 use crate::control::cluster::rates::RateStatus;
+use crate::control::cluster::rates::paces;
 use crate::control::cluster::rates::rates;
 use crate::control::geo::GeoReport;
 use crate::geo::PlaceMap;
+use crate::model::CheckId;
 use crate::model::Encrypted;
 use crate::model::Model;
 use crate::model::Node;
 use crate::model::Policy;
 use crate::model::PolicyKind;
+use crate::model::Pool;
 use crate::runtime::answerer::unix_s;
 use crate::runtime::encrypted::certificate::CertificateFault;
 use crate::runtime::encrypted::certificate::CertificateFiles;
@@ -285,13 +290,13 @@ fn print_as_sarif(findings: &Findings) {
 fn failover_json(failover: &Failover) -> serde_json::Value {
     let ms = |duration: Duration| duration.as_millis() as u64;
     let terms = failover.slowest.as_ref().map(|terms| {
-        let Terms { check, interval, fall, timeout, ttl } = terms;
+        let Terms { check, interval, fall, timeout, quorum, ttl } = terms;
         serde_json::json!({
             "check": check,
             "interval_ms": ms(*interval),
             "fall": fall,
             "timeout_ms": ms(*timeout),
-            "quorum_ms": ms(QUORUM),
+            "quorum_ms": ms(*quorum),
             "propagation_ms": ms(PROPAGATION),
             "ttl_ms": ms(*ttl),
             "total_ms": ms(terms.total()),
@@ -341,11 +346,23 @@ fn report(findings: &Findings, held: Option<&Held>) {
 
 /// How often the whole cluster probes an endpoint, a line a check.
 fn print_rates(rates: &[RateStatus]) {
-    for RateStatus { check, sites, nodes, a_second } in rates {
+    for RateStatus { check, sites, nodes, a_second, interval_ms, stretched_from_ms } in rates {
         let (nodes, sites) = (count(*nodes, "node", "nodes"), count(*sites, "site", "sites"));
         print(format!(
-            "check \"{check}\" probes an endpoint from {nodes} at {sites}: {a_second:.2} times a second"
+            "check \"{check}\" probes an endpoint from {nodes} at {sites}: {a_second:.2} times a second{}",
+            stretched_text(*interval_ms, *stretched_from_ms)
         ));
+    }
+}
+
+/// ` (interval stretched from 1s to 3s by fleet_interval)`
+pub(super) fn stretched_text(interval_ms: u64, from_ms: Option<u64>) -> String {
+    let [to, from] = [Some(interval_ms), from_ms].map(|ms| ms.map(Duration::from_millis).map(tell));
+    match (from, to) {
+        (Some(from), Some(to)) => {
+            format!(" (interval stretched from {from} to {to} by fleet_interval)")
+        }
+        _ => String::new(),
     }
 }
 
@@ -372,8 +389,17 @@ struct Held {
 
 impl Held {
     fn new(model: &Model, node: &Node) -> Self {
-        let rates = roster(node).map(|roster| rates(model, &roster)).unwrap_or_default();
-        Self { contents: contents(model), failovers: failovers(model), rates }
+        let contents = contents(model);
+        let Some(roster) = roster(node) else {
+            return Self { contents, failovers: failovers(model), rates: Vec::new() };
+        };
+        let interval = |pool: &Pool, check: CheckId| {
+            let paces = paces(model, &roster, pool).into_iter();
+            let mut of_check = paces.filter(|pace| pace.check == check);
+            of_check.next().map_or(model.checks[check.index()].interval, |pace| pace.interval)
+        };
+        let failovers = failovers_with(model, QUORUM_CLUSTER, interval);
+        Self { contents, failovers, rates: rates(model, &roster) }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::Subcommand;
 
+use crate::cli::check::stretched_text;
 use crate::cli::operate;
 use crate::cli::operate::ServerOption;
 use crate::cli::output::PROBLEMS;
@@ -147,11 +148,12 @@ pub(super) fn shown(status: &ClusterStatus) -> String {
     text += &disagreements(status);
     for rate in &status.rates {
         text += &format!(
-            "check {}: each endpoint is probed by {} at {}, {:.2} times a second in all\n",
+            "check {}: each endpoint is probed by {} at {}, {:.2} times a second in all{}\n",
             rate.check,
             count(rate.nodes, "node", "nodes"),
             count(rate.sites, "site", "sites"),
-            rate.a_second
+            rate.a_second,
+            stretched_text(rate.interval_ms, rate.stretched_from_ms)
         );
     }
     text.truncate(text.trim_end().len());

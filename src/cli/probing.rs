@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use crate::cli::check::stretched_text;
 use crate::cluster::Roster;
 use crate::config::Severity;
 use crate::config::render::FileProblem;
@@ -68,14 +69,14 @@ pub(super) fn find_excess(model: &Model, node: &Node, file: &str) -> Vec<FilePro
         warnings.push(warning(fault, remedy.into()));
     }
     let rates = roster(node).map(|roster| fleet_rates(model, &roster)).unwrap_or_default();
-    let most = rates.iter().max_by(|one, other| one.a_second.total_cmp(&other.a_second));
-    if let Some(most) = most.filter(|rate| rate.a_second > f64::from(caps.rate_per_address)) {
+    for rate in rates.iter().filter(|rate| rate.stretched_from_ms.is_some()) {
         let fault = format!(
-            "probe.rate_per_address: all nodes together ask for {:.0} probes a second of an endpoint by check \"{}\" and one \
-             node may ask for {}",
-            most.a_second, most.check, caps.rate_per_address
+            "check.{}: {} nodes would probe an endpoint more often than one each fleet_interval{}",
+            rate.check,
+            rate.nodes,
+            stretched_text(rate.interval_ms, rate.stretched_from_ms)
         );
-        let remedy = "lengthen its interval, or have fewer sites probe: vantage = 3";
+        let remedy = "lengthen its interval, have fewer sites probe (vantage = 3), or shorten fleet_interval";
         warnings.push(warning(fault, remedy.into()));
     }
     warnings

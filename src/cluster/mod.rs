@@ -22,6 +22,7 @@ mod peer;
 pub mod piece;
 pub mod registry;
 pub mod roster;
+pub mod round_trips;
 pub mod shard;
 pub mod topic;
 mod wire;

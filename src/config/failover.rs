@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use crate::config::duration::tell;
 use crate::model::Check;
+use crate::model::CheckId;
 use crate::model::Model;
+use crate::model::Pool;
 use crate::model::Steer;
 
 /// The formula, as it is shown.
 pub const FORMULA: &str = "interval x fall + timeout + quorum + propagation + TTL";
 
-/// Until votes have become a verdict: each node decides by its own probes, at once.
-pub const QUORUM: Duration = Duration::ZERO;
+/// Until votes have become a verdict on a node alone: it decides by its own probes, at once.
+pub const QUORUM_ALONE: Duration = Duration::ZERO;
+
+/// The same in a cluster, bounded from above: a shard of votes is said at most every 200 ms, is pushed at once and has
+/// reached every node within a second; the rest is what gossip needs where a push was lost.
+pub const QUORUM_CLUSTER: Duration = Duration::from_millis(1500);
 
 /// From a verdict to the answers, bounded from above: a snapshot is published within a millisecond, and a control loop
 /// that is busy with a reload is back well within a second.
@@ -39,15 +45,18 @@ pub struct Terms {
     pub fall: u8,
     /// Of one probe.
     pub timeout: Duration,
+    /// Until votes have become a verdict.
+    pub quorum: Duration,
     /// Of the answer, as resolvers keep it.
     pub ttl: Duration,
 }
 
 impl Terms {
-    fn new(check: &Check, steer: &Steer) -> Self {
+    fn new(check: &Check, interval: Duration, quorum: Duration, steer: &Steer) -> Self {
         Self {
             check: check.name.to_string(),
-            interval: check.interval,
+            interval,
+            quorum,
             fall: check.fall,
             timeout: check.timeout,
             ttl: Duration::from_secs(steer.ttl.into()),
@@ -56,7 +65,7 @@ impl Terms {
 
     /// The sum.
     pub fn total(&self) -> Duration {
-        self.interval * u32::from(self.fall) + self.timeout + QUORUM + PROPAGATION + self.ttl
+        self.interval * u32::from(self.fall) + self.timeout + self.quorum + PROPAGATION + self.ttl
     }
 }
 
@@ -64,9 +73,9 @@ impl Terms {
 impl std::fmt::Display for Failover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(terms) = &self.slowest {
-            let Terms { check, interval, fall, timeout, ttl } = terms;
+            let Terms { check, interval, fall, timeout, quorum, ttl } = terms;
             let [total, interval, timeout, quorum, propagation, ttl] =
-                [terms.total(), *interval, *timeout, QUORUM, PROPAGATION, *ttl].map(tell);
+                [terms.total(), *interval, *timeout, *quorum, PROPAGATION, *ttl].map(tell);
             write!(
                 f,
                 "{total} = {interval} x {fall} + {timeout} + {quorum} + {propagation} + {ttl} (check \"{check}\")"
@@ -83,20 +92,40 @@ impl std::fmt::Display for Failover {
     }
 }
 
-/// Every steered name, in the order of the files.
+/// Every steered name, in the order of the files, on a node that stands alone.
 pub fn failovers(model: &Model) -> Vec<Failover> {
-    model.steers.iter().map(|steer| failover(model, steer)).collect()
+    let as_written = |_: &Pool, check: CheckId| model.checks[check.index()].interval;
+    failovers_with(model, QUORUM_ALONE, as_written)
 }
 
-fn failover(model: &Model, steer: &Steer) -> Failover {
+/// The same where votes take so long to become a verdict, and checks of a pool have these intervals.
+pub fn failovers_with(
+    model: &Model,
+    quorum: Duration,
+    interval: impl Fn(&Pool, CheckId) -> Duration,
+) -> Vec<Failover> {
+    model.steers.iter().map(|steer| failover(model, quorum, &interval, steer)).collect()
+}
+
+fn failover(
+    model: &Model,
+    quorum: Duration,
+    interval: &impl Fn(&Pool, CheckId) -> Duration,
+    steer: &Steer,
+) -> Failover {
     let mut pools = model.pools_below(steer.target);
     pools.sort_unstable();
     pools.dedup();
     let pools = pools.into_iter().map(|pool| &model.pools[pool.index()]);
     let (checked, unchecked): (Vec<_>, Vec<_>) = pools.partition(|pool| pool.check.is_some());
     // Of a check that is made of others the slowest part counts.
-    let probed = checked.iter().filter_map(|pool| pool.check).flat_map(|id| model.leaves(id));
-    let terms = probed.map(|id| Terms::new(&model.checks[id.index()], steer));
+    let of_pool = |pool: &Pool| {
+        let leaves = pool.check.map_or_else(Vec::new, |id| model.leaves(id));
+        leaves.into_iter().map(|id| (id, interval(pool, id))).collect::<Vec<_>>()
+    };
+    let probed = checked.iter().flat_map(|pool| of_pool(pool));
+    let terms =
+        probed.map(|(id, interval)| Terms::new(&model.checks[id.index()], interval, quorum, steer));
     Failover {
         owner: steer.owner.to_string(),
         slowest: terms.max_by_key(Terms::total),
@@ -129,6 +158,19 @@ mod tests {
         let two = "pool.a = { check = \"fast\", endpoint.a.addresses = [\"192.0.2.1\"] }\n\
                    pool.b = { check = \"slow\", endpoint.a.addresses = [\"192.0.2.2\"] }\n";
         assert_eq!(shown(two), ["56s = 20s x 2 + 5s + 0s + 1s + 10s (check \"slow\")"]);
+    }
+
+    #[test]
+    fn in_a_cluster_votes_and_stretched_intervals_are_in_it() {
+        let text = "[zone]\nname = \"a.test\"\nnameservers = [\"ns.example.net\"]\n\
+                    [check.c]\nkind = \"http\"\ninterval = \"1s\"\n\
+                    [pool.a]\ncheck = \"c\"\nendpoint.a.addresses = [\"192.0.2.1\"]\n\
+                    [policy.p]\nkind = \"failover\"\ntargets = [\"a\"]\n\
+                    [name.www]\nsteer = \"p\"\nttl = \"10s\"\n";
+        let (model, problems) = load(&Files::new(vec![SourceFile::new("zones/a.toml", text)]));
+        let model = model.unwrap_or_else(|| panic!("{problems:?}"));
+        let told = failovers_with(&model, QUORUM_CLUSTER, |_, _| Duration::from_secs(2));
+        assert_eq!(told[0].to_string(), "19.5s = 2s x 3 + 1s + 1.5s + 1s + 10s (check \"c\")");
     }
 
     #[test]

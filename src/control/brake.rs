@@ -291,7 +291,7 @@ impl Controller {
             return false; // its endpoint stays, with the other addresses of its name
         }
         self.brake.forget_old(now);
-        if self.brake.allows(site) {
+        if self.brake.allows(site) && !self.is_held_elsewhere(key) {
             self.brake.removed.insert(key.clone(), site, now.monotonic);
             return false;
         }
@@ -304,8 +304,11 @@ impl Controller {
         true
     }
 
-    /// Lets go what fits the budget again, and what has been held for long.
+    /// Lets go what fits the budget again, and what has been held for long; in a cluster what the node does that decides.
     pub(super) fn advance_brake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if let Some(decided) = self.decided_brake() {
+            return self.follow_brake(&decided, now, effects);
+        }
         let is_certain = |flip: &HeldFlip| now.monotonic >= flip.since.monotonic + HELD_MAX;
         // What a site may not lose now it may not lose later in this round: more has gone then.
         let mut full = BTreeSet::new();
@@ -374,6 +377,56 @@ impl Controller {
         effects.push(Effect::Record(Occurrence::Verdict { key: told, before, after, reason }));
         self.change(&[pool], &cause, now, effects, |controller| {
             controller.verdicts.insert(key, known);
+        });
+    }
+
+    /// What is held and still fails, and since when.
+    pub(super) fn held_since(&self) -> Vec<(TargetKey, Duration)> {
+        let failing = self.brake.held.iter().filter(|(_, flip)| !flip.passes);
+        failing.map(|(key, flip)| (key.clone(), flip.since.monotonic)).collect()
+    }
+
+    /// What went lately, and when.
+    pub(super) fn gone_since(&self) -> Vec<(TargetKey, Duration)> {
+        self.brake.removed.iter().map(|(key, at)| (key.clone(), at)).collect()
+    }
+
+    /// Takes a held target down.
+    pub(super) fn let_go_as(
+        &mut self,
+        key: &TargetKey,
+        why: &str,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(flip) = self.brake.held.get(key).cloned() {
+            self.let_go(key.clone(), &flip, why, now, effects);
+        }
+    }
+
+    /// Holds a target after all that has gone.
+    pub(super) fn take_back(
+        &mut self,
+        key: &TargetKey,
+        why: &str,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (Some(site), Some(pool)) = (self.site_of(key), self.pool_of(key)) else { return };
+        self.brake.removed.remove(key);
+        let reason = self.known(key).map(|known| known.reason.clone()).unwrap_or_default();
+        let flip = HeldFlip { site, since: now, reason: reason.clone(), passes: false };
+        self.brake.held.insert(key.clone(), flip);
+        effects.push(Effect::Record(Occurrence::Braked { key: key.clone(), reason }));
+        let (before, after, why) = (self.verdict(key), Verdict::Up, Box::<str>::from(why));
+        let degraded = self.degraded(key);
+        let (penalty, reason) = (Penalty::default(), why.clone());
+        let known = Known { verdict: after, since: now, reason, degraded, penalty };
+        let told = Occurrence::Verdict { key: key.clone(), before, after, reason: why.clone() };
+        effects.push(Effect::Record(told));
+        let cause = Cause::Operator(format!("{key} is {after}: {why}").into());
+        self.change(&[pool], &cause, now, effects, |controller| {
+            controller.verdicts.insert(key.clone(), known);
         });
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::control::Controller;
 use crate::control::Memory;
@@ -160,11 +161,13 @@ impl Controller {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let model = &snapshot.compiled.model;
         // Targets of one check share it, and so do those that differ from it alike.
-        let mut shared: HashMap<(&str, Option<&Special>), Arc<Check>> = HashMap::new();
+        type Alike<'a> = (&'a str, Option<&'a Special>, Option<Duration>);
+        let mut shared: HashMap<Alike<'_>, Arc<Check>> = HashMap::new();
         let probed = self.probed_in(model).into_iter();
         let orders = probed.filter(|target| self.is_ours(&target.key)).map(|target| {
             let known = self.known(&target.key);
             let verdict = known.map_or(Verdict::Unknown, |known| known.verdict);
+            let stretched = self.stretched(&target.key, target.check);
             ProbeOrder {
                 address: target.address,
                 degraded: known.map_or(0, |known| known.degraded),
@@ -178,9 +181,13 @@ impl Controller {
                     .unwrap_or(verdict),
                 key: target.key,
                 check: Arc::clone(
-                    shared.entry((&target.check.name, target.special)).or_insert_with(|| {
-                        Arc::new(target.check.with(target.special).into_owned())
-                    }),
+                    shared.entry((&target.check.name, target.special, stretched)).or_insert_with(
+                        || {
+                            let mut check = target.check.with(target.special).into_owned();
+                            check.interval = stretched.unwrap_or(check.interval);
+                            Arc::new(check)
+                        },
+                    ),
                 ),
             }
         });

@@ -29,6 +29,11 @@ impl Losses {
         known.take(count).collect()
     }
 
+    /// Each with when it went.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TargetKey, Duration)> {
+        self.kept.iter().map(|(key, (_, at))| (key, *at))
+    }
+
     /// When a target went, if it counts.
     pub(super) fn when(&self, key: &TargetKey) -> Option<Duration> {
         self.kept.get(key).map(|(_, at)| *at)

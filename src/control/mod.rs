@@ -34,6 +34,7 @@ pub mod round_trips;
 pub mod shed;
 mod shell_status;
 pub mod shift;
+mod standing;
 pub mod started;
 pub mod status;
 pub mod stored;
@@ -242,6 +243,7 @@ impl Controller {
             Event::Settle => {
                 self.advance_cluster(now, effects);
                 self.advance_brake(now, effects);
+                self.say_brake(effects);
                 self.advance_discoveries(now, effects);
                 self.publish_changes(effects);
             }
@@ -294,11 +296,13 @@ impl Controller {
             snapshot = Arc::new(snapshot.with_weights(self.generation, &reweighed));
         }
         let changed: Vec<PoolId> = std::mem::take(&mut self.changed).into_iter().collect();
-        if changed.is_empty() {
-            return snapshot;
+        if !changed.is_empty() {
+            let health = self.health(&snapshot.compiled.model);
+            snapshot = Arc::new(snapshot.with_changed(self.generation, &changed, &health));
         }
-        let health = self.health(&snapshot.compiled.model);
-        Arc::new(snapshot.with_changed(self.generation, &changed, &health))
+        Arc::make_mut(&mut snapshot).standing =
+            self.standing_text(&snapshot.compiled.node.identity);
+        snapshot
     }
 
     /// The next record's version, with who writes it and why.

@@ -29,6 +29,7 @@ pub use crate::control::shell_status::ProbingStatus;
 pub use crate::control::shell_status::StateStatus;
 pub use crate::control::target_status::BrakeStatus;
 pub use crate::control::target_status::PartStatus;
+pub use crate::control::target_status::SiteRoundTrip;
 pub use crate::control::target_status::TargetStatus;
 use crate::control::target_status::unchecked;
 use crate::control::weights::Billionths;

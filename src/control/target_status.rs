@@ -1,6 +1,7 @@
 //! How each address of an endpoint stands, for people and machines.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -43,6 +44,18 @@ pub struct TargetStatus {
     /// What its check is made of; nothing if it is probed itself.
     #[serde(default)]
     pub parts: Vec<PartStatus>,
+    /// How long it takes to it and back from each site of a cluster, as far as that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub round_trips: Vec<SiteRoundTrip>,
+}
+
+/// How far it is from a site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SiteRoundTrip {
+    /// Which site.
+    pub site: String,
+    /// Milliseconds there and back, smoothed, within a tenth.
+    pub ms: f64,
 }
 
 /// One part of a check that is made of others.
@@ -106,6 +119,13 @@ impl Controller {
                 probes: None,
             }
         };
+        let keys: Vec<_> = std::iter::once(target.key.clone())
+            .chain(target.parts(model).into_iter().map(|part| part.key))
+            .collect();
+        let from_site = |(site, time): (Box<str>, Duration)| SiteRoundTrip {
+            site: site.into(),
+            ms: (time.as_secs_f64() * 10_000.0).round() / 10.0,
+        };
         let Percent(left) = self.weight_left(model, check, &target.key);
         let is_slow = left < 100 && known.is_some_and(|known| known.verdict == Verdict::Up);
         TargetStatus {
@@ -118,6 +138,7 @@ impl Controller {
             degraded: if is_slow { format!("degraded to {left} %") } else { String::new() },
             parts: target.parts(model).into_iter().map(part).collect(),
             brake: self.brake_status(&target.key, now),
+            round_trips: self.round_trips_to(&keys).into_iter().map(from_site).collect(),
         }
     }
 }
@@ -136,6 +157,7 @@ pub(super) fn unchecked(endpoint: &Endpoint, resolved: Option<&Resolved>) -> Vec
         degraded: String::new(),
         parts: Vec::new(),
         brake: None,
+        round_trips: Vec::new(),
     };
     all.map(status).collect()
 }

@@ -1,6 +1,7 @@
 //! What nodes say of targets, and how a check wants it counted.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::Percent;
 use crate::model::Verdict;
@@ -117,4 +118,6 @@ pub struct Voting {
     pub scope: VoteScope,
     /// Who probes.
     pub vantage: Vantage,
+    /// Least time between two probes of an address by all nodes together, on average; zero is no limit.
+    pub fleet_interval: Duration,
 }

@@ -215,7 +215,8 @@ impl Core {
         let left = |at_s| Duration::from_secs(at_s).saturating_sub(self.now().unix);
         let rest = self.controller.next_instant().map_or(TICK, |at_s| left(at_s).min(TICK));
         let switch = self.controller.next_switch();
-        let rest = switch.map_or(rest, |at| rest.min(at.saturating_sub(self.now().unix)));
+        let rest =
+            switch.map_or(rest, |at| rest.min(at.saturating_sub(self.now().unix)).max(WAKE_MIN));
         let wake = self.controller.next_wake();
         wake.map_or(rest, |at| at.saturating_sub(self.now().monotonic).clamp(WAKE_MIN, rest))
     }
@@ -376,6 +377,7 @@ impl Core {
 
     fn take_report(&mut self, report: ProbeReport) {
         let passed = report.result.outcome.is_ok();
+        self.note_round_trip(&report);
         self.metrics.count_probe(passed);
         self.metrics.loads.count(report.result.load());
         if let LoadWord::Says(load) = report.result.load() {

@@ -5,6 +5,7 @@ use crate::control::Event;
 use crate::runtime::cluster::Cluster;
 use crate::runtime::control_loop::Core;
 use crate::runtime::inbox::HEARD_MAX;
+use crate::runtime::probe::ProbeReport;
 
 impl Core {
     /// Takes its place in a cluster.
@@ -12,6 +13,14 @@ impl Core {
         self.anchors = cluster.anchors();
         self.hook_reports = cluster.hook_reports();
         self.cluster = Some(cluster.clone());
+    }
+
+    /// Tells how far a target is, if the probe has measured it.
+    pub(super) fn note_round_trip(&mut self, report: &ProbeReport) {
+        let phases = &report.result.phases;
+        if let Some(time) = phases.connect.or(phases.first_byte) {
+            self.controller.note_round_trip(&report.key, time);
+        }
     }
 
     /// Takes in how the hook ended that withdraws this node, or announces it.

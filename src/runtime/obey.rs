@@ -69,6 +69,7 @@ impl Core {
         }
         if let Reply::Cluster(status) = &mut answer {
             status.bus = self.cluster.as_ref().and_then(|cluster| cluster.bus());
+            status.judge();
         }
         self.reply(answer, reply);
     }

@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub compiled: Arc<Compiled>,
     /// Counts publications since the process started; for people, not for comparing nodes.
     pub generation: u64,
+    /// Which node this is and what it serves, for people who ask by DNS; empty if nobody said.
+    pub standing: Arc<[u8]>,
     /// By [`PoolId`].
     pub pools: Box<[Arc<PoolPlan>]>,
     /// By route: decisions that no client key changes.
@@ -65,7 +67,7 @@ impl Snapshot {
         let routes = compiled.routes.iter().zip(&terms);
         let decisions =
             routes.map(|(route, terms)| decided(&compiled, route, *terms, &pools)).collect();
-        Self { compiled, generation, pools, decisions, terms }
+        Self { compiled, generation, standing: Arc::default(), pools, decisions, terms }
     }
 
     /// The next snapshot, after the state of some pools' members changed; everything else is shared.
@@ -82,7 +84,8 @@ impl Snapshot {
             terms[at] = terms_now(route, &pools);
             decisions[at] = decided(&self.compiled, route, terms[at], &pools);
         }
-        Self { compiled: Arc::clone(&self.compiled), generation, pools, decisions, terms }
+        let (compiled, standing) = (Arc::clone(&self.compiled), Arc::clone(&self.standing));
+        Self { compiled, generation, standing, pools, decisions, terms }
     }
 
     /// The same with other endpoints in some pools, for which [`Snapshot::with_changed`] must be asked next.

@@ -272,7 +272,9 @@ impl Bus {
                         < node.disk.first().map(|one| &one.sealed.manifest.version);
                     assert!(!is_older, "{name} keeps an older version");
                     node.disk = versions;
-                    continue;
+                    BundleNews::Kept(
+                        node.disk.first().map(|one| one.sealed.manifest.version.clone()),
+                    )
                 }
                 Deed::Read(parcel) => {
                     node.reads = parcel;

@@ -3601,6 +3601,24 @@ pub const NODE_FILES: &[Case] = &[
         ],
     },
     Case {
+        title: "pushed files that no restart would find",
+        text: r#"[server]
+site = "fra"
+[cluster]
+name = "prod"
+node = "fra-1"
+listen = "[::]:7653"
+key = "k"
+bundles = true
+[[cluster.peer]]
+node = "sin-1"
+site = "sin"
+address = "203.0.113.5:7653"
+pins = ["ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+"#,
+        expected: &[("8:11", "cluster.bundles", "no folder in which pushed files", "[state]")],
+    },
+    Case {
         title: "names, addresses and pins of a cluster that are none",
         text: r#"[server]
 site = "fra"

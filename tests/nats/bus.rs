@@ -187,6 +187,7 @@ impl NatsServer {
             std::thread::sleep(Duration::from_millis(5));
         }
         let _ = process.kill();
+        let _ = process.wait();
         false
     }
 

@@ -70,7 +70,7 @@ fn sealed(key: &NodeKey, node: &str, generation: u64, sequence: u64, topic: Topi
         _ => vec![0x11; 1].into(),
     };
     let origin = Origin { cluster: "test", node: &node, generation };
-    let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key.signing);
+    let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key.signing).into();
     Pushed { node, generation, sealed }
 }
 
@@ -237,7 +237,8 @@ fn a_node_with_a_key_that_nobody_has_pinned_is_told_so_and_let_in_once_it_is_pin
     wait_until("it is not heard", || !fleet.nodes[0].member("sin-1").is_live);
     assert_eq!(fleet.nodes[2].live(), 1, "it hears nobody");
     for node in &fleet.nodes[..2] {
-        assert_eq!((node.live(), node.answer()), (2, FIRST.to_owned()));
+        wait_until("the others hear each other", || node.live() == 2);
+        assert_eq!(node.answer(), FIRST);
     }
     fleet.pins[2] = vec![pin];
     for node in [0, 1] {

@@ -83,7 +83,7 @@ fn rounds() -> Option<usize> {
 pub fn run() {
     let mut webs = Web::start_all([FIRST, SECOND]);
     let check = format!(
-        "port = {}\ninterval = \"{}ms\"\ntimeout = \"{}ms\"\nfall = {FALL}\nrise = 2\nhold_down = \"0s\"\n",
+        "port = {}\ninterval = \"{}ms\"\ntimeout = \"{}ms\"\nfall = {FALL}\nrise = 2\nhold_down = \"0s\"\ndamping = \"off\"\n",
         webs[0].address.port(),
         INTERVAL.as_millis(),
         TIMEOUT.as_millis()

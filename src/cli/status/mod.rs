@@ -247,6 +247,7 @@ mod tests {
             brake: None,
             degraded: String::new(),
             parts: Vec::new(),
+            round_trips: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::cli::output::print;
 use crate::control::status::EndpointStatus;
 use crate::control::status::PoolStatus;
 use crate::control::status::ProbesStatus;
+use crate::control::status::SiteRoundTrip;
 use crate::control::status::TargetStatus;
 
 /// Addresses up to which all are listed, and most that are listed where they are more: what a person can read.
@@ -164,6 +165,11 @@ fn add_target(text: &mut String, endpoint: &EndpointStatus, target: &TargetStatu
         endpoint.weight,
         target.verdict_text()
     );
+    if !target.round_trips.is_empty() {
+        let from = |one: &SiteRoundTrip| format!("{} {:.1} ms", one.site, one.ms);
+        let from: Vec<String> = target.round_trips.iter().map(from).collect();
+        *text += &format!("  {:<20}   from {}\n", "", from.join(", "));
+    }
     for part in &target.parts {
         let last = part.last.as_deref().unwrap_or("not probed yet");
         let ago = ago(part.probes.as_ref());
@@ -224,6 +230,7 @@ mod tests {
             brake: None,
             degraded: String::new(),
             parts: Vec::new(),
+            round_trips: Vec::new(),
         }
     }
 

@@ -76,7 +76,7 @@ const PORT: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "
 const NETWORK: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp"];
 
 /// Kinds that take time.
-const TIMED: &[&str] =
+pub(super) const TIMED: &[&str] =
     &["tcp", "tls", "http", "https", "grpc", "grpcs", "dns", "udp", "icmp", "exec"];
 
 /// Kinds that have results of their own.
@@ -216,6 +216,7 @@ pub(super) static CHECK: Table = Table {
         voting::QUORUM_KEY,
         voting::SCOPE_KEY,
         voting::VANTAGE_KEY,
+        voting::FLEET_INTERVAL_KEY,
         Key::new(
             "of",
             Kind::Texts { of: &form::ID, count: Count::up_to(PARTS_MAX), distinct: true },

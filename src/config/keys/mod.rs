@@ -89,6 +89,7 @@ pub use rtt::WINDOW;
 pub use schema::schema;
 pub use state::HISTORY;
 pub use state::HISTORY_MEGABYTES;
+pub use voting::FLEET_INTERVAL;
 pub use zone::COST;
 pub use zone::NAMESERVER_TTL;
 pub use zone::NEGATIVE_TTL;

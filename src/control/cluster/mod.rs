@@ -2,6 +2,7 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+pub mod brakes;
 pub mod bundles;
 pub mod commands;
 pub mod drift;
@@ -11,6 +12,7 @@ mod members;
 pub mod news;
 mod own;
 pub mod panel;
+pub mod paths;
 pub mod rates;
 pub mod records;
 pub mod seats;
@@ -44,6 +46,8 @@ use crate::control::Known;
 use crate::control::Occurrence;
 use crate::control::Vote;
 use crate::control::ballot::Voice;
+use crate::control::cluster::rates::Pace;
+use crate::control::cluster::rates::paces;
 use crate::control::cluster::withdrawal::HookReport;
 use crate::control::cluster::withdrawal::Withdrawal;
 use crate::control::health::targets_of;
@@ -51,6 +55,7 @@ use crate::control::health::with_parts;
 use crate::health::Penalty;
 use crate::model::Admin;
 use crate::model::Anchors;
+use crate::model::Check;
 use crate::model::ClusterTerms;
 use crate::model::Model;
 use crate::model::Now;
@@ -74,6 +79,20 @@ impl Controller {
         if let Some(panel) = &mut self.cluster {
             panel.note_result(key, passed, now.monotonic);
         }
+    }
+
+    /// Takes in how long a probe took to a target and back: for people only.
+    pub fn note_round_trip(&mut self, key: &TargetKey, time: Duration) {
+        if let Some(panel) = &mut self.cluster {
+            panel.note_round_trip(key, time);
+        }
+    }
+
+    /// How long it takes from each site to a target, or to what it is made of; empty without a cluster.
+    pub(super) fn round_trips_to(&self, keys: &[TargetKey]) -> Vec<(Box<str>, Duration)> {
+        let Some(panel) = &self.cluster else { return Vec::new() };
+        let all = keys.iter().map(|key| panel.round_trips(key));
+        all.into_iter().find(|times| !times.is_empty()).unwrap_or_default()
     }
 
     /// Which target stands where in what nodes say.
@@ -144,6 +163,12 @@ impl Controller {
         self.cluster.as_ref().is_none_or(|panel| panel.is_ours(key))
     }
 
+    /// How often a target is probed from here, if that differs from what its check says.
+    pub(super) fn stretched(&self, key: &TargetKey, check: &Check) -> Option<Duration> {
+        let interval = self.cluster.as_ref()?.interval(key)?;
+        (interval != check.interval).then_some(interval)
+    }
+
     /// What this node itself says of a target, if that is not what holds.
     pub(super) fn own_verdict(&self, key: &TargetKey) -> Option<Verdict> {
         let word = self.cluster.as_ref()?.own_word(key);
@@ -166,6 +191,10 @@ impl Controller {
         for pool in model.written_pools() {
             let Some(check) = pool.check else { continue };
             let site = pool.site.map(|site| &model.sites[site.index()]);
+            let paces = match &self.cluster {
+                Some(panel) => paces(model, &panel.roster, pool),
+                None => Vec::new(),
+            };
             let written = pool.discover.as_ref().map_or(usize::MAX, |discovery| discovery.written);
             for (position, endpoint) in pool.endpoints.iter().enumerate() {
                 let is_open = self.admin_of(model, pool, endpoint) != Admin::Disabled;
@@ -180,7 +209,7 @@ impl Controller {
                         voting: check.voting,
                         site: site.map(|site| site.name.clone()),
                         region: site.and_then(|site| site.region.clone()),
-                        interval: check.interval,
+                        interval: interval_by(&paces, model, &check),
                         fall: check.fall,
                         rise: check.rise,
                         is_open,
@@ -259,8 +288,19 @@ impl Controller {
         });
     }
 
+    /// Which node of a cluster this is; `None` without one.
+    pub(super) fn seat_text(&self) -> Option<String> {
+        let roster = &self.cluster.as_ref()?.roster;
+        Some(format!("node {} at {}", roster.own(), roster.sites()[roster.own_site()]))
+    }
+
     /// First octets of the digests of what this node has.
     fn digests(&self) -> Digests {
+        Digests { verdicts: self.verdicts_digest(), ..self.digests_of_parts() }
+    }
+
+    /// The same but for verdicts.
+    pub(super) fn digests_of_parts(&self) -> Digests {
         let first = |digest: &[u8]| {
             digest[..8].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))
         };
@@ -270,7 +310,7 @@ impl Controller {
             config: base.map_or(0, |base| first(&base.config)),
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
-            verdicts: self.verdicts_digest(),
+            verdicts: 0,
         }
     }
 
@@ -279,6 +319,12 @@ impl Controller {
         let known = self.verdicts.iter().filter(|(_, known)| known.verdict != Verdict::Unknown);
         known.fold(0, |sum, (key, known)| sum.wrapping_add(fingerprint(key, known)))
     }
+}
+
+/// How often a check is probed.
+fn interval_by(paces: &[Pace], model: &Model, check: &Check) -> Duration {
+    let of_check = |pace: &&Pace| model.checks[pace.check.index()].name == check.name;
+    paces.iter().find(of_check).map_or(check.interval, |pace| pace.interval)
 }
 
 /// FNV-1a of a target and what holds of it.

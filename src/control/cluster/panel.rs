@@ -23,6 +23,7 @@ use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::own::OwnWords;
+use crate::control::cluster::paths::Paths;
 use crate::control::cluster::seats::Terms;
 use crate::control::cluster::withdrawal::Presence;
 use crate::control::cluster::withdrawal::Withdrawal;
@@ -68,6 +69,8 @@ pub struct Panel {
     pub(super) isolation: Isolation,
     /// What differs between nodes.
     pub(super) drifts: Drifts,
+    /// How long it takes from here to targets.
+    pub(super) paths: Paths,
     /// Whether clients are led to this node.
     pub(super) withdrawal: Withdrawal,
     pub(super) hook_order: Option<Presence>,
@@ -102,6 +105,7 @@ impl Panel {
             held: BTreeMap::new(),
             isolation: Isolation::default(),
             drifts: Drifts::default(),
+            paths: Paths::default(),
             withdrawal: Withdrawal::default(),
             hook_order: None,
             anchors: Anchors::Unset,
@@ -118,6 +122,11 @@ impl Panel {
     /// Whether a target is probed here.
     pub fn is_ours(&self, key: &TargetKey) -> bool {
         self.layout.place_of(key).is_some_and(|place| self.own.at(place).is_ours)
+    }
+
+    /// How often a target is probed.
+    pub fn interval(&self, key: &TargetKey) -> Option<Duration> {
+        self.layout.place_of(key).map(|place| self.terms[place].interval)
     }
 
     /// This node's word on a target.
@@ -176,10 +185,7 @@ impl Panel {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
             Heard::Link { node, .. } => (node, None),
         };
-        if matches!(
-            topic,
-            Some(Topic::Rtt { .. } | Topic::State | Topic::Bundle | Topic::Record { .. })
-        ) {
+        if matches!(topic, Some(Topic::Bundle | Topic::Record { .. })) {
             return;
         }
         let Some(voter) = self.voters.iter().position(|voter| voter.node == *node) else {

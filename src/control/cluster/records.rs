@@ -52,12 +52,15 @@ pub struct Records {
     pub(super) registry: Registry,
     pub(super) role: Role,
     next_adopt: Option<Duration>,
+    /// What this node said last of what its brake holds.
+    pub(super) said_brake: Option<Box<[u8]>>,
 }
 
 impl Records {
     /// None yet.
     pub fn new(terms: &ClusterTerms) -> Self {
-        Self { registry: Registry::new(terms.node.clone()), role: terms.role, next_adopt: None }
+        let registry = Registry::new(terms.node.clone());
+        Self { registry, role: terms.role, next_adopt: None, said_brake: None }
     }
 }
 

@@ -64,6 +64,7 @@ impl Panel {
             .collect();
         let layout = Layout::new(seats.iter().map(|seat| seat.placed.clone()).collect());
         self.own.reseat(&self.layout, &layout);
+        self.paths.reseat(&self.layout, &layout);
         self.layout = layout;
         self.set_terms(seats);
         for (key, hold) in held {

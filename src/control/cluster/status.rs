@@ -83,6 +83,13 @@ pub struct BusStatus {
     pub round_trip_ms: Option<f64>,
 }
 
+impl ClusterStatus {
+    /// Tells what is wrong, by all else that is in it.
+    pub fn judge(&mut self) {
+        self.problems = troubles(self);
+    }
+}
+
 /// The same as numbers, for metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterGauges {
@@ -221,7 +228,7 @@ impl Controller {
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
             bus: None,
         };
-        status.problems = troubles(&status);
+        status.judge();
         Some(status)
     }
 

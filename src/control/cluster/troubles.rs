@@ -26,7 +26,9 @@ pub fn troubles(status: &ClusterStatus) -> Vec<String> {
         all.push(format!("this node's prober has had no result of {targets} for three intervals"));
     }
     all.extend(status.hook_fault.clone());
-    if !is_agent(status) {
+    let unreachable = status.bus.as_ref().filter(|bus| !bus.is_reachable);
+    all.extend(unreachable.map(|bus| format!("the bus is unreachable: {}", bus.why)));
+    if status.bus.is_none() && !is_agent(status) {
         all.extend(status.members.iter().filter_map(link_of));
     }
     all
@@ -73,6 +75,7 @@ fn of_member(member: &MemberStatus) -> Option<String> {
 mod tests {
     use super::*;
     use crate::control::cluster::drift::DriftStatus;
+    use crate::control::cluster::status::BusStatus;
 
     fn member(node: &str) -> MemberStatus {
         MemberStatus {
@@ -98,6 +101,17 @@ mod tests {
         let status =
             ClusterStatus { disagreeing: 3, drift: vec![drift], ..of(vec![own, agent, young]) };
         assert_eq!(troubles(&status), Vec::<String>::new());
+    }
+
+    #[test]
+    fn over_a_bus_nobody_is_connected_with_anybody_and_the_bus_must_be_there() {
+        let far = MemberStatus { unlinked_s: Some(99), ..member("iad-1") };
+        let bus = |is_reachable| BusStatus { is_reachable, ..BusStatus::default() };
+        let over = |is_reachable| {
+            troubles(&ClusterStatus { bus: Some(bus(is_reachable)), ..of(vec![far.clone()]) })
+        };
+        assert_eq!(over(true), Vec::<String>::new());
+        assert_eq!(over(false).len(), 1);
     }
 
     #[test]

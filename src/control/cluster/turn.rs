@@ -52,6 +52,10 @@ impl Panel {
         let live: BTreeSet<usize> = live.map(|voter| voter.site).collect();
         let is_moved = self.stable.observe(live, now) && self.assign(true);
         let mut says = self.own.say(&self.layout, now);
+        if is_second {
+            let is_ours = |place: usize| self.own.at(place).is_ours;
+            says.extend(self.paths.say(&self.layout, is_ours, now));
+        }
         // Isolation may have changed just now: that is said at once.
         if self.next_beat.is_none_or(|at| now >= at) {
             self.next_beat = Some(now + BEAT_EVERY);

@@ -33,6 +33,7 @@ const PARTIAL_MAX: usize = 4;
 pub struct Depot {
     folder: PathBuf,
     inner: Mutex<Inner>,
+    layout: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +92,12 @@ impl Depot {
             }
         }
         inner.list_pieces();
-        Ok(Self { folder, inner: Mutex::new(inner) })
+        Ok(Self { folder, inner: Mutex::new(inner), layout: Mutex::default() })
+    }
+
+    /// Leave to lay files out: one at a time, for work that nobody waits for any more may still go on.
+    pub(super) fn layout(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.layout.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Whether all of a parcel is here.
@@ -175,10 +181,14 @@ impl Depot {
 
     fn finish(&self, parcel: &PieceId) -> io::Result<()> {
         let (part, path) = (self.path(parcel, "part"), self.path(parcel, "parcel"));
+        // Two who brought the last piece may come here at one time.
+        let mut inner = self.lock();
+        if inner.whole.contains_key(parcel) {
+            return Ok(());
+        }
         File::open(&part)?.sync_all()?;
         std::fs::rename(&part, &path)?;
         File::open(&self.folder)?.sync_all()?;
-        let mut inner = self.lock();
         if let Some(at) = inner.partial.iter().position(|(id, _)| id == parcel) {
             let (_, Partial { index, missing: _ }) = inner.partial.remove(at);
             inner.whole.insert(*parcel, Parcel { path, index });

@@ -103,6 +103,7 @@ pub(super) fn open(folder: &Path, depot: &Depot) -> (Memory, Option<PathBuf>) {
 
 /// Makes the folder of a bundle's files, or finds it as it must be.
 pub(super) fn lay_out(folder: &Path, depot: &Depot, parcel: &PieceId) -> io::Result<PathBuf> {
+    let _layout = depot.layout();
     let archive = depot.read(parcel)?;
     let files = unpack(&archive)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "this is no bundle of files"))?;

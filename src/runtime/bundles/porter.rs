@@ -215,6 +215,7 @@ impl Porter {
     /// Keeps which versions count, then removes what belongs to none.
     async fn keep(&self, versions: Vec<Active>, memory: &mut Memory) {
         memory.kept = parcels(&versions);
+        let newest = versions.first().map(|active| active.sealed.manifest.version.clone());
         let mut all = memory.kept.clone();
         all.extend(memory.staging.iter().map(|(parcel, _)| *parcel).chain(memory.table));
         let (folder, depot) = (self.folder.clone(), Arc::clone(&self.depot));
@@ -224,9 +225,12 @@ impl Porter {
             kept::keep_only(&folder, &all);
             Ok::<_, io::Error>(())
         });
-        if let Err(why) = kept.await.unwrap_or_else(|why| Err(io::Error::other(why))) {
-            self.tell(BundleNews::NotKept(why.to_string())).await;
-        }
+        let kept = kept.await.unwrap_or_else(|why| Err(io::Error::other(why)));
+        self.tell(match kept {
+            Ok(()) => BundleNews::Kept(newest),
+            Err(why) => BundleNews::NotKept(why.to_string()),
+        })
+        .await;
     }
 
     /// Looks which tables are in the folder, and has them given to others.

@@ -147,6 +147,8 @@ impl Drop for Taken<'_> {
         let Self { core, link } = self;
         core.links.forget(link);
         core.disconnect(link);
+        // Whoever waits for a piece by it asks another one.
+        link.cut.cancel();
         if core.links.find(&link.node).is_none() {
             core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
         }

@@ -1,6 +1,7 @@
-//! `quorum`, `scope` and `vantage`: how sites of a cluster agree.
+//! `quorum`, `scope`, `vantage` and `fleet_interval`: how sites of a cluster agree.
 
 use crate::config::Problems;
+use crate::config::keys;
 use crate::config::reader::Section;
 use crate::config::reader::Value;
 use crate::config::rules;
@@ -10,7 +11,7 @@ use crate::model::Vantage;
 use crate::model::VoteScope;
 use crate::model::Voting;
 
-/// The three keys.
+/// The four keys.
 pub(super) fn read_voting(
     kind: Option<&str>,
     section: &mut Section<'_>,
@@ -25,7 +26,14 @@ pub(super) fn read_voting(
         Some("region") => VoteScope::Region,
         Some(_) | None => VoteScope::Global,
     };
-    Voting { quorum: quorum.unwrap_or_default(), scope, vantage: vantage.unwrap_or_default() }
+    let fleet_interval = section.take_for(kind, "fleet_interval");
+    let fleet_interval = fleet_interval.and_then(|value| value.duration(problems));
+    Voting {
+        quorum: quorum.unwrap_or_default(),
+        scope,
+        vantage: vantage.unwrap_or_default(),
+        fleet_interval: fleet_interval.map_or(keys::FLEET_INTERVAL, |at| at.value),
+    }
 }
 
 /// `"majority"`, `2` or `"60%"`

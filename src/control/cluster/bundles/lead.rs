@@ -314,13 +314,17 @@ impl Bundles {
     pub(super) fn adopt(&mut self, active: Active) {
         let Some(staged) = self.staged.take() else { return };
         let is_known = |known: &Active| rank(&known.sealed) == rank(&active.sealed);
-        if !self.adopted().is_some_and(is_known) {
+        let is_kept = self.adopted().is_some_and(is_known);
+        if !is_kept {
             self.tell(Told::Decided(described(&active.sealed.manifest)));
             self.versions.insert(0, active.clone());
             self.versions.truncate(super::KEPT_MAX);
             self.deeds.push(Deed::Keep(self.versions.clone()));
         }
         self.coming = staged.into_coming(active);
+        if let Some(coming) = &mut self.coming {
+            coming.is_kept = is_kept;
+        }
         self.given_up = None;
     }
 

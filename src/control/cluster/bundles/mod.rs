@@ -90,6 +90,8 @@ pub enum BundleNews {
     Staged(Sealed, Result<Option<Box<Job>>, String>),
     /// They were compiled.
     Checked(Sealed, Box<Product>),
+    /// Which versions count is on disk, the newest of them this one.
+    Kept(Option<Version>),
     /// What is kept of which versions count could not be written.
     NotKept(String),
     /// Tables of round-trip times in the folder, with the digests of their indexes.
@@ -143,6 +145,10 @@ pub struct Bundles {
     highest: u64,
     /// A decided version that this node cannot serve: what comes after it is looked at all the same.
     given_up: Option<(Version, PieceId)>,
+    /// When that is tried once more, on the monotonic clock.
+    given_up_until: Option<Duration>,
+    /// Which version people were told of that this node cannot serve.
+    told_refused: Option<(Version, PieceId)>,
     tables: tables::Tables,
     said: Option<Word>,
     deeds: Vec<Deed>,
@@ -173,6 +179,8 @@ impl Bundles {
             last: None,
             highest: highest.unwrap_or(0),
             given_up: None,
+            given_up_until: None,
+            told_refused: None,
             tables: tables::Tables::default(),
             said: None,
             deeds: Vec::new(),
@@ -289,7 +297,12 @@ impl Controller {
             BundleNews::Checked(sealed, product) => {
                 self.take_checked(&mut bundles, &sealed, *product)
             }
-            BundleNews::NotKept(why) => bundles.tell(Told::NotKept(why.into())),
+            BundleNews::Kept(version) => bundles.note_kept(version.as_ref()),
+            BundleNews::NotKept(why) => {
+                // A faulty disk holds nothing up: it is told.
+                bundles.note_kept(None);
+                bundles.tell(Told::NotKept(why.into()));
+            }
             BundleNews::Tables(found) => {
                 let shelf = Arc::clone(self.shelf());
                 bundles.tables.set_own(found, &shelf);
@@ -306,6 +319,9 @@ impl Controller {
     pub(super) fn advance_bundles(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(mut bundles) = self.bundles.take() else { return };
         let living = self.living_servers();
+        if bundles.given_up_until.is_some_and(|until| until <= now.monotonic) {
+            (bundles.given_up, bundles.given_up_until) = (None, None);
+        }
         bundles.mind_push(&living, now);
         self.mind_stage(&mut bundles, &living, now);
         self.mind_trial(&mut bundles, now, effects);

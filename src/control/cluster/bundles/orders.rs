@@ -19,6 +19,7 @@ use crate::control::cluster::bundles::lead::LEAD;
 use crate::control::cluster::bundles::lead::Phase;
 use crate::control::cluster::bundles::lead::Push;
 use crate::control::cluster::bundles::lead::described;
+use crate::control::cluster::bundles::word::beginning;
 use crate::model::Now;
 
 /// Farthest instant that a version may be pushed for.
@@ -239,5 +240,5 @@ impl Bundles {
 /// A text without what a terminal would obey, of bounded length.
 fn plain(text: &str) -> Box<str> {
     let text: String = text.chars().filter(|character| !character.is_control()).collect();
-    text[..text.floor_char_boundary(WORDS_MAX)].trim().into()
+    beginning(&text, WORDS_MAX).trim().into()
 }

@@ -28,6 +28,12 @@ use crate::model::Now;
 /// How long to wait before files that nobody could give are asked for again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// How long to wait before a decided version that this node could not serve is tried once more.
+const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a version whose instant has come waits for a disk that does not answer.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
+
 /// A version that this node gets ready.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -70,6 +76,10 @@ pub(super) struct Ready {
 pub(super) struct Coming {
     pub(super) active: Active,
     pub(super) ready: Box<Ready>,
+    /// Whether it is on disk that it counts: else a restart just after its instant would go back.
+    pub(super) is_kept: bool,
+    /// Since when it waits, on the monotonic clock.
+    since: Option<Duration>,
 }
 
 impl Staged {
@@ -85,7 +95,9 @@ impl Staged {
     /// What it becomes once it is decided; `None` if it is not ready.
     pub(super) fn into_coming(self, active: Active) -> Option<Coming> {
         match self.preparation {
-            Preparation::Ready(ready) => Some(Coming { active, ready }),
+            Preparation::Ready(ready) => {
+                Some(Coming { active, ready, is_kept: false, since: None })
+            }
             Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {
                 None
             }
@@ -186,7 +198,12 @@ impl Controller {
             Preparation::Refused(why) if decided_at_ms.is_some() => {
                 let why = why.lines().next().unwrap_or_default().into();
                 let what = described(&sealed.manifest);
-                bundles.given_up = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
+                let it = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
+                bundles.given_up_until = Some(now.monotonic + REFUSED_AGAIN_AFTER);
+                bundles.given_up = it.clone();
+                if std::mem::replace(&mut bundles.told_refused, it.clone()) == it {
+                    return;
+                }
                 bundles.tell(Told::Refused { what, why });
             }
             Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {}
@@ -337,14 +354,16 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Some(mut coming) = bundles.coming.take() else { return };
-        if !is_due(coming.active.at_ms, now) {
+        let since = *coming.since.get_or_insert(now.monotonic);
+        let is_late = now.monotonic.saturating_sub(since) >= KEPT_WITHIN;
+        if !is_due(coming.active.at_ms, now) || !(coming.is_kept || is_late) {
             if let Some(job) = self.find_remake(&mut coming.ready, now) {
                 bundles.deeds.push(Deed::Check(coming.active.sealed.clone(), Arc::new(job)));
             }
             bundles.coming = Some(coming);
             return;
         }
-        let Coming { active, ready } = coming;
+        let Coming { active, ready, is_kept: _, since: _ } = coming;
         let Ready { zones, product, remade: _ } = *ready;
         self.put_ready(&zones, product, now, effects);
         let manifest = &active.sealed.manifest;
@@ -355,6 +374,14 @@ impl Controller {
 }
 
 impl Bundles {
+    /// It is on disk which version counts, or will not be (`None`).
+    pub(super) fn note_kept(&mut self, version: Option<&Version>) {
+        if let Some(coming) = &mut self.coming {
+            let own = &coming.active.sealed.manifest.version;
+            coming.is_kept |= version.is_none_or(|kept| kept == own);
+        }
+    }
+
     /// Whose files are served, if those of a bundle are.
     fn parcel_in_force(&self) -> Option<PieceId> {
         let is_it =

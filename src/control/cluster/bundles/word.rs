@@ -173,13 +173,20 @@ impl Word {
     }
 }
 
+/// So many octets of a text at most, whole characters.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    let is_end = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=most.min(text.len())).rev().find(is_end).unwrap_or(0);
+    &text[..end]
+}
+
 /// The first lines of a text, whole ones where there are any.
 fn cut(text: &str, most: usize) -> Box<str> {
     if text.len() <= most {
         return text.into();
     }
-    let end = text.floor_char_boundary(most);
-    let end = text[..end].rfind('\n').map_or(end, |line| line + 1);
+    let end = beginning(text, most);
+    let end = end.rfind('\n').map_or(end.len(), |line| line + 1);
     format!("{}...\n", &text[..end]).into()
 }
 

@@ -35,8 +35,8 @@ pub(super) async fn dial(
     bus: &Bus,
 ) -> Result<(Client, mpsc::Receiver<Event>), String> {
     let (to, events) = mpsc::channel(EVENTS_MAX);
-    let address = |server: &Box<str>| format!("tls://{server}").parse::<ServerAddr>();
-    let servers: Result<Vec<_>, _> = bus.terms.servers.iter().map(address).collect();
+    let urls = bus.terms.servers.iter().map(|server| format!("tls://{server}"));
+    let servers: Result<Vec<_>, _> = urls.map(|url| url.parse::<ServerAddr>()).collect();
     let servers = servers.map_err(|error| error.to_string())?;
     let options = ConnectOptions::new()
         .name(format!("rhumb {} of {}", core.node, core.cluster()))

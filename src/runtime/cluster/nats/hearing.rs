@@ -20,6 +20,12 @@ use crate::runtime::cluster::nats::speech;
 /// Messages that wait to be verified, at most; more are lost, and asked for again.
 pub(super) const WAITING_MAX: usize = 16_384;
 
+/// While more than so many wait, nothing is asked for.
+const BACKLOG: usize = 64;
+
+/// Values after which others have their turn: a millisecond of signatures.
+const BREATH: u32 = 16;
+
 /// A message, and in whose name it is.
 pub(super) type Waiting = (NodeName, Message);
 
@@ -68,9 +74,19 @@ pub(super) async fn run(
     client: Client,
     mut waiting: mpsc::Receiver<Waiting>,
 ) {
+    let mut turn = 0u32;
     while let Some((node, Message { generation, after, sealed })) = waiting.recv().await {
+        turn = turn.wrapping_add(1);
+        if turn.is_multiple_of(BREATH) {
+            tokio::task::yield_now().await;
+        }
         let Some(sequence) = core.open(&node, generation, &sealed) else { continue };
-        let ask = bus.known().take(&node, generation, (after, sequence), Instant::now());
+        let is_missing = bus.known().take(&node, generation, (after, sequence));
+        // What is missing may be among what waits; a later value shows it again.
+        if !is_missing || waiting.len() > BACKLOG {
+            continue;
+        }
+        let ask = bus.known().ask_again(&node, Instant::now());
         if let Some(ask) = ask {
             speech::publish(&core, &client, bus.subjects.ask(&node), ask.write()).await;
         }

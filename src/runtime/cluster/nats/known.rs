@@ -27,14 +27,13 @@ struct Page {
 }
 
 impl Known {
-    /// Takes in that a value was let in. What to ask its node for, if something before it is missing.
+    /// Takes in that a value was let in. Whether something before it is missing.
     pub(super) fn take(
         &mut self,
         node: &NodeName,
         generation: Generation,
         (after, sequence): (u64, u64),
-        now: Instant,
-    ) -> Option<Ask> {
+    ) -> bool {
         let page = self.page(node);
         if page.generation < generation {
             // Whoever has just joined has asked already, before it knew the life.
@@ -42,17 +41,19 @@ impl Known {
             *page = Page { generation, up_to: 0, asked };
         }
         if page.generation > generation {
-            return None;
+            return false;
         }
-        if after <= page.up_to {
+        let is_missing = after > page.up_to;
+        if !is_missing {
             page.up_to = page.up_to.max(sequence);
-            return None;
         }
-        if page.asked.is_some_and(|asked| now < asked + ASK_EVERY) {
-            return None;
-        }
-        page.asked = Some(now);
-        Some(Ask { generation, since: page.up_to })
+        is_missing
+    }
+
+    /// What to ask a node for of which something is missing, unless that was asked for just now.
+    pub(super) fn ask_again(&mut self, node: &NodeName, now: Instant) -> Option<Ask> {
+        let was_asked = |asked: Instant| now < asked + ASK_EVERY;
+        (!self.page(node).asked.is_some_and(was_asked)).then(|| self.ask(node, now))
     }
 
     /// What to ask a node for when nobody knows what was missed.
@@ -88,7 +89,8 @@ mod tests {
         let (mut known, start) = (Known::default(), Instant::now());
         let mut take = |after, sequence, ms| {
             let now = start + Duration::from_millis(ms);
-            known.take(&node(), LIFE, (after, sequence), now).map(|ask| ask.since)
+            let is_missing = known.take(&node(), LIFE, (after, sequence));
+            is_missing.then(|| known.ask_again(&node(), now)).flatten().map(|ask| ask.since)
         };
         assert_eq!(take(0, 1, 0), None);
         assert_eq!(take(1, 2, 1), None);
@@ -105,20 +107,22 @@ mod tests {
     #[test]
     fn a_new_life_is_asked_for_everything_and_an_old_one_for_nothing() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.take(&node(), LIFE, (0, 9), now), None);
+        assert!(!known.take(&node(), LIFE, (0, 9)));
         let later = Generation(6);
-        let ask = known.take(&node(), later, (3, 4), now);
+        assert!(known.take(&node(), later, (3, 4)));
+        let ask = known.ask_again(&node(), now);
         assert_eq!(ask, Some(Ask { generation: later, since: 0 }));
-        assert_eq!(known.take(&node(), LIFE, (20, 21), now), None);
+        assert!(!known.take(&node(), LIFE, (20, 21)));
     }
 
     #[test]
     fn after_a_break_a_node_is_asked_for_what_came_after_the_last_that_is_known() {
         let (mut known, now) = (Known::default(), Instant::now());
         assert_eq!(known.ask(&node(), now), Ask { generation: Generation(0), since: 0 });
-        assert_eq!(known.take(&node(), LIFE, (7, 8), now), None, "the answer is on its way");
-        assert_eq!(known.take(&node(), LIFE, (0, 7), now), None);
-        assert_eq!(known.take(&node(), LIFE, (7, 9), now), None);
+        assert!(known.take(&node(), LIFE, (7, 8)));
+        assert_eq!(known.ask_again(&node(), now), None, "the answer is on its way");
+        assert!(!known.take(&node(), LIFE, (0, 7)));
+        assert!(!known.take(&node(), LIFE, (7, 9)));
         assert_eq!(known.ask(&node(), now), Ask { generation: LIFE, since: 9 });
         known.retain(|_| false);
         assert_eq!(known.ask(&node(), now).since, 0);
