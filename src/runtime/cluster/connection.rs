@@ -30,7 +30,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A ping goes with other frames if one is nearly due.
 const PING_EARLY: Duration = Duration::from_millis(900);
 
-/// Silence after which a connection is cut: early enough for others to pass on beats before the peer counts as dead.
+/// Silence after which a connection is cut; long before that others pass on what the peer says.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// How long a peer may take to read what is written at once.
