@@ -13,7 +13,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a benchmark asks the clock"
+    reason = "a benchmark asks the clock and locks"
 )]
 
 #[path = "../tests/common/delay.rs"]

@@ -54,6 +54,10 @@ const RELAYS: usize = 2;
 /// A beat that came so long ago is not passed on to a node that has just lost its connection with who said it.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// A peer that was silent for so long is not heard, though the connection may be there: it is pinged each second. Others
+/// have time to pass on its next beat before it counts as dead.
+const QUIET: Duration = Duration::from_millis(1_500);
+
 /// Octets that a name and a head take in a frame, about.
 const HEAD: usize = 24;
 
@@ -74,6 +78,8 @@ pub struct Gossip {
     door: Door,
     generation: Generation,
     peers: BTreeMap<NodeName, Peer>,
+    /// Peers whom this node hears.
+    near: BTreeSet<NodeName>,
     asked: BTreeMap<NodeName, Asked>,
     woken: BTreeSet<NodeName>,
 }
@@ -94,6 +100,7 @@ impl Gossip {
             door: Door::new(members),
             generation,
             peers: BTreeMap::new(),
+            near: BTreeSet::new(),
             asked: BTreeMap::new(),
             woken: BTreeSet::new(),
         }
@@ -103,6 +110,7 @@ impl Gossip {
     pub fn begin_again(&mut self) {
         self.door.forget_others();
         (self.peers, self.asked) = (BTreeMap::new(), BTreeMap::new());
+        self.near.clear();
     }
 
     /// The members change.
@@ -121,6 +129,7 @@ impl Gossip {
         // It is to know at once that this node lives; it hears of earlier beats of others by nobody.
         peer.lacks_now(self.door.members().own(), Slot::BEAT);
         self.peers.insert(node.clone(), peer);
+        self.near.insert(node.clone());
         self.asked.retain(|_, asked| asked.peer != *node);
         self.tell_near();
     }
@@ -129,6 +138,19 @@ impl Gossip {
     pub fn disconnect(&mut self, node: &NodeName, connection: u64) {
         if self.peers.get(node).is_some_and(|peer| peer.connection == connection) {
             self.peers.remove(node);
+            self.near.remove(node);
+            self.tell_near();
+        }
+    }
+
+    /// Time goes by: who has been silent is not heard any more. To be called each second at least.
+    pub fn tick(&mut self, now: Duration) {
+        let is_quiet = |peer: &mut Peer| now >= *peer.heard_at.get_or_insert(now) + QUIET;
+        let mut is_less = false;
+        for (node, peer) in &mut self.peers {
+            is_less |= is_quiet(peer) && self.near.remove(node);
+        }
+        if is_less {
             self.tell_near();
         }
     }
@@ -161,6 +183,12 @@ impl Gossip {
 
     /// Takes in what a peer sent.
     pub fn hear(&mut self, from: &NodeName, frame: Frame, now: Duration) -> Outcome {
+        if let Some(peer) = self.peers.get_mut(from) {
+            peer.heard_at = Some(now);
+            if self.near.insert(from.clone()) {
+                self.tell_near();
+            }
+        }
         match frame {
             Frame::Ping { sum, .. } => self.compare(from, sum, now),
             Frame::Sums(sums) => self.take_sums(from, &sums, now),
@@ -190,14 +218,11 @@ impl Gossip {
 
     /// What a peer is to be sent next, about so many octets; nothing if it is told everything.
     pub fn write(&mut self, to: &NodeName, connection: u64, octets: usize) -> Vec<Frame> {
-        let near = || self.peers.keys().cloned().collect();
-        let near = self.peers.get(to).filter(|peer| peer.tells_near).map(|_| near());
         let peer = self.peers.get_mut(to).filter(|peer| peer.connection == connection);
         let Some(peer) = peer else { return Vec::new() };
         let mut frames = Vec::new();
-        if let Some(near) = near {
-            peer.tells_near = false;
-            frames.push(Frame::Near(near));
+        if std::mem::take(&mut peer.tells_near) {
+            frames.push(Frame::Near(self.near.iter().cloned().collect()));
         }
         if std::mem::take(&mut peer.tells_sums) {
             frames.push(Frame::Sums(self.door.sums()));
@@ -248,7 +273,7 @@ impl Gossip {
             });
             let members = self.door.members();
             let is_strange = node == members.own() || members.find(node).is_none();
-            let is_at_hand = node != from && self.peers.contains_key(node);
+            let is_at_hand = node != from && self.near.contains(node);
             if is_other && !is_strange && !is_at_hand && self.may_ask(from, node, now) {
                 let asked = Asked { peer: from.clone(), until: now + ASK_AGAIN, known };
                 self.asked.insert(node.clone(), asked);
@@ -297,7 +322,7 @@ impl Gossip {
         let Some(peer) = self.peers.get_mut(from) else { return };
         peer.near = Some(near.into_iter().collect());
         let since = now.saturating_sub(FRESH);
-        let fresh = self.door.beaten_after(since).filter(|node| self.peers.contains_key(*node));
+        let fresh = self.door.beaten_after(since).filter(|node| self.near.contains(*node));
         let fresh: Vec<_> = fresh.filter(|node| self.passes(node, from, node)).cloned().collect();
         for node in fresh {
             self.lacks_now(from, &node, Slot::BEAT);
@@ -357,13 +382,14 @@ impl Gossip {
         let Some(near_to) = near(to).filter(|near| node != to && !near.contains(node)) else {
             return false;
         };
-        let Some(near_node) = near(node) else {
+        if !self.near.contains(node) {
             // It was passed on to us; whoever did so passes it on to its own peers.
-            return node == from || !near_to.contains(from);
-        };
+            return !near_to.contains(from);
+        }
         let own = self.door.members().own();
         let weight = |relay: &NodeName| weight(node, to, relay);
-        let between = near_to.intersection(near_node).filter(|relay| *relay != own);
+        let hears = |relay: &NodeName| near(relay).is_some_and(|near| near.contains(node));
+        let between = near_to.iter().filter(|relay| *relay != own && hears(relay));
         between.filter(|relay| weight(relay) > weight(own)).count() < RELAYS
     }
 }
@@ -408,6 +434,8 @@ mod tests {
         connections: BTreeMap<(usize, usize), u64>,
         sequence: u64,
         now: Duration,
+        /// Ways on which nothing passes.
+        closed: BTreeSet<(usize, usize)>,
         /// Values that were sent, and values that were news.
         sent: usize,
         news: usize,
@@ -422,6 +450,7 @@ mod tests {
                 connections: BTreeMap::new(),
                 sequence: 0,
                 now: Duration::ZERO,
+                closed: BTreeSet::new(),
                 sent: 0,
                 news: 0,
             }
@@ -486,6 +515,9 @@ mod tests {
 
         /// The first frame of a line arrives.
         fn deliver(&mut self, from: usize, to: usize) -> bool {
+            if self.closed.contains(&(from, to)) {
+                return false;
+            }
             let frame = self.lines.get_mut(&(from, to)).and_then(VecDeque::pop_front);
             let Some(frame) = frame else { return false };
             let (kind, octets) = (frame.write()[0], frame.write());
@@ -517,8 +549,11 @@ mod tests {
         fn second(&mut self) -> usize {
             self.now += Duration::from_secs(1);
             for (from, to) in self.connections.keys().copied().collect::<Vec<_>>() {
+                self.nodes[from].tick(self.now);
                 let ping = Frame::Ping { number: 0, sum: self.nodes[from].total() };
-                self.nodes[to].hear(&name(from), ping, self.now);
+                if !self.closed.contains(&(from, to)) {
+                    self.nodes[to].hear(&name(from), ping, self.now);
+                }
             }
             self.settle()
         }
@@ -610,6 +645,29 @@ mod tests {
         fleet.cut(0, 1);
         fleet.settle();
         assert_eq!(fleet.news, 1, "what is old is not passed on");
+    }
+
+    #[test]
+    fn who_is_silent_on_one_way_is_heard_by_others_though_the_connection_is_there() {
+        let mut fleet = Fleet::new(4);
+        fleet.connect_all();
+        fleet.second();
+        fleet.second();
+        fleet.closed.insert((0, 1));
+        fleet.second();
+        fleet.second();
+        fleet.news = 0;
+        fleet.say(0, Topic::Beat);
+        fleet.votes(0, 3);
+        fleet.settle();
+        assert_eq!(fleet.news, 3 * 2, "2 or 3 passed on what did not come by the closed way");
+        fleet.closed.clear();
+        fleet.second();
+        fleet.second();
+        fleet.sent = 0;
+        fleet.votes(0, 3);
+        fleet.settle();
+        assert_eq!(fleet.sent, 3, "it is heard again, and nobody else need say it");
     }
 
     #[test]

@@ -49,6 +49,8 @@ impl Lacks {
 pub(super) struct Peer {
     /// Which connection: another one begins anew.
     pub(super) connection: u64,
+    /// When a frame of it came last.
+    pub(super) heard_at: Option<Duration>,
     /// Whom it hears over connections of its own, once it has said so.
     pub(super) near: Option<BTreeSet<NodeName>>,
     /// Whether it is to be told whom this node hears.
@@ -81,6 +83,7 @@ impl Peer {
     pub(super) fn new(connection: u64) -> Self {
         Self {
             connection,
+            heard_at: None,
             near: None,
             tells_near: true,
             tells_sums: true,

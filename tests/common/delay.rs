@@ -66,10 +66,11 @@ impl Drop for Line {
 impl Line {
     /// A line to `target` that takes `delay` each way. Needs a runtime of tokio around it.
     pub fn start(target: SocketAddr, delay: Duration) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let listener = TcpListener::from_std(listener).unwrap();
+        let listener =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        listener.set_nonblocking(true).expect("a socket can be told not to block");
+        let address = listener.local_addr().expect("it is bound");
+        let listener = TcpListener::from_std(listener).expect("a runtime is around it");
         let state = State { target, delays: [delay; 2], stalled: [false; 2], is_cut: false };
         let (state, follow) = watch::channel(state);
         let task = tokio::spawn(serve(listener, follow));

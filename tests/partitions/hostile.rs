@@ -70,8 +70,8 @@ fn sealed(key: &NodeKey, node: &str, generation: u64, sequence: u64, topic: Topi
         _ => vec![0x11; 1].into(),
     };
     let origin = Origin { cluster: "test", node: &node, generation };
-    let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key.signing);
-    Pushed { node, generation, sealed: sealed.into() }
+    let sealed = Envelope { topic, sequence, payload }.seal(&origin, &key.signing).into();
+    Pushed { node, generation, sealed }
 }
 
 /// Says something over the connection of a member, and waits until it was read, or the connection is cut for it.

@@ -30,7 +30,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A ping goes with other frames if one is nearly due.
 const PING_EARLY: Duration = Duration::from_millis(900);
 
-/// Silence after which a connection is cut: early enough for others to pass on beats before the peer counts as dead.
+/// Silence after which a connection is cut; long before that others pass on what the peer says.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// How long a peer may take to read what is written at once.
@@ -146,9 +146,9 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Self { core, link } = self;
         core.links.forget(link);
+        core.disconnect(link);
         // Whoever waits for a piece by it asks another one.
         link.cut.cancel();
-        core.disconnect(link);
         if core.links.find(&link.node).is_none() {
             core.mailbox.put(vec![Heard::Link { node: link.node.clone(), round_trip: None }]);
         }

@@ -230,7 +230,12 @@ impl Core {
 
     /// Asks a peer whether it is there and knows the same.
     pub(super) fn ping(&self) -> Frame {
-        Frame::Ping { number: self.micros(), sum: self.with_gossip(|gossip| gossip.total()) }
+        let now = self.now();
+        let sum = self.with_gossip(|gossip| {
+            gossip.tick(now);
+            gossip.total()
+        });
+        Frame::Ping { number: self.micros(), sum }
     }
 
     /// Does something with what is known, and wakes whoever writes to peers that are to hear of it. A fault in it costs what
