@@ -379,6 +379,69 @@ fn a_server_with_files_of_its_own_is_left_alone_and_an_agent_pushes_nothing() {
     assert!(error.contains("there are a, b, c"), "{error}");
 }
 
+#[test]
+fn who_comes_after_the_signer_has_another_key_takes_what_another_server_vouches_for() {
+    for is_pusher_dead in [false, true] {
+        let mut bus = Bus::new();
+        bus.nodes.get_mut("c").unwrap().is_dead = true;
+        bus.pass(10);
+        bus.push("a", &files(1)).unwrap();
+        bus.pass(10);
+        bus.nodes.get_mut("a").unwrap().is_dead = is_pusher_dead;
+        bus.change_key("a");
+        bus.pass(10);
+        bus.start("c");
+        bus.pass(5);
+        assert_eq!(bus.answers(), [1; 4], "the pusher is dead: {is_pusher_dead}");
+        let signed_by = bus.status("b").in_force.unwrap().signed_by;
+        assert_eq!(&*signed_by, "b", "by a's new key nobody has signed it but a");
+        assert_eq!(bus.status("c").in_force.unwrap().number, 1, "it is no other version");
+        bus.push("b", &files(2)).unwrap();
+        bus.pass(10);
+        assert_eq!(bus.answer("c"), 2);
+    }
+}
+
+#[test]
+fn a_server_that_a_reload_adds_takes_part_in_the_next_push_and_one_that_it_takes_out_does_not() {
+    let mut bus = Bus::new();
+    bus.strangers.insert("c");
+    bus.reload();
+    bus.pass(10);
+    assert_eq!(bus.push("a", &files(1)).map(drop), Ok(()));
+    bus.pass(10);
+    assert_eq!(bus.answers(), [1, 1, OWN, 1]);
+    let named = |bus: &Bus| bus.status("a").nodes.iter().any(|node| node.node == "c");
+    assert!(!named(&bus), "{:?}", bus.status("a").nodes);
+    bus.strangers.clear();
+    bus.reload();
+    bus.heal();
+    bus.pass(10);
+    assert_eq!(bus.answers(), [1; 4], "it takes what counts");
+    bus.nodes.get_mut("c").unwrap().lacks = true;
+    bus.push("a", &files(2)).unwrap();
+    bus.pass(10);
+    assert!(bus.why("a").contains("refused by c"), "{}", bus.why("a"));
+}
+
+#[test]
+fn a_full_disk_refuses_what_it_cannot_take_and_does_not_hold_up_what_is_decided() {
+    let mut bus = Bus::new();
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(10);
+    // Its files fit, but not the word that they count: the others are not held up, and it follows.
+    bus.nodes.get_mut("c").unwrap().is_full = true;
+    bus.push("a", &files(2)).unwrap();
+    bus.pass(20);
+    assert_eq!(bus.answers(), [2; 4]);
+    assert!(bus.nodes["c"].told.iter().any(|told| told.contains("No space left")), "it is told");
+    // It begins with the version before, and takes the other from the rest.
+    bus.start("c");
+    assert_eq!(bus.answer("c"), 1);
+    bus.pass(10);
+    assert_eq!(bus.answers(), [2; 4]);
+}
+
 /// Pushes, rollbacks, deaths, restarts, partitions, starved and lacking nodes, in any order; at the end all is well.
 fn play(seed: u64) {
     let mut chance = Chance(seed);

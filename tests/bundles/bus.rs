@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rhumb::cluster::Generation;
 use rhumb::cluster::Heard;
+use rhumb::cluster::Manifest;
 use rhumb::cluster::NodeName;
 use rhumb::cluster::PieceId;
 use rhumb::cluster::Role;
@@ -64,6 +65,10 @@ pub struct Node {
     pub lacks: bool,
     /// It dies when it is to keep something, before that is on disk.
     pub dies_at_keep: bool,
+    /// Its disk takes no word of which version counts.
+    pub is_full: bool,
+    /// What it told people.
+    pub told: Vec<String>,
     /// What is still to be done of deeds: a shell takes its time.
     pending: Vec<Deed>,
     /// The newest version that it served, but for trials.
@@ -82,15 +87,19 @@ pub struct Bus {
     pub apart: BTreeSet<&'static str>,
     /// Nodes that take bundles.
     takers: BTreeSet<&'static str>,
+    /// Which key each has, if it is not the first.
+    keys: BTreeMap<&'static str, u32>,
+    /// Nodes that the files of the others do not name.
+    pub strangers: BTreeSet<&'static str>,
 }
 
 fn role(name: &str) -> Role {
     if name == "d" { Role::Agent } else { Role::Server }
 }
 
-fn terms(own: &str, bundles: bool) -> ClusterTerms {
+fn terms(own: &str, bundles: bool, strangers: &BTreeSet<&str>) -> ClusterTerms {
     let name = |text: &str| NodeName::parse(text).unwrap();
-    let others = NAMES.into_iter().filter(|other| *other != own);
+    let others = NAMES.into_iter().filter(|other| *other != own && !strangers.contains(other));
     ClusterTerms {
         name: "test".into(),
         node: name(own),
@@ -134,6 +143,8 @@ impl Bus {
             parcels: BTreeMap::new(),
             apart: BTreeSet::new(),
             takers: takers.iter().copied().collect(),
+            keys: BTreeMap::new(),
+            strangers: BTreeSet::new(),
         };
         for name in NAMES {
             bus.start(name);
@@ -145,8 +156,10 @@ impl Bus {
     /// Starts a node with what it kept, as the shell does.
     pub fn start(&mut self, name: &'static str) {
         let before = self.nodes.remove(name);
-        let (generation, disk, newest) =
-            before.map_or_else(Default::default, |node| (node.generation, node.disk, node.newest));
+        // A full disk is the one excuse for going back.
+        let newest = |node: &Node| node.newest.clone().filter(|_| !node.is_full);
+        let kept = |node: Node| (node.generation, newest(&node), node.disk);
+        let (generation, newest, disk) = before.map_or_else(Default::default, kept);
         let now_ms = self.now.unix.as_millis() as u64;
         let active = disk.iter().find(|active| active.at_ms <= now_ms);
         let reads = active.map(|active| active.sealed.manifest.parcel);
@@ -157,7 +170,7 @@ impl Bus {
         );
         let memory = Memory { versions: disk.clone(), in_force };
         let mut controller = Controller::default();
-        let terms = terms(name, self.takers.contains(name));
+        let terms = self.terms(name);
         controller.join(&terms, &format!("site-{name}"));
         controller.take_bundles(&terms, false, memory);
         let node = Node {
@@ -170,6 +183,8 @@ impl Bus {
             is_starved: false,
             lacks: false,
             dies_at_keep: false,
+            is_full: false,
+            told: Vec::new(),
             pending: Vec::new(),
             newest,
         };
@@ -182,6 +197,33 @@ impl Bus {
         let told: Vec<Heard> = told.map(|(_, said)| said.clone()).collect();
         told.into_iter().for_each(|said| drop(self.handle(name, Event::Heard(said))));
         self.handle(name, Event::Settle);
+    }
+
+    fn terms(&self, name: &str) -> ClusterTerms {
+        terms(name, self.takers.contains(name), &self.strangers)
+    }
+
+    /// Every living node reads its peers and their pins anew.
+    pub fn reload(&mut self) {
+        for name in self.living() {
+            let terms = self.terms(name);
+            self.handle(name, Event::Members(terms));
+        }
+    }
+
+    /// A node has another key from now on, and the files of all have its pin instead of the one before.
+    pub fn change_key(&mut self, name: &'static str) {
+        *self.keys.entry(name).or_default() += 1;
+        self.reload();
+    }
+
+    fn seal(&self, name: &str, manifest: Manifest) -> Sealed {
+        let signature = self.keys.get(name).copied().unwrap_or(0).to_string();
+        Sealed { manifest, by: NodeName::parse(name).unwrap(), signature: signature.into() }
+    }
+
+    fn is_sealed(&self, sealed: &Sealed) -> bool {
+        *sealed == self.seal(sealed.by.as_str(), sealed.manifest.clone())
     }
 
     /// Reads the files that count at a node.
@@ -204,6 +246,7 @@ impl Bus {
                 Effect::Compile(job) => drop(self.handle(name, Event::Compiled(job.run()))),
                 Effect::Reply(told) => reply = Some(told),
                 Effect::Bundle(deed) => node.pending.push(deed),
+                Effect::Record(occurrence) => node.told.push(format!("{occurrence:?}")),
                 Effect::Say(Say { topic, payload, .. }) => {
                     node.sequence += 1;
                     let said = Heard::Value {
@@ -245,14 +288,20 @@ impl Bus {
     /// Does what the controller of a node has said, with what follows from it.
     pub fn work(&mut self, name: &'static str) {
         for deed in std::mem::take(&mut self.nodes.get_mut(name).unwrap().pending) {
+            let is_sealed = match &deed {
+                Deed::Vouch(sealed) | Deed::Stage(sealed) => self.is_sealed(sealed),
+                _ => true,
+            };
             let node = self.nodes.get_mut(name).unwrap();
             if node.is_dead {
                 return;
             }
             let news = match deed {
-                Deed::Seal(manifest) => {
-                    let by = NodeName::parse(name).unwrap();
-                    BundleNews::Sealed(Sealed { manifest, by, signature: "x".into() })
+                Deed::Seal(manifest) => BundleNews::Sealed(self.seal(name, manifest)),
+                Deed::Vouch(_) if is_sealed => continue,
+                Deed::Vouch(sealed) => BundleNews::Vouched(self.seal(name, sealed.manifest)),
+                Deed::Stage(sealed) if !is_sealed => {
+                    BundleNews::Staged(sealed, Err("its signature is of no pin here\n".into()))
                 }
                 Deed::Stage(sealed) if node.is_starved => BundleNews::Staged(sealed, Ok(None)),
                 Deed::Stage(sealed) if node.lacks => {
@@ -267,6 +316,7 @@ impl Bus {
                     node.is_dead = true;
                     return;
                 }
+                Deed::Keep(_) if node.is_full => BundleNews::NotKept("No space left".into()),
                 Deed::Keep(versions) => {
                     let is_older = versions.first().map(|one| &one.sealed.manifest.version)
                         < node.disk.first().map(|one| &one.sealed.manifest.version);
@@ -294,6 +344,8 @@ impl Bus {
 
     fn hears(&self, one: &str, other: &str) -> bool {
         self.apart.contains(one) == self.apart.contains(other)
+            && !self.strangers.contains(one)
+            && !self.strangers.contains(other)
     }
 
     /// Brings every word to everybody who hears it.

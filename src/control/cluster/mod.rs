@@ -131,6 +131,7 @@ impl Controller {
         if panel.set_roster(roster) {
             self.order_probes(now, effects);
         }
+        self.follow_in_bundles(terms);
     }
 
     pub(super) fn take_anchors(&mut self, anchors: Anchors) {

@@ -91,6 +91,11 @@ impl Porter {
             Deed::Seal(manifest) => {
                 self.tell(BundleNews::Sealed(self.cluster.seal(manifest))).await
             }
+            Deed::Vouch(sealed) if !self.cluster.is_sealed(&sealed) => {
+                let sealed = self.cluster.seal(sealed.manifest);
+                self.tell(BundleNews::Vouched(sealed)).await
+            }
+            Deed::Vouch(_) => {}
             Deed::Stage(sealed) => {
                 if let Some((_, before)) = memory.staging.take() {
                     before.abort();

@@ -328,7 +328,7 @@ impl Bundles {
         if let Some(coming) = &mut self.coming {
             coming.is_kept = is_kept;
         }
-        self.given_up = None;
+        self.given_up.clear();
     }
 
     /// Gives the push of this node up; nothing has changed, but at its canary, which goes back.
@@ -353,4 +353,64 @@ pub(super) fn described(manifest: &Manifest) -> Box<str> {
 /// Milliseconds since 1970.
 pub(super) fn millis(unix: Duration) -> u64 {
     u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::PieceId;
+    use crate::cluster::Role;
+    use crate::control::cluster::bundles::Memory;
+    use crate::control::cluster::bundles::orders::PushFiles;
+    use crate::control::cluster::bundles::orders::PushTerms;
+    use crate::model::ClusterTerms;
+    use crate::model::Peer;
+
+    fn node(name: &str) -> NodeName {
+        NodeName::parse(name).unwrap()
+    }
+
+    /// Two servers, `a` (this one) and `b`.
+    fn terms() -> ClusterTerms {
+        ClusterTerms {
+            name: "test".into(),
+            node: node("a"),
+            listen: None,
+            key: "cluster.key".into(),
+            role: Role::Server,
+            bundles: true,
+            withdraw: Box::default(),
+            nats: None,
+            anchors: Vec::new(),
+            peers: vec![Peer {
+                node: node("b"),
+                address: None,
+                pins: Vec::new(),
+                site: "sin".into(),
+                role: Role::Server,
+            }],
+        }
+    }
+
+    fn after(hours: u64, seconds: u64) -> Now {
+        let passed = Duration::from_secs(hours * 3600 + seconds);
+        Now { monotonic: passed, unix: Duration::from_secs(1_800_000_000) + passed }
+    }
+
+    #[test]
+    fn a_canary_serves_alone_for_a_day_at_most() {
+        let mut bundles = Bundles::new(&terms(), false, Memory::default());
+        let files = PushFiles { parcel: PieceId::of(b"x"), octets: 1, files: 1 };
+        let terms = PushTerms { canary: Some("b".into()), ..PushTerms::default() };
+        bundles.begin(&files, &terms, None, after(0, 0)).unwrap();
+        let push = bundles.push.as_mut().unwrap();
+        push.phase = Phase::Canary { at_ms: 0, goes_on: false };
+        let living = BTreeSet::from([node("a"), node("b")]);
+        bundles.mind_push(&living, after(23, 3599));
+        assert!(bundles.push.is_some());
+        bundles.mind_push(&living, after(24, 0));
+        assert!(bundles.push.is_none());
+        let why = bundles.last.unwrap().text;
+        assert!(why.contains("nobody said within 24 h that it goes on"), "{why}");
+    }
 }

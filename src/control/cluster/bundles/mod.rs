@@ -67,6 +67,8 @@ pub const KEPT_MAX: usize = 6;
 pub enum Deed {
     /// Sign what was pushed here.
     Seal(Manifest),
+    /// Sign what counts as this node, if whoever has signed it is no server any more, or has another key now.
+    Vouch(Sealed),
     /// Get the files of a version: from this node's disk, else from others.
     Stage(Sealed),
     /// Compile them.
@@ -86,6 +88,8 @@ pub enum Deed {
 pub enum BundleNews {
     /// It is signed.
     Sealed(Sealed),
+    /// What counts is signed by this node now.
+    Vouched(Sealed),
     /// The files of a version are here, or cannot be used. Nobody can give them now: `Ok(None)`.
     Staged(Sealed, Result<Option<Box<Job>>, String>),
     /// They were compiled.
@@ -143,9 +147,9 @@ pub struct Bundles {
     last: Option<Outcome>,
     /// The highest number that was ever heard of.
     highest: u64,
-    /// A decided version that this node cannot serve: what comes after it is looked at all the same.
-    given_up: Option<(Version, PieceId)>,
-    /// When that is tried once more, on the monotonic clock.
+    /// Decided versions that this node cannot serve: what comes after them, or is signed by another, is looked at all the same.
+    given_up: Vec<Sealed>,
+    /// When those are tried once more, on the monotonic clock.
     given_up_until: Option<Duration>,
     /// Which version people were told of that this node cannot serve.
     told_refused: Option<(Version, PieceId)>,
@@ -158,17 +162,14 @@ pub struct Bundles {
 impl Bundles {
     /// Of a node that has kept `memory`.
     pub fn new(terms: &ClusterTerms, takes_tables: bool, memory: Memory) -> Self {
-        let peers = terms.peers.iter().map(|peer| (&peer.node, peer.role));
-        let all = peers.chain([(&terms.node, terms.role)]);
-        let servers = all.filter(|(_, role)| *role == Role::Server).map(|(node, _)| node.clone());
         let Memory { versions, in_force } = memory;
         let highest = versions.iter().map(|one| one.sealed.manifest.version.number).max();
-        Self {
+        let mut bundles = Self {
             own: terms.node.clone(),
             role: terms.role,
             takes: terms.bundles,
             takes_tables: takes_tables && terms.bundles,
-            servers: servers.collect(),
+            servers: BTreeSet::new(),
             words: BTreeMap::new(),
             versions,
             in_force,
@@ -178,13 +179,37 @@ impl Bundles {
             push: None,
             last: None,
             highest: highest.unwrap_or(0),
-            given_up: None,
+            given_up: Vec::new(),
             given_up_until: None,
             told_refused: None,
             tables: tables::Tables::default(),
             said: None,
             deeds: Vec::new(),
             news: Vec::new(),
+        };
+        bundles.follow(terms);
+        bundles
+    }
+
+    /// Other members, or other keys of them: who is new is waited for, and who is gone is not.
+    fn follow(&mut self, terms: &ClusterTerms) {
+        let peers = terms.peers.iter().map(|peer| (&peer.node, peer.role));
+        let all = peers.chain([(&terms.node, terms.role)]);
+        let servers = all.filter(|(_, role)| *role == Role::Server).map(|(node, _)| node.clone());
+        self.servers = servers.collect();
+        self.words.retain(|node, _| terms.peers.iter().any(|peer| peer.node == *node));
+        // Who signed what counts here may be a stranger to whoever comes later.
+        let counting = self.adopted().filter(|_| self.role == Role::Server);
+        let vouch = counting.map(|active| Deed::Vouch(active.sealed.clone()));
+        self.deeds.extend(vouch);
+    }
+
+    /// What counts is signed anew.
+    fn take_vouched(&mut self, sealed: Sealed) {
+        let mut versions = self.versions.iter_mut();
+        if let Some(active) = versions.find(|active| active.sealed.manifest == sealed.manifest) {
+            active.sealed = sealed;
+            self.deeds.push(Deed::Keep(self.versions.clone()));
         }
     }
 
@@ -244,14 +269,21 @@ impl Bundles {
     /// The decided version that is newer than what this node has, if any server has one.
     fn decided_elsewhere(&self) -> Option<&Active> {
         let own = self.adopted().map(|active| rank(&active.sealed));
-        let all = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
-        let newer = all
-            .filter(|active| Some(rank(&active.sealed)) > own && !self.is_given_up(&active.sealed));
-        newer.max_by_key(|active| rank(&active.sealed))
+        let all = self
+            .words
+            .iter()
+            .filter_map(|(node, spoken)| Some((node, spoken.word.active.as_ref()?)));
+        let newer = all.filter(|(_, active)| {
+            Some(rank(&active.sealed)) > own && !self.is_given_up(&active.sealed)
+        });
+        // Whoever speaks has a key that is known here: a signature of its own is as good.
+        let best =
+            newer.max_by_key(|(node, active)| (rank(&active.sealed), active.sealed.by == **node));
+        best.map(|(_, active)| active)
     }
 
     fn is_given_up(&self, sealed: &Sealed) -> bool {
-        self.given_up.as_ref().is_some_and(|(version, parcel)| (version, *parcel) == rank(sealed))
+        self.given_up.contains(sealed)
     }
 
     /// The push that goes before all others: of those that living servers lead, this node's own among them.
@@ -285,6 +317,12 @@ impl Controller {
         coming.into_iter().chain(trial).min().map(Duration::from_millis)
     }
 
+    pub(super) fn follow_in_bundles(&mut self, terms: &ClusterTerms) {
+        if let Some(bundles) = &mut self.bundles {
+            bundles.follow(terms);
+        }
+    }
+
     pub(super) fn hear_bundles(&mut self, heard: &Heard) {
         if let Some(bundles) = &mut self.bundles {
             bundles.hear(heard);
@@ -295,6 +333,7 @@ impl Controller {
         let Some(mut bundles) = self.bundles.take() else { return };
         match news {
             BundleNews::Sealed(sealed) => bundles.take_seal(sealed),
+            BundleNews::Vouched(sealed) => bundles.take_vouched(sealed),
             BundleNews::Staged(sealed, found) => {
                 self.take_staged(&mut bundles, &sealed, found, now)
             }
@@ -324,7 +363,8 @@ impl Controller {
         let Some(mut bundles) = self.bundles.take() else { return };
         let living = self.living_servers();
         if bundles.given_up_until.is_some_and(|until| until <= now.monotonic) {
-            (bundles.given_up, bundles.given_up_until) = (None, None);
+            bundles.given_up.clear();
+            bundles.given_up_until = None;
         }
         bundles.mind_push(&living, now);
         self.mind_stage(&mut bundles, &living, now);

@@ -127,7 +127,7 @@ impl Controller {
 }
 
 impl Bundles {
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         files: &PushFiles,
         terms: &PushTerms,
@@ -155,10 +155,16 @@ impl Bundles {
         if terms.force && terms.reason.trim().is_empty() {
             return Err("say why it is forced: --reason".into());
         }
-        self.highest += 1;
+        let Some(number) = self.highest.checked_add(1) else {
+            return Err(
+                "the numbers of versions have come to an end: a server has said the last one"
+                    .into(),
+            );
+        };
+        self.highest = number;
         let PushFiles { parcel, octets, files } = *files;
         let manifest = Manifest {
-            version: Version { number: self.highest, node: self.own.clone() },
+            version: Version { number, node: self.own.clone() },
             parcel,
             octets,
             files,

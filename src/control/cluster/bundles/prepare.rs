@@ -130,7 +130,7 @@ impl Bundles {
     }
 
     fn is_staged(&mut self, sealed: &Sealed) -> Option<&mut Staged> {
-        self.staged.as_mut().filter(|staged| rank(&staged.sealed) == rank(sealed))
+        self.staged.as_mut().filter(|staged| staged.sealed == *sealed)
     }
 
     /// What is to be got ready: what is decided goes before what is offered.
@@ -155,7 +155,7 @@ impl Bundles {
 
     /// Files may have changed what was wrong here: what was refused is tried once more.
     pub(in crate::control) fn try_again(&mut self) {
-        self.given_up = None;
+        self.given_up.clear();
         if self
             .staged
             .as_ref()
@@ -203,7 +203,7 @@ impl Controller {
                 let what = described(&sealed.manifest);
                 let it = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
                 bundles.given_up_until = Some(now.monotonic + REFUSED_AGAIN_AFTER);
-                bundles.given_up = it.clone();
+                bundles.given_up.push(sealed);
                 if std::mem::replace(&mut bundles.told_refused, it.clone()) == it {
                     return;
                 }
