@@ -73,6 +73,9 @@ pub struct PushStatus {
     pub phase: String,
     /// Who serves it before the others.
     pub canary: Option<String>,
+    /// Whether an operator let it go on from there to all nodes.
+    #[serde(default)]
+    pub goes_on: bool,
     /// Seconds in this phase, if it is led here.
     pub for_s: Option<u64>,
 }
@@ -240,6 +243,7 @@ impl Bundles {
                 version: VersionStatus::new(&sealed, None),
                 phase: phase.to_owned(),
                 canary: push.canary.as_ref().map(ToString::to_string),
+                goes_on: matches!(push.phase, Phase::Canary { goes_on: true, .. }),
                 for_s: Some(now.monotonic.saturating_sub(push.since).as_secs()),
             });
         }
@@ -248,6 +252,7 @@ impl Bundles {
             version: VersionStatus::new(sealed, None),
             phase: if trial.is_some() { "canary" } else { "offered" }.to_owned(),
             canary: trial.map(|trial| trial.node.to_string()),
+            goes_on: false,
             for_s: None,
         })
     }
