@@ -307,6 +307,18 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_is_to_have_other_files_and_nothing_else() {
+        let mut drifts = Drifts::default();
+        let mut both = said(&[("fra-1", 1), ("iad-1", 2)]);
+        (both[1].is_on_trial, both[1].digests.verdicts) = (true, 7);
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0)), []);
+        both[1].digests.geo = 7;
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0))[0].what, "geo");
+    }
+
+    #[test]
     fn verdicts_that_this_node_had_a_moment_ago_are_no_difference() {
         let mut drifts = Drifts::default();
         let mut both = said(&[("fra-1", 1), ("iad-1", 1)]);

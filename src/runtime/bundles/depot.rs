@@ -338,6 +338,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_pushed_stays_and_what_stands_elsewhere_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let depot = Depot::open(folder.path()).unwrap();
+        let (first, second) = (parcel(0), parcel(1));
+        let [pushed, table] = [&first, &second].map(|octets| Index::of(octets).unwrap());
+        depot.note_push(pushed.id());
+        depot.begin(&pushed).unwrap();
+        depot.keep_only(&depot.pushed().into_iter().collect());
+        depot.put(&pushed.id(), 0, &first[..PIECE_MAX]).unwrap();
+        depot.begin(&table).unwrap();
+        for position in 0..4 {
+            let (start, len) = table.span(position);
+            depot.put(&table.id(), position, &second[start..start + len]).unwrap();
+        }
+        assert!(depot.is_whole(&table.id()));
+        depot.forget(&table.id());
+        assert!(!depot.is_whole(&table.id()) && depot.find(&table.pieces()[0]).is_none());
+        let left = std::fs::read_dir(folder.path().join("parcels")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "index and pieces of what is pushed: {left:?}");
+    }
+
+    #[test]
     fn a_parcel_is_whole_after_its_last_piece_whatever_their_order_and_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let octets = parcel(0);
