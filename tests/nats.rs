@@ -36,7 +36,7 @@ use rhumb::runtime::cluster::key::NodeKey;
 
 const VOTES: Topic = Topic::Votes { layout: 1, shard: 0 };
 
-fn votes(shard: u16) -> Topic {
+fn votes(shard: u64) -> Topic {
     Topic::Votes { layout: 1, shard }
 }
 

@@ -225,7 +225,7 @@ mod tests {
         NodeName::parse("sin-1").unwrap()
     }
 
-    fn votes(shard: u16) -> Topic {
+    fn votes(shard: u64) -> Topic {
         Topic::Votes { layout: 7, shard }
     }
 
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn a_node_that_never_stops_talking_fills_no_memory() {
         let mut book = Book::default();
-        for shard in 0..u16::MAX {
+        for shard in 0..u64::from(u16::MAX) {
             book.hear(value(5, votes(shard), 1, &[1]), s(1));
         }
         assert_eq!(book.page(&node()).unwrap().votes().count(), TOPICS_MAX);
@@ -359,11 +359,11 @@ mod tests {
     proptest! {
         #[test]
         fn in_any_order_and_any_number_of_times_the_same_is_known(
-            values in prop::collection::vec((1u64..4, 0u16..3, 1u64..6), 1..40),
+            values in prop::collection::vec((1u64..4, 0u64..3, 1u64..6), 1..40),
             order in any::<u64>(),
         ) {
             // A node says one thing a number in each of its lives.
-            let heard = |&(generation, shard, sequence): &(u64, u16, u64)| {
+            let heard = |&(generation, shard, sequence): &(u64, u64, u64)| {
                 let payload = [generation as u8, shard as u8, sequence as u8];
                 value(generation, votes(shard), sequence, &payload)
             };

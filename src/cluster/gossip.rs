@@ -497,7 +497,7 @@ mod tests {
             assert!(self.nodes[node].say(topic, sequence, sealed.into(), true));
         }
 
-        fn votes(&mut self, node: usize, shard: u16) {
+        fn votes(&mut self, node: usize, shard: u64) {
             self.say(node, Topic::Votes { layout: 1, shard });
         }
 
@@ -747,7 +747,7 @@ mod tests {
 
         #[test]
         fn whatever_is_lost_nodes_that_are_connected_come_to_know_the_same(
-            steps in proptest::collection::vec((0u8..12, 0usize..4, 0usize..4, 0u16..5), 0..80),
+            steps in proptest::collection::vec((0u8..12, 0usize..4, 0usize..4, 0u64..5), 0..80),
             in_a_chain in any::<bool>(),
         ) {
             let mut fleet = Fleet::new(4);
