@@ -377,6 +377,29 @@ async fn a_key_is_changed_on_the_bus_and_a_pin_that_is_taken_out_counts_no_more(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_changed_while_the_bus_is_down_signs_what_was_said_before() {
+    if is_missing() {
+        return;
+    }
+    let mut world = World::new();
+    let mut b = world.start("b", &["a", "b"]).await;
+    b.until("the bus", |own| bus_of(own).is_reachable).await;
+    b.say(VOTES, b"by the old one", true);
+    b.until("it is back", |own| bus_of(own).round_trip_ms.is_some()).await;
+    world.server.kill();
+    b.until("it is seen", |own| !bus_of(own).is_reachable).await;
+    let path = world.keys.path("b2");
+    let new = key::make(&path).unwrap();
+    b.reload(|terms| terms.key = path);
+    world.server.restart();
+    b.until("the bus again", |own| bus_of(own).is_reachable).await;
+    let mut terms = world.terms("a", &["a", "b"]);
+    terms.peers[0].pins = vec![new];
+    let mut a = Node::start(terms).await;
+    a.hears("b", VOTES, b"by the old one").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_may_speak_for_itself_only_and_who_may_not_speak_says_so() {
     if is_missing() {
         return;

@@ -45,7 +45,7 @@ pub(super) async fn follow(core: &Core, bus: &Bus, client: &Client) {
 }
 
 /// Asks every peer for what may have been missed.
-pub(super) async fn ask_all(core: &Core, bus: &Bus, client: &Client) {
+async fn ask_all(core: &Core, bus: &Bus, client: &Client) {
     for (node, _) in core.live().members.peers() {
         let ask = bus.known().ask(node, Instant::now());
         publish(core, client, bus.subjects.ask(node), ask.write()).await;
