@@ -16,25 +16,40 @@ const VAIN_MAX: Duration = Duration::from_secs(8);
 
 /// Values that somebody lacks: of each node these slots. What is in a slot is looked up when it is sent, so it is the newest.
 #[derive(Debug, Default)]
-pub(super) struct Lacks(BTreeMap<NodeName, BTreeSet<Slot>>);
+pub(super) struct Lacks {
+    /// Nodes whose beats are lacking: they go before what any node says, or a node would die for what another one says.
+    beats: BTreeSet<NodeName>,
+    slots: BTreeMap<NodeName, BTreeSet<Slot>>,
+}
 
 impl Lacks {
     pub(super) fn insert(&mut self, node: &NodeName, slot: Slot) {
-        self.0.entry(node.clone()).or_default().insert(slot);
+        match slot {
+            Slot::BEAT => self.beats.insert(node.clone()),
+            slot => self.slots.entry(node.clone()).or_default().insert(slot),
+        };
     }
 
     pub(super) fn remove(&mut self, node: &NodeName, slot: Slot) {
-        if let Some(slots) = self.0.get_mut(node) {
+        if slot == Slot::BEAT {
+            self.beats.remove(node);
+        } else if let Some(slots) = self.slots.get_mut(node) {
             slots.remove(&slot);
         }
     }
 
     pub(super) fn contains(&self, node: &NodeName, slot: Slot) -> bool {
-        self.0.get(node).is_some_and(|slots| slots.contains(&slot))
+        match slot {
+            Slot::BEAT => self.beats.contains(node),
+            slot => self.slots.get(node).is_some_and(|slots| slots.contains(&slot)),
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeName, Slot)> {
-        while let Some(mut first) = self.0.first_entry() {
+        if let Some(node) = self.beats.pop_first() {
+            return Some((node, Slot::BEAT));
+        }
+        while let Some(mut first) = self.slots.first_entry() {
             if let Some(slot) = first.get_mut().pop_first() {
                 return Some((first.key().clone(), slot));
             }
@@ -166,6 +181,18 @@ mod tests {
         peer.lacks(&node, slot(2));
         let order: Vec<_> = std::iter::from_fn(|| peer.pop()).map(|(_, slot)| slot).collect();
         assert_eq!(order, [slot(2), slot(1)]);
+    }
+
+    #[test]
+    fn beats_of_all_nodes_go_before_what_any_of_them_says() {
+        let (a, z) = (NodeName::parse("a").unwrap(), NodeName::parse("z").unwrap());
+        let slot = Topic::Rtt { shard: 1 }.place();
+        let mut peer = Peer::new(1);
+        peer.lacks_now(&a, slot);
+        peer.lacks_now(&z, slot);
+        peer.lacks_now(&z, Slot::BEAT);
+        let order: Vec<_> = std::iter::from_fn(|| peer.pop()).collect();
+        assert_eq!(order, [(z.clone(), Slot::BEAT), (a, slot), (z, slot)]);
     }
 
     #[test]
