@@ -400,6 +400,32 @@ async fn a_key_that_is_changed_while_the_bus_is_down_signs_what_was_said_before(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_on_the_bus_with_the_key_of_another_is_noticed_by_that_one() {
+    if is_missing() {
+        return;
+    }
+    let world = World::new();
+    let mut nodes = world.start_all(&["a", "b"]).await;
+    let stranger = world.stranger().await;
+    let said = |signer| world.message(("a", signer), u64::MAX, 1);
+    world.keys.pin("evil");
+    stranger.publish("rhumb.prod.value.a.state", said("evil").into()).await.unwrap();
+    stranger.publish("rhumb.prod.value.a.state", said("a").into()).await.unwrap();
+    nodes[1].hears("a", Topic::State, b"forged").await;
+    nodes[0].until("it is told", |own| !own.cluster.faults().is_empty()).await;
+    assert!(nodes[0].cluster.faults()[0].contains("another process"));
+    assert_eq!(nodes[1].cluster.faults(), Vec::<String>::new());
+    // A new key frees the name.
+    let path = world.keys.path("a2");
+    let new = key::make(&path).unwrap();
+    nodes[1].reload(|terms| terms.peers[0].pins = vec![new]);
+    nodes[0].reload(|terms| terms.key = path);
+    nodes[0].say(Topic::State, b"its own", true);
+    nodes[1].hears("a", Topic::State, b"its own").await;
+    assert_eq!(nodes[0].cluster.faults(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_may_speak_for_itself_only_and_who_may_not_speak_says_so() {
     if is_missing() {
         return;

@@ -13,6 +13,7 @@ use crate::cluster::NodeName;
 use crate::cluster::Slot;
 use crate::cluster::Topic;
 use crate::cluster::beat::Beat;
+use crate::cluster::frame::SLOTS_MAX;
 use crate::cluster::lateness::Lateness;
 use crate::model::BUS_NODES_MAX;
 
@@ -23,9 +24,6 @@ pub const LIFE: Duration = Duration::from_millis(4_500);
 
 /// How long it lives after the first beat that is heard of it: that may be what is left of a node which died long ago.
 pub const FIRST_LIFE: Duration = Duration::from_secs(2);
-
-/// Most slots of a node, as many as the door lets in. More is a fault of the node, and not heard.
-const SLOTS_MAX: usize = crate::cluster::frame::SLOTS_MAX;
 
 /// Most nodes of which anything is kept: as many as a cluster may have, and as many that are not known yet.
 const NODES_MAX: usize = 2 * BUS_NODES_MAX;
@@ -139,23 +137,33 @@ impl Page {
             Some(known) if generation < known => None,
             Some(known) if generation == known => Some(false),
             Some(_) | None => {
-                let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
-                let generation = Some(generation);
-                *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
+                self.begin_again(Some(generation));
                 Some(true)
             }
         }
+    }
+
+    fn begin_again(&mut self, generation: Option<Generation>) {
+        let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
+        *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
     }
 }
 
 impl Book {
     /// Takes in what was heard.
     pub fn hear(&mut self, heard: Heard, now: Duration) -> Change {
-        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
+        let (Heard::Link { node, .. } | Heard::Value { node, .. } | Heard::Forgotten { node }) =
+            &heard;
         if self.pages.len() >= NODES_MAX && !self.pages.contains_key(node) {
             return Change::Nothing;
         }
         match heard {
+            Heard::Forgotten { node } => {
+                if let Some(page) = self.pages.get_mut(&node) {
+                    page.begin_again(None);
+                }
+                Change::Nothing
+            }
             Heard::Link { node, round_trip } => {
                 let page = self.pages.entry(node).or_default();
                 page.note_link(round_trip, now);
@@ -214,6 +222,7 @@ impl Page {
             let before = std::mem::replace(&mut self.beat, beat);
             return Change::Beat { before, is_reborn };
         }
+        // More is a fault of the node, and the door lets it not in.
         if known == 0 && self.values.len() >= SLOTS_MAX {
             return Change::Nothing;
         }
@@ -354,6 +363,18 @@ mod tests {
         let late = book.hear(say(5), s(12));
         assert_eq!(late, Change::Nothing, "held back for 7 s, it proves nothing");
         assert!(!book.page(&node()).unwrap().is_alive(s(12)));
+    }
+
+    #[test]
+    fn a_node_that_was_forgotten_may_be_in_any_life() {
+        let mut book = Book::default();
+        book.hear(value(u64::MAX, votes(0), 9, &[1]), s(1));
+        book.hear(beat(u64::MAX, 10), s(1));
+        assert_eq!(book.hear(beat(5, 1), s(1)), Change::Nothing, "a life that a thief invented");
+        book.hear(Heard::Forgotten { node: node() }, s(1));
+        assert!(!book.page(&node()).unwrap().is_alive(s(1)));
+        assert!(matches!(book.hear(beat(5, 2), s(1)), Change::Beat { is_reborn: true, .. }));
+        assert_eq!(words(&book, votes(0)), [] as [u8; 0]);
     }
 
     #[test]

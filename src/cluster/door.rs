@@ -27,8 +27,9 @@ use crate::cluster::node::Role;
 use crate::cluster::topic::Slot;
 use crate::cluster::topic::Topic;
 
-/// Octets of values of a node, at most: as many as there may be slots, of 2 KB each.
-const OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// Octets of values of a node, at most: a hundred times what votes and round-trip times on 50,000 targets take, as records may
+/// be of 6 KB.
+pub const OCTETS_MAX: usize = 8 * 1024 * 1024;
 
 /// How much was refused of what came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,15 +111,21 @@ impl Door {
         &self.members
     }
 
-    /// The members change. What is of nobody any more is forgotten, and what was signed by a key that counts no more.
-    pub fn follow(&mut self, members: Arc<Membership>) {
+    /// The members change. What is of nobody any more is forgotten, and what was signed by a key that counts no more. Returns
+    /// the nodes of which nothing is left, so that their lives do not count either.
+    pub fn follow(&mut self, members: Arc<Membership>) -> Vec<NodeName> {
         let before = std::mem::replace(&mut self.members, Arc::clone(&members));
+        let mut gone = Vec::new();
         self.pages.retain(|node, page| {
             if node != members.own() && members.find(node) != before.find(node) {
                 page.judge_again(members.cluster(), node, members.find(node));
             }
+            if page.kept.is_empty() {
+                gone.push(node.clone());
+            }
             !page.kept.is_empty()
         });
+        gone
     }
 
     /// Forgets what others said: what this node said is left.
@@ -265,6 +272,12 @@ impl Door {
             !is_same_life || had.get(&kept.number).is_none_or(|sequence| *sequence < kept.sequence)
         };
         page.lasting().filter(|(_, kept)| is_lacking(kept)).map(|(slot, _)| *slot).collect()
+    }
+
+    /// A value of a node of a later life than `generation`, its beat if there is one: it proves that life.
+    pub fn find_later(&self, node: &NodeName, generation: Generation) -> Option<Slot> {
+        let page = self.pages.get(node).filter(|page| page.generation > generation)?;
+        page.kept.keys().next().copied()
     }
 
     /// The value of a slot, to be sent.
@@ -502,10 +515,16 @@ mod tests {
         open(&mut door, "b", &sealed("b", &key(2), VOTES, 5)).unwrap();
         open(&mut door, "c", &sealed("c", &key(3), VOTES, 5)).unwrap();
         let before = door.total();
-        door.follow(members(2));
+        assert_eq!(door.follow(members(2)), []);
         assert_eq!(door.total(), before);
-        door.follow(members(4));
+        assert_eq!(door.follow(members(4)), [name("b")]);
         assert_eq!(door.sums().len(), 1, "c is as it was");
+        let earlier = sealed_in(6, "b", &key(4), VOTES, 1);
+        let news = door.open(&name("b"), Generation(6), &earlier, NOW);
+        assert!(
+            matches!(news, Ok(Some(_))),
+            "the lives that a thief invented are gone with its key"
+        );
         door.follow(Arc::new(Membership::new(&terms("a", &[]), key(1).pin())));
         assert_eq!((door.total(), door.sums().len()), (0, 0));
     }

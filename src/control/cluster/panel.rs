@@ -183,8 +183,9 @@ impl Panel {
     pub fn hear(&mut self, heard: Heard, now: Duration) {
         let (node, topic) = match &heard {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
-            Heard::Link { node, .. } => (node, None),
+            Heard::Link { node, .. } | Heard::Forgotten { node } => (node, None),
         };
+        let is_forgotten = matches!(heard, Heard::Forgotten { .. });
         if matches!(topic, Some(Topic::Bundle | Topic::Record { .. })) {
             return;
         }
@@ -196,7 +197,11 @@ impl Panel {
         if self.voters[voter].is_own {
             return;
         }
-        match (self.book.hear(heard, now), topic) {
+        let change = self.book.hear(heard, now);
+        if is_forgotten {
+            return self.refresh(voter, now);
+        }
+        match (change, topic) {
             (Change::Nothing, _) | (Change::Words { .. }, None) => {}
             (Change::Beat { is_reborn, .. }, _) => {
                 if is_reborn {

@@ -24,7 +24,12 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
         // Kept before anything is awaited: if this ends here, others ask for it.
         let outgoing: Vec<Outgoing> = {
             let mut kept = bus.kept();
-            due.iter().map(|say| kept.say(say, &live.key.signing)).collect()
+            let outgoing = due.iter().filter_map(|say| {
+                let outgoing = kept.say(say, &live.key.signing);
+                core.faults.note_said(say.topic, outgoing.is_some());
+                outgoing
+            });
+            outgoing.collect()
         };
         Counters::add(&core.counters.values_said, outgoing.len());
         say_all(core, bus, client, &outgoing).await;
@@ -38,7 +43,7 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
 /// Has everything said again if the key is another, and asks who may be new.
 pub(super) async fn follow(core: &Core, bus: &Bus, client: &Client) {
     let live = core.live();
-    bus.known().retain(|node| live.members.find(node).is_some());
+    bus.known().retain(|node| core.knows(node));
     let anew = bus.kept().follow(&live.key.signing);
     say_all(core, bus, client, &anew).await;
     ask_all(core, bus, client).await;
