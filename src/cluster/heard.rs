@@ -22,10 +22,15 @@ pub enum Heard {
         generation: Generation,
         /// About what.
         topic: Topic,
-        /// Counts the values of a topic in a generation, from 1; higher is newer.
+        /// Counts all values of a node in a generation, whatever they are about, from 1; higher is newer.
         sequence: u64,
         /// What it says.
         payload: Box<[u8]>,
+    },
+    /// Nothing counts any more that a node has said: the key that signed it has no pin now. Whatever life it says next is its own.
+    Forgotten {
+        /// Which node.
+        node: NodeName,
     },
     /// Round trip to a peer over its connection; `None` if there is no connection. For people only: never health.
     Link {

@@ -10,6 +10,7 @@ use rhumb::cluster::Layout;
 use rhumb::cluster::NodeName;
 use rhumb::cluster::Role;
 use rhumb::cluster::Say;
+use rhumb::cluster::Slot;
 use rhumb::cluster::Topic;
 use rhumb::cluster::shard::pack;
 use rhumb::cluster::shard::word_at;
@@ -45,7 +46,7 @@ struct Speaker {
     beats: u64,
     words: BTreeMap<TargetKey, Word>,
     /// Numbers of what was said, by topic.
-    sequences: BTreeMap<Topic, u64>,
+    sequences: BTreeMap<Slot, u64>,
 }
 
 impl Peers {
@@ -230,7 +231,7 @@ impl World {
                 (Topic::Votes { layout, shard }, true) => Topic::Votes { layout: !layout, shard },
                 (topic, _) => topic,
             };
-            let sequence = speaker.sequences.entry(topic).or_default();
+            let sequence = speaker.sequences.entry(topic.place()).or_default();
             *sequence += 1;
             says.push((topic, *sequence, pack(&words)));
         }

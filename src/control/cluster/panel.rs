@@ -186,8 +186,9 @@ impl Panel {
     pub fn hear(&mut self, heard: Heard, now: Duration) {
         let (node, topic) = match &heard {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
-            Heard::Link { node, .. } => (node, None),
+            Heard::Link { node, .. } | Heard::Forgotten { node } => (node, None),
         };
+        let is_forgotten = matches!(heard, Heard::Forgotten { .. });
         if matches!(topic, Some(Topic::Bundle | Topic::Record { .. })) {
             return;
         }
@@ -199,7 +200,11 @@ impl Panel {
         if self.voters[voter].is_own {
             return;
         }
-        match (self.book.hear(heard, now), topic) {
+        let change = self.book.hear(heard, now);
+        if is_forgotten {
+            return self.refresh(voter, now);
+        }
+        match (change, topic) {
             (Change::Nothing, _) | (Change::Words { .. }, None) => {}
             (Change::Beat { is_reborn, .. }, _) => {
                 if is_reborn {
@@ -212,13 +217,23 @@ impl Panel {
                 self.refresh(voter, now);
             }
             (Change::Words { before, is_reborn: false }, Some(topic)) => {
-                let Some(shard) = self.layout.shard_of_topic(topic) else { return };
-                let shard = &self.layout.shards()[shard];
-                let Some(page) = self.book.page(&self.voters[voter].node) else { return };
-                let changed = differing(&before, page.words(topic), shard.count);
-                self.dirty.extend(changed.map(|offset| shard.start + offset));
+                // Other files begin: what was said by those before is over.
+                if let Some((other, words)) = before.as_ref().filter(|(other, _)| *other != topic) {
+                    self.dirty_where(*other, words, voter);
+                }
+                let words = before.filter(|(other, _)| *other == topic);
+                self.dirty_where(topic, &words.map(|(_, words)| words).unwrap_or_default(), voter);
             }
         }
+    }
+
+    /// Has those targets of a shard judged anew on which a node said something else `before`.
+    fn dirty_where(&mut self, topic: Topic, before: &[u8], voter: usize) {
+        let Some(shard) = self.layout.shard_of_topic(topic) else { return };
+        let shard = &self.layout.shards()[shard];
+        let Some(page) = self.book.page(&self.voters[voter].node) else { return };
+        let changed = differing(before, page.words(topic), shard.count);
+        self.dirty.extend(changed.map(|offset| shard.start + offset));
     }
 
     fn dirty_all(&mut self) {

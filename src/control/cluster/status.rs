@@ -69,6 +69,9 @@ pub struct ClusterStatus {
     /// How this node stands with the bus, if a bus carries what nodes say. Whoever has the bus adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<BusStatus>,
+    /// What is wrong with what this node says. Whoever says it adds it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// How a node stands with the bus that carries what nodes say.
@@ -230,6 +233,7 @@ impl Controller {
             files: self.files_line(now),
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
             bus: None,
+            faults: Vec::new(),
         };
         status.judge();
         Some(status)

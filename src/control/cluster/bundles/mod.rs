@@ -236,6 +236,9 @@ impl Bundles {
 
     /// Takes in what another node says. What agents say counts for themselves only.
     fn hear(&mut self, heard: &Heard) {
+        if let Heard::Forgotten { node } = heard {
+            self.words.remove(node);
+        }
         let Heard::Value { node, generation, sequence, topic: Topic::Bundle, payload } = heard
         else {
             return;
