@@ -2,6 +2,7 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+mod accord;
 pub mod brakes;
 pub mod bundles;
 pub mod commands;
@@ -238,6 +239,7 @@ impl Controller {
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
         self.advance_records(now, effects);
+        self.advance_accord(now, effects);
         self.advance_bundles(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
