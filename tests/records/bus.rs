@@ -181,6 +181,21 @@ impl Bus {
         self.handle(name, Event::Settle);
     }
 
+    /// Has a node say something, whatever it is.
+    pub fn say(&mut self, name: &'static str, topic: Topic, payload: &[u8]) {
+        let node = self.nodes.get_mut(name).unwrap();
+        node.sequence += 1;
+        let said = Heard::Value {
+            node: NodeName::parse(name).unwrap(),
+            generation: Generation(node.generation),
+            topic,
+            sequence: node.sequence,
+            payload: payload.into(),
+        };
+        self.store.insert((name, topic), said.clone());
+        self.mail.push((name, said));
+    }
+
     /// What a node says of an endpoint by its own probes.
     pub fn see(&mut self, name: &'static str, endpoint: &str, verdict: Verdict) {
         let key = TargetKey {
@@ -208,16 +223,7 @@ impl Bus {
                 Effect::Record(Occurrence::Refused { text, .. }) => panic!("{text}"),
                 Effect::Record(occurrence) => node.told.push(occurrence.to_string()),
                 Effect::Say(Say { topic, payload, .. }) => {
-                    node.sequence += 1;
-                    let said = Heard::Value {
-                        node: NodeName::parse(name).unwrap(),
-                        generation: Generation(node.generation),
-                        topic,
-                        sequence: node.sequence,
-                        payload,
-                    };
-                    self.store.insert((name, topic), said.clone());
-                    self.mail.push((name, said));
+                    self.say(name, topic, &payload);
                 }
                 Effect::Persist(entry) => {
                     node.version = entry.version;

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use rhumb::cluster::NodeName;
+use rhumb::cluster::Topic;
+use rhumb::cluster::registry::Stamp;
+use rhumb::cluster::registry::Writing;
+use rhumb::cluster::registry::topic_of;
 use rhumb::control::Command;
 use rhumb::control::command::Action;
+use rhumb::model::Now;
+use serde_json::value::RawValue;
 
 use crate::bus::Bus;
 use crate::bus::NAMES;
@@ -108,4 +115,84 @@ fn an_order_that_was_over_a_month_ago_is_forgotten_everywhere() {
     bus.now.unix += Duration::from_secs(31 * 24 * HOUR);
     bus.pass(30);
     assert!(!is_kept(&bus));
+}
+
+/// What `rhumb cluster status` says is wrong at a node with clocks or records.
+fn problems(bus: &Bus, name: &str) -> Vec<String> {
+    let node = &bus.nodes[name];
+    let now = Now { unix: bus.now.unix + node.ahead, ..bus.now };
+    let mut problems = node.controller.cluster_status(now).unwrap().problems;
+    problems.retain(|one| one.contains("clock") || one.contains("records"));
+    problems
+}
+
+#[test]
+fn a_clock_that_is_off_and_what_it_makes_of_records_is_shown_and_told() {
+    let mut bus = Bus::new();
+    drain(&mut bus, "a", 2);
+    bus.pass(20);
+    assert_eq!(problems(&bus, "a"), [] as [&str; 0]);
+    set_clock(&mut bus, "b", 3 * HOUR);
+    bus.pass(80);
+    let of_a = problems(&bus, "a");
+    assert!(
+        of_a.iter()
+            .any(|one| one == "the clock of b at site-b is 10800.0 s ahead of that of this node")
+    );
+    assert!(of_a.iter().any(|one| one.starts_with("records differ for")), "{of_a:?}");
+    let of_b = problems(&bus, "b");
+    assert!(
+        of_b.iter().any(|one| one == "this node's clock is 10800.0 s ahead of those of a, c, d")
+    );
+    let told = std::mem::take(&mut bus.nodes.get_mut("a").unwrap().told).join("\n");
+    assert!(told.contains("node b at site-b: its clock is 10800.0 s ahead of that of this node"));
+    assert!(told.contains("records have differed between nodes for 1m: b ("), "{told}");
+    set_clock(&mut bus, "b", 0);
+    bus.pass(20);
+    assert_eq!(problems(&bus, "a"), [] as [&str; 0]);
+    assert_eq!(problems(&bus, "b"), [] as [&str; 0]);
+}
+
+#[test]
+fn an_order_that_counts_at_one_node_alone_is_a_difference() {
+    let mut bus = Bus::new();
+    bus.cut = Some("b");
+    bus.order("b", "eu/fra-1", Action::Drain);
+    bus.mail.clear();
+    // What it said is lost for good, as if it had never been shared.
+    bus.store.retain(|(from, topic), _| *from != "b" || *topic == Topic::Beat);
+    bus.cut = None;
+    bus.pass(70);
+    assert_eq!(nodes_with_an_order(&bus), ["b"]);
+    assert!(problems(&bus, "c").iter().any(|one| one.starts_with("records differ for")));
+}
+
+#[test]
+fn a_request_that_clocks_make_too_old_is_told_where_it_is_not_done() {
+    let mut bus = Bus::new();
+    set_clock(&mut bus, "b", 3 * HOUR);
+    bus.pass(20);
+    let release = |bus: &mut Bus| {
+        let command = Command::ReleaseBrake { reason: "real".into(), author: "ann".into() };
+        bus.command("a", command)
+    };
+    // Nothing is held, so that nobody is asked.
+    assert!(release(&mut bus).is_err());
+    let told = |bus: &Bus, name: &str| bus.nodes[name].told.join("\n");
+    let request = Writing {
+        key: "request release_brake".into(),
+        stamp: Stamp { version: 99, node: NodeName::parse("a").unwrap() },
+        at_s: bus.now.unix.as_secs(),
+        value: Some(
+            RawValue::from_string(
+                r#"{"request":"release_brake","reason":"real","author":"ann"}"#.into(),
+            )
+            .unwrap(),
+        ),
+    };
+    bus.say("a", topic_of(&request.key), &serde_json::to_vec(&request).unwrap());
+    bus.deliver();
+    let text = "\"request release_brake\" of node a is left out: the clocks of that node and this one are 3h apart";
+    assert!(told(&bus, "b").contains(text), "{}", told(&bus, "b"));
+    assert!(!told(&bus, "c").contains("left out"), "it was done there");
 }

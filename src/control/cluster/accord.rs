@@ -139,6 +139,45 @@ impl Controller {
         over.map(|writing| writing.key.clone()).collect()
     }
 
+    /// The same number on every node at which the same records count; never 0.
+    pub(super) fn records_digest(&self, now: Now) -> u64 {
+        let Some(records) = &self.records else { return 0 };
+        let here = self.records_here();
+        let mut sum = fingerprint("", 0, "", true);
+        let mut known = BTreeSet::new();
+        for writing in records.registry.iter().filter(|writing| writing.value.is_some()) {
+            let record = record_of(writing);
+            let end = record.as_ref().and_then(|record| self.ends_at(record));
+            if end.is_some_and(|end| end <= now.unix) {
+                continue;
+            }
+            let counts = record.is_none_or(|record| match &record {
+                Stored::Order { .. } | Stored::Shift { .. } => {
+                    let own = here.get(&*writing.key);
+                    own.is_some_and(|own| is_same(own, &record))
+                }
+                _ => true,
+            });
+            let (version, node) = (writing.stamp.version, writing.stamp.node.as_str());
+            sum = sum.wrapping_add(fingerprint(&writing.key, version, node, counts));
+            known.insert(&*writing.key);
+        }
+        // What counts here alone.
+        let alone = here.keys().filter(|key| !known.contains(&***key));
+        let sum = alone.fold(sum, |sum, key| sum.wrapping_add(fingerprint(key, 0, "", true)));
+        sum.max(1)
+    }
+
+    /// Orders and shifts that count here, by key.
+    fn records_here(&self) -> BTreeMap<String, Stored> {
+        let order = |(scope, order)| (order_key(scope), Stored::order(scope, order));
+        let shift = |(policy, shift): (&Box<str>, &Shift)| {
+            (shift_key(policy), Stored::shift(policy, shift))
+        };
+        let shifts = self.shifts.iter().map(shift);
+        self.orders.iter().map(order).chain(shifts).collect()
+    }
+
     /// Makes what counts here and what is known alike, where they have differed for a while.
     pub(super) fn advance_accord(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let is_loaded = self.snapshot.is_some();
@@ -233,6 +272,14 @@ impl Controller {
         let shifts = self.shifts.keys().map(|policy| shift_key(policy));
         orders.chain(shifts).chain(self.ways_back.keys().map(way_back_key)).collect()
     }
+}
+
+/// FNV-1a of a record as it counts.
+fn fingerprint(key: &str, version: u64, node: &str, counts: bool) -> u64 {
+    let texts = key.bytes().chain([0]).chain(node.bytes()).chain([0, u8::from(counts)]);
+    texts.chain(version.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A ramp at its beginning.

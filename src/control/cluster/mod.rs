@@ -5,6 +5,7 @@
 mod accord;
 pub mod brakes;
 pub mod bundles;
+pub mod clocks;
 pub mod commands;
 pub mod drift;
 pub mod isolation;
@@ -116,7 +117,7 @@ impl Controller {
         } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
             self.hear_bundles(&heard);
         } else if let Some(panel) = &mut self.cluster {
-            panel.hear(heard, now.monotonic);
+            panel.hear_at(heard, now);
         }
     }
 
@@ -226,7 +227,10 @@ impl Controller {
     /// Says what is to be said, and decides what votes have changed.
     pub(super) fn advance_cluster(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(mut panel) = self.cluster.take() else { return };
-        let served = || Served { digests: self.digests(), generation: self.generation };
+        let served = || {
+            let digests = Digests { records: self.records_digest(now), ..self.digests() };
+            Served { digests, generation: self.generation, unix: now.unix }
+        };
         let (says, is_moved) = panel.advance(served, now.monotonic);
         effects.extend(says.into_iter().map(Effect::Say));
         effects.extend(panel.take_hook_order().map(Effect::Hook));
@@ -314,6 +318,7 @@ impl Controller {
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
             verdicts: 0,
+            records: 0,
         }
     }
 

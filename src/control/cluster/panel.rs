@@ -18,6 +18,7 @@ use crate::cluster::Roster;
 use crate::cluster::Topic;
 use crate::cluster::assignment::Stable;
 use crate::cluster::shard::differing;
+use crate::control::cluster::clocks::Clocks;
 use crate::control::cluster::drift::Drifts;
 use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
@@ -29,6 +30,7 @@ use crate::control::cluster::withdrawal::Presence;
 use crate::control::cluster::withdrawal::Withdrawal;
 use crate::health::Penalty;
 use crate::model::Anchors;
+use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Word;
 
@@ -69,6 +71,8 @@ pub struct Panel {
     pub(super) isolation: Isolation,
     /// What differs between nodes.
     pub(super) drifts: Drifts,
+    /// How far wall clocks are apart.
+    pub(super) clocks: Clocks,
     /// How long it takes from here to targets.
     pub(super) paths: Paths,
     /// Whether clients are led to this node.
@@ -105,6 +109,7 @@ impl Panel {
             held: BTreeMap::new(),
             isolation: Isolation::default(),
             drifts: Drifts::default(),
+            clocks: Clocks::default(),
             paths: Paths::default(),
             withdrawal: Withdrawal::default(),
             hook_order: None,
@@ -176,6 +181,18 @@ impl Panel {
             self.next_beat = None;
             self.has_results = true;
             self.refresh_own();
+        }
+    }
+
+    /// Takes in what an engine heard, and what it tells of a clock.
+    pub fn hear_at(&mut self, heard: Heard, now: Now) {
+        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
+        let node = node.clone();
+        let is_beat = matches!(&heard, Heard::Value { topic: Topic::Beat, .. });
+        self.hear(heard, now.monotonic);
+        if let Some(page) = self.book.page(&node).filter(|_| is_beat) {
+            let way = page.round_trip().unwrap_or_default() / 2;
+            self.clocks.observe(&node, page.beat().unix, way, now);
         }
     }
 

@@ -17,6 +17,7 @@ use crate::cluster::registry::Stamp;
 use crate::cluster::registry::Word;
 use crate::cluster::registry::Writing;
 use crate::cluster::registry::first_of;
+use crate::config::duration::spell;
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -25,6 +26,7 @@ use crate::control::Order;
 use crate::control::Scope;
 use crate::control::Shift;
 use crate::control::cluster::accord::Accord;
+use crate::control::cluster::clocks::is_off;
 use crate::control::cluster::commands::Request;
 use crate::control::cluster::news::NewsKind;
 use crate::control::failback::Side;
@@ -260,8 +262,17 @@ impl Controller {
         };
         if let Ok(request) = serde_json::from_str::<Request>(text) {
             let written = Duration::from_secs(writing.at_s);
-            if now.unix.abs_diff(written) < REQUEST_MAX {
-                self.do_request(request, now, effects);
+            let age = now.unix.abs_diff(written);
+            if age < REQUEST_MAX {
+                return self.do_request(request, now, effects);
+            }
+            // Who comes later hears of what was asked for long ago. If a clock is off nobody knows how long ago it was.
+            let node = &writing.stamp.node;
+            if written > now.unix || self.is_clock_off(node) {
+                let record = format!("\"{}\" of node {node}", writing.key).into();
+                let age = spell(Duration::from_secs(age.as_secs()));
+                let why = format!("the clocks of that node and this one are {age} apart").into();
+                self.tell_cluster(NewsKind::NotHeard { record, why }, effects);
             }
             return;
         }
@@ -304,6 +315,12 @@ impl Controller {
             }
             _ => {}
         }
+    }
+
+    /// Whether the wall clock of a node is known to differ from this one's.
+    fn is_clock_off(&self, node: &NodeName) -> bool {
+        let ahead = self.cluster.as_ref().and_then(|panel| panel.clocks.ahead_ms(node));
+        ahead.is_some_and(is_off)
     }
 
     /// Ends what another node ended.
