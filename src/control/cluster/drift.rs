@@ -60,8 +60,10 @@ impl What {
         }
     }
 
-    fn concerns(self, role: Role) -> bool {
-        self == Self::Config || role == Role::Server
+    /// Whether a node is to have the same as others.
+    fn concerns(self, said: &Said) -> bool {
+        let is_of_files = matches!(self, Self::Config | Self::Verdicts);
+        (self == Self::Config || said.role == Role::Server) && !(said.is_on_trial && is_of_files)
     }
 }
 
@@ -72,6 +74,8 @@ pub struct Said {
     pub node: NodeName,
     /// What it does.
     pub role: Role,
+    /// Whether it serves other files before the others, as an operator wants it to.
+    pub is_on_trial: bool,
     /// What it has.
     pub digests: Digests,
 }
@@ -195,7 +199,7 @@ impl Drifts {
     /// Who has what, most nodes first.
     fn groups(&self, what: What, said: &[Said]) -> Vec<Group> {
         let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for said in said.iter().filter(|said| what.concerns(said.role)) {
+        for said in said.iter().filter(|said| what.concerns(said)) {
             let digest = what.of(&said.digests);
             // What this node had a moment ago is what it has: the other has not heard the rest yet.
             let is_ours = what == What::Verdicts && self.own.contains(&digest);
@@ -252,6 +256,7 @@ mod tests {
     /// Servers with their digests of files; all else is alike.
     fn said(nodes: &[(&str, u64)]) -> Vec<Said> {
         let said = |(node, config): &(&str, u64)| Said {
+            is_on_trial: false,
             node: name(node),
             role: Role::Server,
             digests: Digests { config: config << 32, ..Digests::default() },
@@ -299,6 +304,18 @@ mod tests {
         both[1].digests.config = 9;
         drifts.observe(&name("fra-1"), &both, s(0));
         assert_eq!(drifts.statuses(s(0)).len(), 1);
+    }
+
+    #[test]
+    fn a_canary_is_to_have_other_files_and_nothing_else() {
+        let mut drifts = Drifts::default();
+        let mut both = said(&[("fra-1", 1), ("iad-1", 2)]);
+        (both[1].is_on_trial, both[1].digests.verdicts) = (true, 7);
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0)), []);
+        both[1].digests.geo = 7;
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0))[0].what, "geo");
     }
 
     #[test]

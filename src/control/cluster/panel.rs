@@ -69,6 +69,8 @@ pub struct Panel {
     pub(super) isolation: Isolation,
     /// What differs between nodes.
     pub(super) drifts: Drifts,
+    /// The node that serves other files before the others, as an operator wants it to.
+    pub(super) on_trial: Option<NodeName>,
     /// How long it takes from here to targets.
     pub(super) paths: Paths,
     /// Whether clients are led to this node.
@@ -105,6 +107,7 @@ impl Panel {
             held: BTreeMap::new(),
             isolation: Isolation::default(),
             drifts: Drifts::default(),
+            on_trial: None,
             paths: Paths::default(),
             withdrawal: Withdrawal::default(),
             hook_order: None,

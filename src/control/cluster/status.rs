@@ -11,6 +11,7 @@ use crate::cluster::shard::is_shard;
 use crate::cluster::shard::word_at;
 use crate::control::Controller;
 use crate::control::Reply;
+use crate::control::cluster::bundles::status::FilesGauges;
 use crate::control::cluster::drift::DriftStatus;
 use crate::control::cluster::drift::What;
 use crate::control::cluster::drift::short;
@@ -110,6 +111,8 @@ pub struct ClusterGauges {
     pub drift: Vec<What>,
     /// Whether the hook has withdrawn this node.
     pub is_withdrawn: bool,
+    /// Pushed files, if this node takes them.
+    pub files: Option<FilesGauges>,
 }
 
 /// A node.
@@ -256,6 +259,7 @@ impl Controller {
             too_few_voters: panel.held_count(),
             drift: panel.drifts.alarms().collect(),
             is_withdrawn: panel.is_withdrawn(),
+            files: self.files_gauges(),
         })
     }
 

@@ -149,8 +149,15 @@ impl Core {
     }
 
     /// A connection is there: both have something to tell.
+    ///
+    /// If both dialled at once it may have been replaced since it was taken up. Whichever of two comes here last, gossip goes by
+    /// the one that stays: else nothing would be written to that.
     pub(super) fn connect(&self, link: &Link) {
-        self.with_gossip(|gossip| gossip.connect(&link.node, link.number, link.generation));
+        self.with_gossip(|gossip| {
+            if self.links.find(&link.node).is_some_and(|now| now.number == link.number) {
+                gossip.connect(&link.node, link.number, link.generation);
+            }
+        });
     }
 
     /// A connection has ended.
@@ -283,9 +290,35 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Pin;
     use crate::cluster::Topic;
     use crate::cluster::membership::tests::terms;
     use crate::runtime::cluster::key;
+
+    #[test]
+    fn of_two_connections_at_once_the_one_that_stays_is_written_to_whichever_comes_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        key::make(&path).unwrap();
+        let live = Live::new(terms("a", &[]), NodeKey::read(&path).unwrap()).unwrap();
+        let core = Core::new(live, Generation(1));
+        core.say(&Say { topic: Topic::Beat, payload: [1].into(), urgent: true });
+        let name = |text: &str| NodeName::parse(text).unwrap();
+        let link = |dialler: &str| {
+            Arc::new(Link::new(name("b"), Pin::new([2; 32]), Generation(1), name(dialler)))
+        };
+        let (theirs, ours) = (link("b"), link("a"));
+        core.links.take_up(&theirs).unwrap();
+        core.links.take_up(&ours).unwrap();
+        core.connect(&ours);
+        core.connect(&theirs);
+        core.links.forget(&theirs);
+        core.disconnect(&theirs);
+        let written =
+            |link: &Link| core.with_gossip(|gossip| gossip.write(&link.node, link.number, 1 << 16));
+        assert_eq!(written(&theirs), []);
+        assert_ne!(written(&ours), []);
+    }
 
     #[test]
     fn a_fault_of_the_engine_loses_nothing_that_this_node_has_said() {
