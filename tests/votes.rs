@@ -12,6 +12,8 @@ mod answers;
 mod common;
 #[path = "votes/fleet.rs"]
 mod fleet;
+#[path = "votes/losses.rs"]
+mod losses;
 #[path = "worlds/random.rs"]
 #[allow(dead_code, reason = "each test uses its own part")]
 mod random;
@@ -29,8 +31,6 @@ use random::Random;
 use random::for_each_seed_of;
 use rhumb::cluster::Topic;
 use rhumb::model::Anchors;
-use rhumb::model::Percent;
-use rhumb::model::Quorum;
 use rhumb::model::Vantage;
 use rhumb::model::Verdict;
 use rhumb::model::Word;
@@ -48,6 +48,8 @@ const CASES_FULL: u64 = 10_000;
 enum Faults {
     /// Links are lost, messages are late, nodes stop and start: but all targets are up, and nobody lies.
     Links,
+    /// The same, but all targets are down.
+    Dead,
     /// The same, and targets go down at some sites.
     Targets,
     /// The same, and one node says whatever it likes.
@@ -110,7 +112,7 @@ fn disturb(fleet: &mut Fleet, faults: Faults) {
             fleet.replay(node, to);
         }
         15 | 16 => fleet.write(node),
-        7..=11 if faults != Faults::Links => {
+        7..=11 if matches!(faults, Faults::Targets | Faults::Liar) => {
             let site = fleet.random.below(fleet.sites as u64) as usize;
             let target = fleet.random.below(fleet.targets.len() as u64 - 1) as usize;
             let word = match any_word(&mut fleet.random) {
@@ -137,6 +139,9 @@ fn assert_laws(fleet: &Fleet, faults: Faults) {
     }
     if faults == Faults::Links {
         assert!(!fleet.was_down, "lost links alone take nothing down");
+    }
+    if faults == Faults::Dead {
+        assert!(!fleet.was_up, "nor do they bring up what is dead");
     }
     for key in &fleet.targets {
         let panels = fleet.nodes.iter().enumerate().filter(|(at, node)| {
@@ -254,11 +259,18 @@ fn whatever_the_network_does_all_come_to_the_same() {
     let mut down = 0;
     let ran = for_each_seed_of(CASES, CASES_FULL, |seed| {
         let mut fleet = Fleet::new(seed);
-        let faults = match seed % 3 {
+        let faults = match seed % 4 {
             0 => Faults::Links,
             1 => Faults::Targets,
-            _ => Faults::Liar,
+            2 => Faults::Liar,
+            _ => Faults::Dead,
         };
+        if faults == Faults::Dead {
+            fleet.truth.iter_mut().flatten().for_each(|word| *word = Word::Down);
+            if fleet.random.chance(50) {
+                fleet.want_all_sites();
+            }
+        }
         if faults == Faults::Liar {
             let liar = fleet.random.below(fleet.nodes.len() as u64) as usize;
             fleet.nodes[liar].lies = true;
@@ -309,11 +321,7 @@ fn the_rule_is_what_the_design_says() {
             is_at_home: site == home,
         };
         let votes: Vec<SiteVote> = (0..sites).map(vote).collect();
-        let quorum = match random.below(4) {
-            0 => Quorum::AtLeast(1 + random.below(9) as u8),
-            1 => Quorum::Share(Percent(random.below(101) as u8)),
-            _ => Quorum::Majority,
-        };
+        let quorum = losses::any_quorum(&mut random);
         let by_rule = match quorum::decide(&votes, quorum::Terms { quorum, sites: sites + more }) {
             Decision::Agreed { verdict, level, .. } => Some((verdict, level)),
             Decision::TooFew { .. } => None,

@@ -19,6 +19,7 @@ use crate::cli::push::PushArguments;
 use crate::cli::push::RollbackArguments;
 use crate::cluster::Pin;
 use crate::control::Command;
+use crate::control::cluster::clocks::is_off;
 use crate::control::cluster::status::BusStatus;
 use crate::control::cluster::status::ClusterStatus;
 use crate::control::cluster::status::DigestsStatus;
@@ -91,6 +92,8 @@ pub(super) fn run(command: &ClusterCommand) -> ExitCode {
 
 /// What the operator pastes here and at the peers.
 fn lines(file: &Path, pin: &Pin) -> String {
+    // A path in rhumb.toml is seen from there, and not from where this is run.
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let file = file.display();
     format!(
         "The key is in {file}; keep it on this node, it is shown to nobody.\n\
@@ -104,7 +107,7 @@ fn lines(file: &Path, pin: &Pin) -> String {
          \x20   address = \"ADDRESS:7653\"\n\
          \x20   pins = [\"{pin}\"]\n\
          \x20   site = \"SITE\"\n",
-        file.to_string()
+        absolute.display().to_string()
     )
 }
 
@@ -224,6 +227,9 @@ fn member_line(
     if let (false, Some(heard)) = (is_this, member.heard_ms) {
         parts.push(format!("heard {:.1} s ago", heard as f64 / 1000.0));
     }
+    if let Some(ahead_ms) = member.clock_ahead_ms.filter(|ms| is_off(*ms)) {
+        parts.push(format!("clock {:+.1} s", ahead_ms as f64 / 1000.0));
+    }
     parts.push(format!("votes {}", member.votes_here));
     if member.shards_elsewhere > 0 {
         parts.push(format!(
@@ -240,9 +246,10 @@ fn member_line(
     if let Some(serves) = member.serves {
         parts.push(format!("generation {serves}"));
     }
-    let DigestsStatus { config, geo, rtt, verdicts } = &member.digests;
+    let DigestsStatus { config, geo, rtt, verdicts, records } = &member.digests;
     let named = [("config", config), ("geo", geo), ("rtt", rtt), ("verdicts", verdicts)];
-    for (name, digest) in named.into_iter().filter(|(_, digest)| !digest.is_empty()) {
+    let named = named.into_iter().chain([("records", records)]);
+    for (name, digest) in named.filter(|(_, digest)| !digest.is_empty()) {
         parts.push(format!("{name} {digest}"));
     }
     if !member.differs.is_empty() {

@@ -347,6 +347,11 @@ pub(super) fn shown(status: &BundleStatus) -> String {
         }
         (true, Some(version)) => format!("node {node} serves {}\n", line(version)),
     };
+    let is_trial =
+        |other: &&NodeBundleStatus| other.node == *node && other.state.as_deref() == Some("canary");
+    if let Some(NodeBundleStatus { to: Some(number), .. }) = nodes.iter().find(is_trial) {
+        text += &format!("           but now version {number}, before the others\n");
+    }
     if let Some(coming) = coming {
         text += &format!("decided:   {}\n", line(coming));
     }

@@ -41,6 +41,15 @@ pub enum Heard {
     },
 }
 
+impl Heard {
+    /// Which node it is about.
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Value { node, .. } | Self::Forgotten { node } | Self::Link { node, .. } => node,
+        }
+    }
+}
+
 /// Something that this node says to all others.
 ///
 /// The engine numbers and signs it. The last payload of a topic wins; it is written at most once in 200 ms.

@@ -172,6 +172,11 @@ impl Registry {
         self.records.get(key).map(|record| &record.writing)
     }
 
+    /// What holds of every record.
+    pub fn iter(&self) -> impl Iterator<Item = &Writing> {
+        self.records.values().map(|record| &record.writing)
+    }
+
     /// The highest version that was seen, of those that nodes have counted to.
     pub fn version(&self) -> u64 {
         let versions = self.records.values().map(|record| record.writing.stamp.version);
@@ -312,18 +317,15 @@ impl Registry {
         says
     }
 
-    /// Forgets what was taken back long ago.
-    pub fn forget_old(&mut self, now_s: u64) -> Vec<Say> {
+    /// Forgets what was taken back long ago, and what has ended long ago by itself: `over`.
+    pub fn forget_old(&mut self, now_s: u64, over: Vec<Box<str>>) -> Vec<Say> {
         let is_old = |record: &Record| {
             let writing = &record.writing;
             writing.value.is_none() && now_s > writing.at_s.saturating_add(GONE_KEPT_S)
         };
-        let old: Vec<Box<str>> = self
-            .records
-            .iter()
-            .filter(|(_, record)| is_old(record))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let old = self.records.iter().filter(|(_, record)| is_old(record));
+        let mut old: Vec<Box<str>> = old.map(|(key, _)| key.clone()).collect();
+        old.extend(over);
         let mut says = Vec::new();
         for key in old {
             if self.records.remove(&key).is_some_and(|record| record.is_said) {
@@ -364,12 +366,12 @@ impl Registry {
         if self.is_strange(key) {
             return Err(NotShared::TooMany);
         }
-        let rank = |(key, record): (&Box<str>, &Record)| {
-            let is_known = !self.is_strange(key);
-            let may_go = !is_known || record.writing.value.is_none();
-            may_go.then(|| (is_known, record.writing.at_s, key.clone()))
-        };
-        let (.., gone) = self.records.iter().filter_map(rank).min().ok_or(NotShared::TooMany)?;
+        let ranks = self.records.values().filter_map(|Record { writing, .. }| {
+            let is_known = !self.is_strange(&writing.key);
+            let may_go = !is_known || writing.value.is_none();
+            may_go.then(|| (is_known, writing.at_s, writing.key.clone()))
+        });
+        let (.., gone) = ranks.min().ok_or(NotShared::TooMany)?;
         if self.records.remove(&gone).is_some_and(|record| record.is_said) {
             self.evicted.push(unsaid(&gone));
         }
@@ -563,8 +565,8 @@ mod tests {
         let mut a = Registry::new(node("a"));
         a.write("order pool:eu", json("drained"), 0, 100).unwrap();
         a.write("order pool:eu", None, 0, 200).unwrap();
-        assert!(a.forget_old(200 + GONE_KEPT_S).is_empty());
-        assert_eq!(a.forget_old(201 + GONE_KEPT_S), [unsaid("order pool:eu")]);
+        assert!(a.forget_old(200 + GONE_KEPT_S, Vec::new()).is_empty());
+        assert_eq!(a.forget_old(201 + GONE_KEPT_S, Vec::new()), [unsaid("order pool:eu")]);
         assert!(a.get("order pool:eu").is_none());
         for number in 0..RECORDS_MAX {
             a.write(&format!("order {number}"), json("drained"), 0, 300).unwrap();

@@ -10,6 +10,7 @@ use crate::control::Occurrence;
 use crate::control::order::instant;
 use crate::control::record::OURSELVES;
 use crate::control::record::Written;
+use crate::control::stored::way_back_key;
 use crate::model::Failback;
 use crate::model::Family;
 use crate::model::Now;
@@ -103,7 +104,7 @@ impl Controller {
         let pool = &snapshot.compiled.model.pools[id.index()];
         if !self.has_way_back(id) {
             for family in Family::BOTH {
-                self.ways_back.remove(&(pool.name.clone(), family));
+                self.forget_way_back(&(pool.name.clone(), family));
             }
             return;
         }
@@ -111,7 +112,7 @@ impl Controller {
         for family in Family::BOTH {
             let Some(after) = after[family.index()] else {
                 // A family that left a pool has no clients that could come back to it.
-                self.ways_back.remove(&(pool.name.clone(), family));
+                self.forget_way_back(&(pool.name.clone(), family));
                 continue;
             };
             let before = before[family.index()].unwrap_or(true);
@@ -163,7 +164,7 @@ impl Controller {
                 }
                 self.changed.insert(PoolId::at(position));
                 if u128::from(reached) == STEPS {
-                    self.ways_back.remove(&side);
+                    self.forget_way_back(&side);
                     effects.push(Effect::Record(Occurrence::WayBack {
                         pool: pool.name.clone(),
                         family,
@@ -179,19 +180,32 @@ impl Controller {
     pub(super) fn review_ways_back(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(snapshot) = self.snapshot.clone() else { return };
         let pools = &snapshot.compiled.model.pools;
-        let model = &snapshot.compiled.model;
-        self.ways_back.retain(|(name, _), way| {
-            let pool = model.find_pool(name).map(|id| &pools[id.index()]);
-            match (pool.map(|pool| pool.failback), way.stage) {
-                (None | Some(Failback::Auto), _) => false,
-                (Some(Failback::Manual), Stage::Ramp { .. }) => false,
-                (Some(Failback::Manual), Stage::Away) | (Some(Failback::Ramp(_)), _) => true,
-            }
-        });
+        let ways = self.ways_back.iter();
+        let over = ways.filter(|((name, _), way)| !self.is_way_back_of_files(name, way.stage));
+        let over: Vec<Side> = over.map(|(side, _)| side.clone()).collect();
+        over.iter().for_each(|side| self.forget_way_back(side));
         for position in 0..pools.len() {
             let id = PoolId::at(position);
             let files = Cause::Operator("the files were replaced".into());
             self.note_way_back(id, [Some(true); 2], &files, now, effects);
+        }
+    }
+
+    /// Whether the files have a pool come back in such a way.
+    pub(super) fn is_way_back_of_files(&self, pool: &str, stage: Stage) -> bool {
+        let Ok(model) = self.model() else { return false };
+        let pool = model.find_pool(pool).map(|id| &model.pools[id.index()]);
+        match (pool.map(|pool| pool.failback), stage) {
+            (None | Some(Failback::Auto), _) => false,
+            (Some(Failback::Manual), Stage::Ramp { .. }) => false,
+            (Some(Failback::Manual), Stage::Away) | (Some(Failback::Ramp(_)), _) => true,
+        }
+    }
+
+    /// Ends a way back at this node: by its files or its clock, which others have, too.
+    fn forget_way_back(&mut self, side: &Side) {
+        if self.ways_back.remove(side).is_some() {
+            self.end_here(way_back_key(side));
         }
     }
 

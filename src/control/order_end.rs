@@ -6,6 +6,7 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
+use crate::control::stored::order_key;
 use crate::model::Admin;
 use crate::model::Now;
 
@@ -44,6 +45,8 @@ impl Controller {
             .collect();
         for (scope, order) in over {
             effects.push(Effect::Record(Occurrence::Expired { scope: scope.clone(), order }));
+            // Every node knows its end, and has a clock of its own: one that jumps ends nothing at others.
+            self.end_here(order_key(&scope));
             self.remove_order(&scope, now, effects);
         }
     }

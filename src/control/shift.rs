@@ -16,6 +16,7 @@ use crate::control::Effect;
 use crate::control::Occurrence;
 use crate::control::order::instant;
 use crate::control::record::Written;
+use crate::control::stored::shift_key;
 use crate::control::weights::Billionths;
 use crate::control::weights::share_of;
 use crate::control::weights::weigh;
@@ -59,6 +60,14 @@ impl Shift {
     pub fn share(&self) -> Billionths {
         let (from, to) = (i64::from(self.from.0), i64::from(self.to.0));
         Billionths((from + (to - from) * i64::from(self.step) / i64::from(STEPS)) as u32)
+    }
+
+    /// The policy that it moves, if the files go with it.
+    pub(super) fn place_in(&self, model: &Model, policy: &str) -> Result<PolicyId, String> {
+        let (id, targets) = find_policy(model, policy)?;
+        let place = find_target(model, policy, targets, &self.target)?;
+        weigh(targets, place, self.to, [self.from, self.to])?;
+        Ok(id)
     }
 
     /// Whether a target that fails takes it back.
@@ -218,6 +227,8 @@ impl Controller {
             let Ok((id, targets)) = find_policy(model, &name) else { continue };
             let Ok(place) = find_target(model, &name, targets, &shift.target) else { continue };
             if shift.until.is_some_and(|until| until <= now.unix) {
+                // Every node knows its end, and has a clock of its own.
+                self.end_here(shift_key(&name));
                 self.end_shift(&name, "it has expired", effects);
             } else if shift.is_watched(now)
                 && shift.share() > share_of(targets, place)
@@ -246,14 +257,11 @@ impl Controller {
         let names: Vec<Box<str>> = self.shifts.keys().cloned().collect();
         for name in names {
             let Some(shift) = self.shifts.get(&name) else { continue };
-            let fits = find_policy(model, &name).and_then(|(id, targets)| {
-                let place = find_target(model, &name, targets, &shift.target)?;
-                weigh(targets, place, shift.to, [shift.from, shift.to])?;
-                Ok(id)
-            });
-            match fits {
+            match shift.place_in(model, &name) {
                 Ok(id) => drop(self.reweighed.insert(id)),
                 Err(why) => {
+                    // Nodes that still have other files go on.
+                    self.end_here(shift_key(&name));
                     self.end_shift(&name, &format!("the files do not go with it: {why}"), effects)
                 }
             }

@@ -17,7 +17,7 @@ impl Controller {
         }
         parts.extend(self.seat_text());
         parts.push(format!("generation {}", self.generation));
-        let Digests { config, geo, rtt, verdicts: _ } = self.digests_of_parts();
+        let Digests { config, geo, rtt, verdicts: _, records: _ } = self.digests_of_parts();
         for (name, digest) in [("config", config), ("geo", geo), ("rtt", rtt)] {
             let digest = if digest == 0 { "-".to_owned() } else { short(digest) };
             parts.push(format!("{name} {digest}"));

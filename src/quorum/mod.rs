@@ -67,9 +67,14 @@ pub fn decide(votes: &[SiteVote], terms: Terms) -> Decision {
     if voting < needed {
         return Decision::TooFew { voting, needed };
     }
+    // Where fewer vote than must agree, nobody has said that the target is up: those are lost who would have to say more.
+    let agreeing = sites_needed(terms, voting);
+    let all = votes.iter().filter(|vote| vote.word.is_vote()).count();
+    if all < agreeing {
+        return Decision::TooFew { voting: all, needed: agreeing };
+    }
     let count = |word: Word| heeded.iter().filter(|vote| vote.word == word).count();
     let (down, held) = (count(Word::Down), count(Word::Held));
-    let agreeing = sites_needed(terms, voting);
     let verdict = if down >= agreeing {
         Verdict::Down
     } else if down + held >= agreeing {

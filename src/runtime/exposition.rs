@@ -166,7 +166,7 @@ pub(super) fn cluster(
 ) -> Result<(), std::fmt::Error> {
     let Some(gauges) = cluster else { return Ok(()) };
     let ClusterGauges { members, live, isolated, is_isolated, too_few_voters, .. } = gauges;
-    let ClusterGauges { drift, is_withdrawn, files, .. } = gauges;
+    let ClusterGauges { drift, is_withdrawn, files, clocks_ahead_ms, .. } = gauges;
     if let Some(FilesGauges { version, differing, is_kept }) = files {
         let help = "Number of the pushed version of the files in force; 0 if none is";
         gauge(encoder, "cluster_files_version", help, *version)?;
@@ -177,9 +177,11 @@ pub(super) fn cluster(
     }
     let differs = |what| f64::from(u8::from(drift.contains(&what)));
     let drift = What::ALL.map(|what| ([("what", what.word())], differs(what)));
-    let help =
-        "1 if nodes have had different files, geo data, round-trip times or verdicts for a minute";
+    let help = "1 if nodes have had different files, geo data, round-trip times, verdicts or records for a minute";
     ratios(encoder, "cluster_drift", help, drift)?;
+    let ahead = |(node, ms): &(String, i64)| ([("node", node.clone())], *ms as f64 / 1000.0);
+    let help = "Seconds by which a node's wall clock is ahead of this one's, or more";
+    ratios(encoder, "cluster_clock_ahead_seconds", help, clocks_ahead_ms.iter().map(ahead))?;
     let help = "1 if the hook has withdrawn this node: clients are led to others";
     gauge(encoder, "cluster_withdrawn", help, u64::from(*is_withdrawn))?;
     let help = "Nodes of the cluster by its configuration, this one included";

@@ -127,6 +127,8 @@ pub struct Fleet {
     pub is_healed: bool,
     /// Whether a target was ever down anywhere.
     pub was_down: bool,
+    /// Whether one was ever up anywhere.
+    pub was_up: bool,
 }
 
 fn node_name(node: usize) -> NodeName {
@@ -195,6 +197,7 @@ impl Fleet {
             delay_ms: 1 + random.below(DELAY_MAX_MS),
             is_healed: false,
             was_down: false,
+            was_up: false,
             random,
         };
         for node in 0..count {
@@ -202,6 +205,15 @@ impl Fleet {
             fleet.nodes.push(born);
         }
         fleet
+    }
+
+    /// From now on every site must agree, by a number.
+    pub fn want_all_sites(&mut self) {
+        self.quorum = Quorum::AtLeast(self.sites as u8);
+        for node in 0..self.nodes.len() {
+            let seats = self.seats(self.nodes[node].has_later_targets);
+            self.nodes[node].panel.set_seats(seats, &BTreeMap::new());
+        }
     }
 
     /// Who is a member by a node's file.
@@ -444,6 +456,7 @@ impl Fleet {
         for judgement in judged {
             let is_late = &*judgement.key.endpoint == LATER;
             self.was_down |= judgement.verdict == Verdict::Down && !is_late;
+            self.was_up |= judgement.verdict == Verdict::Up && !is_late;
             node.known.insert(judgement.key, (judgement.verdict, judgement.level));
         }
         // What is said at once is one value a slot, the last.

@@ -10,7 +10,9 @@ use rhumb::quorum::SiteVote;
 ///
 /// "One vote a site. Down if a majority of voting sites say so, and at least two when two or more vote. A site's up for its
 /// own endpoints does not veto when another site votes down and its anchors pass. min_voters = floor(n/2) + 1 of the
-/// configured sites; for two sites 1, if its own anchors pass."
+/// configured sites; for two sites 1, if its own anchors pass. Too few voters: hold. A lost peer link never marks an endpoint
+/// down." Where a check wants a number of sites, fewer voters than these are too few: they could never say down, and their
+/// silence would say up.
 pub fn verdict(votes: &[SiteVote], quorum: Quorum, configured: usize) -> Option<(Verdict, u8)> {
     let mut voters: Vec<SiteVote> = Vec::new();
     for (position, vote) in votes.iter().enumerate() {
@@ -37,6 +39,12 @@ pub fn verdict(votes: &[SiteVote], quorum: Quorum, configured: usize) -> Option<
         voters_min = 1;
     }
     if voters.len() < voters_min {
+        return None;
+    }
+    let who_vote = votes.iter().filter(|vote| !matches!(vote.word, Word::Unknown | Word::Abstain));
+    if let Quorum::AtLeast(count) = quorum
+        && who_vote.count() < usize::from(count).min(configured)
+    {
         return None;
     }
     let mut down = 0;

@@ -1,4 +1,4 @@
-//! Whether all nodes have the same: files, geo data, round-trip times, verdicts. Who differs from whom, and since when.
+//! Whether all nodes have the same: files, geo data, round-trip times, verdicts, orders and other records. Who differs from whom, and since when.
 //!
 //! Agents answer nobody: only their files are compared.
 
@@ -18,7 +18,7 @@ use crate::config::duration::spell;
 /// A difference that lasts so long is told: files reach nodes one after the other, and verdicts are always on their way.
 pub const DRIFT_TOLD: Duration = Duration::from_secs(60);
 
-/// So many of its own last digests of verdicts a node remembers, one a second: another's is older by its way here.
+/// So many of its own last digests of verdicts and records a node remembers, one a second: another's is older by its way here.
 const OWN_MAX: usize = 8;
 
 /// Most nodes of a group that are named.
@@ -35,11 +35,13 @@ pub enum What {
     Rtt,
     /// Verdicts.
     Verdicts,
+    /// Orders and other records.
+    Records,
 }
 
 impl What {
     /// All of it.
-    pub const ALL: [Self; 4] = [Self::Config, Self::Geo, Self::Rtt, Self::Verdicts];
+    pub const ALL: [Self; 5] = [Self::Config, Self::Geo, Self::Rtt, Self::Verdicts, Self::Records];
 
     /// As it is named in metrics.
     pub fn word(self) -> &'static str {
@@ -48,6 +50,7 @@ impl What {
             Self::Geo => "geo",
             Self::Rtt => "rtt",
             Self::Verdicts => "verdicts",
+            Self::Records => "records",
         }
     }
 
@@ -57,7 +60,18 @@ impl What {
             Self::Geo => digests.geo,
             Self::Rtt => digests.rtt,
             Self::Verdicts => digests.verdicts,
+            Self::Records => digests.records,
         }
+    }
+
+    /// Whether it changes all the time, so that another node's is that of a moment ago.
+    fn is_lively(self) -> bool {
+        matches!(self, Self::Verdicts | Self::Records)
+    }
+
+    /// Whether a node says what it has: one of a former version knows no digest of records.
+    fn is_told(self, digests: &Digests) -> bool {
+        self != Self::Records || digests.records != 0
     }
 
     /// Whether a node is to have the same as others.
@@ -92,7 +106,7 @@ pub struct Group {
 /// A difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriftStatus {
-    /// `config`, `geo`, `rtt` or `verdicts`.
+    /// `config`, `geo`, `rtt`, `verdicts` or `records`.
     pub what: String,
     /// For how long, in seconds.
     pub since_s: u64,
@@ -106,9 +120,15 @@ impl fmt::Display for DriftStatus {
     /// `config differs for 2m: sin-1 (9f8e7d6c) from most, fra-1 and iad-1 (1a2b3c4d)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, since_s, groups, .. } = self;
-        write!(f, "{what} differs for {}: ", spell(Duration::from_secs(*since_s)))?;
+        let differ = if have(what) == "have" { "differ" } else { "differs" };
+        write!(f, "{what} {differ} for {}: ", spell(Duration::from_secs(*since_s)))?;
         f.write_str(&who_differs(groups))
     }
+}
+
+/// `has` or `have`, by what differs.
+pub(super) fn have(what: &str) -> &'static str {
+    if what.ends_with('s') { "have" } else { "has" }
 }
 
 /// Who differs from whom, in words.
@@ -162,7 +182,7 @@ struct Drift {
 /// All differences.
 #[derive(Debug, Default)]
 pub struct Drifts {
-    own: VecDeque<u64>,
+    own: BTreeMap<What, VecDeque<u64>>,
     open: BTreeMap<What, Drift>,
 }
 
@@ -170,8 +190,11 @@ impl Drifts {
     /// Looks at what the nodes that live say, this one among them.
     pub fn observe(&mut self, own: &NodeName, said: &[Said], now: Duration) -> Vec<DriftNews> {
         if let Some(said) = said.iter().find(|said| said.node == *own) {
-            self.own.push_front(said.digests.verdicts);
-            self.own.truncate(OWN_MAX);
+            for what in What::ALL.into_iter().filter(|what| what.is_lively()) {
+                let last = self.own.entry(what).or_default();
+                last.push_front(what.of(&said.digests));
+                last.truncate(OWN_MAX);
+            }
         }
         let look = |what| self.look(what, said, now);
         What::ALL.into_iter().filter_map(look).collect()
@@ -199,11 +222,12 @@ impl Drifts {
     /// Who has what, most nodes first.
     fn groups(&self, what: What, said: &[Said]) -> Vec<Group> {
         let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for said in said.iter().filter(|said| what.concerns(said)) {
+        let is_asked = |said: &&Said| what.concerns(said) && what.is_told(&said.digests);
+        for said in said.iter().filter(is_asked) {
             let digest = what.of(&said.digests);
             // What this node had a moment ago is what it has: the other has not heard the rest yet.
-            let is_ours = what == What::Verdicts && self.own.contains(&digest);
-            let digest = if is_ours { self.own[0] } else { digest };
+            let own = self.own.get(&what).filter(|own| own.contains(&digest));
+            let digest = own.and_then(|own| own.front().copied()).unwrap_or(digest);
             groups.entry(digest).or_default().push(said.node.to_string());
         }
         let group = |(digest, mut nodes): (u64, Vec<String>)| {
@@ -332,6 +356,20 @@ mod tests {
             told.extend(drifts.observe(&name("fra-1"), &both, s(second)));
         }
         assert_eq!(told.len(), 1, "who hears nothing any more differs");
+    }
+
+    #[test]
+    fn records_that_differ_are_told_and_a_node_that_does_not_tell_is_not_asked() {
+        let mut drifts = Drifts::default();
+        let mut both = said(&[("fra-1", 1), ("iad-1", 1)]);
+        both[0].digests.records = 7 << 32;
+        assert_eq!(drifts.observe(&name("fra-1"), &both, s(0)), []);
+        assert_eq!(drifts.statuses(s(0)), []);
+        both[1].digests.records = 8 << 32;
+        drifts.observe(&name("fra-1"), &both, s(10));
+        let text = "records differ for 1m: fra-1 (00000007) / iad-1 (00000008); no majority";
+        assert_eq!(drifts.statuses(s(70))[0].to_string(), text);
+        assert_eq!(drifts.observe(&name("fra-1"), &both, s(70)).len(), 1);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Without a cluster nothing here does anything. Who is connected to whom is the engine's matter.
 
+mod accord;
 pub mod brakes;
 pub mod bundles;
+pub mod clocks;
 pub mod commands;
 pub mod drift;
 pub mod isolation;
@@ -118,7 +120,7 @@ impl Controller {
         } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {
             self.hear_bundles(&heard);
         } else if let Some(panel) = &mut self.cluster {
-            panel.hear(heard, now.monotonic);
+            panel.hear_at(heard, now);
         }
     }
 
@@ -228,7 +230,10 @@ impl Controller {
     /// Says what is to be said, and decides what votes have changed.
     pub(super) fn advance_cluster(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(mut panel) = self.cluster.take() else { return };
-        let served = || Served { digests: self.digests(), generation: self.generation };
+        let served = || {
+            let digests = Digests { records: self.records_digest(now), ..self.digests() };
+            Served { digests, generation: self.generation, unix: now.unix }
+        };
         let (says, is_moved) = panel.advance(served, now.monotonic);
         effects.extend(says.into_iter().map(Effect::Say));
         effects.extend(panel.take_hook_order().map(Effect::Hook));
@@ -241,6 +246,7 @@ impl Controller {
         effects.extend(news.map(|news| Effect::Record(Occurrence::Cluster(news))));
         self.cluster = Some(panel);
         self.advance_records(now, effects);
+        self.advance_accord(now, effects);
         self.advance_bundles(now, effects);
         for judgement in judged {
             self.take_judgement(judgement, now, effects);
@@ -315,6 +321,7 @@ impl Controller {
             geo: parts.map_or(0, |parts| first(&parts.geo)),
             rtt: parts.and_then(|parts| parts.table).map_or(0, |table| first(&table)),
             verdicts: 0,
+            records: 0,
         }
     }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::cluster::NodeName;
 use crate::config::duration::spell;
 use crate::control::cluster::bundles::Told;
+use crate::control::cluster::clocks::apart_text;
 use crate::control::cluster::drift::DRIFT_TOLD;
+use crate::control::cluster::drift::have;
 use crate::control::effect::count;
 
 /// Something that happened in the cluster.
@@ -50,7 +52,7 @@ pub enum NewsKind {
     ProbedAgain,
     /// Nodes have had different things for long.
     Drift {
-        /// What: `config`, `geo`, `rtt` or `verdicts`.
+        /// What: `config`, `geo`, `rtt`, `verdicts` or `records`.
         what: &'static str,
         /// Who differs from whom.
         who: Box<str>,
@@ -60,6 +62,13 @@ pub enum NewsKind {
         /// What.
         what: &'static str,
     },
+    /// A node's wall clock has differed from this one's for long.
+    ClockOff {
+        /// By how many milliseconds it is ahead.
+        ahead_ms: i64,
+    },
+    /// It differs no more.
+    ClockRight,
     /// Clients are led to others: its hook has withdrawn it.
     Withdrawn,
     /// They are led to it: its hook has announced it.
@@ -103,6 +112,8 @@ impl NewsKind {
             Self::ProbedAgain => "probed_again",
             Self::Drift { .. } => "drift",
             Self::DriftOver { .. } => "drift_over",
+            Self::ClockOff { .. } => "clock_off",
+            Self::ClockRight => "clock_right",
             Self::Withdrawn => "withdrawn",
             Self::Announced => "announced",
             Self::HookFailed { .. } => "hook_failed",
@@ -121,6 +132,8 @@ impl NewsKind {
             | Self::Removed
             | Self::Drift { .. }
             | Self::DriftOver { .. }
+            | Self::ClockOff { .. }
+            | Self::ClockRight
             | Self::Withdrawn
             | Self::Announced
             | Self::HookFailed { .. }
@@ -146,6 +159,7 @@ impl NewsKind {
             | Self::TooFewVoters { .. }
             | Self::Unprobed { .. }
             | Self::Drift { .. }
+            | Self::ClockOff { .. }
             | Self::Withdrawn
             | Self::HookFailed { .. }
             | Self::NotShared { .. }
@@ -157,6 +171,7 @@ impl NewsKind {
             | Self::EnoughVoters
             | Self::ProbedAgain
             | Self::Announced
+            | Self::ClockRight
             | Self::DriftOver { .. } => false,
         }
     }
@@ -188,9 +203,14 @@ impl fmt::Display for NodeNews {
             NewsKind::ProbedAgain => f.write_str("every target has probe results again"),
             NewsKind::Drift { what, who } => {
                 let long = spell(DRIFT_TOLD);
-                write!(f, "{what} has differed between nodes for {long}: {who}")
+                let have = have(what);
+                write!(f, "{what} {have} differed between nodes for {long}: {who}")
             }
             NewsKind::DriftOver { what } => write!(f, "all nodes have the same {what} again"),
+            NewsKind::ClockOff { ahead_ms } => {
+                write!(f, "its clock is {} that of this node", apart_text(*ahead_ms))
+            }
+            NewsKind::ClockRight => f.write_str("its clock agrees with that of this node again"),
             NewsKind::Withdrawn => f.write_str("withdrawn by its hook, clients are led to others"),
             NewsKind::Announced => f.write_str("announced by its hook, clients are led to it"),
             NewsKind::HookFailed { why } => {

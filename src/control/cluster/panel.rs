@@ -18,6 +18,7 @@ use crate::cluster::Roster;
 use crate::cluster::Topic;
 use crate::cluster::assignment::Stable;
 use crate::cluster::shard::differing;
+use crate::control::cluster::clocks::Clocks;
 use crate::control::cluster::drift::Drifts;
 use crate::control::cluster::isolation::Isolation;
 use crate::control::cluster::news::NewsKind;
@@ -29,6 +30,7 @@ use crate::control::cluster::withdrawal::Presence;
 use crate::control::cluster::withdrawal::Withdrawal;
 use crate::health::Penalty;
 use crate::model::Anchors;
+use crate::model::Now;
 use crate::model::TargetKey;
 use crate::model::Word;
 
@@ -71,6 +73,8 @@ pub struct Panel {
     pub(super) drifts: Drifts,
     /// The node that serves other files before the others, as an operator wants it to.
     pub(super) on_trial: Option<NodeName>,
+    /// How far wall clocks are apart.
+    pub(super) clocks: Clocks,
     /// How long it takes from here to targets.
     pub(super) paths: Paths,
     /// Whether clients are led to this node.
@@ -108,6 +112,7 @@ impl Panel {
             isolation: Isolation::default(),
             drifts: Drifts::default(),
             on_trial: None,
+            clocks: Clocks::default(),
             paths: Paths::default(),
             withdrawal: Withdrawal::default(),
             hook_order: None,
@@ -179,6 +184,17 @@ impl Panel {
             self.next_beat = None;
             self.has_results = true;
             self.refresh_own();
+        }
+    }
+
+    /// Takes in what an engine heard, and what it tells of a clock.
+    pub fn hear_at(&mut self, heard: Heard, now: Now) {
+        let node = heard.node().clone();
+        let is_beat = matches!(&heard, Heard::Value { topic: Topic::Beat, .. });
+        self.hear(heard, now.monotonic);
+        if let Some(page) = self.book.page(&node).filter(|_| is_beat) {
+            let way = page.round_trip().unwrap_or_default() / 2;
+            self.clocks.observe(&node, page.beat().unix, way, now);
         }
     }
 

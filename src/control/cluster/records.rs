@@ -17,6 +17,7 @@ use crate::cluster::registry::Stamp;
 use crate::cluster::registry::Word;
 use crate::cluster::registry::Writing;
 use crate::cluster::registry::first_of;
+use crate::config::duration::spell;
 use crate::control::Cause;
 use crate::control::Controller;
 use crate::control::Effect;
@@ -24,6 +25,8 @@ use crate::control::Occurrence;
 use crate::control::Order;
 use crate::control::Scope;
 use crate::control::Shift;
+use crate::control::cluster::accord::Accord;
+use crate::control::cluster::clocks::is_off;
 use crate::control::cluster::commands::Request;
 use crate::control::cluster::news::NewsKind;
 use crate::control::failback::Side;
@@ -54,13 +57,15 @@ pub struct Records {
     next_adopt: Option<Duration>,
     /// What this node said last of what its brake holds.
     pub(super) said_brake: Option<Box<[u8]>>,
+    pub(super) accord: Accord,
 }
 
 impl Records {
     /// None yet.
     pub fn new(terms: &ClusterTerms) -> Self {
         let registry = Registry::knowing(terms.node.clone(), &KINDS);
-        Self { registry, role: terms.role, next_adopt: None, said_brake: None }
+        let accord = Accord::default();
+        Self { registry, role: terms.role, next_adopt: None, said_brake: None, accord }
     }
 }
 
@@ -78,6 +83,7 @@ enum Sharing {
     Never,
 }
 
+/// How a change is shared.
 fn sharing(change: &Change) -> Sharing {
     let kind = change.key.split(' ').next().unwrap_or_default();
     match (kind, &change.value) {
@@ -88,7 +94,7 @@ fn sharing(change: &Change) -> Sharing {
 }
 
 /// Whether two states of a record differ in what nodes do not each count for themselves: the steps of a ramp or a shift.
-fn is_same(one: &Stored, other: &Stored) -> bool {
+pub(super) fn is_same(one: &Stored, other: &Stored) -> bool {
     match (one, other) {
         (
             Stored::WayBack { ramp: Some((since, _)), pool, family, .. },
@@ -126,7 +132,9 @@ impl Controller {
         if self.records.as_ref().is_none_or(|records| records.role == Role::Agent) {
             return;
         }
-        for change in changes {
+        let ended = self.take_ended_here();
+        let is_news = |change: &&Change| change.value.is_some() || !ended.contains(&change.key);
+        for change in changes.iter().filter(is_news) {
             let scribe = match change.key.starts_with("shed ") {
                 true => SHEDS,
                 false => &*change.key,
@@ -233,30 +241,43 @@ impl Controller {
     /// Says the records that nobody says any more, and forgets what is long over.
     pub(super) fn advance_records(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let living = self.living_servers();
-        let Some(records) = self.records.as_mut().filter(|records| records.role == Role::Server)
-        else {
-            return;
-        };
+        let Some(records) = &mut self.records else { return };
         // At first others are heard: what this node kept may be out of date.
         let due = *records.next_adopt.get_or_insert(now.monotonic + ADOPT_EVERY);
         if now.monotonic < due {
             return;
         }
         records.next_adopt = Some(now.monotonic + ADOPT_EVERY);
-        let mut says = records.registry.adopt(&living);
-        says.extend(records.registry.forget_old(now.unix.as_secs()));
+        let mut says = match records.role {
+            Role::Server => records.registry.adopt(&living),
+            Role::Agent => Vec::new(),
+        };
+        let now_s = now.unix.as_secs();
+        let over = self.over_for_long(now_s);
+        if let Some(records) = &mut self.records {
+            says.extend(records.registry.forget_old(now_s, over));
+        }
         effects.extend(says.into_iter().map(Effect::Say));
     }
 
     /// Has this node do what a record says.
-    fn take_writing(&mut self, writing: &Writing, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn take_writing(&mut self, writing: &Writing, now: Now, effects: &mut Vec<Effect>) {
         let Some(text) = writing.text() else {
             return self.take_end(&writing.key, &writing.stamp.node, now, effects);
         };
         if let Ok(request) = serde_json::from_str::<Request>(text) {
             let written = Duration::from_secs(writing.at_s);
-            if now.unix.abs_diff(written) < REQUEST_MAX {
-                self.do_request(request, now, effects);
+            let age = now.unix.abs_diff(written);
+            if age < REQUEST_MAX {
+                return self.do_request(request, now, effects);
+            }
+            // Who comes later hears of what was asked for long ago. If a clock is off nobody knows how long ago it was.
+            let node = &writing.stamp.node;
+            if written > now.unix || self.is_clock_off(node) {
+                let record = format!("\"{}\" of node {node}", writing.key).into();
+                let age = spell(Duration::from_secs(age.as_secs()));
+                let why = format!("the clocks of that node and this one are {age} apart").into();
+                self.tell_cluster(NewsKind::NotHeard { record, why }, effects);
             }
             return;
         }
@@ -264,6 +285,9 @@ impl Controller {
         let Ok(stored) = serde_json::from_str::<Stored>(text) else { return };
         if stored.key() != *writing.key {
             return;
+        }
+        if !self.counts_here(&stored, now) && self.snapshot.is_some() {
+            return self.leave_out(&stored, now, effects);
         }
         match stored {
             Stored::Order { scope, order, reason, author, since_ms, until_ms } => {
@@ -298,6 +322,12 @@ impl Controller {
         }
     }
 
+    /// Whether the wall clock of a node is known to differ from this one's.
+    fn is_clock_off(&self, node: &NodeName) -> bool {
+        let ahead = self.cluster.as_ref().and_then(|panel| panel.clocks.ahead_ms(node));
+        ahead.is_some_and(is_off)
+    }
+
     /// Ends what another node ended.
     fn take_end(&mut self, key: &str, by: &NodeName, now: Now, effects: &mut Vec<Effect>) {
         let scope = self.orders.keys().find(|scope| stored::order_key(scope) == key).cloned();
@@ -313,16 +343,41 @@ impl Controller {
         }
         let side = self.ways_back.keys().find(|side| stored::way_back_key(side) == key).cloned();
         if let Some(side) = side {
-            self.ways_back.remove(&side);
+            self.drop_way_back(&side, effects);
+        }
+    }
+
+    /// Ends at this node what was written anew so that it does not count here.
+    fn leave_out(&mut self, record: &Stored, now: Now, effects: &mut Vec<Effect>) {
+        match record {
+            Stored::Order { scope, .. } if self.orders.contains_key(scope) => {
+                self.end_here(record.key());
+                self.remove_order(scope, now, effects);
+            }
+            Stored::Shift { policy, .. } if self.shifts.contains_key(policy) => {
+                self.end_here(record.key());
+                self.end_shift(
+                    policy,
+                    "another one came, and the files do not go with it",
+                    effects,
+                );
+            }
+            Stored::WayBack { pool, family, .. } => {
+                self.end_here(record.key());
+                self.drop_way_back(&(pool.clone(), (*family).into()), effects);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn drop_way_back(&mut self, side: &Side, effects: &mut Vec<Effect>) {
+        if self.ways_back.remove(side).is_some() {
             self.changed.extend(self.pool_id(&side.0));
-            self.tell_way_back(&side, effects);
+            self.tell_way_back(side, effects);
         }
     }
 
     fn take_order(&mut self, scope: Scope, order: Order, now: Now, effects: &mut Vec<Effect>) {
-        if order.until.is_some_and(|until| until <= now.unix) {
-            return;
-        }
         let told = Occurrence::Ordered { scope: scope.clone(), order: order.clone() };
         effects.push(Effect::Record(told));
         let cause = Cause::Operator(format!("{scope} is {order}").into());

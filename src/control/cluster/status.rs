@@ -113,6 +113,8 @@ pub struct ClusterGauges {
     pub is_withdrawn: bool,
     /// Pushed files, if this node takes them.
     pub files: Option<FilesGauges>,
+    /// By how many milliseconds each node's wall clock is ahead of this one's.
+    pub clocks_ahead_ms: Vec<(String, i64)>,
 }
 
 /// A node.
@@ -154,6 +156,9 @@ pub struct MemberStatus {
     pub shards_elsewhere: usize,
     /// First octets of the digest of its files, and of other things.
     pub digests: DigestsStatus,
+    /// By how many milliseconds its wall clock is ahead of this node's.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
     /// What of these differs from this node's.
     pub differs: Vec<String>,
 }
@@ -169,6 +174,9 @@ pub struct DigestsStatus {
     pub rtt: String,
     /// Verdicts.
     pub verdicts: String,
+    /// Orders and other records.
+    #[serde(default)]
+    pub records: String,
 }
 
 /// A target on which sites differ.
@@ -186,9 +194,10 @@ pub struct Disagreement {
 
 impl From<&Digests> for DigestsStatus {
     fn from(digests: &Digests) -> Self {
-        let Digests { config, geo, rtt, verdicts } = *digests;
-        let [config, geo, rtt, verdicts] = [config, geo, rtt, verdicts].map(short);
-        Self { config, geo, rtt, verdicts }
+        let Digests { config, geo, rtt, verdicts, records } = *digests;
+        let [config, geo, rtt, verdicts, records] =
+            [config, geo, rtt, verdicts, records].map(short);
+        Self { config, geo, rtt, verdicts, records }
     }
 }
 
@@ -200,14 +209,16 @@ fn differences(own: &Digests, other: &Digests) -> Vec<String> {
         ("rtt", own.rtt, other.rtt),
         ("verdicts", own.verdicts, other.verdicts),
     ];
-    parts.into_iter().filter(|(_, a, b)| a != b).map(|(name, ..)| name.to_owned()).collect()
+    let told = [("records", own.records, other.records)].into_iter();
+    let parts = parts.into_iter().chain(told.filter(|(_, a, b)| *a != 0 && *b != 0));
+    parts.filter(|(_, a, b)| a != b).map(|(name, ..)| name.to_owned()).collect()
 }
 
 impl Controller {
     /// The cluster, as this node sees it; `None` without one.
     pub fn cluster_status(&self, now: Now) -> Option<ClusterStatus> {
         let panel = self.cluster.as_ref()?;
-        let own = self.digests();
+        let own = Digests { records: self.records_digest(now), ..self.digests() };
         let (disagreements, disagreeing) = self.disagreements(panel);
         let mut sites: Vec<usize> = panel.live_sites().collect();
         sites.dedup();
@@ -260,6 +271,13 @@ impl Controller {
             drift: panel.drifts.alarms().collect(),
             is_withdrawn: panel.is_withdrawn(),
             files: self.files_gauges(),
+            clocks_ahead_ms: panel
+                .voters
+                .iter()
+                .filter_map(|voter| {
+                    Some((voter.node.to_string(), panel.clocks.ahead_ms(&voter.node)?))
+                })
+                .collect(),
         })
     }
 
@@ -365,6 +383,7 @@ impl Panel {
                 votes_here,
                 shards_elsewhere: page.map_or(0, |page| page.votes().filter(elsewhere).count()),
                 digests: DigestsStatus::from(&digests),
+                clock_ahead_ms: if is_this { None } else { self.clocks.ahead_ms(node) },
                 differs: match page.is_some_and(|page| page.heard_at().is_some()) {
                     true => differences(own, &digests),
                     false => Vec::new(),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::config::duration::spell;
+use crate::control::cluster::clocks::apart_text;
+use crate::control::cluster::clocks::is_off;
 use crate::control::cluster::status::ClusterStatus;
 use crate::control::cluster::status::MemberStatus;
 use crate::control::effect::count;
@@ -22,6 +24,7 @@ pub fn troubles(status: &ClusterStatus) -> Vec<String> {
     all.extend(status.members.iter().filter_map(of_member));
     let alarms = status.drift.iter().filter(|drift| drift.is_alarm);
     all.extend(alarms.map(ToString::to_string));
+    all.extend(of_clocks(status));
     if status.unprobed > 0 {
         let targets = count(status.unprobed, "target");
         all.push(format!("this node's prober has had no result of {targets} for three intervals"));
@@ -33,6 +36,27 @@ pub fn troubles(status: &ClusterStatus) -> Vec<String> {
         all.extend(status.members.iter().filter_map(link_of));
     }
     all
+}
+
+/// Whose clock is wrong: that of this node, if most others say so.
+fn of_clocks(status: &ClusterStatus) -> Vec<String> {
+    let others = || status.members.iter().filter(|one| one.is_live && !one.is_this);
+    let off: Vec<(&MemberStatus, i64)> = others()
+        .filter_map(|member| Some((member, member.clock_ahead_ms.filter(|ms| is_off(*ms))?)))
+        .collect();
+    let ahead = off.iter().filter(|(_, ms)| *ms > 0).count();
+    if off.len() >= 2 && off.len() * 2 > others().count() && [0, off.len()].contains(&ahead) {
+        let mut all: Vec<i64> = off.iter().map(|(_, ms)| *ms).collect();
+        all.sort_unstable();
+        let apart = apart_text(-all[all.len() / 2]);
+        let names: Vec<&str> = off.iter().map(|(member, _)| &*member.node).collect();
+        return vec![format!("this node's clock is {apart} those of {}", names.join(", "))];
+    }
+    let told = |(member, ms): (&MemberStatus, i64)| {
+        let MemberStatus { node, site, .. } = member;
+        format!("the clock of {node} at {site} is {} that of this node", apart_text(ms))
+    };
+    off.into_iter().map(told).collect()
 }
 
 /// What is wrong with the connection that every two servers should have.
@@ -102,6 +126,23 @@ mod tests {
         let status =
             ClusterStatus { disagreeing: 3, drift: vec![drift], ..of(vec![own, agent, young]) };
         assert_eq!(troubles(&status), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_named_and_if_most_are_it_is_this_nodes() {
+        let with = |node: &str, ms| MemberStatus { clock_ahead_ms: Some(ms), ..member(node) };
+        let own = MemberStatus { is_this: true, ..member("fra-1") };
+        let well = of(vec![own.clone(), with("iad-1", 1000), with("sin-1", -1000)]);
+        assert_eq!(troubles(&well), Vec::<String>::new());
+        let one = of(vec![own.clone(), with("iad-1", 3210), with("sin-1", -80)]);
+        assert_eq!(
+            troubles(&one),
+            ["the clock of iad-1 at fra is 3.2 s ahead of that of this node"]
+        );
+        let dead = MemberStatus { is_live: false, heard_ms: Some(9), ..with("iad-1", 3210) };
+        assert_eq!(troubles(&of(vec![own.clone(), dead])).len(), 1, "the dead have none");
+        let most = of(vec![own, with("iad-1", -3000), with("sin-1", -3100), with("syd-1", 0)]);
+        assert_eq!(troubles(&most), ["this node's clock is 3.0 s ahead of those of iad-1, sin-1"]);
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::cluster::Beat;
 use crate::cluster::Digests;
+use crate::cluster::NodeName;
 use crate::cluster::Say;
 use crate::cluster::Served;
 use crate::cluster::Topic;
+use crate::control::cluster::clocks::ClockNews;
 use crate::control::cluster::drift::DriftNews;
 use crate::control::cluster::drift::Said;
 use crate::control::cluster::judgement::HOLD_MAX;
@@ -59,8 +61,9 @@ impl Panel {
         // Isolation may have changed just now: that is said at once.
         if self.next_beat.is_none_or(|at| now >= at) {
             self.next_beat = Some(now + BEAT_EVERY);
-            let Served { digests, generation } = served();
+            let Served { digests, generation, unix } = served();
             self.mind_drift(&digests, now);
+            self.mind_clocks(now);
             let beat = Beat {
                 is_isolated: self.isolation.is_isolated(),
                 anchors: self.anchors,
@@ -69,6 +72,7 @@ impl Panel {
                 is_withdrawn: self.is_withdrawn(),
                 generation,
                 said_at: now,
+                unix,
             };
             says.push(Say { topic: Topic::Beat, payload: beat.to_octets(), urgent: false });
         }
@@ -171,6 +175,22 @@ impl Panel {
                 DriftNews::Begun(what, who) => NewsKind::Drift { what: what.word(), who },
                 DriftNews::Over(what) => NewsKind::DriftOver { what: what.word() },
             });
+        }
+    }
+
+    /// Tells of clocks that are off.
+    fn mind_clocks(&mut self, now: Duration) {
+        let voters = &self.voters;
+        let is_live = |node: &NodeName| voters.iter().any(|one| one.is_live && one.node == *node);
+        for news in self.clocks.advance(is_live, now) {
+            let (node, kind) = match news {
+                ClockNews::Off(node, ahead_ms) => (node, NewsKind::ClockOff { ahead_ms }),
+                ClockNews::Right(node) => (node, NewsKind::ClockRight),
+            };
+            let voter = self.voters.iter().find(|voter| voter.node == node);
+            if let Some(site) = voter.map(|voter| self.roster.sites()[voter.site].clone()) {
+                self.news.push(NodeNews { node, site, kind });
+            }
         }
     }
 

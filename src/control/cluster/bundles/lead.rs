@@ -389,11 +389,17 @@ impl Bundles {
     /// Gives the push of this node up; nothing has changed, but at its canary, which goes back.
     pub(super) fn give_up(&mut self, why: String, now: Now) {
         let Some(push) = self.push.take() else { return };
-        self.tell(Told::GivenUp {
-            what: described(&push.manifest),
-            why: why.lines().next().unwrap_or_default().into(),
-        });
+        self.tell(Told::GivenUp { what: described(&push.manifest), why: first_words(&why) });
         self.last = Some(Outcome::given_up(&push.manifest, why, now));
+    }
+}
+
+/// The first line, and what it announces.
+fn first_words(why: &str) -> Box<str> {
+    let (first, rest) = why.split_once('\n').unwrap_or((why, ""));
+    match first.ends_with(':') {
+        true => format!("{first} {}", rest.lines().next().unwrap_or_default()).trim_end().into(),
+        false => first.into(),
     }
 }
 

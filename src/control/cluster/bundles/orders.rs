@@ -237,8 +237,9 @@ impl Bundles {
         });
         earlier.max_by_key(|active| &active.sealed.manifest.version).ok_or_else(|| {
             format!(
-                "nothing before version {} is kept here; those are: {kept}; name one with --to",
-                now.version.number
+                "no files before those of version {} are kept here (kept: {kept}; name one with --to); \
+                 to have those back that [config] names push their folder",
+                now.origin()
             )
         })
     }

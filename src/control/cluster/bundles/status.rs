@@ -240,9 +240,16 @@ impl Controller {
         if let Some(push) = &status.push {
             line += &format!("; version {} is {}", push.version.number, push.phase);
         }
+        let canary = status.push.as_ref().and_then(|push| push.canary.as_deref());
+        if let Some(canary) = canary {
+            line += &format!(" at {canary}");
+        }
         let number = status.in_force.as_ref().map(|version| version.number);
         let differs = |node: &&NodeBundleStatus| {
-            node.is_live && node.takes == Some(true) && node.in_force != number
+            node.is_live
+                && node.takes == Some(true)
+                && node.in_force != number
+                && canary != Some(&*node.node)
         };
         let others: Vec<&str> =
             status.nodes.iter().filter(differs).map(|node| &*node.node).collect();
