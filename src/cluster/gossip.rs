@@ -31,6 +31,7 @@ use crate::cluster::heard::Heard;
 use crate::cluster::membership::Membership;
 use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
+use crate::cluster::peer::Patience;
 use crate::cluster::peer::Peer;
 use crate::cluster::topic::Slot;
 use crate::cluster::topic::Topic;
@@ -82,6 +83,8 @@ pub struct Gossip {
     near: BTreeSet<NodeName>,
     asked: BTreeMap<NodeName, Asked>,
     woken: BTreeSet<NodeName>,
+    /// What was refused of each peer: a new connection does not make up for it.
+    patience: BTreeMap<NodeName, Patience>,
     /// A later life of this node than this one, in which something was signed by its key.
     double: Option<Generation>,
 }
@@ -105,6 +108,7 @@ impl Gossip {
             near: BTreeSet::new(),
             asked: BTreeMap::new(),
             woken: BTreeSet::new(),
+            patience: BTreeMap::new(),
             double: None,
         }
     }
@@ -123,6 +127,7 @@ impl Gossip {
             // Whoever has the key of before speaks as this node no more.
             self.double = None;
         }
+        self.patience.retain(|node, _| members.find(node).is_some());
         self.door.follow(members)
     }
 
@@ -409,8 +414,10 @@ impl Gossip {
                 }
             }
         }
-        let peer = self.peers.get_mut(from).filter(|_| wrong > 0);
-        outcome.is_flood = peer.is_some_and(|peer| !peer.bears(wrong, now));
+        if wrong > 0 && self.peers.contains_key(from) {
+            let patience = self.patience.entry(from.clone()).or_default();
+            outcome.is_flood = !patience.bears(wrong, now);
+        }
         outcome
     }
 
@@ -842,6 +849,11 @@ mod tests {
         };
         assert_eq!((send(200).refusals.malformed, send(200).is_flood), (200, false));
         assert!((0..25).any(|_| send(200).is_flood));
+        fleet.cut(0, 1);
+        fleet.connect(0, 1);
+        let frame = Frame::Push(vec![wrong; 1]);
+        let again = fleet.nodes[0].hear(&name(1), frame, fleet.now);
+        assert!(again.is_flood, "another connection does not make up for it");
     }
 
     #[test]

@@ -84,8 +84,13 @@ pub(super) struct Peer {
     /// Until when it is not asked about a node, as that led to nothing.
     pub(super) shunned: BTreeMap<NodeName, Duration>,
     vain: Option<Vain>,
+}
+
+/// What was refused of a peer, over all its connections.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
     wrong: u32,
-    wrong_since: Duration,
+    since: Duration,
 }
 
 /// Sums that differed the last time, and what was done about it.
@@ -112,8 +117,6 @@ impl Peer {
             answered: BTreeMap::new(),
             shunned: BTreeMap::new(),
             vain: None,
-            wrong: 0,
-            wrong_since: Duration::ZERO,
         }
     }
 
@@ -152,13 +155,15 @@ impl Peer {
         self.vain = Some(Vain { sums, told_at: now, wait });
         true
     }
+}
 
+impl Patience {
     /// Bears some refused values; false if they have become too many.
     pub(super) fn bears(&mut self, wrong: u32, now: Duration) -> bool {
-        let seconds = u32::try_from(now.saturating_sub(self.wrong_since).as_secs());
+        let seconds = u32::try_from(now.saturating_sub(self.since).as_secs());
         if let Ok(seconds @ 1..) = seconds {
             self.wrong = self.wrong.saturating_sub(seconds.saturating_mul(WRONG_A_SECOND));
-            self.wrong_since = now;
+            self.since = now;
         }
         self.wrong = self.wrong.saturating_add(wrong);
         self.wrong <= WRONG_MAX
@@ -213,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_few_refused_values_are_borne_and_a_flood_is_not() {
-        let mut peer = Peer::new(1, Generation(1));
-        assert!((0..600).all(|second| peer.bears(50, ms(second * 1000))));
-        assert!(!(0..200).all(|_| peer.bears(50, ms(600_000))));
+        let mut patience = Patience::default();
+        assert!((0..600).all(|second| patience.bears(50, ms(second * 1000))));
+        assert!(!(0..200).all(|_| patience.bears(50, ms(600_000))));
     }
 }

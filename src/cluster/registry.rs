@@ -26,6 +26,13 @@ pub const GONE_KEPT_S: u64 = 30 * 86_400;
 /// Most records, those that were taken back included.
 pub const RECORDS_MAX: usize = 4096;
 
+/// Highest version that is heard: more is none that nodes have counted to, and the end of all counting.
+pub const VERSION_MAX: u64 = 1 << 62;
+
+/// Up to this version each record counts on from all others. A higher one is invented and stands for its own record alone, or
+/// one member could use up the versions of all.
+pub const COUNTED_MAX: u64 = 1 << 48;
+
 /// Which of two writings of a record counts: the one of the higher version, then that of the node whose name comes later.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
@@ -118,6 +125,8 @@ pub enum NotShared {
     TooLong,
     /// There are too many.
     TooMany,
+    /// Another node has written it under the highest version that there is.
+    Outranked,
 }
 
 #[derive(Debug)]
@@ -140,12 +149,22 @@ pub struct Registry {
     lives: BTreeMap<NodeName, Generation>,
     /// Records that were written or heard since they were last taken.
     touched: BTreeSet<Box<str>>,
+    /// First words of records that this version knows; none: it knows all.
+    kinds: &'static [&'static str],
+    /// What is taken back of records that had to make room.
+    evicted: Vec<Say>,
 }
 
 impl Registry {
     /// One that knows nothing.
     pub fn new(own: NodeName) -> Self {
-        Self { own, records: BTreeMap::new(), lives: BTreeMap::new(), touched: BTreeSet::new() }
+        Self::knowing(own, &[])
+    }
+
+    /// One whose records begin with one of these words; others are passed on, and make room first.
+    pub fn knowing(own: NodeName, kinds: &'static [&'static str]) -> Self {
+        let (records, lives, touched) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { own, records, lives, touched, kinds, evicted: Vec::new() }
     }
 
     /// What holds of a record.
@@ -158,17 +177,17 @@ impl Registry {
         self.records.values().map(|record| &record.writing)
     }
 
-    /// The highest version that was seen.
+    /// The highest version that was seen, of those that nodes have counted to.
     pub fn version(&self) -> u64 {
         let versions = self.records.values().map(|record| record.writing.stamp.version);
-        versions.max().unwrap_or(0)
+        versions.filter(|version| *version <= COUNTED_MAX).max().unwrap_or(0)
     }
 
     /// Writes a record, or takes it back, and returns what to say.
     ///
     /// # Errors
     ///
-    /// If it is too long, or there are too many: then nothing is written.
+    /// If it is too long, there are too many, or what is written counts for more: then nothing is written.
     pub fn write(
         &mut self,
         key: &str,
@@ -177,10 +196,15 @@ impl Registry {
         at_s: u64,
     ) -> Result<Say, NotShared> {
         self.make_room(key)?;
-        let version = version.max(self.version() + 1);
+        let known = self.get(key).map_or(0, |known| known.stamp.version);
+        let least = self.version().max(known).saturating_add(1);
+        let version = version.min(COUNTED_MAX).max(least).min(VERSION_MAX);
         let stamp = Stamp { version, node: self.own.clone() };
         let writing = Writing { key: key.into(), stamp, at_s, value };
         let payload = writing.octets().ok_or(NotShared::TooLong)?;
+        if self.get(key).is_some_and(|known| known.rank() > writing.rank()) {
+            return Err(NotShared::Outranked);
+        }
         let record = Record { writing, speakers: BTreeSet::new(), is_said: true, silent: 0 };
         self.records.insert(key.into(), record);
         self.touched.insert(key.into());
@@ -190,7 +214,8 @@ impl Registry {
     /// Takes up what was kept; it is said again by [`Self::adopt`], if nobody else does.
     pub fn restore(&mut self, writing: Writing) {
         let is_older = self.get(&writing.key).is_some_and(|known| known.rank() >= writing.rank());
-        if !is_older && self.make_room(&writing.key).is_ok() {
+        let is_counted = writing.stamp.version <= VERSION_MAX;
+        if is_counted && !is_older && self.make_room(&writing.key).is_ok() {
             let key = writing.key.clone();
             let record = Record { writing, speakers: BTreeSet::new(), is_said: false, silent: 0 };
             self.records.insert(key, record);
@@ -228,6 +253,9 @@ impl Registry {
         };
         if topic_of(&writing.key) != topic {
             return Word::Refused("it is about something else than it says");
+        }
+        if writing.stamp.version > VERSION_MAX {
+            return Word::Refused("its version is above all that nodes count to");
         }
         if let Some(record) = self.records.get_mut(&writing.key) {
             match writing.rank().cmp(&record.writing.rank()) {
@@ -269,7 +297,7 @@ impl Registry {
     /// first among the living. Whoever comes first may not know the record, or only what it was before: what is not said at
     /// the second look either, all say who know it.
     pub fn adopt(&mut self, living: &BTreeSet<NodeName>) -> Vec<Say> {
-        let mut says = Vec::new();
+        let mut says = std::mem::take(&mut self.evicted);
         for (key, record) in &mut self.records {
             record.speakers.retain(|node| living.contains(node));
             if record.is_said || !record.speakers.is_empty() {
@@ -323,16 +351,31 @@ impl Registry {
         self.touched.extend(self.records.keys().cloned());
     }
 
-    /// Makes room for a record: the end that was written first is forgotten first.
+    /// Whether only a later version knows what a record is about, or nobody does.
+    fn is_strange(&self, key: &str) -> bool {
+        let kind = key.split(' ').next().unwrap_or_default();
+        !self.kinds.is_empty() && !self.kinds.contains(&kind)
+    }
+
+    /// Makes room for a record: what this version does not know is forgotten first, then the end that was written first. For
+    /// what it does not know nothing is.
     fn make_room(&mut self, key: &str) -> Result<(), NotShared> {
         if self.records.contains_key(key) || self.records.len() < RECORDS_MAX {
             return Ok(());
         }
-        let gone = self.records.iter().filter(|(_, record)| record.writing.value.is_none());
-        let oldest = gone.min_by_key(|(_, record)| record.writing.at_s);
-        let oldest = oldest.map(|(key, _)| key.clone()).ok_or(NotShared::TooMany)?;
-        self.records.remove(&oldest);
-        self.touched.insert(oldest);
+        if self.is_strange(key) {
+            return Err(NotShared::TooMany);
+        }
+        let ranks = self.records.values().filter_map(|Record { writing, .. }| {
+            let is_known = !self.is_strange(&writing.key);
+            let may_go = !is_known || writing.value.is_none();
+            may_go.then(|| (is_known, writing.at_s, writing.key.clone()))
+        });
+        let (.., gone) = ranks.min().ok_or(NotShared::TooMany)?;
+        if self.records.remove(&gone).is_some_and(|record| record.is_said) {
+            self.evicted.push(unsaid(&gone));
+        }
+        self.touched.insert(gone);
         Ok(())
     }
 }
@@ -455,6 +498,66 @@ mod tests {
         let back = b.write("order pool:eu", None, 0, 9).unwrap();
         let (word, says) = tell("b", &back, &mut again);
         assert!(matches!(word, Word::Newer(_)) && says.len() == 1);
+    }
+
+    /// What a member says that invents a version.
+    fn invented(key: &str, version: u64, by: &str) -> Say {
+        let stamp = Stamp { version, node: node(by) };
+        let writing = Writing { key: key.into(), stamp, at_s: 1, value: json("x") };
+        Say { topic: topic_of(key), payload: writing.octets().unwrap(), urgent: false }
+    }
+
+    #[test]
+    fn a_version_that_a_member_invents_counts_for_its_record_and_for_no_other() {
+        let mut a = Registry::new(node("a"));
+        let refused = Word::Refused("its version is above all that nodes count to");
+        assert_eq!(tell("z", &invented("order x", u64::MAX, "z"), &mut a).0, refused);
+        assert_eq!(tell("z", &invented("order x", VERSION_MAX + 1, "z"), &mut a).0, refused);
+        tell("z", &invented("order x", COUNTED_MAX + 1, "z"), &mut a);
+        assert_eq!(a.version(), 0);
+        a.write("order y", json("drained"), u64::MAX, 2).unwrap();
+        assert_eq!(a.get("order y").unwrap().stamp.version, COUNTED_MAX, "as far as it goes");
+        a.write("order y", json("up"), 1, 3).unwrap();
+        assert_eq!(a.get("order y").unwrap().stamp.version, COUNTED_MAX + 1);
+        a.write("order x", json("ours"), 1, 3).unwrap();
+        assert_eq!(a.get("order x").unwrap().stamp.version, COUNTED_MAX + 2, "it can be mended");
+    }
+
+    #[test]
+    fn a_record_under_the_highest_version_is_told_of_and_does_not_wrap() {
+        let mut a = Registry::new(node("a"));
+        tell("z", &invented("order x", VERSION_MAX, "z"), &mut a);
+        assert_eq!(a.write("order x", json("ours"), 1, 9), Err(NotShared::Outranked));
+        assert_eq!(a.get("order x").unwrap().text(), Some("\"x\""));
+        let mut later = Registry::new(node("zz"));
+        tell("z", &invented("order x", VERSION_MAX, "z"), &mut later);
+        assert!(later.write("order x", json("ours"), 1, 9).is_ok(), "a later name counts");
+        assert_eq!(later.get("order x").unwrap().stamp.version, VERSION_MAX);
+        let mut kept = Registry::new(node("a"));
+        let Ok(writing) = serde_json::from_slice(&invented("order x", u64::MAX, "z").payload)
+        else {
+            panic!("it is one")
+        };
+        kept.restore(writing);
+        assert!(kept.get("order x").is_none(), "an earlier version of rhumb kept it");
+    }
+
+    #[test]
+    fn records_of_a_kind_that_nobody_knows_make_room_first_and_push_nothing_out() {
+        let mut a = Registry::knowing(node("a"), &["order"]);
+        a.write("order gone", None, 0, 1).unwrap();
+        for number in 1..RECORDS_MAX {
+            tell("z", &invented(&format!("junk {number}"), 1, "z"), &mut a);
+        }
+        let more = tell("z", &invented("junk more", 1, "z"), &mut a).0;
+        assert_eq!(more, Word::Refused("there are too many records"));
+        assert_eq!(a.adopt(&living(&["a"])).len(), RECORDS_MAX - 1, "all are passed on");
+        for number in 0..100 {
+            a.write(&format!("order {number}"), json("drained"), 0, 2).unwrap();
+        }
+        assert!(a.get("order gone").is_some(), "what was taken back does not come back for junk");
+        assert!((0..100).all(|number| a.get(&format!("order {number}")).is_some()));
+        assert_eq!(a.adopt(&living(&["a"])).len(), 100, "what made room is taken back");
     }
 
     #[test]

@@ -307,7 +307,7 @@ impl Controller {
 
     /// The next record's version, with who writes it and why.
     fn write(&mut self, author: &str, reason: &str, now: Now) -> Written {
-        self.version += 1;
+        self.version = self.version.saturating_add(1);
         let (author, reason) = (author.into(), reason.into());
         Written { version: self.version, author, reason, at: now.unix }
     }

@@ -171,10 +171,8 @@ impl Controller {
     /// Orders and shifts that count here, by key.
     fn records_here(&self) -> BTreeMap<String, Stored> {
         let order = |(scope, order)| (order_key(scope), Stored::order(scope, order));
-        let shift = |(policy, shift): (&Box<str>, &Shift)| {
-            (shift_key(policy), Stored::shift(policy, shift))
-        };
-        let shifts = self.shifts.iter().map(shift);
+        let shift = |policy: &str, shift: &Shift| (shift_key(policy), Stored::shift(policy, shift));
+        let shifts = self.shifts.iter().map(|(policy, one)| shift(policy, one));
         self.orders.iter().map(order).chain(shifts).collect()
     }
 

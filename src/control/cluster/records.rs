@@ -63,11 +63,14 @@ pub struct Records {
 impl Records {
     /// None yet.
     pub fn new(terms: &ClusterTerms) -> Self {
-        let registry = Registry::new(terms.node.clone());
+        let registry = Registry::knowing(terms.node.clone(), &KINDS);
         let accord = Accord::default();
         Self { registry, role: terms.role, next_adopt: None, said_brake: None, accord }
     }
 }
+
+/// First words of all records that this version shares.
+const KINDS: [&str; 5] = ["order", "shift", "way_back", "shed", "request"];
 
 /// How a change of state is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,7 +160,8 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Some(records) = &mut self.records else { return };
-        match records.registry.write(key, value, self.version + 1, now.unix.as_secs()) {
+        match records.registry.write(key, value, self.version.saturating_add(1), now.unix.as_secs())
+        {
             Ok(say) => {
                 self.version = self.version.max(records.registry.version());
                 effects.push(Effect::Say(say));
@@ -166,6 +170,7 @@ impl Controller {
                 let why = match why {
                     NotShared::TooLong => "it is too long",
                     NotShared::TooMany => "there are too many",
+                    NotShared::Outranked => "another node has written it under the highest version",
                 };
                 let kind = NewsKind::NotShared { record: key.into(), why: why.into() };
                 self.tell_cluster(kind, effects);
@@ -203,7 +208,7 @@ impl Controller {
                 self.tell_cluster(NewsKind::NotHeard { record, why: why.into() }, effects);
             }
             Word::Newer(writing) => {
-                self.version = self.version.max(writing.stamp.version);
+                self.version = self.version.max(records.registry.version());
                 self.take_writing(&writing, now, effects);
             }
         }

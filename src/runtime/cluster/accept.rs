@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
+use crate::model::Peer;
 use crate::runtime::cluster::connection;
 use crate::runtime::cluster::connection::Shown;
 use crate::runtime::cluster::core::Core;
@@ -21,10 +22,10 @@ use crate::runtime::cluster::failure::Failure;
 use crate::runtime::cluster::metered::Metered;
 use crate::runtime::cluster::tls_peer;
 
-/// Handshakes under way, at most; what comes then is closed.
+/// Handshakes under way, at most, besides those of addresses of peers; what comes then is closed.
 pub(super) const HANDSHAKES_MAX: usize = 64;
 
-/// Handshakes of one IPv4 address or IPv6 /64, at most.
+/// Handshakes of one IPv4 address or IPv6 /64, or of one address of a peer, at most.
 pub(super) const HANDSHAKES_PER_SOURCE: usize = 8;
 
 /// How long a handshake may take, hello included.
@@ -43,7 +44,7 @@ pub(super) async fn serve(core: Arc<Core>, listener: Arc<TcpListener>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, source)) => match gate.enter(source.ip()) {
+                Ok((stream, source)) => match gate.enter(Source::of(source.ip(), &core.live().terms.peers)) {
                     Some(permit) => {
                         let core = Arc::clone(&core);
                         connections.spawn(async move { take(&core, stream, source, permit).await });
@@ -102,22 +103,51 @@ async fn shake(
 /// How many handshakes are under way.
 #[derive(Default)]
 struct Gate {
-    sources: Mutex<HashMap<IpAddr, usize>>,
+    sources: Mutex<HashMap<Source, usize>>,
     told: Mutex<Option<Instant>>,
+}
+
+/// Who shares a number of handshakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    /// An address that the file has for a peer: no stranger uses up its share.
+    Peer(IpAddr),
+    /// An IPv4 address, or the /64 of an IPv6 one.
+    Strangers(IpAddr),
+}
+
+impl Source {
+    fn of(address: IpAddr, peers: &[Peer]) -> Self {
+        let address = address.to_canonical();
+        let is_it = |peer: &Peer| peer.address.is_some_and(|at| at.ip().to_canonical() == address);
+        match peers.iter().any(is_it) {
+            true => Self::Peer(address),
+            false => Self::Strangers(network(address)),
+        }
+    }
 }
 
 /// Leave to shake hands, until it is dropped.
 struct Permit {
     gate: Arc<Gate>,
-    source: IpAddr,
+    source: Source,
 }
 
 impl Gate {
-    fn enter(self: &Arc<Self>, source: IpAddr) -> Option<Permit> {
-        let source = network(source);
+    fn enter(self: &Arc<Self>, source: Source) -> Option<Permit> {
         let mut sources = self.sources.lock().expect("nobody panics with the lock");
         let own = sources.get(&source).copied().unwrap_or(0);
-        if own >= HANDSHAKES_PER_SOURCE || sources.values().sum::<usize>() >= HANDSHAKES_MAX {
+        let of_strangers = |(source, count): (&Source, &usize)| match source {
+            Source::Peer(_) => 0,
+            Source::Strangers(_) => *count,
+        };
+        let is_full = match source {
+            Source::Peer(_) => false,
+            Source::Strangers(_) => {
+                sources.iter().map(of_strangers).sum::<usize>() >= HANDSHAKES_MAX
+            }
+        };
+        if own >= HANDSHAKES_PER_SOURCE || is_full {
             return None;
         }
         sources.insert(source, own + 1);
@@ -162,13 +192,25 @@ mod tests {
     #[test]
     fn a_source_gets_its_share_and_all_sources_together_theirs() {
         let gate = Arc::new(Gate::default());
-        let source = |number: u8| IpAddr::from([192, 0, 2, number]);
+        let address = |number: u8| IpAddr::from([192, 0, 2, number]);
+        let peers = [Peer {
+            node: crate::cluster::NodeName::parse("b").unwrap(),
+            address: Some((address(200), 7653).into()),
+            pins: Vec::new(),
+            site: "fra".into(),
+            role: crate::cluster::Role::Server,
+        }];
+        let source = |number: u8| Source::of(address(number), &peers);
         let held: Vec<_> = (0..20).filter_map(|_| gate.enter(source(1))).collect();
         assert_eq!(held.len(), HANDSHAKES_PER_SOURCE);
         let others: Vec<_> =
             (2..40).flat_map(|number| [number; 3]).filter_map(|n| gate.enter(source(n))).collect();
         assert_eq!(held.len() + others.len(), HANDSHAKES_MAX);
-        drop((held, others));
+        let of_peer: Vec<_> = (0..20).filter_map(|_| gate.enter(source(200))).collect();
+        assert_eq!(of_peer.len(), HANDSHAKES_PER_SOURCE, "strangers do not keep a peer out");
+        let mapped = Source::of("::ffff:192.0.2.200".parse().unwrap(), &peers);
+        assert_eq!(mapped, source(200));
+        drop((held, others, of_peer));
         assert!(gate.sources.lock().unwrap().is_empty());
         assert_eq!(
             network("2001:db8::1:2".parse().unwrap()),

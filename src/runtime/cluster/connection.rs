@@ -51,6 +51,8 @@ pub(super) enum Ended {
     Silent,
     /// It did not read for [`WRITE_MAX`].
     Slow,
+    /// A frame of it took longer than [`WRITE_MAX`].
+    Late,
     /// Too much of what it sent was refused.
     Flood,
     /// There is another connection between the two.
@@ -70,6 +72,7 @@ impl fmt::Display for Ended {
             Self::OtherNode(node) => write!(f, "it says it is {node}, whose key it has not"),
             Self::Silent => write!(f, "it was silent for {SILENCE_MAX:?}"),
             Self::Slow => write!(f, "it did not read for {WRITE_MAX:?}"),
+            Self::Late => write!(f, "what it sent took longer than {WRITE_MAX:?}"),
             Self::Flood => f.write_str("it passed on too many values that nobody signed who may"),
             Self::Double => f.write_str("there is another connection with it"),
             Self::Cut => f.write_str("it was replaced, or its pin was taken out"),
@@ -139,7 +142,7 @@ where
         ended = write_all(core, writer, link) => ended,
     };
     drop(taken);
-    if matches!(ended, Ended::Slow | Ended::Silent) {
+    if matches!(ended, Ended::Slow | Ended::Silent | Ended::Late) {
         Counters::count(&core.counters.cut_slow);
     }
     ended
@@ -166,10 +169,9 @@ impl Drop for Taken<'_> {
 
 async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<Link>) -> Ended {
     loop {
-        let frame = match timeout(SILENCE_MAX, read_frame(&mut reader)).await {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(ended)) => return ended,
-            Err(_) => return Ended::Silent,
+        let frame = match read_frame(&mut reader).await {
+            Ok(frame) => frame,
+            Err(ended) => return ended,
         };
         Counters::count(&core.counters.frames_in);
         match &frame {
@@ -185,8 +187,12 @@ async fn read_all<R: AsyncRead + Unpin>(core: &Core, mut reader: R, link: &Arc<L
         }
         if let Frame::Piece(piece, octets) = frame {
             core.exchange.take(&link.node, piece, octets);
-        } else if !core.take(link, frame) {
-            return Ended::Flood;
+            continue;
+        }
+        match core.take(link, frame) {
+            Some(Duration::ZERO) => {}
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Ended::Flood,
         }
     }
 }
@@ -233,11 +239,57 @@ async fn write_all<W: AsyncWrite + Unpin>(core: &Core, mut writer: W, link: &Arc
     }
 }
 
+/// Reads a frame. A long one may take its time on a slow line, as the other end gives it as much; only octets must come.
 async fn read_frame<R: AsyncRead + Unpin>(reader: &mut R) -> Result<Frame, Ended> {
     let mut header = [0; HEADER];
-    reader.read_exact(&mut header).await.map_err(Ended::Closed)?;
+    fill(reader, &mut header).await?;
     let (kind, length) = read_header(header).ok_or(Ended::Malformed)?;
     let mut content = vec![0; length];
-    reader.read_exact(&mut content).await.map_err(Ended::Closed)?;
+    timeout(WRITE_MAX, fill(reader, &mut content)).await.map_err(|_| Ended::Late)??;
     Frame::read(kind, &content).ok_or(Ended::Malformed)
+}
+
+/// Reads as many octets as there is room for, each within [`SILENCE_MAX`] of the one before.
+async fn fill<R: AsyncRead + Unpin>(reader: &mut R, octets: &mut [u8]) -> Result<(), Ended> {
+    let mut filled = 0;
+    while filled < octets.len() {
+        let read = timeout(SILENCE_MAX, reader.read(&mut octets[filled..])).await;
+        match read.map_err(|_| Ended::Silent)?.map_err(Ended::Closed)? {
+            0 => return Err(Ended::Closed(io::ErrorKind::UnexpectedEof.into())),
+            read => filled += read,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::PieceId;
+    use crate::cluster::piece::PIECE_MAX;
+
+    /// What becomes of a piece of which an eighth comes each `every`, and nothing after so many eighths.
+    async fn trickle(every: Duration, eighths: usize) -> Result<Frame, Ended> {
+        let (mut ours, mut theirs) = tokio::io::duplex(2 * PIECE_MAX);
+        let frame = Frame::Piece(PieceId::of(b"x"), vec![7; PIECE_MAX].into()).write();
+        let give = async move {
+            for part in frame.chunks(frame.len().div_ceil(8)).take(eighths) {
+                theirs.write_all(part).await.expect("there is room");
+                tokio::time::sleep(every).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            frame = read_frame(&mut ours) => frame,
+            () = give => unreachable!("it never ends"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_may_take_as_long_as_its_sender_waits_if_only_octets_come() {
+        assert!(matches!(trickle(Duration::from_secs(1), 8).await, Ok(Frame::Piece(..))));
+        assert!(matches!(trickle(Duration::from_secs(2), 8).await, Err(Ended::Late)));
+        assert!(matches!(trickle(Duration::from_secs(1), 5).await, Err(Ended::Silent)));
+        assert!(matches!(trickle(Duration::from_secs(4), 8).await, Err(Ended::Silent)));
+    }
 }

@@ -31,6 +31,7 @@ use crate::runtime::cluster::mailbox::Mailbox;
 use crate::runtime::cluster::own::Own;
 use crate::runtime::cluster::own::Said;
 use crate::runtime::cluster::own::ToSay;
+use crate::runtime::cluster::pace::Paces;
 use crate::runtime::cluster::pieces::Exchange;
 use crate::runtime::cluster::tls;
 
@@ -74,6 +75,8 @@ pub(super) struct Core {
     pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
     pub(super) faults: Faults,
+    /// How many values each peer may send.
+    paces: Paces,
     cluster: Box<str>,
     gossip: Mutex<Gossip>,
     start: Instant,
@@ -99,6 +102,7 @@ impl Core {
             generation,
             counters,
             faults: Faults::default(),
+            paces: Paces::default(),
             cluster,
         }
     }
@@ -121,6 +125,7 @@ impl Core {
             self.mailbox.put(gone.map(|node| Heard::Forgotten { node }).collect());
         });
         let before = self.live.send_replace(Arc::new(live));
+        self.paces.retain(|node| members.find(node).is_some());
         // After that, for whoever is taken up now is judged by the new members.
         self.links.follow(&members);
         let live = self.live();
@@ -216,14 +221,20 @@ impl Core {
         })
     }
 
-    /// A frame came; false if the connection should end, as too much that came is wrong.
-    pub(super) fn take(&self, link: &Link, frame: Frame) -> bool {
+    /// A frame came: how long nothing is to be read after it. `None` if the connection should end, as too much that came is
+    /// wrong.
+    pub(super) fn take(&self, link: &Link, frame: Frame) -> Option<Duration> {
         let now = self.now();
-        self.with_gossip(|gossip| {
+        let values = self.with_gossip(|gossip| {
             let Outcome { heard, refusals, is_flood } = gossip.hear(&link.node, frame, now);
+            let values = heard.len();
             self.hear(heard, refusals);
-            !is_flood
-        })
+            (!is_flood).then_some(values)
+        })?;
+        match values {
+            0 => Some(Duration::ZERO),
+            _ => Some(self.paces.take(&link.node, values, Instant::now())),
+        }
     }
 
     /// Hands on what was heard, in the order in which it was let in: nobody else has the engine meanwhile.

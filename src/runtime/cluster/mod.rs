@@ -19,6 +19,7 @@ mod metered;
 mod nats;
 mod outbox;
 mod own;
+mod pace;
 mod pieces;
 pub(in crate::runtime) mod shown;
 mod tls;

@@ -19,7 +19,12 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
     let mut written = BTreeMap::new();
     loop {
         bus.standing.until_connected().await;
-        let due = core.to_say.next(&mut written).await;
+        // What is taken while there is no connection is lost with it, and comes only when something later is missed before it.
+        let due = tokio::select! {
+            biased;
+            () = bus.standing.until_lost() => continue,
+            due = core.to_say.next(&mut written) => due,
+        };
         let live = core.live();
         // Kept before anything is awaited: if this ends here, others ask for it.
         let outgoing: Vec<Outgoing> = {

@@ -67,6 +67,11 @@ impl Standing {
         let _ = self.connected.subscribe().wait_for(|connected| *connected).await;
     }
 
+    /// Waits until there is none.
+    pub(super) async fn until_lost(&self) {
+        let _ = self.connected.subscribe().wait_for(|connected| !*connected).await;
+    }
+
     /// There is a connection.
     pub(super) fn connect(&self) {
         self.connected.send_replace(true);
