@@ -204,8 +204,20 @@ impl Controller {
             }
             Word::Newer(writing) => {
                 self.version = self.version.max(writing.stamp.version);
+                self.tell_teller(&writing, &node, effects);
                 self.take_writing(&writing, now, effects);
             }
+        }
+    }
+
+    /// Tells who told of what an operator wrote, if that is not the node at which it was written: nobody has signed for that.
+    fn tell_teller(&mut self, writing: &Writing, from: &NodeName, effects: &mut Vec<Effect>) {
+        let is_of_operators =
+            ["order ", "shift ", "request "].iter().any(|kind| writing.key.starts_with(kind));
+        if is_of_operators && writing.stamp.node != *from {
+            let (record, writer) = (writing.key.clone(), writing.stamp.node.clone());
+            let kind = NewsKind::ToldBy { record, writer, from: from.clone() };
+            self.tell_cluster(kind, effects);
         }
     }
 
