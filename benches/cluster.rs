@@ -99,7 +99,7 @@ fn show(what: &str, mut figures: serde_json::Value) {
 }
 
 fn votes(shard: u16, turn: u8) -> Say {
-    let topic = Topic::Votes { layout: 1, shard };
+    let topic = Topic::Votes { layout: 1, shard: shard.into() };
     let mut payload = vec![0x11; SHARD];
     payload[0] = turn;
     Say { topic, payload: payload.into(), urgent: turn > 0 }

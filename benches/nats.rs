@@ -49,7 +49,7 @@ const BEAT: usize = 38;
 const IDLE: Duration = Duration::from_secs(20);
 
 /// A change that a node has heard of: which node, which shard, which turn.
-type Arrival = (usize, u16, u8, Instant);
+type Arrival = (usize, u64, u8, Instant);
 
 /// What a run is about.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ struct World {
 
 impl World {
     fn votes(&self, shard: u16, turn: u8) -> Say {
-        let topic = Topic::Votes { layout: 1, shard };
+        let topic = Topic::Votes { layout: 1, shard: shard.into() };
         let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761).wrapping_add(shard.into());
         let mut payload: Vec<u8> =
             (0..self.plan.octets).map(|at| (noise(at) >> 13) as u8).collect();
@@ -140,7 +140,7 @@ fn seals(plan: Plan) -> [f64; 2] {
     let node = node::name("a");
     let origin = Origin { cluster: "prod", node: &node, generation: Generation(1) };
     let seal = |turn: u32| {
-        let topic = Topic::Votes { layout: 1, shard: turn as u16 };
+        let topic = Topic::Votes { layout: 1, shard: turn as u64 };
         let payload = vec![7; plan.octets].into();
         Envelope { topic, sequence: turn.into(), payload }.seal(&origin, &key.signing)
     };

@@ -97,7 +97,7 @@ fn a_node_that_gets_nothing_is_waited_for_and_named() {
     assert_eq!(starved.state.as_deref(), Some("fetching"));
     assert!(status.push.is_some() && starved.why.contains("nobody could give it"));
     bus.pass(30);
-    assert!(bus.why("a").contains("c did not get ready within 120 s"), "{}", bus.why("a"));
+    assert!(bus.why("a").contains("c got no further for 120 s"), "{}", bus.why("a"));
     assert_eq!(bus.answers(), [OWN; 4]);
 }
 
@@ -310,7 +310,7 @@ fn few_servers_push_nothing_unless_that_is_said() {
     }
     bus.pass(10);
     bus.push("a", &files(1)).unwrap();
-    bus.pass(10);
+    bus.pass(20);
     assert!(
         bus.why("a").contains("1 of 3 servers can be reached, and 2 must be"),
         "{}",
@@ -435,11 +435,122 @@ fn a_full_disk_refuses_what_it_cannot_take_and_does_not_hold_up_what_is_decided(
     bus.pass(20);
     assert_eq!(bus.answers(), [2; 4]);
     assert!(bus.nodes["c"].told.iter().any(|told| told.contains("No space left")), "it is told");
+    assert_eq!(bus.nodes["c"].disk.len(), 1);
     // It begins with the version before, and takes the other from the rest.
     bus.start("c");
     assert_eq!(bus.answer("c"), 1);
     bus.pass(10);
     assert_eq!(bus.answers(), [2; 4]);
+    assert_eq!(bus.nodes["c"].disk.len(), 2);
+}
+
+#[test]
+fn what_a_disk_did_not_take_is_written_once_there_is_room() {
+    let mut bus = Bus::new();
+    bus.nodes.get_mut("c").unwrap().is_full = true;
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(100);
+    let told = |bus: &Bus, what: &str| {
+        bus.nodes["c"].told.iter().filter(|told| told.contains(what)).count()
+    };
+    assert_eq!((bus.answer("c"), told(&bus, "NotKept"), bus.nodes["c"].disk.len()), (1, 1, 0));
+    bus.nodes.get_mut("c").unwrap().is_full = false;
+    bus.pass(40);
+    assert_eq!(
+        (told(&bus, "Kept)"), bus.nodes["c"].disk.len()),
+        (1, 1),
+        "{:?}",
+        bus.nodes["c"].told
+    );
+}
+
+#[test]
+fn files_that_were_made_before_another_push_was_decided_do_not_undo_it() {
+    let mut bus = Bus::new();
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(10);
+    // A canary at one node; meanwhile the others, which do not hear it, decide another version.
+    bus.apart.insert("c");
+    let terms = PushTerms { canary: Some("c".into()), force: true, ..because("try it") };
+    bus.push_with("c", &files(2), terms).unwrap();
+    bus.push("a", &files(3)).unwrap();
+    bus.pass(30);
+    bus.heal();
+    bus.pass(5);
+    let _ = bus.command("c", Command::PushOn { author: "eva".into() });
+    bus.pass(30);
+    assert_eq!(bus.answers(), [3; 4]);
+    assert!(bus.why("c").contains("was decided meanwhile"), "{}", bus.why("c"));
+}
+
+#[test]
+fn a_leader_that_cannot_serve_it_any_more_does_not_decide_it() {
+    let mut bus = Bus::new();
+    let at_s = bus.now.unix.as_secs() + 600;
+    let terms = PushTerms { at_s: Some(at_s), ..because("later") };
+    bus.push_with("a", &files(1), terms).unwrap();
+    bus.pass(10);
+    // Geo data that do not fit to it: what was ready is compiled anew, and is not.
+    bus.spoil_check("a");
+    bus.pass(600);
+    assert!(bus.why("a").contains("refused by a"), "{}", bus.why("a"));
+    assert_eq!(bus.answers(), [OWN; 4]);
+}
+
+#[test]
+fn a_canary_must_take_bundles() {
+    let mut bus = Bus::of_takers(&["a", "b", "d"]);
+    let terms = PushTerms { canary: Some("c".into()), ..because("try it") };
+    let why = bus.push_with("a", &files(1), terms).unwrap_err();
+    assert!(why.contains("c has its files by other tools"), "{why}");
+}
+
+#[test]
+fn too_few_servers_are_borne_for_a_moment() {
+    let mut bus = Bus::new();
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(10);
+    bus.apart.insert("a");
+    bus.pass(7);
+    bus.push("a", &files(2)).unwrap();
+    bus.pass(8);
+    bus.heal();
+    bus.pass(10);
+    assert_eq!(bus.answers(), [2; 4]);
+}
+
+#[test]
+fn a_number_that_nobody_came_to_is_not_believed() {
+    let mut bus = Bus::new();
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(10);
+    bus.say_number("b", u64::MAX);
+    bus.pass(5);
+    bus.push("a", &files(2)).unwrap();
+    bus.pass(10);
+    assert_eq!(bus.answers(), [2; 4]);
+    assert_eq!(bus.status("a").in_force.unwrap().number, 2);
+}
+
+#[test]
+fn what_a_node_refuses_though_it_is_decided_is_shown_there_and_in_its_log_wholly() {
+    let mut bus = Bus::new();
+    bus.nodes.get_mut("c").unwrap().is_dead = true;
+    bus.pass(10);
+    bus.push("a", &files(1)).unwrap();
+    bus.pass(10);
+    bus.start("c");
+    bus.nodes.get_mut("c").unwrap().lacks = true;
+    bus.pass(20);
+    let status = bus.status("a");
+    let lacking = status.nodes.iter().find(|node| node.node == "c").unwrap();
+    assert_eq!((lacking.state.as_deref(), lacking.to), (Some("refused"), Some(1)));
+    assert!(lacking.why.contains("ca.pem is not here"), "{}", lacking.why);
+    let told = bus.nodes["c"].told.iter().filter(|told| told.contains("ca.pem is not here"));
+    assert_eq!(told.count(), 1);
+    bus.nodes.get_mut("c").unwrap().lacks = false;
+    bus.pass(61);
+    assert_eq!(bus.answers(), [1; 4]);
 }
 
 /// Pushes, rollbacks, deaths, restarts, partitions, starved and lacking nodes, in any order; at the end all is well.

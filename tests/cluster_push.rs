@@ -12,6 +12,8 @@ use std::time::Instant;
 
 use live::Folder;
 use live::ask;
+use live::find_metric;
+use live::get;
 use live::wait_until;
 use process::Process;
 use process::RHUMB;
@@ -31,7 +33,7 @@ struct Node {
 
 fn settings(site: &str, pins: &[String], addresses: &[Option<SocketAddr>]) -> String {
     let mut text = format!(
-        "[server]\nsite = \"{site}\"\nlisten = [\"127.0.0.1:0\"]\n[admin]\nsocket = \"rhumb.sock\"\n\
+        "[server]\nsite = \"{site}\"\nlisten = [\"127.0.0.1:0\"]\n[admin]\nsocket = \"rhumb.sock\"\nlisten = \"127.0.0.1:0\"\n\
          [state]\nfolder = \"state\"\n[rtt]\nfolder = \"rtt\"\n\
          [cluster]\nname = \"test\"\nnode = \"{site}-1\"\nlisten = \"127.0.0.1:0\"\nkey = \"cluster.key\"\n\
          bundles = true\n"
@@ -94,10 +96,18 @@ impl Node {
     }
 
     fn address(&self) -> SocketAddr {
+        self.logged("other nodes dial this one at ")
+    }
+
+    fn logged(&self, text: &str) -> SocketAddr {
         let lines = self.process.lines();
-        let rest = lines.iter().find_map(|line| line.split_once("other nodes dial this one at "));
+        let rest = lines.iter().find_map(|line| line.split_once(text));
         let text = rest.unwrap_or_else(|| panic!("{lines:?}")).1;
-        text.split([',', ' ']).next().unwrap().parse().unwrap()
+        text.split([',', ' ', '/']).next().unwrap().parse().unwrap()
+    }
+
+    fn metric(&self, series: &str) -> Option<f64> {
+        find_metric(&get(self.logged("metrics and health on http://"), "/metrics").2, series)
     }
 
     fn answer(&self) -> String {
@@ -137,8 +147,15 @@ fn tell_addresses(nodes: &[Node], pins: &[String]) {
         node.folder.write("rhumb.toml", settings(site, pins, &addresses));
         assert!(node.rhumb(&["reload"]).status.success());
     }
-    for node in nodes {
-        wait_until("all three live and have spoken", || node.live() == 3);
+    let begun = Instant::now();
+    while !nodes.iter().all(|node| node.live() == 3) {
+        if begun.elapsed() > live::PATIENCE {
+            let shown = |node: &Node| {
+                text(&node.rhumb(&["cluster", "status"])) + &node.process.lines().join("\n")
+            };
+            let all: Vec<String> = nodes.iter().map(shown).collect();
+            panic!("in vain waited until all have spoken to all:\n{}", all.join("\n"));
+        }
     }
 }
 
@@ -197,6 +214,11 @@ fn files_are_pushed_refused_rolled_back_and_shown() {
     assert!(shown.contains("files of version 1"), "{shown}");
     let status = text(&nodes[0].rhumb(&["cluster", "status"]));
     assert!(status.contains("files: version"), "{status}");
+    for node in &nodes {
+        let metric = |name: &str| node.metric(&format!("rhumb_cluster_files_{name}"));
+        wait_until("all nodes know that the others serve it", || metric("differing") == Some(0.0));
+        assert_eq!((metric("version"), metric("unkept")), (Some(4.0), Some(0.0)));
+    }
     let events = text(&nodes[0].rhumb(&["events", "--since", "10m"]));
     assert!(events.contains("in force"), "{events}");
     // With the network down, after kill -9, the right files are in force before the first answer.

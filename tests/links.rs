@@ -234,6 +234,34 @@ async fn a_key_is_changed_while_values_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_with_one_key_and_name_the_one_that_is_not_heard_says_so() {
+    let keys = Keys::new();
+    let names = ["b", "a"];
+    let mut nodes = start_all(&keys, &names).await;
+    nodes[1].say(Topic::State, b"of the first", true);
+    nodes[0].hears("a", Topic::State, b"of the first").await;
+    let mut twin = keys.terms("a", &names);
+    twin.peers[0].address = Some(nodes[0].address());
+    let mut twin = Node::start(twin).await;
+    assert!(twin.cluster.generation() > nodes[1].cluster.generation());
+    twin.say(Topic::State, b"of the twin", true);
+    nodes[0].hears("a", Topic::State, b"of the twin").await;
+    let is_told =
+        |own: &Node| own.cluster.faults().iter().any(|fault| fault.contains("another process"));
+    nodes[1].until("it is told", is_told).await;
+    assert!(!is_told(&nodes[0]) && !is_told(&twin));
+    // It gets a key of its own, and the others forget whatever was said by the one that two have.
+    let (path, new) = (keys.path("a-new"), keys.pin("a-new"));
+    nodes[1].reload(|terms| terms.key = path);
+    nodes[0].reload(|terms| terms.peers[0].pins = vec![new]);
+    assert!(!is_told(&nodes[1]));
+    nodes[0].hears("a", Topic::State, b"of the first").await;
+    nodes[1].say(VOTES, b"it is heard again", true);
+    nodes[0].hears("a", VOTES, b"it is heard again").await;
+    twin.until("the cut", |own| !own.is_connected("b")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_stalled_line_holds_back_comes_by_a_third_node() {
     let keys = Keys::new();
     let names = ["a", "b", "c"];

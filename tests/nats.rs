@@ -36,7 +36,7 @@ use rhumb::runtime::cluster::key::NodeKey;
 
 const VOTES: Topic = Topic::Votes { layout: 1, shard: 0 };
 
-fn votes(shard: u16) -> Topic {
+fn votes(shard: u64) -> Topic {
     Topic::Votes { layout: 1, shard }
 }
 
@@ -374,6 +374,55 @@ async fn a_key_is_changed_on_the_bus_and_a_pin_that_is_taken_out_counts_no_more(
     nodes[0].reload(|terms| terms.peers[0].pins = vec![new]);
     nodes[1].say(Topic::State, b"pinned again", true);
     nodes[0].hears("b", VOTES, b"by a key without a pin").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_changed_while_the_bus_is_down_signs_what_was_said_before() {
+    if is_missing() {
+        return;
+    }
+    let mut world = World::new();
+    let mut b = world.start("b", &["a", "b"]).await;
+    b.until("the bus", |own| bus_of(own).is_reachable).await;
+    b.say(VOTES, b"by the old one", true);
+    b.until("it is back", |own| bus_of(own).round_trip_ms.is_some()).await;
+    world.server.kill();
+    b.until("it is seen", |own| !bus_of(own).is_reachable).await;
+    let path = world.keys.path("b2");
+    let new = key::make(&path).unwrap();
+    b.reload(|terms| terms.key = path);
+    world.server.restart();
+    b.until("the bus again", |own| bus_of(own).is_reachable).await;
+    let mut terms = world.terms("a", &["a", "b"]);
+    terms.peers[0].pins = vec![new];
+    let mut a = Node::start(terms).await;
+    a.hears("b", VOTES, b"by the old one").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_on_the_bus_with_the_key_of_another_is_noticed_by_that_one() {
+    if is_missing() {
+        return;
+    }
+    let world = World::new();
+    let mut nodes = world.start_all(&["a", "b"]).await;
+    let stranger = world.stranger().await;
+    let said = |signer| world.message(("a", signer), u64::MAX, 1);
+    world.keys.pin("evil");
+    stranger.publish("rhumb.prod.value.a.state", said("evil").into()).await.unwrap();
+    stranger.publish("rhumb.prod.value.a.state", said("a").into()).await.unwrap();
+    nodes[1].hears("a", Topic::State, b"forged").await;
+    nodes[0].until("it is told", |own| !own.cluster.faults().is_empty()).await;
+    assert!(nodes[0].cluster.faults()[0].contains("another process"));
+    assert_eq!(nodes[1].cluster.faults(), Vec::<String>::new());
+    // A new key frees the name.
+    let path = world.keys.path("a2");
+    let new = key::make(&path).unwrap();
+    nodes[1].reload(|terms| terms.peers[0].pins = vec![new]);
+    nodes[0].reload(|terms| terms.key = path);
+    nodes[0].say(Topic::State, b"its own", true);
+    nodes[1].hears("a", Topic::State, b"its own").await;
+    assert_eq!(nodes[0].cluster.faults(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

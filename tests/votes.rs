@@ -129,13 +129,9 @@ fn disturb(fleet: &mut Fleet, faults: Faults) {
 fn assert_laws(fleet: &Fleet, faults: Faults) {
     for (at, node) in fleet.nodes.iter().enumerate() {
         let members = fleet.members(at, node.has_later_members);
-        for (other, (_, topics)) in node.newest.iter().filter(|(other, _)| members.contains(other))
-        {
-            let topics = topics.iter().filter(|(topic, _)| !matches!(topic, Topic::Record { .. }));
-            let topics: Vec<_> = topics.collect();
-            for (topic, (_, payload)) in
-                topics.into_iter().filter(|(topic, _)| **topic != Topic::Beat)
-            {
+        for (other, (_, slots)) in node.newest.iter().filter(|(other, _)| members.contains(other)) {
+            let is_told = |topic: &Topic| !matches!(topic, Topic::Record { .. } | Topic::Beat);
+            for (topic, _, payload) in slots.values().filter(|(topic, ..)| is_told(topic)) {
                 let known = node.panel.words_of(&fleet.nodes[*other].name, *topic);
                 assert_eq!(known, &payload[..], "n{at} knows the newest of n{other} and no other");
             }
@@ -290,6 +286,18 @@ fn whatever_the_network_does_all_come_to_the_same() {
         down += usize::from(fleet.was_down);
     });
     assert!(ran < 100 || down > ran as usize / 5, "something goes down in {down} of {ran} cases");
+}
+
+#[test]
+fn pools_of_files_and_pools_that_are_found_go_down_at_once_and_all_nodes_see_all_of_it() {
+    for_each_seed_of(40, 400, |seed| {
+        let mut fleet = Fleet::new(seed);
+        fleet.loss_percent = 0;
+        (0..40).for_each(|_| fleet.turn());
+        fleet.truth.iter_mut().flatten().for_each(|word| *word = Word::Down);
+        // Fewer than three sites may take so much for a fault of their own network.
+        assert_converges(&mut fleet, seed);
+    });
 }
 
 #[test]

@@ -251,7 +251,7 @@ pub fn cluster(data: &[u8]) {
     };
     let mut gossip = Gossip::new(Arc::new(Membership::new(&terms, own)), Generation(1));
     let peer = &terms.peers[0].node;
-    gossip.connect(peer, 1);
+    gossip.connect(peer, 1, Generation(1));
     // Several frames, each after its kind and length.
     let mut left = data;
     while let Some((head, rest)) = left.split_first_chunk::<3>() {

@@ -92,6 +92,8 @@ pub(super) fn run(command: &ClusterCommand) -> ExitCode {
 
 /// What the operator pastes here and at the peers.
 fn lines(file: &Path, pin: &Pin) -> String {
+    // A path in rhumb.toml is seen from there, and not from where this is run.
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let file = file.display();
     format!(
         "The key is in {file}; keep it on this node, it is shown to nobody.\n\
@@ -105,7 +107,7 @@ fn lines(file: &Path, pin: &Pin) -> String {
          \x20   address = \"ADDRESS:7653\"\n\
          \x20   pins = [\"{pin}\"]\n\
          \x20   site = \"SITE\"\n",
-        file.to_string()
+        absolute.display().to_string()
     )
 }
 

@@ -283,13 +283,13 @@ fn end_of(status: &BundleStatus, at_s: Option<u64>, now_ms: u64) -> End {
             servers().any(|node| node.node == canary && node.state.as_deref() == Some("canary"))
         };
         return match (&*push.phase, &push.canary) {
-            ("canary", Some(canary)) if on_canary(canary) => End::Good(format!(
+            ("canary", Some(canary)) if on_canary(canary) && !push.goes_on => End::Good(format!(
                 "version {number} is served by {canary} alone; go on with rhumb cluster push --continue, or end it with --abort"
             )),
             ("checked", _) => End::NotYet("checked here".into()),
             ("offered", None) if waiting.is_empty() => match at_s {
                 Some(at_s) if at_s * 1000 > now_ms + 10_000 => End::Good(format!(
-                    "version {number} is ready at all living servers, and counts from {} on",
+                    "version {number} is ready at all living servers, and counts from {} on if this node runs until then",
                     instant(Duration::from_secs(at_s))
                 )),
                 Some(_) | None => End::NotYet("ready at all living servers".into()),
@@ -347,14 +347,20 @@ pub(super) fn shown(status: &BundleStatus) -> String {
         }
         (true, Some(version)) => format!("node {node} serves {}\n", line(version)),
     };
+    let is_trial =
+        |other: &&NodeBundleStatus| other.node == *node && other.state.as_deref() == Some("canary");
+    if let Some(NodeBundleStatus { to: Some(number), .. }) = nodes.iter().find(is_trial) {
+        text += &format!("           but now version {number}, before the others\n");
+    }
     if let Some(coming) = coming {
         text += &format!("decided:   {}\n", line(coming));
     }
-    if let Some(PushStatus { version, phase, canary, for_s }) = push {
+    if let Some(PushStatus { version, phase, canary, goes_on, for_s }) = push {
         let canary =
             canary.as_ref().map_or_else(String::new, |canary| format!(", canary {canary}"));
+        let on = if *goes_on { ", goes on to all nodes" } else { "" };
         let long = for_s.map_or_else(String::new, |for_s| format!(" for {for_s} s"));
-        text += &format!("pushed:    {}\n           {phase}{long}{canary}\n", line(version));
+        text += &format!("pushed:    {}\n           {phase}{long}{canary}{on}\n", line(version));
     }
     if let Some(Outcome { number, is_decided: false, at_ms, text: why }) = last {
         text += &format!(
@@ -444,7 +450,12 @@ mod tests {
         BundleStatus {
             node: "a".into(),
             takes: true,
-            push: Some(PushStatus { version, phase: phase.into(), canary: None, for_s: Some(3) }),
+            push: Some(PushStatus {
+                version,
+                phase: phase.into(),
+                for_s: Some(3),
+                ..PushStatus::default()
+            }),
             nodes: vec![node("a", 7, Some("ready")), node("b", 7, Some("fetching"))],
             ..BundleStatus::default()
         }
@@ -492,5 +503,8 @@ mod tests {
         status.nodes[1].state = Some("canary".into());
         let End::Good(text) = end_of(&status, None, 0) else { panic!("the canary serves it") };
         assert!(text.contains("--continue"), "{text}");
+        status.push.as_mut().unwrap().goes_on = true;
+        status.nodes.push(node("c", 7, Some("fetching")));
+        assert_eq!(end_of(&status, None, 0), End::NotYet("waiting for c".into()));
     }
 }

@@ -10,9 +10,12 @@ use std::time::Duration;
 use crate::cluster::Generation;
 use crate::cluster::Heard;
 use crate::cluster::NodeName;
+use crate::cluster::Slot;
 use crate::cluster::Topic;
 use crate::cluster::beat::Beat;
+use crate::cluster::frame::SLOTS_MAX;
 use crate::cluster::lateness::Lateness;
+use crate::model::BUS_NODES_MAX;
 
 /// How long a node lives after a beat came, were it not late.
 ///
@@ -22,11 +25,8 @@ pub const LIFE: Duration = Duration::from_millis(4_500);
 /// How long it lives after the first beat that is heard of it: that may be what is left of a node which died long ago.
 pub const FIRST_LIFE: Duration = Duration::from_secs(2);
 
-/// Most topics of a node: shards of a million targets. More is a fault of the node, and not heard.
-const TOPICS_MAX: usize = 4096;
-
 /// Most nodes of which anything is kept: as many as a cluster may have, and as many that are not known yet.
-const NODES_MAX: usize = 128;
+const NODES_MAX: usize = 2 * BUS_NODES_MAX;
 
 /// All that was heard.
 #[derive(Debug, Default)]
@@ -44,11 +44,20 @@ pub struct Page {
     beat_at: Option<Duration>,
     beat: Beat,
     lateness: Lateness,
-    /// Last number and words by topic; what was taken back is empty, so that it does not come back.
-    values: BTreeMap<Topic, (u64, Box<[u8]>)>,
+    /// The last value of each slot: votes on a shard by one layout take the place of those by another, as they do on their way.
+    values: BTreeMap<Slot, Value>,
     round_trip: Option<Duration>,
     /// Since when there is no connection with it.
     unlinked_since: Option<Duration>,
+}
+
+/// The last value of a slot.
+#[derive(Debug)]
+struct Value {
+    topic: Topic,
+    sequence: u64,
+    /// What was taken back is empty, so that it does not come back.
+    words: Box<[u8]>,
 }
 
 /// What became of something that was heard.
@@ -65,8 +74,8 @@ pub enum Change {
     },
     /// It says something else about a topic.
     Words {
-        /// What it said before.
-        before: Box<[u8]>,
+        /// What it said before, and about which topic of that slot: the same one, or votes by another layout.
+        before: Option<(Topic, Box<[u8]>)>,
         /// As with beats.
         is_reborn: bool,
     },
@@ -101,15 +110,15 @@ impl Page {
 
     /// What it says about a topic; empty if nothing.
     pub fn words(&self, topic: Topic) -> &[u8] {
-        self.values.get(&topic).map_or(&[], |(_, words)| words)
+        let value = self.values.get(&topic.place()).filter(|value| value.topic == topic);
+        value.map_or(&[], |value| &value.words)
     }
 
     /// Topics of votes that it speaks about.
     pub fn votes(&self) -> impl Iterator<Item = Topic> {
-        let is_said = |(topic, (_, words)): (&Topic, &(u64, Box<[u8]>))| {
-            (matches!(topic, Topic::Votes { .. }) && !words.is_empty()).then_some(*topic)
-        };
-        self.values.iter().filter_map(is_said)
+        let is_said =
+            |value: &&Value| matches!(value.topic, Topic::Votes { .. }) && !value.words.is_empty();
+        self.values.values().filter(is_said).map(|value| value.topic)
     }
 
     /// The last round trip to it; `None` without a connection.
@@ -128,23 +137,33 @@ impl Page {
             Some(known) if generation < known => None,
             Some(known) if generation == known => Some(false),
             Some(_) | None => {
-                let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
-                let generation = Some(generation);
-                *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
+                self.begin_again(Some(generation));
                 Some(true)
             }
         }
+    }
+
+    fn begin_again(&mut self, generation: Option<Generation>) {
+        let (round_trip, unlinked_since) = (self.round_trip, self.unlinked_since);
+        *self = Self { generation, round_trip, unlinked_since, ..Self::default() };
     }
 }
 
 impl Book {
     /// Takes in what was heard.
     pub fn hear(&mut self, heard: Heard, now: Duration) -> Change {
-        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
+        let (Heard::Link { node, .. } | Heard::Value { node, .. } | Heard::Forgotten { node }) =
+            &heard;
         if self.pages.len() >= NODES_MAX && !self.pages.contains_key(node) {
             return Change::Nothing;
         }
         match heard {
+            Heard::Forgotten { node } => {
+                if let Some(page) = self.pages.get_mut(&node) {
+                    page.begin_again(None);
+                }
+                Change::Nothing
+            }
             Heard::Link { node, round_trip } => {
                 let page = self.pages.entry(node).or_default();
                 page.note_link(round_trip, now);
@@ -187,13 +206,14 @@ impl Page {
         is_reborn: bool,
         now: Duration,
     ) -> Change {
-        let known = self.values.get(&topic).map_or(0, |(known, _)| *known);
+        let slot = topic.place();
+        let known = self.values.get(&slot).map_or(0, |value| value.sequence);
         if sequence <= known {
             return Change::Nothing;
         }
         if topic == Topic::Beat {
             let Some(beat) = Beat::of_octets(&payload) else { return Change::Nothing };
-            self.values.insert(topic, (sequence, Box::default()));
+            self.values.insert(slot, Value { topic, sequence, words: Box::default() });
             let Some(late) = self.lateness.observe(beat.said_at, now) else {
                 return Change::Nothing;
             };
@@ -202,11 +222,12 @@ impl Page {
             let before = std::mem::replace(&mut self.beat, beat);
             return Change::Beat { before, is_reborn };
         }
-        if known == 0 && self.values.len() >= TOPICS_MAX {
+        // More is a fault of the node, and the door lets it not in.
+        if known == 0 && self.values.len() >= SLOTS_MAX {
             return Change::Nothing;
         }
-        let before = self.values.insert(topic, (sequence, payload));
-        let before = before.map_or_else(Box::default, |(_, words)| words);
+        let before = self.values.insert(slot, Value { topic, sequence, words: payload });
+        let before = before.map(|Value { topic, sequence: _, words }| (topic, words));
         Change::Words { before, is_reborn }
     }
 }
@@ -225,7 +246,7 @@ mod tests {
         NodeName::parse("sin-1").unwrap()
     }
 
-    fn votes(shard: u16) -> Topic {
+    fn votes(shard: u64) -> Topic {
         Topic::Votes { layout: 7, shard }
     }
 
@@ -245,11 +266,11 @@ mod tests {
     #[test]
     fn a_higher_number_counts_and_a_lower_one_does_not() {
         let mut book = Book::default();
-        let new = Change::Words { before: [].into(), is_reborn: true };
+        let new = Change::Words { before: None, is_reborn: true };
         assert_eq!(book.hear(value(5, votes(0), 2, &[2]), s(1)), new);
         assert_eq!(book.hear(value(5, votes(0), 1, &[1]), s(1)), Change::Nothing);
         assert_eq!(book.hear(value(5, votes(0), 2, &[9]), s(1)), Change::Nothing, "said twice");
-        let next = Change::Words { before: [2].into(), is_reborn: false };
+        let next = Change::Words { before: Some((votes(0), [2].into())), is_reborn: false };
         assert_eq!(book.hear(value(5, votes(0), 3, &[3]), s(1)), next);
         assert_eq!(words(&book, votes(0)), [3]);
         assert_eq!(words(&book, votes(1)), [] as [u8; 0]);
@@ -262,6 +283,40 @@ mod tests {
         book.hear(value(5, votes(0), 3, &[]), s(1));
         assert_eq!(book.page(&node()).unwrap().votes().count(), 0);
         assert_eq!(book.hear(value(5, votes(0), 2, &[2]), s(1)), Change::Nothing);
+    }
+
+    #[test]
+    fn words_by_another_layout_take_the_place_of_those_before_however_often_that_happens() {
+        let mut book = Book::default();
+        let by = |layout, shard| Topic::Votes { layout, shard };
+        for turn in 0..30 {
+            for shard in 0..391 {
+                let sequence = turn * 391 + shard + 1;
+                let heard = value(5, by(turn, shard), sequence, &[turn as u8]);
+                assert!(
+                    matches!(book.hear(heard, s(turn)), Change::Words { .. }),
+                    "{turn} {shard}"
+                );
+            }
+        }
+        assert_eq!(words(&book, by(29, 390)), [29]);
+        assert_eq!(words(&book, by(28, 390)), [] as [u8; 0], "said by other files, and over");
+        assert_eq!(book.page(&node()).unwrap().votes().count(), 391);
+        let late = value(5, by(28, 0), 28 * 391 + 1, &[28]);
+        assert_eq!(book.hear(late, s(40)), Change::Nothing);
+        let before = Some((by(29, 0), [29].into()));
+        let taken_back = book.hear(value(5, by(29, 0), 99_999, &[]), s(40));
+        assert_eq!(taken_back, Change::Words { before, is_reborn: false });
+    }
+
+    #[test]
+    fn the_largest_cluster_is_heard_whole_and_as_many_that_are_not_known_yet() {
+        let mut book = Book::default();
+        let name = |number: usize| NodeName::parse(&format!("n-{number}")).unwrap();
+        for number in 0..300 {
+            book.hear(Heard::Link { node: name(number), round_trip: None }, s(1));
+        }
+        assert!((0..300).all(|number| book.page(&name(number)).is_some()));
     }
 
     #[test]
@@ -311,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_was_forgotten_may_be_in_any_life() {
+        let mut book = Book::default();
+        book.hear(value(u64::MAX, votes(0), 9, &[1]), s(1));
+        book.hear(beat(u64::MAX, 10), s(1));
+        assert_eq!(book.hear(beat(5, 1), s(1)), Change::Nothing, "a life that a thief invented");
+        book.hear(Heard::Forgotten { node: node() }, s(1));
+        assert!(!book.page(&node()).unwrap().is_alive(s(1)));
+        assert!(matches!(book.hear(beat(5, 2), s(1)), Change::Beat { is_reborn: true, .. }));
+        assert_eq!(words(&book, votes(0)), [] as [u8; 0]);
+    }
+
+    #[test]
     fn links_are_for_people() {
         let mut book = Book::default();
         let link = |round_trip| Heard::Link { node: node(), round_trip };
@@ -325,10 +392,10 @@ mod tests {
     #[test]
     fn a_node_that_never_stops_talking_fills_no_memory() {
         let mut book = Book::default();
-        for shard in 0..u16::MAX {
+        for shard in 0..u64::from(u16::MAX) {
             book.hear(value(5, votes(shard), 1, &[1]), s(1));
         }
-        assert_eq!(book.page(&node()).unwrap().votes().count(), TOPICS_MAX);
+        assert_eq!(book.page(&node()).unwrap().votes().count(), SLOTS_MAX);
         assert!(matches!(book.hear(value(5, votes(1), 2, &[2]), s(1)), Change::Words { .. }));
     }
 
@@ -359,11 +426,11 @@ mod tests {
     proptest! {
         #[test]
         fn in_any_order_and_any_number_of_times_the_same_is_known(
-            values in prop::collection::vec((1u64..4, 0u16..3, 1u64..6), 1..40),
+            values in prop::collection::vec((1u64..4, 0u64..3, 1u64..6), 1..40),
             order in any::<u64>(),
         ) {
             // A node says one thing a number in each of its lives.
-            let heard = |&(generation, shard, sequence): &(u64, u16, u64)| {
+            let heard = |&(generation, shard, sequence): &(u64, u64, u64)| {
                 let payload = [generation as u8, shard as u8, sequence as u8];
                 value(generation, votes(shard), sequence, &payload)
             };

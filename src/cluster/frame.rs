@@ -33,8 +33,9 @@ pub const PUSHED_OCTETS: usize = 16 * 1024;
 /// Nodes of a cluster, at most.
 pub const NODES_MAX: usize = 128;
 
-/// Values that are kept of a node, at most: votes on a million targets.
-pub const SLOTS_MAX: usize = 4096;
+/// Values that are kept of a node, at most: votes on a million targets, their round-trip times, and as many records as there
+/// may be at once. A slot is never given back in a life of its node.
+pub const SLOTS_MAX: usize = 3 * 4096;
 
 /// Something that one node tells another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +117,8 @@ pub fn content_max(kind: u8) -> Option<usize> {
         2 => Some(8),
         3 => Some(16 * 1024),
         4 => Some(64 * 1024),
-        5 => Some(80 * 1024),
+        // A number of a slot and one of a value, 20 octets at most.
+        5 => Some(SLOTS_MAX * 20),
         6 => Some(16 * 1024),
         8 => Some(ID_LEN),
         9 => Some(ID_LEN + PIECE_MAX),

@@ -82,6 +82,8 @@ pub struct Gossip {
     near: BTreeSet<NodeName>,
     asked: BTreeMap<NodeName, Asked>,
     woken: BTreeSet<NodeName>,
+    /// A later life of this node than this one, in which something was signed by its key.
+    double: Option<Generation>,
 }
 
 /// Who was last asked about a node.
@@ -103,6 +105,7 @@ impl Gossip {
             near: BTreeSet::new(),
             asked: BTreeMap::new(),
             woken: BTreeSet::new(),
+            double: None,
         }
     }
 
@@ -113,9 +116,41 @@ impl Gossip {
         self.near.clear();
     }
 
-    /// The members change.
-    pub fn follow(&mut self, members: Arc<Membership>) {
-        self.door.follow(members);
+    /// The members change. Returns nodes of which nothing is known any more.
+    pub fn follow(&mut self, members: Arc<Membership>) -> Vec<NodeName> {
+        let pins = |members: &Membership| members.find(members.own()).map(|own| own.pins.clone());
+        if pins(&members) != pins(self.door.members()) {
+            // Whoever has the key of before speaks as this node no more.
+            self.double = None;
+        }
+        self.door.follow(members)
+    }
+
+    /// A later life of this node than the one that it is in, if something was signed by its key there: another process has
+    /// that key, or this one's clock was set back. The others hear that one.
+    pub fn double(&self) -> Option<Generation> {
+        self.double
+    }
+
+    /// Whether anything is known of a node.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.door.known(node).is_some()
+    }
+
+    /// Proof for a node in the life `generation` that somebody speaks in a later one in its name.
+    pub fn proof_of_double(&self, node: &NodeName, generation: Generation) -> Option<Frame> {
+        let slot = self.door.find_later(node, generation)?;
+        Some(Frame::Push(vec![self.door.find(node, slot)?]))
+    }
+
+    /// Takes in what came in this node's own name.
+    fn witness(&mut self, generation: Generation, sealed: &[u8]) -> Result<(), Refusals> {
+        if generation > self.double.unwrap_or(self.generation) {
+            let own = self.door.members().own();
+            self.door.verify(own, generation, sealed)?;
+            self.double = Some(generation);
+        }
+        Ok(())
     }
 
     /// A number for everything that is known here.
@@ -123,9 +158,12 @@ impl Gossip {
         self.door.total()
     }
 
-    /// There is a connection with a peer, or another one.
-    pub fn connect(&mut self, node: &NodeName, connection: u64) {
-        let mut peer = Peer::new(connection);
+    /// There is a connection with a peer, or another one; it is in the life `generation`.
+    pub fn connect(&mut self, node: &NodeName, connection: u64, generation: Generation) {
+        let mut peer = Peer::new(connection, generation);
+        if let Some(later) = self.door.find_later(node, generation) {
+            peer.lacks_now(node, later);
+        }
         // It is to know at once that this node lives; it hears of earlier beats of others by nobody.
         peer.lacks_now(self.door.members().own(), Slot::BEAT);
         self.peers.insert(node.clone(), peer);
@@ -208,7 +246,13 @@ impl Gossip {
         sealed: &[u8],
         now: Duration,
     ) -> Result<(u64, Option<Heard>), Refusals> {
+        if node == self.door.members().own() {
+            return self.witness(generation, sealed).map(|()| (0, None));
+        }
         let Some(envelope) = self.door.open(node, generation, sealed, now)? else {
+            if let Some(sequence) = self.door.find_kept(node, generation, sealed) {
+                return Ok((sequence, None));
+            }
             return Ok((self.door.verify(node, generation, sealed)?.sequence, None));
         };
         let Envelope { topic, sequence, payload } = envelope;
@@ -240,7 +284,11 @@ impl Gossip {
         frames.extend((!values.is_empty()).then_some(Frame::Push(values)));
         while left > 0 {
             let Some(node) = peer.asks.pop_first() else { break };
-            let have = self.door.have(&node);
+            let mut have = self.door.have(&node);
+            if node == *self.door.members().own() {
+                // What is said in its name elsewhere, not what it says itself.
+                (have.generation, have.slots) = (self.generation, Vec::new());
+            }
             left = left.saturating_sub(have.slots.len() * 10 + HEAD);
             frames.push(Frame::Have(have));
         }
@@ -272,7 +320,9 @@ impl Gossip {
                 *generation > life || *generation == life && *sum != known
             });
             let members = self.door.members();
-            let is_strange = node == members.own() || members.find(node).is_none();
+            let is_own = node == members.own();
+            let is_double = *generation > self.double.unwrap_or(self.generation);
+            let is_strange = is_own && !is_double || members.find(node).is_none();
             let is_at_hand = node != from && self.near.contains(node);
             if is_other && !is_strange && !is_at_hand && self.may_ask(from, node, now) {
                 let asked = Asked { peer: from.clone(), until: now + ASK_AGAIN, known };
@@ -333,7 +383,11 @@ impl Gossip {
         let mut outcome = Outcome::default();
         let mut wrong = 0;
         for Pushed { node, generation, sealed } in values {
-            match self.door.open(&node, generation, &sealed, now) {
+            let opened = match node == *self.door.members().own() {
+                true => self.witness(generation, &sealed).map(|()| None),
+                false => self.door.open(&node, generation, &sealed, now),
+            };
+            match opened {
                 Ok(None) => {}
                 Ok(Some(Envelope { topic, sequence, payload })) => {
                     if let Some(asked) =
@@ -342,6 +396,7 @@ impl Gossip {
                         asked.until = now + ASK_AGAIN;
                     }
                     self.pass_on(from, &node, topic.place());
+                    self.warn(from, &node, generation, topic.place());
                     outcome.heard.push(Heard::Value { node, generation, topic, sequence, payload });
                 }
                 Err(refusals) => {
@@ -365,6 +420,15 @@ impl Gossip {
         let lack: Vec<_> = others.filter(|peer| self.passes(node, peer, from)).cloned().collect();
         for peer in lack {
             self.lacks_now(&peer, node, slot);
+        }
+    }
+
+    /// Tells a peer once of each later life in which somebody else speaks in its name.
+    fn warn(&mut self, from: &NodeName, node: &NodeName, generation: Generation, slot: Slot) {
+        let peer = self.peers.get_mut(node).filter(|peer| node != from && peer.life < generation);
+        if let Some(peer) = peer {
+            peer.life = generation;
+            self.lacks_now(node, node, slot);
         }
     }
 
@@ -461,7 +525,8 @@ mod tests {
             for (from, to) in [(one, two), (two, one)] {
                 self.lines.insert((from, to), VecDeque::new());
                 self.connections.insert((from, to), self.sequence);
-                self.nodes[from].connect(&name(to), self.sequence);
+                let life = self.nodes[to].generation;
+                self.nodes[from].connect(&name(to), self.sequence, life);
             }
         }
 
@@ -497,7 +562,7 @@ mod tests {
             assert!(self.nodes[node].say(topic, sequence, sealed.into(), true));
         }
 
-        fn votes(&mut self, node: usize, shard: u16) {
+        fn votes(&mut self, node: usize, shard: u64) {
             self.say(node, Topic::Votes { layout: 1, shard });
         }
 
@@ -575,6 +640,56 @@ mod tests {
         assert!(fleet.is_equal());
         assert_eq!((fleet.news, fleet.sent), (4 * 41, 4 * 41));
         assert_eq!(fleet.second(), 0, "who agrees is silent");
+    }
+
+    /// A value in the name of node 0, in a life in which it is not, by the key `seed`.
+    fn in_its_name(topic: Topic, life: u64, seed: u8) -> Pushed {
+        let (node, generation) = (name(0), Generation(life));
+        let origin = Origin { cluster: "prod", node: &node, generation };
+        let sealed = Envelope { topic, sequence: 1, payload: [].into() }.seal(&origin, &key(seed));
+        Pushed { node: node.clone(), generation, sealed: sealed.into() }
+    }
+
+    #[test]
+    fn a_node_learns_that_another_process_speaks_in_its_name() {
+        let mut fleet = Fleet::new(3);
+        fleet.connect_all();
+        fleet.settle();
+        let hear = |fleet: &mut Fleet, at: usize, value| {
+            fleet.nodes[at].hear(&name(2), Frame::Push(vec![value]), fleet.now).refusals.unsigned
+        };
+        let forged = in_its_name(Topic::Beat, u64::MAX, 2);
+        assert_eq!((hear(&mut fleet, 1, forged.clone()), hear(&mut fleet, 0, forged)), (1, 1));
+        assert_eq!(fleet.nodes[0].double(), None, "nobody is believed who has not its key");
+        hear(&mut fleet, 1, in_its_name(Topic::Beat, 9, 1));
+        fleet.settle();
+        assert_eq!(fleet.nodes[0].double(), Some(Generation(9)), "at once");
+        fleet.restart(0);
+        fleet.settle();
+        assert_eq!(fleet.nodes[0].double(), None);
+        fleet.connect(0, 1);
+        fleet.settle();
+        assert_eq!(fleet.nodes[0].double(), Some(Generation(9)), "when it comes later");
+        let terms = terms("n0", &[("n1", key(2).pin(), Role::Server)]);
+        fleet.nodes[0].follow(Arc::new(Membership::new(&terms, key(7).pin())));
+        assert_eq!(fleet.nodes[0].double(), None, "it has another key");
+    }
+
+    #[test]
+    fn what_others_have_of_a_later_life_of_this_node_is_asked_for_once() {
+        let mut fleet = Fleet::new(2);
+        fleet.connect_all();
+        fleet.settle();
+        let sums = Frame::Sums(vec![Sum { node: name(0), generation: Generation(9), sum: 7 }]);
+        fleet.nodes[0].hear(&name(1), sums.clone(), fleet.now);
+        let ask = Frame::Have(Have { node: name(0), generation: Generation(1), slots: vec![] });
+        let connection = fleet.connections[&(0, 1)];
+        assert_eq!(fleet.nodes[0].write(&name(1), connection, PUSHED_OCTETS), [ask]);
+        let value = Frame::Push(vec![in_its_name(Topic::State, 9, 1)]);
+        fleet.nodes[0].hear(&name(1), value, fleet.now);
+        fleet.now += Duration::from_secs(60);
+        fleet.nodes[0].hear(&name(1), sums, fleet.now);
+        assert_eq!(fleet.nodes[0].write(&name(1), connection, PUSHED_OCTETS), []);
     }
 
     #[test]
@@ -747,7 +862,7 @@ mod tests {
 
         #[test]
         fn whatever_is_lost_nodes_that_are_connected_come_to_know_the_same(
-            steps in proptest::collection::vec((0u8..12, 0usize..4, 0usize..4, 0u16..5), 0..80),
+            steps in proptest::collection::vec((0u8..12, 0usize..4, 0usize..4, 0u64..5), 0..80),
             in_a_chain in any::<bool>(),
         ) {
             let mut fleet = Fleet::new(4);

@@ -22,10 +22,15 @@ pub enum Heard {
         generation: Generation,
         /// About what.
         topic: Topic,
-        /// Counts the values of a topic in a generation, from 1; higher is newer.
+        /// Counts all values of a node in a generation, whatever they are about, from 1; higher is newer.
         sequence: u64,
         /// What it says.
         payload: Box<[u8]>,
+    },
+    /// Nothing counts any more that a node has said: the key that signed it has no pin now. Whatever life it says next is its own.
+    Forgotten {
+        /// Which node.
+        node: NodeName,
     },
     /// Round trip to a peer over its connection; `None` if there is no connection. For people only: never health.
     Link {
@@ -34,6 +39,15 @@ pub enum Heard {
         /// There and back.
         round_trip: Option<Duration>,
     },
+}
+
+impl Heard {
+    /// Which node it is about.
+    pub fn node(&self) -> &NodeName {
+        match self {
+            Self::Value { node, .. } | Self::Forgotten { node } | Self::Link { node, .. } => node,
+        }
+    }
 }
 
 /// Something that this node says to all others.

@@ -115,8 +115,10 @@ fn shard(number: usize, start: usize, targets: &[Placed]) -> Shard {
         add(&mut digest, address.to_string().as_bytes());
         digest.update(port.to_be_bytes());
     }
-    let topic = Topic::Votes { layout: first_octets(digest), shard: number };
-    Shard { topic, start, count: targets.len(), seed: first_octets(seed) }
+    // Not its number: each group counts its own from 0, and a slot is of one shard.
+    let seed = first_octets(seed);
+    let topic = Topic::Votes { layout: first_octets(digest), shard: seed };
+    Shard { topic, start, count: targets.len(), seed }
 }
 
 /// Adds a text with its length, so that no two lists of texts are one.
@@ -191,6 +193,23 @@ mod tests {
             assert_ne!(before[0], changed[0]);
             assert_eq!(before[1..], changed[1..]);
         }
+    }
+
+    #[test]
+    fn no_two_shards_of_whatever_group_have_one_slot_and_a_group_more_moves_none() {
+        let group = |name: &str| {
+            let placed = |at: usize| placed(name, &format!("{name}/{at:04}"), at as u8);
+            (0..600).map(placed).collect::<Vec<_>>()
+        };
+        let slots = |targets| {
+            let topics = topics(targets).into_iter();
+            topics.map(Topic::place).collect::<std::collections::BTreeSet<_>>()
+        };
+        let two = [group(""), group("found")].concat();
+        assert_eq!(slots(two.clone()).len(), 6);
+        let three = slots([two.clone(), group("dns")].concat());
+        assert_eq!(three.len(), 9);
+        assert!(three.is_superset(&slots(two)));
     }
 
     #[test]

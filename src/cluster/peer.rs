@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cluster::node::Generation;
 use crate::cluster::node::NodeName;
 use crate::cluster::topic::Slot;
 
@@ -16,25 +17,40 @@ const VAIN_MAX: Duration = Duration::from_secs(8);
 
 /// Values that somebody lacks: of each node these slots. What is in a slot is looked up when it is sent, so it is the newest.
 #[derive(Debug, Default)]
-pub(super) struct Lacks(BTreeMap<NodeName, BTreeSet<Slot>>);
+pub(super) struct Lacks {
+    /// Nodes whose beats are lacking: they go before what any node says, or a node would die for what another one says.
+    beats: BTreeSet<NodeName>,
+    slots: BTreeMap<NodeName, BTreeSet<Slot>>,
+}
 
 impl Lacks {
     pub(super) fn insert(&mut self, node: &NodeName, slot: Slot) {
-        self.0.entry(node.clone()).or_default().insert(slot);
+        match slot {
+            Slot::BEAT => self.beats.insert(node.clone()),
+            slot => self.slots.entry(node.clone()).or_default().insert(slot),
+        };
     }
 
     pub(super) fn remove(&mut self, node: &NodeName, slot: Slot) {
-        if let Some(slots) = self.0.get_mut(node) {
+        if slot == Slot::BEAT {
+            self.beats.remove(node);
+        } else if let Some(slots) = self.slots.get_mut(node) {
             slots.remove(&slot);
         }
     }
 
     pub(super) fn contains(&self, node: &NodeName, slot: Slot) -> bool {
-        self.0.get(node).is_some_and(|slots| slots.contains(&slot))
+        match slot {
+            Slot::BEAT => self.beats.contains(node),
+            slot => self.slots.get(node).is_some_and(|slots| slots.contains(&slot)),
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(NodeName, Slot)> {
-        while let Some(mut first) = self.0.first_entry() {
+        if let Some(node) = self.beats.pop_first() {
+            return Some((node, Slot::BEAT));
+        }
+        while let Some(mut first) = self.slots.first_entry() {
             if let Some(slot) = first.get_mut().pop_first() {
                 return Some((first.key().clone(), slot));
             }
@@ -49,6 +65,8 @@ impl Lacks {
 pub(super) struct Peer {
     /// Which connection: another one begins anew.
     pub(super) connection: u64,
+    /// The latest life of this peer of which it knows: that in which it is, or a later one that it was told of.
+    pub(super) life: Generation,
     /// When a frame of it came last.
     pub(super) heard_at: Option<Duration>,
     /// Whom it hears over connections of its own, once it has said so.
@@ -80,9 +98,10 @@ struct Vain {
 
 impl Peer {
     /// It has to be told everything.
-    pub(super) fn new(connection: u64) -> Self {
+    pub(super) fn new(connection: u64, life: Generation) -> Self {
         Self {
             connection,
+            life,
             heard_at: None,
             near: None,
             tells_near: true,
@@ -159,7 +178,7 @@ mod tests {
     fn urgent_values_go_first_and_each_value_once() {
         let node = NodeName::parse("b").unwrap();
         let slot = |shard| Topic::Rtt { shard }.place();
-        let mut peer = Peer::new(1);
+        let mut peer = Peer::new(1, Generation(1));
         peer.lacks(&node, slot(1));
         peer.lacks(&node, slot(2));
         peer.lacks_now(&node, slot(2));
@@ -169,8 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn beats_of_all_nodes_go_before_what_any_of_them_says() {
+        let (a, z) = (NodeName::parse("a").unwrap(), NodeName::parse("z").unwrap());
+        let slot = Topic::Rtt { shard: 1 }.place();
+        let mut peer = Peer::new(1, Generation(1));
+        peer.lacks_now(&a, slot);
+        peer.lacks_now(&z, slot);
+        peer.lacks_now(&z, Slot::BEAT);
+        let order: Vec<_> = std::iter::from_fn(|| peer.pop()).collect();
+        assert_eq!(order, [(z.clone(), Slot::BEAT), (a, slot), (z, slot)]);
+    }
+
+    #[test]
     fn sums_that_lead_to_nothing_are_told_ever_more_seldom_and_others_at_once() {
-        let (mut peer, pace) = (Peer::new(1), ms(500));
+        let (mut peer, pace) = (Peer::new(1, Generation(1)), ms(500));
         let told = |peer: &mut Peer, sums, range: std::ops::Range<u64>| {
             range.step_by(250).filter(|at| peer.differs((sums, 0), pace, ms(*at))).count()
         };
@@ -182,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_few_refused_values_are_borne_and_a_flood_is_not() {
-        let mut peer = Peer::new(1);
+        let mut peer = Peer::new(1, Generation(1));
         assert!((0..600).all(|second| peer.bears(50, ms(second * 1000))));
         assert!(!(0..200).all(|_| peer.bears(50, ms(600_000))));
     }

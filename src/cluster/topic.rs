@@ -11,8 +11,8 @@ use sha2::Sha256;
 /// ```
 /// # use rhumb::cluster::Topic;
 /// let topic = Topic::Votes { layout: 0x1f, shard: 7 };
-/// assert_eq!(topic.to_string(), "votes/000000000000001f/7");
-/// assert_eq!("votes/000000000000001f/7".parse(), Ok(topic));
+/// assert_eq!(topic.to_string(), "votes/000000000000001f/0000000000000007");
+/// assert_eq!("votes/000000000000001f/0000000000000007".parse(), Ok(topic));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -22,13 +22,13 @@ pub enum Topic {
     Votes {
         /// The first 8 octets of the layout's digest.
         layout: u64,
-        /// Which shard.
-        shard: u16,
+        /// Which shard: the number of its group and its position in it, which no other shard has.
+        shard: u64,
     },
     /// Round-trip times that it measured, one shard of them.
     Rtt {
-        /// Which shard.
-        shard: u16,
+        /// Which shard: the number of its group and its position in it, which no other shard has.
+        shard: u64,
     },
     /// What it is besides: versions, generations, digests.
     State,
@@ -48,7 +48,7 @@ impl Topic {
     /// The key under which an engine keeps a node's value: one for all layouts, as only its last one counts.
     pub fn slot(self) -> String {
         match self {
-            Self::Votes { shard, .. } => format!("votes/{shard}"),
+            Self::Votes { shard, .. } => format!("votes/{shard:016x}"),
             Self::Beat | Self::Rtt { .. } | Self::State | Self::Bundle | Self::Record { .. } => {
                 self.to_string()
             }
@@ -99,8 +99,8 @@ impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Beat => f.write_str("beat"),
-            Self::Votes { layout, shard } => write!(f, "votes/{layout:016x}/{shard}"),
-            Self::Rtt { shard } => write!(f, "rtt/{shard}"),
+            Self::Votes { layout, shard } => write!(f, "votes/{layout:016x}/{shard:016x}"),
+            Self::Rtt { shard } => write!(f, "rtt/{shard:016x}"),
             Self::State => f.write_str("state"),
             Self::Bundle => f.write_str("bundle"),
             Self::Record { id } => write!(f, "record/{id:032x}"),
@@ -131,9 +131,9 @@ fn find(text: &str) -> Option<Topic> {
         "bundle" => Topic::Bundle,
         "votes" => {
             let layout = u64::from_str_radix(parts.next()?, 16).ok()?;
-            Topic::Votes { layout, shard: parts.next()?.parse().ok()? }
+            Topic::Votes { layout, shard: u64::from_str_radix(parts.next()?, 16).ok()? }
         }
-        "rtt" => Topic::Rtt { shard: parts.next()?.parse().ok()? },
+        "rtt" => Topic::Rtt { shard: u64::from_str_radix(parts.next()?, 16).ok()? },
         "record" => Topic::Record { id: u128::from_str_radix(parts.next()?, 16).ok()? },
         _ => return None,
     };
@@ -151,7 +151,7 @@ mod tests {
             Topic::State,
             Topic::Bundle,
             Topic::Votes { layout: 0, shard: 0 },
-            Topic::Votes { layout: u64::MAX, shard: u16::MAX },
+            Topic::Votes { layout: u64::MAX, shard: u64::MAX },
             Topic::Rtt { shard: 12 },
             Topic::Record { id: 1 },
             Topic::Record { id: u128::MAX },
@@ -172,16 +172,17 @@ mod tests {
             "state ",
             "votes",
             "votes/1/1",
-            "votes/000000000000001F/7",
-            "votes/000000000000001f/07",
-            "votes/000000000000001f/+7",
-            "votes/000000000000001f/65536",
-            "votes/000000000000001f/7/8",
+            "votes/000000000000001F/0000000000000007",
+            "votes/000000000000001f/7",
+            "votes/000000000000001f/+000000000000007",
+            "votes/000000000000001f/10000000000000000",
+            "votes/000000000000001f/0000000000000007/8",
             "rtt/-1",
+            "rtt/1",
             "rtt/",
             "record/1",
             "rücken",
-            "rtt/\u{0661}",
+            "rtt/000000000000000\u{0661}",
         ] {
             assert_eq!(text.parse::<Topic>(), Err(NoTopic), "{text:?}");
         }

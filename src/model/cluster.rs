@@ -113,6 +113,12 @@ impl fmt::Debug for Pin {
     }
 }
 
+/// Most nodes of a cluster that are all connected with each other.
+pub const LINKED_NODES_MAX: usize = 64;
+
+/// Most nodes of a cluster that hear each other by a bus.
+pub const BUS_NODES_MAX: usize = 512;
+
 /// This node's place in its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterTerms {

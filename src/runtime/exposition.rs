@@ -14,6 +14,7 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::control::admin_states::AdminState;
+use crate::control::cluster::bundles::status::FilesGauges;
 use crate::control::cluster::drift::What;
 use crate::control::cluster::status::ClusterGauges;
 use crate::control::discover::SourceState;
@@ -165,7 +166,15 @@ pub(super) fn cluster(
 ) -> Result<(), std::fmt::Error> {
     let Some(gauges) = cluster else { return Ok(()) };
     let ClusterGauges { members, live, isolated, is_isolated, too_few_voters, .. } = gauges;
-    let ClusterGauges { drift, is_withdrawn, clocks_ahead_ms, .. } = gauges;
+    let ClusterGauges { drift, is_withdrawn, files, clocks_ahead_ms, .. } = gauges;
+    if let Some(FilesGauges { version, differing, is_kept }) = files {
+        let help = "Number of the pushed version of the files in force; 0 if none is";
+        gauge(encoder, "cluster_files_version", help, *version)?;
+        let help = "Living nodes that serve another version of the files, but for a canary";
+        gauge(encoder, "cluster_files_differing", help, *differing as u64)?;
+        let help = "1 if which version of the files counts could not be written to the disk";
+        gauge(encoder, "cluster_files_unkept", help, u64::from(!is_kept))?;
+    }
     let differs = |what| f64::from(u8::from(drift.contains(&what)));
     let drift = What::ALL.map(|what| ([("what", what.word())], differs(what)));
     let help = "1 if nodes have had different files, geo data, round-trip times, verdicts or records for a minute";

@@ -69,6 +69,8 @@ impl Core {
         }
         if let Reply::Cluster(status) = &mut answer {
             status.bus = self.cluster.as_ref().and_then(|cluster| cluster.bus());
+            status.faults =
+                self.cluster.as_ref().map(|cluster| cluster.faults()).unwrap_or_default();
             status.judge();
         }
         self.reply(answer, reply);

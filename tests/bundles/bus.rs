@@ -26,6 +26,7 @@ use rhumb::control::cluster::bundles::Active;
 use rhumb::control::cluster::bundles::BundleNews;
 use rhumb::control::cluster::bundles::Deed;
 use rhumb::control::cluster::bundles::Memory;
+use rhumb::control::cluster::bundles::Word;
 use rhumb::control::cluster::bundles::orders::PushFiles;
 use rhumb::control::cluster::bundles::orders::PushTerms;
 use rhumb::control::cluster::bundles::status::BundleStatus;
@@ -56,6 +57,8 @@ pub struct Node {
     sequence: u64,
     /// What it keeps on disk of versions.
     pub disk: Vec<Active>,
+    /// And which it served last.
+    disk_in_force: Option<Version>,
     /// Whose files it reads; `None`: its own.
     pub reads: Option<PieceId>,
     pub is_dead: bool,
@@ -158,10 +161,14 @@ impl Bus {
         let before = self.nodes.remove(name);
         // A full disk is the one excuse for going back.
         let newest = |node: &Node| node.newest.clone().filter(|_| !node.is_full);
-        let kept = |node: Node| (node.generation, newest(&node), node.disk);
-        let (generation, newest, disk) = before.map_or_else(Default::default, kept);
+        let kept = |node: Node| (node.generation, newest(&node), node.disk, node.disk_in_force);
+        let (generation, newest, disk, disk_in_force) = before.map_or_else(Default::default, kept);
         let now_ms = self.now.unix.as_millis() as u64;
-        let active = disk.iter().find(|active| active.at_ms <= now_ms);
+        let counts = |active: &&Active| {
+            let version = Some(&active.sealed.manifest.version);
+            active.at_ms <= now_ms || version <= disk_in_force.as_ref()
+        };
+        let active = disk.iter().find(counts);
         let reads = active.map(|active| active.sealed.manifest.parcel);
         let in_force = active.map(|active| active.sealed.manifest.version.clone());
         assert!(
@@ -178,6 +185,7 @@ impl Bus {
             generation: generation + 1,
             sequence: 0,
             disk,
+            disk_in_force,
             reads,
             is_dead: false,
             is_starved: false,
@@ -316,15 +324,14 @@ impl Bus {
                     node.is_dead = true;
                     return;
                 }
-                Deed::Keep(_) if node.is_full => BundleNews::NotKept("No space left".into()),
-                Deed::Keep(versions) => {
+                Deed::Keep(_) if node.is_full => BundleNews::Kept(Err("No space left".into())),
+                Deed::Keep(Memory { versions, in_force }) => {
                     let is_older = versions.first().map(|one| &one.sealed.manifest.version)
                         < node.disk.first().map(|one| &one.sealed.manifest.version);
                     assert!(!is_older, "{name} keeps an older version");
-                    node.disk = versions;
-                    BundleNews::Kept(
-                        node.disk.first().map(|one| one.sealed.manifest.version.clone()),
-                    )
+                    (node.disk, node.disk_in_force) = (versions, in_force);
+                    let newest = node.disk.first().map(|one| one.sealed.manifest.version.clone());
+                    BundleNews::Kept(Ok(newest))
                 }
                 Deed::Read(parcel) => {
                     node.reads = parcel;
@@ -336,6 +343,38 @@ impl Bus {
             self.handle(name, Event::Bundle(news));
             self.handle(name, Event::Settle);
         }
+    }
+
+    /// What is ready at a node is compiled anew, and does not hold any more.
+    pub fn spoil_check(&mut self, name: &'static str) {
+        let sealed = self.staged_at(name);
+        let product = job("zone = {").run();
+        self.handle(name, Event::Bundle(BundleNews::Checked(sealed, Box::new(product))));
+        self.handle(name, Event::Settle);
+    }
+
+    /// The version that is offered to all, as a node hears it.
+    fn staged_at(&self, name: &str) -> Sealed {
+        let push = self.status(name).push.expect("something is pushed");
+        let said = &self.store[&(NAMES[0], Topic::Bundle)];
+        let Heard::Value { payload, .. } = said else { panic!("{said:?}") };
+        let offer = Word::of_octets(payload).unwrap().offer.unwrap();
+        assert_eq!(offer.sealed.manifest.version.number, push.version.number);
+        offer.sealed
+    }
+
+    /// A server says that a version of this number counts.
+    pub fn say_number(&mut self, name: &'static str, number: u64) {
+        self.nodes.get_mut(name).unwrap().sequence += 1;
+        let Some(Heard::Value { node, generation, topic, sequence, payload }) =
+            self.store.get(&(name, Topic::Bundle)).cloned()
+        else {
+            panic!("it has said nothing");
+        };
+        let mut word = Word::of_octets(&payload).unwrap();
+        word.active.as_mut().unwrap().sealed.manifest.version.number = number;
+        let (sequence, payload) = (sequence + 1, word.to_octets());
+        self.mail.push((name, Heard::Value { node, generation, topic, sequence, payload }));
     }
 
     pub fn living(&self) -> Vec<&'static str> {

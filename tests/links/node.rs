@@ -139,7 +139,7 @@ impl Node {
                     Ok(Some(Heard::Value { node, topic, payload, .. })) => {
                         self.values.insert((node, topic), payload);
                     }
-                    Ok(Some(Heard::Link { .. })) | Err(_) => {}
+                    Ok(Some(Heard::Link { .. } | Heard::Forgotten { .. })) | Err(_) => {}
                     Ok(None) => panic!("{place}: {what}: nothing is heard any more"),
                 }
             }

@@ -10,6 +10,7 @@ use rhumb::cluster::Layout;
 use rhumb::cluster::NodeName;
 use rhumb::cluster::Role;
 use rhumb::cluster::Say;
+use rhumb::cluster::Slot;
 use rhumb::cluster::Topic;
 use rhumb::cluster::shard::pack;
 use rhumb::cluster::shard::word_at;
@@ -54,7 +55,7 @@ struct Speaker {
     words: BTreeMap<TargetKey, Word>,
     having: Having,
     /// Numbers of what was said, by topic.
-    sequences: BTreeMap<Topic, u64>,
+    sequences: BTreeMap<Slot, u64>,
 }
 
 impl Peers {
@@ -259,7 +260,7 @@ impl World {
                 (Topic::Votes { layout, shard }, true) => Topic::Votes { layout: !layout, shard },
                 (topic, _) => topic,
             };
-            let sequence = speaker.sequences.entry(topic).or_default();
+            let sequence = speaker.sequences.entry(topic.place()).or_default();
             *sequence += 1;
             says.push((topic, *sequence, pack(&words)));
         }

@@ -15,6 +15,7 @@ use rhumb::cluster::Role;
 use rhumb::cluster::Roster;
 use rhumb::cluster::Say;
 use rhumb::cluster::Served;
+use rhumb::cluster::Slot;
 use rhumb::cluster::Topic;
 use rhumb::cluster::book::LIFE;
 use rhumb::control::cluster::Panel;
@@ -55,8 +56,8 @@ pub struct Value {
     pub payload: Box<[u8]>,
 }
 
-/// The newest of each node, by another book: life, and by topic number and payload.
-pub type Newest = BTreeMap<usize, (u64, BTreeMap<Topic, (u64, Box<[u8]>)>)>;
+/// The newest of each node, by another book: life, and by slot topic, number and payload.
+pub type Newest = BTreeMap<usize, (u64, BTreeMap<Slot, (Topic, u64, Box<[u8]>)>)>;
 
 /// A node, or what is left of it.
 pub struct Node {
@@ -73,9 +74,9 @@ pub struct Node {
     probes_at: Duration,
     pub lies: bool,
     pub anchors: Anchors,
-    /// What it knows of everybody, itself included: for gossip.
-    store: BTreeMap<(usize, Topic), Value>,
-    sequences: BTreeMap<Topic, u64>,
+    /// What it knows of everybody, itself included: for gossip. As in every engine, a node has one value a slot.
+    store: BTreeMap<(usize, Slot), Value>,
+    sequence: u64,
     inbox: Vec<(Duration, Value)>,
     /// What holds here.
     pub known: BTreeMap<TargetKey, (Verdict, u8)>,
@@ -271,7 +272,7 @@ impl Fleet {
             lies: false,
             anchors,
             store: BTreeMap::new(),
-            sequences: BTreeMap::new(),
+            sequence: 0,
             inbox: Vec::new(),
             known: BTreeMap::new(),
             newest: BTreeMap::new(),
@@ -283,9 +284,10 @@ impl Fleet {
     }
 
     fn seats(&self, has_later: bool) -> Vec<Seat> {
+        // Some stand in files, others in pools whose endpoints are found.
         let seat = |(number, key): (usize, &TargetKey)| Seat {
             placed: Placed {
-                group: "".into(),
+                group: ["", "found", "resolved"][number % 3].into(),
                 key: key.clone(),
                 address: [192, 0, 2, number as u8].into(),
                 port: 80,
@@ -457,7 +459,10 @@ impl Fleet {
             self.was_up |= judgement.verdict == Verdict::Up && !is_late;
             node.known.insert(judgement.key, (judgement.verdict, judgement.level));
         }
-        says.into_iter().for_each(|say| self.say(at, say));
+        // What is said at once is one value a slot, the last.
+        let says: BTreeMap<Slot, Say> =
+            says.into_iter().map(|say| (say.topic.place(), say)).collect();
+        says.into_values().for_each(|say| self.say(at, say));
         let living = self.living(at);
         let node = &mut self.nodes[at];
         let says = node.shelf.advance(&living, self.now + node.clock);
@@ -488,9 +493,8 @@ impl Fleet {
     fn say(&mut self, at: usize, say: Say) {
         let Say { topic, payload, urgent } = say;
         let node = &mut self.nodes[at];
-        let sequence = node.sequences.entry(topic).or_default();
-        *sequence += 1;
-        let (generation, sequence) = (node.generation, *sequence);
+        node.sequence += 1;
+        let (generation, sequence) = (node.generation, node.sequence);
         let value = Value { node: at, generation, topic, sequence, payload };
         keep(&mut node.store, value.clone());
         if self.archive.len() < ARCHIVE_MAX {
@@ -520,7 +524,7 @@ impl Fleet {
 }
 
 /// Keeps a value if it is newer than what is there.
-fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
+fn keep(store: &mut BTreeMap<(usize, Slot), Value>, value: Value) {
     let newest = store.values().filter(|other| other.node == value.node);
     let newest = newest.map(|other| other.generation).max().unwrap_or(0);
     if value.generation < newest {
@@ -529,7 +533,7 @@ fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
     if value.generation > newest {
         store.retain(|(node, _), _| *node != value.node);
     }
-    let place = (value.node, value.topic);
+    let place = (value.node, value.topic.place());
     if store.get(&place).is_none_or(|other| other.sequence < value.sequence) {
         store.insert(place, value);
     }
@@ -537,14 +541,15 @@ fn keep(store: &mut BTreeMap<(usize, Topic), Value>, value: Value) {
 
 /// The same for what a panel has heard, written another way; true if it is news.
 fn note_newest(newest: &mut Newest, value: &Value) -> bool {
-    let (generation, topics) = newest.entry(value.node).or_default();
+    let (generation, slots) = newest.entry(value.node).or_default();
     if value.generation > *generation {
-        (*generation, *topics) = (value.generation, BTreeMap::new());
+        (*generation, *slots) = (value.generation, BTreeMap::new());
     }
     if value.generation == *generation {
-        let known = topics.get(&value.topic).map_or(0, |(sequence, _)| *sequence);
+        let slot = value.topic.place();
+        let known = slots.get(&slot).map_or(0, |(_, sequence, _)| *sequence);
         if value.sequence > known {
-            topics.insert(value.topic, (value.sequence, value.payload.clone()));
+            slots.insert(slot, (value.topic, value.sequence, value.payload.clone()));
             return true;
         }
     }

@@ -23,10 +23,10 @@ const PINS_MAX: usize = 2;
 const WORDS_MAX: usize = 16;
 
 /// Most peers of a node whose nodes are all connected with each other.
-pub const PEERS_MAX: usize = 63;
+pub const PEERS_MAX: usize = crate::model::LINKED_NODES_MAX - 1;
 
 /// Most peers of a node that hears the others by a bus.
-pub const BUS_PEERS_MAX: usize = 511;
+pub const BUS_PEERS_MAX: usize = crate::model::BUS_NODES_MAX - 1;
 
 /// Most servers of a bus that are named.
 const SERVERS_MAX: usize = 16;

@@ -74,8 +74,10 @@ impl What {
         self != Self::Records || digests.records != 0
     }
 
-    fn concerns(self, role: Role) -> bool {
-        self == Self::Config || role == Role::Server
+    /// Whether a node is to have the same as others.
+    fn concerns(self, said: &Said) -> bool {
+        let is_of_files = matches!(self, Self::Config | Self::Verdicts);
+        (self == Self::Config || said.role == Role::Server) && !(said.is_on_trial && is_of_files)
     }
 }
 
@@ -86,6 +88,8 @@ pub struct Said {
     pub node: NodeName,
     /// What it does.
     pub role: Role,
+    /// Whether it serves other files before the others, as an operator wants it to.
+    pub is_on_trial: bool,
     /// What it has.
     pub digests: Digests,
 }
@@ -218,7 +222,7 @@ impl Drifts {
     /// Who has what, most nodes first.
     fn groups(&self, what: What, said: &[Said]) -> Vec<Group> {
         let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        let is_asked = |said: &&Said| what.concerns(said.role) && what.is_told(&said.digests);
+        let is_asked = |said: &&Said| what.concerns(said) && what.is_told(&said.digests);
         for said in said.iter().filter(is_asked) {
             let digest = what.of(&said.digests);
             // What this node had a moment ago is what it has: the other has not heard the rest yet.
@@ -276,6 +280,7 @@ mod tests {
     /// Servers with their digests of files; all else is alike.
     fn said(nodes: &[(&str, u64)]) -> Vec<Said> {
         let said = |(node, config): &(&str, u64)| Said {
+            is_on_trial: false,
             node: name(node),
             role: Role::Server,
             digests: Digests { config: config << 32, ..Digests::default() },
@@ -323,6 +328,18 @@ mod tests {
         both[1].digests.config = 9;
         drifts.observe(&name("fra-1"), &both, s(0));
         assert_eq!(drifts.statuses(s(0)).len(), 1);
+    }
+
+    #[test]
+    fn a_canary_is_to_have_other_files_and_nothing_else() {
+        let mut drifts = Drifts::default();
+        let mut both = said(&[("fra-1", 1), ("iad-1", 2)]);
+        (both[1].is_on_trial, both[1].digests.verdicts) = (true, 7);
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0)), []);
+        both[1].digests.geo = 7;
+        drifts.observe(&name("fra-1"), &both, s(0));
+        assert_eq!(drifts.statuses(s(0))[0].what, "geo");
     }
 
     #[test]

@@ -112,6 +112,9 @@ impl Controller {
         {
             records.registry.meet(node, *generation);
         }
+        if let Heard::Forgotten { .. } = heard {
+            self.hear_bundles(&heard);
+        }
         if let Heard::Value { topic: Topic::Record { .. }, .. } = heard {
             self.take_record(heard, now, effects);
         } else if let Heard::Value { topic: Topic::Bundle, .. } = heard {

@@ -136,7 +136,8 @@ impl NewsKind {
     /// What the history is to say besides.
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Bundle(told) => Some(told.to_string()),
+            // Of problems with files the history has the first line, the log all.
+            Self::Bundle(told) => told.to_string().lines().next().map(Into::into),
             Self::Added
             | Self::Removed
             | Self::Drift { .. }

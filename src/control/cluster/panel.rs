@@ -82,6 +82,8 @@ pub struct Panel {
     pub(super) isolation: Isolation,
     /// What differs between nodes.
     pub(super) drifts: Drifts,
+    /// The node that serves other files before the others, as an operator wants it to.
+    pub(super) on_trial: Option<NodeName>,
     /// How far wall clocks are apart.
     pub(super) clocks: Clocks,
     /// How long it takes from here to targets.
@@ -120,6 +122,7 @@ impl Panel {
             held: BTreeMap::new(),
             isolation: Isolation::default(),
             drifts: Drifts::default(),
+            on_trial: None,
             clocks: Clocks::default(),
             paths: Paths::default(),
             withdrawal: Withdrawal::default(),
@@ -197,8 +200,7 @@ impl Panel {
 
     /// Takes in what an engine heard, and what it tells of a clock.
     pub fn hear_at(&mut self, heard: Heard, now: Now) {
-        let (Heard::Link { node, .. } | Heard::Value { node, .. }) = &heard;
-        let node = node.clone();
+        let node = heard.node().clone();
         let is_beat = matches!(&heard, Heard::Value { topic: Topic::Beat, .. });
         self.hear(heard, now.monotonic);
         if let Some(page) = self.book.page(&node).filter(|_| is_beat) {
@@ -211,8 +213,9 @@ impl Panel {
     pub fn hear(&mut self, heard: Heard, now: Duration) {
         let (node, topic) = match &heard {
             Heard::Value { node, topic, .. } => (node, Some(*topic)),
-            Heard::Link { node, .. } => (node, None),
+            Heard::Link { node, .. } | Heard::Forgotten { node } => (node, None),
         };
+        let is_forgotten = matches!(heard, Heard::Forgotten { .. });
         if matches!(topic, Some(Topic::Bundle | Topic::Record { .. })) {
             return;
         }
@@ -224,7 +227,11 @@ impl Panel {
         if self.voters[voter].is_own {
             return;
         }
-        match (self.book.hear(heard, now), topic) {
+        let change = self.book.hear(heard, now);
+        if is_forgotten {
+            return self.refresh(voter, now);
+        }
+        match (change, topic) {
             (Change::Nothing, _) | (Change::Words { .. }, None) => {}
             (Change::Beat { is_reborn, .. }, _) => {
                 if is_reborn {
@@ -237,13 +244,23 @@ impl Panel {
                 self.refresh(voter, now);
             }
             (Change::Words { before, is_reborn: false }, Some(topic)) => {
-                let Some(shard) = self.layout.shard_of_topic(topic) else { return };
-                let shard = &self.layout.shards()[shard];
-                let Some(page) = self.book.page(&self.voters[voter].node) else { return };
-                let changed = differing(&before, page.words(topic), shard.count);
-                self.dirty.extend(changed.map(|offset| shard.start + offset));
+                // Other files begin: what was said by those before is over.
+                if let Some((other, words)) = before.as_ref().filter(|(other, _)| *other != topic) {
+                    self.dirty_where(*other, words, voter);
+                }
+                let words = before.filter(|(other, _)| *other == topic);
+                self.dirty_where(topic, &words.map(|(_, words)| words).unwrap_or_default(), voter);
             }
         }
+    }
+
+    /// Has those targets of a shard judged anew on which a node said something else `before`.
+    fn dirty_where(&mut self, topic: Topic, before: &[u8], voter: usize) {
+        let Some(shard) = self.layout.shard_of_topic(topic) else { return };
+        let shard = &self.layout.shards()[shard];
+        let Some(page) = self.book.page(&self.voters[voter].node) else { return };
+        let changed = differing(before, page.words(topic), shard.count);
+        self.dirty.extend(changed.map(|offset| shard.start + offset));
     }
 
     fn dirty_all(&mut self) {

@@ -11,6 +11,7 @@ use crate::cluster::shard::is_shard;
 use crate::cluster::shard::word_at;
 use crate::control::Controller;
 use crate::control::Reply;
+use crate::control::cluster::bundles::status::FilesGauges;
 use crate::control::cluster::drift::DriftStatus;
 use crate::control::cluster::drift::What;
 use crate::control::cluster::drift::short;
@@ -68,6 +69,9 @@ pub struct ClusterStatus {
     /// How this node stands with the bus, if a bus carries what nodes say. Whoever has the bus adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<BusStatus>,
+    /// What is wrong with what this node says. Whoever says it adds it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// How a node stands with the bus that carries what nodes say.
@@ -107,6 +111,8 @@ pub struct ClusterGauges {
     pub drift: Vec<What>,
     /// Whether the hook has withdrawn this node.
     pub is_withdrawn: bool,
+    /// Pushed files, if this node takes them.
+    pub files: Option<FilesGauges>,
     /// By how many milliseconds each node's wall clock is ahead of this one's.
     pub clocks_ahead_ms: Vec<(String, i64)>,
 }
@@ -238,6 +244,7 @@ impl Controller {
             files: self.files_line(now),
             rates: self.model().map_or_else(|_| Vec::new(), |model| rates(model, &panel.roster)),
             bus: None,
+            faults: Vec::new(),
         };
         status.judge();
         Some(status)
@@ -263,6 +270,7 @@ impl Controller {
             too_few_voters: panel.held_count(),
             drift: panel.drifts.alarms().collect(),
             is_withdrawn: panel.is_withdrawn(),
+            files: self.files_gauges(),
             clocks_ahead_ms: panel
                 .voters
                 .iter()

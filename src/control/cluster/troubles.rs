@@ -20,6 +20,7 @@ pub fn troubles(status: &ClusterStatus) -> Vec<String> {
         let targets = count(status.too_few_voters, "target");
         all.push(format!("too few sites vote on {targets}: their verdicts are held"));
     }
+    all.extend(status.faults.iter().cloned());
     all.extend(status.members.iter().filter_map(of_member));
     let alarms = status.drift.iter().filter(|drift| drift.is_alarm);
     all.extend(alarms.map(ToString::to_string));
@@ -172,12 +173,14 @@ mod tests {
             too_few_voters: 2,
             unprobed: 1,
             hook_fault: Some("the hook fails".into()),
+            faults: vec!["another process speaks as this node".into()],
             drift: vec![drift],
             ..of(vec![own, dead, never, far])
         };
         let all = troubles(&status);
         let begins = [
             "too few sites vote on 2 targets",
+            "another process speaks as this node",
             "this node, fra-1 at fra, is isolated (its anchors fail), its votes do not count; it has",
             "sin-1 at fra is dead: not heard for 61s",
             "syd-1 at fra is dead: never heard",

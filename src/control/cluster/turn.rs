@@ -165,7 +165,8 @@ impl Panel {
                 true => *digests,
                 false => self.book.page(&voter.node)?.beat().digests,
             };
-            Some(Said { node: voter.node.clone(), role, digests })
+            let is_on_trial = self.on_trial.as_ref() == Some(&voter.node);
+            Some(Said { node: voter.node.clone(), role, is_on_trial, digests })
         };
         let living = self.voters.iter().filter(|voter| voter.is_live);
         let said: Vec<Said> = living.filter_map(said).collect();

@@ -19,11 +19,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::cluster::PieceId;
 use crate::cluster::piece::Index;
 use crate::cluster::piece::PIECE_MAX;
 use crate::runtime::cluster::Pieces;
+
+/// How long a parcel that an operator brought is kept though nothing was said of it.
+const PUSHED_MAX: Duration = Duration::from_secs(3600);
 
 /// Parcels that are still to come, at most; of more the oldest is forgotten.
 const PARTIAL_MAX: usize = 4;
@@ -42,6 +47,8 @@ struct Inner {
     /// Parcels that stand elsewhere: tables of round-trip times.
     foreign: BTreeMap<PieceId, Parcel>,
     partial: Vec<(PieceId, Partial)>,
+    /// Parcels that operators brought, and when: they are not taken away before anything came of them.
+    pushed: Vec<(PieceId, Instant)>,
     pieces: HashMap<PieceId, (PieceId, usize)>,
 }
 
@@ -230,6 +237,30 @@ impl Depot {
         }
     }
 
+    /// An operator brings a parcel.
+    pub(super) fn note_push(&self, parcel: PieceId) {
+        let mut inner = self.lock();
+        inner.pushed.retain(|(other, _)| *other != parcel);
+        inner.pushed.push((parcel, Instant::now()));
+    }
+
+    /// Parcels that operators brought not long ago.
+    pub(super) fn pushed(&self) -> Vec<PieceId> {
+        let mut inner = self.lock();
+        inner.pushed.retain(|(_, since)| since.elapsed() < PUSHED_MAX);
+        inner.pushed.iter().map(|(parcel, _)| *parcel).collect()
+    }
+
+    /// Removes a whole parcel: it stands elsewhere by now.
+    pub(super) fn forget(&self, parcel: &PieceId) {
+        let mut inner = self.lock();
+        let Some(Parcel { path, index: _ }) = inner.whole.remove(parcel) else { return };
+        inner.list_pieces();
+        drop(inner);
+        let _ = std::fs::remove_file(path.with_extension("index"));
+        let _ = std::fs::remove_file(path);
+    }
+
     /// Gives these files, too: tables of round-trip times, where they stand.
     pub fn set_foreign(&self, files: &[(PathBuf, Index)]) {
         let mut inner = self.lock();
@@ -304,6 +335,29 @@ mod tests {
 
     fn parcel(seed: u8) -> Vec<u8> {
         (0..3 * PIECE_MAX + 5).map(|at| (at / 7) as u8 ^ seed).collect()
+    }
+
+    #[test]
+    fn what_is_being_pushed_stays_and_what_stands_elsewhere_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let depot = Depot::open(folder.path()).unwrap();
+        let (first, second) = (parcel(0), parcel(1));
+        let [pushed, table] = [&first, &second].map(|octets| Index::of(octets).unwrap());
+        depot.note_push(pushed.id());
+        depot.begin(&pushed).unwrap();
+        depot.keep_only(&depot.pushed().into_iter().collect());
+        depot.put(&pushed.id(), 0, &first[..PIECE_MAX]).unwrap();
+        depot.begin(&table).unwrap();
+        for position in 0..4 {
+            let (start, len) = table.span(position);
+            depot.put(&table.id(), position, &second[start..start + len]).unwrap();
+        }
+        assert!(depot.is_whole(&table.id()));
+        depot.forget(&table.id());
+        assert!(!depot.is_whole(&table.id()) && depot.find(&table.pieces()[0]).is_none());
+        let left = std::fs::read_dir(folder.path().join("parcels")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "index and pieces of what is pushed: {left:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which versions of the files count, and their files, in the folder of state.
 //!
 //! ```text
-//! bundles/active.json          versions that count or did, the newest first, each with its instant
+//! bundles/active.json          versions that count or did, the newest first, each with its instant, and which was served last
 //! bundles/parcels/             their files as they came
 //! bundles/files/DIGEST/        the same, as they are read
 //! ```
@@ -21,10 +21,11 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::cluster::PieceId;
+use crate::cluster::Version;
 use crate::cluster::archive::BundleFile;
 use crate::cluster::archive::unpack;
 use crate::control::cluster::bundles::Active;
-use crate::control::cluster::bundles::Memory;
+use crate::control::cluster::bundles::Memory as Kept;
 use crate::runtime::bundles::depot::Depot;
 use crate::runtime::bundles::depot::write_whole;
 
@@ -35,6 +36,19 @@ const FILE: &str = "active.json";
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Form {
     versions: Vec<Active>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_force: Option<Version>,
+}
+
+/// Versions that count by the clock `now_ms`, the newest first.
+///
+/// What was served, and what came before it, counts whatever the clock says: it may have stood still while the machine
+/// was off.
+fn counting(kept: &Kept, now_ms: u64) -> impl Iterator<Item = &Active> {
+    kept.versions.iter().filter(move |active| {
+        let version = Some(&active.sealed.manifest.version);
+        active.at_ms <= now_ms || version <= kept.in_force.as_ref()
+    })
 }
 
 /// The folder of bundles in the folder of state.
@@ -48,43 +62,45 @@ pub fn files_folder(folder: &Path, parcel: &PieceId) -> PathBuf {
 }
 
 /// Versions that count or did; none if nothing was kept.
-pub fn read(folder: &Path) -> io::Result<Vec<Active>> {
+pub fn read(folder: &Path) -> io::Result<Kept> {
     match std::fs::read(folder.join(FILE)) {
-        Ok(octets) => Ok(serde_json::from_slice::<Form>(&octets)?.versions),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Ok(octets) => {
+            let Form { versions, in_force } = serde_json::from_slice(&octets)?;
+            Ok(Kept { versions, in_force })
+        }
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
         Err(why) => Err(why),
     }
 }
 
 /// Keeps which versions count.
-pub(super) fn write(folder: &Path, versions: Vec<Active>) -> io::Result<()> {
-    let octets = serde_json::to_vec_pretty(&Form { versions })?;
+pub(super) fn write(folder: &Path, kept: Kept) -> io::Result<()> {
+    let Kept { versions, in_force } = kept;
+    let octets = serde_json::to_vec_pretty(&Form { versions, in_force })?;
     write_whole(&folder.join(FILE), &octets)
 }
 
 /// The folder of files that a node would serve now, by what it kept; `None`: those that `[config]` names.
 pub fn find_active(state: &Path) -> Option<PathBuf> {
     let folder = folder_in(state);
-    let versions = read(&folder).ok()?;
-    let now_ms = now_ms();
-    let counts = versions.iter().filter(|active| active.at_ms <= now_ms);
+    let kept = read(&folder).ok()?;
+    let counts = counting(&kept, now_ms());
     let mut folders = counts.map(|active| files_folder(&folder, &active.sealed.manifest.parcel));
     folders.find(|files| files.is_dir())
 }
 
 /// What was kept, and the folder of the files to be read: those of the newest version that counts and is undamaged.
-pub(super) fn open(folder: &Path, depot: &Depot) -> (Memory, Option<PathBuf>) {
-    let versions = read(folder).unwrap_or_else(|why| {
+pub(super) fn open(folder: &Path, depot: &Depot, now_ms: u64) -> (Kept, Option<PathBuf>) {
+    let kept = read(folder).unwrap_or_else(|why| {
         let path = folder.join(FILE);
         tracing::error!(
             target: "rhumb::cluster", file = %path.display(), reason = %why,
             "which version of the files counts cannot be read; it is asked of other nodes"
         );
-        Vec::new()
+        Kept::default()
     });
-    let now_ms = now_ms();
     let mut found = None;
-    for active in versions.iter().filter(|active| active.at_ms <= now_ms) {
+    for active in counting(&kept, now_ms) {
         let manifest = &active.sealed.manifest;
         match lay_out(folder, depot, &manifest.parcel) {
             Ok(files) => {
@@ -98,7 +114,13 @@ pub(super) fn open(folder: &Path, depot: &Depot) -> (Memory, Option<PathBuf>) {
         }
     }
     let (in_force, files) = found.unzip();
-    (Memory { versions, in_force }, files)
+    if files.is_none() {
+        tracing::warn!(
+            target: "rhumb::cluster", folder = %folder.display(),
+            "no version of the files is on this disk: those that [config] names count, until another node tells of one"
+        );
+    }
+    (Kept { versions: kept.versions, in_force }, files)
 }
 
 /// Makes the folder of a bundle's files, or finds it as it must be.
@@ -168,7 +190,7 @@ fn count_files(folder: &Path) -> io::Result<usize> {
     Ok(count)
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
 }
@@ -177,6 +199,9 @@ fn now_ms() -> u64 {
 #[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "it writes what is read")]
 mod tests {
     use super::*;
+    use crate::cluster::Manifest;
+    use crate::cluster::NodeName;
+    use crate::cluster::Sealed;
     use crate::cluster::archive::pack;
     use crate::cluster::piece::Index;
 
@@ -219,6 +244,44 @@ mod tests {
         depot.begin(&index).unwrap();
         depot.put(&index.id(), 0, b"nonsense").unwrap();
         assert!(lay_out(scratch.path(), &depot, &index.id()).is_err());
-        assert!(read(scratch.path()).unwrap().is_empty());
+        assert_eq!(read(scratch.path()).unwrap(), Kept::default());
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_does_not_take_back_what_was_served() {
+        let scratch = tempfile::tempdir().unwrap();
+        let depot = Depot::open(scratch.path()).unwrap();
+        let active = |number: u64, at_ms: u64| {
+            let parcel = add(&depot, &[("a.toml", &format!("{number}"))]);
+            let node = NodeName::parse("fra-1").unwrap();
+            let manifest = Manifest {
+                version: Version { number, node: node.clone() },
+                parcel,
+                octets: 1,
+                files: 1,
+                author: Box::default(),
+                reason: Box::default(),
+                made_s: 1,
+                force: false,
+                restores: None,
+            };
+            let sealed = Sealed { manifest, by: node, signature: Box::default() };
+            Active { sealed, at_ms }
+        };
+        let versions = vec![active(3, 3_000), active(2, 2_000), active(1, 1_000)];
+        let version = |number: usize| versions[3 - number].sealed.manifest.version.clone();
+        let opened = |in_force: Option<Version>, now_ms: u64| {
+            write(scratch.path(), Kept { versions: versions.clone(), in_force }).unwrap();
+            let (kept, files) = open(scratch.path(), &depot, now_ms);
+            let text = files.map(|files| std::fs::read_to_string(files.join("a.toml")).unwrap());
+            assert_eq!(kept.versions, versions);
+            (kept.in_force.map(|version| version.number), text)
+        };
+        let told = |number: u64| (Some(number), Some(number.to_string()));
+        assert_eq!(opened(Some(version(2)), 0), told(2), "its clock begins in 1970");
+        assert_eq!(opened(Some(version(2)), 2_999), told(2));
+        assert_eq!(opened(Some(version(2)), 3_000), told(3), "its instant came meanwhile");
+        assert_eq!(opened(None, 1_500), told(1));
+        assert_eq!(opened(None, 0), (None, None));
     }
 }

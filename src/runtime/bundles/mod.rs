@@ -58,7 +58,7 @@ pub async fn open(options: &mut Options) -> Result<Option<Opened>, std::io::Erro
     let own = options.sources.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let depot = Depot::open(&folder)?;
-        let (memory, files) = kept::open(&folder, &depot);
+        let (memory, files) = kept::open(&folder, &depot, kept::now_ms());
         Ok::<_, std::io::Error>((folder, depot, memory, files))
     });
     let (folder, depot, memory, files) = opened.await.map_err(std::io::Error::other)??;
@@ -192,6 +192,7 @@ impl Core {
 fn begin(depot: &Depot, index: &str) -> Result<String, String> {
     let octets = BASE64.decode(index.as_bytes()).map_err(|why| why.to_string())?;
     let index = Index::read(&octets).ok_or("this is no index of files")?;
+    depot.note_push(index.id());
     let lacking = depot
         .begin(&index)
         .map_err(|why| format!("the disk of this node does not take it: {why}"))?;

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
+use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::Mutex;
@@ -19,6 +23,7 @@ use crate::control::Job;
 use crate::control::cluster::bundles::Active;
 use crate::control::cluster::bundles::BundleNews;
 use crate::control::cluster::bundles::Deed;
+use crate::control::cluster::bundles::Memory as Kept;
 use crate::control::cluster::bundles::TableWord;
 use crate::rtt::file_name;
 use crate::rtt::text::is_table_name;
@@ -30,6 +35,9 @@ use crate::runtime::cluster::Engine;
 use crate::runtime::cluster::Pieces;
 use crate::runtime::files::Sources;
 use crate::runtime::rtt_folder;
+
+/// How often it is told how many pieces of a version are still to come.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Pieces that are asked for at once: so many round trips are saved, and no more memory is taken.
 const AT_ONCE: usize = 4;
@@ -73,8 +81,8 @@ impl Porter {
     /// Does what is ordered, one thing after the other; what takes long goes on beside.
     pub(super) async fn run(self, orders: Arc<Mutex<mpsc::Receiver<Order>>>) {
         let mut memory = Memory::default();
-        if let Ok(versions) = kept::read(&self.folder) {
-            memory.kept = parcels(&versions);
+        if let Ok(kept) = kept::read(&self.folder) {
+            memory.kept = parcels(&kept.versions);
         }
         let mut orders = orders.lock().await;
         while let Some(order) = orders.recv().await {
@@ -102,7 +110,11 @@ impl Porter {
                 }
                 let (parcel, porter) = (sealed.manifest.parcel, self.clone());
                 let task = tokio::spawn(async move {
-                    let found = porter.stage(&sealed).await;
+                    // A panic must not leave it on its way for ever.
+                    let found = AssertUnwindSafe(porter.stage(&sealed)).catch_unwind().await;
+                    let found = found.unwrap_or_else(|_| {
+                        Err("getting its files panicked; this is a bug of ours\n".into())
+                    });
                     porter.tell(BundleNews::Staged(sealed, found)).await;
                 });
                 memory.staging = Some((parcel, task));
@@ -111,9 +123,10 @@ impl Porter {
                 if let Some((_, task)) = memory.staging.take() {
                     task.abort();
                 }
+                self.clean(memory).await;
             }
             Deed::Check(sealed, job) => self.check(sealed, job),
-            Deed::Keep(versions) => self.keep(versions, memory).await,
+            Deed::Keep(kept) => self.keep(kept, memory).await,
             Deed::Table(table) => {
                 memory.table = Some(table.parcel);
                 let porter = self.clone();
@@ -198,6 +211,7 @@ impl Porter {
             tokio::task::spawn_blocking(move || depot.begin(&index)).await
         };
         let lacking = begun.map_err(io::Error::other)??;
+        let lacking_count = lacking.len();
         let fetched = lacking.into_iter().map(|position| {
             let (porter, piece) = (self.clone(), index.pieces()[position]);
             async move {
@@ -208,34 +222,47 @@ impl Porter {
                 put.await.map_err(io::Error::other)?.map(|()| true)
             }
         });
+        let (mut left, mut told) = (lacking_count, Instant::now());
         let mut fetched = stream::iter(fetched).buffer_unordered(AT_ONCE);
         while let Some(found) = fetched.next().await {
             if !found? {
                 return Ok(false);
+            }
+            left -= 1;
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                self.tell(BundleNews::Progress(parcel, left)).await;
             }
         }
         Ok(self.depot.is_whole(&parcel))
     }
 
     /// Keeps which versions count, then removes what belongs to none.
-    async fn keep(&self, versions: Vec<Active>, memory: &mut Memory) {
-        memory.kept = parcels(&versions);
-        let newest = versions.first().map(|active| active.sealed.manifest.version.clone());
+    async fn keep(&self, now: Kept, memory: &mut Memory) {
+        let versions = parcels(&now.versions);
+        let newest = now.versions.first().map(|active| active.sealed.manifest.version.clone());
+        let folder = self.folder.clone();
+        let kept = tokio::task::spawn_blocking(move || kept::write(&folder, now)).await;
+        let kept = kept.unwrap_or_else(|why| Err(io::Error::other(why)));
+        if kept.is_ok() {
+            memory.kept = versions;
+            self.clean(memory).await;
+        }
+        self.tell(BundleNews::Kept(kept.map(|()| newest).map_err(|why| why.to_string()))).await;
+    }
+
+    /// Removes what belongs to no version that counts, is on its way, or is being pushed.
+    async fn clean(&self, memory: &Memory) {
         let mut all = memory.kept.clone();
         all.extend(memory.staging.iter().map(|(parcel, _)| *parcel).chain(memory.table));
         let (folder, depot) = (self.folder.clone(), Arc::clone(&self.depot));
-        let kept = tokio::task::spawn_blocking(move || {
-            kept::write(&folder, versions)?;
+        let clean = move || {
+            all.extend(depot.pushed());
             depot.keep_only(&all);
             kept::keep_only(&folder, &all);
-            Ok::<_, io::Error>(())
-        });
-        let kept = kept.await.unwrap_or_else(|why| Err(io::Error::other(why)));
-        self.tell(match kept {
-            Ok(()) => BundleNews::Kept(newest),
-            Err(why) => BundleNews::NotKept(why.to_string()),
-        })
-        .await;
+        };
+        // Whatever comes of it: the next time the rest goes.
+        let _ = tokio::task::spawn_blocking(clean).await;
     }
 
     /// Looks which tables are in the folder, and has them given to others.
@@ -293,7 +320,10 @@ impl Porter {
             if !is_table_name(&name) || file_name(&text) != *name {
                 return Err("it is not what its name says".to_owned());
             }
-            rtt_folder::write_table(&folder, &name, &text).map_err(|why| why.to_string())
+            rtt_folder::write_table(&folder, &name, &text).map_err(|why| why.to_string())?;
+            // It stands in that folder from now on.
+            depot.forget(&parcel);
+            Ok(())
         });
         let written = written.await.map_err(|why| why.to_string())?;
         // A full channel means that a reading is due anyway.

@@ -105,11 +105,20 @@ where
         return Err(Ended::OtherNode(node));
     }
     let link = Arc::new(Link::new(node, shown.pin, generation, shown.dialler));
-    // The pin may have been taken out while the handshake went on.
+    if core.links.take_up(&link).is_err() {
+        // If it is not the one that is heard in its name, it is told so before it goes.
+        if let Some(proof) = core.proof_of_double(&link) {
+            stream.write_all(&proof.write()).await.map_err(Ended::Closed)?;
+            stream.flush().await.map_err(Ended::Closed)?;
+        }
+        return Err(Ended::Double);
+    }
+    // The pin may have been taken out while the handshake went on. Whoever takes it out looks at links that are taken up, so one
+    // of both sees it.
     if core.live().members.find_peer(&link.pin) != Some(&link.node) {
+        core.links.forget(&link);
         return Err(Ended::Cut);
     }
-    core.links.take_up(&link).map_err(|_| Ended::Double)?;
     Ok(link)
 }
 

@@ -23,6 +23,7 @@ use crate::cluster::gossip::Gossip;
 use crate::cluster::gossip::Outcome;
 use crate::model::ClusterTerms;
 use crate::runtime::cluster::counters::Counters;
+use crate::runtime::cluster::faults::Faults;
 use crate::runtime::cluster::key::NodeKey;
 use crate::runtime::cluster::links::Link;
 use crate::runtime::cluster::links::Links;
@@ -72,6 +73,7 @@ pub(super) struct Core {
     /// Pieces of bundles and tables.
     pub(super) exchange: Exchange,
     pub(super) counters: Arc<Counters>,
+    pub(super) faults: Faults,
     cluster: Box<str>,
     gossip: Mutex<Gossip>,
     start: Instant,
@@ -96,6 +98,7 @@ impl Core {
             role,
             generation,
             counters,
+            faults: Faults::default(),
             cluster,
         }
     }
@@ -113,7 +116,10 @@ impl Core {
     /// Puts other members or another key in force; connections of those who are no members are cut.
     pub(super) fn follow(&self, live: Live) {
         let members = Arc::clone(&live.members);
-        self.with_gossip(|gossip| gossip.follow(Arc::clone(&members)));
+        self.with_gossip(|gossip| {
+            let gone = gossip.follow(Arc::clone(&members)).into_iter();
+            self.mailbox.put(gone.map(|node| Heard::Forgotten { node }).collect());
+        });
         let before = self.live.send_replace(Arc::new(live));
         // After that, for whoever is taken up now is judged by the new members.
         self.links.follow(&members);
@@ -143,8 +149,15 @@ impl Core {
     }
 
     /// A connection is there: both have something to tell.
+    ///
+    /// If both dialled at once it may have been replaced since it was taken up. Whichever of two comes here last, gossip goes by
+    /// the one that stays: else nothing would be written to that.
     pub(super) fn connect(&self, link: &Link) {
-        self.with_gossip(|gossip| gossip.connect(&link.node, link.number));
+        self.with_gossip(|gossip| {
+            if self.links.find(&link.node).is_some_and(|now| now.number == link.number) {
+                gossip.connect(&link.node, link.number, link.generation);
+            }
+        });
     }
 
     /// A connection has ended.
@@ -169,9 +182,18 @@ impl Core {
     }
 
     fn spread(&self, Said { topic, sequence, sealed }: Said, urgent: bool) {
-        if !self.with_gossip(|gossip| gossip.say(topic, sequence, sealed, urgent)) {
-            tracing::error!(target: "rhumb::cluster", %topic, "this node says too much: this is not said");
-        }
+        let is_said = self.with_gossip(|gossip| gossip.say(topic, sequence, sealed, urgent));
+        self.faults.note_said(topic, is_said);
+    }
+
+    /// Proof for a peer that somebody else speaks in its name, if somebody does.
+    pub(super) fn proof_of_double(&self, link: &Link) -> Option<Frame> {
+        self.with_gossip(|gossip| gossip.proof_of_double(&link.node, link.generation))
+    }
+
+    /// Whether anything is known of a node.
+    pub(super) fn knows(&self, node: &NodeName) -> bool {
+        self.with_gossip(|gossip| gossip.knows(node))
     }
 
     /// A value came in a node's name: its sequence, if it is let in.
@@ -182,7 +204,7 @@ impl Core {
         sealed: &[u8],
     ) -> Option<u64> {
         let now = self.now();
-        match self.with_gossip(|gossip| gossip.open(node, generation, sealed, now)) {
+        self.with_gossip(|gossip| match gossip.open(node, generation, sealed, now) {
             Ok((sequence, heard)) => {
                 self.hear(heard.into_iter().collect(), Refusals::default());
                 Some(sequence)
@@ -191,18 +213,20 @@ impl Core {
                 self.hear(Vec::new(), refusals);
                 None
             }
-        }
+        })
     }
 
     /// A frame came; false if the connection should end, as too much that came is wrong.
     pub(super) fn take(&self, link: &Link, frame: Frame) -> bool {
         let now = self.now();
-        let Outcome { heard, refusals, is_flood } =
-            self.with_gossip(|gossip| gossip.hear(&link.node, frame, now));
-        self.hear(heard, refusals);
-        !is_flood
+        self.with_gossip(|gossip| {
+            let Outcome { heard, refusals, is_flood } = gossip.hear(&link.node, frame, now);
+            self.hear(heard, refusals);
+            !is_flood
+        })
     }
 
+    /// Hands on what was heard, in the order in which it was let in: nobody else has the engine meanwhile.
     fn hear(&self, heard: Vec<Heard>, refusals: Refusals) {
         self.counters.refuse(refusals);
         Counters::add(&self.counters.values_heard, heard.len());
@@ -251,8 +275,9 @@ impl Core {
             gossip
         });
         let done = act(&mut gossip);
-        let woken = gossip.take_woken();
+        let (woken, double) = (gossip.take_woken(), gossip.double());
         drop(gossip);
+        self.faults.note_double(double, self.generation);
         for node in woken {
             if let Some(link) = self.links.find(&node) {
                 link.outbox.wake();
@@ -265,9 +290,35 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Pin;
     use crate::cluster::Topic;
     use crate::cluster::membership::tests::terms;
     use crate::runtime::cluster::key;
+
+    #[test]
+    fn of_two_connections_at_once_the_one_that_stays_is_written_to_whichever_comes_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        key::make(&path).unwrap();
+        let live = Live::new(terms("a", &[]), NodeKey::read(&path).unwrap()).unwrap();
+        let core = Core::new(live, Generation(1));
+        core.say(&Say { topic: Topic::Beat, payload: [1].into(), urgent: true });
+        let name = |text: &str| NodeName::parse(text).unwrap();
+        let link = |dialler: &str| {
+            Arc::new(Link::new(name("b"), Pin::new([2; 32]), Generation(1), name(dialler)))
+        };
+        let (theirs, ours) = (link("b"), link("a"));
+        core.links.take_up(&theirs).unwrap();
+        core.links.take_up(&ours).unwrap();
+        core.connect(&ours);
+        core.connect(&theirs);
+        core.links.forget(&theirs);
+        core.disconnect(&theirs);
+        let written =
+            |link: &Link| core.with_gossip(|gossip| gossip.write(&link.node, link.number, 1 << 16));
+        assert_eq!(written(&theirs), []);
+        assert_ne!(written(&ours), []);
+    }
 
     #[test]
     fn a_fault_of_the_engine_loses_nothing_that_this_node_has_said() {

@@ -14,8 +14,16 @@ use crate::cluster::Slot;
 /// What was heard; bounded by the topics of members, which the door bounds.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    waiting: Mutex<BTreeMap<(NodeName, Option<Slot>), Heard>>,
+    waiting: Mutex<BTreeMap<(NodeName, Place), Heard>>,
     ready: Notify,
+}
+
+/// Where something of a node waits. That it is forgotten goes before what it says then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Forgotten,
+    Link,
+    Value(Slot),
 }
 
 impl Mailbox {
@@ -26,6 +34,9 @@ impl Mailbox {
         }
         let mut waiting = self.waiting.lock().expect("nobody panics with the lock");
         for heard in heard {
+            if let Heard::Forgotten { node } = &heard {
+                waiting.retain(|(of, place), _| of != node || *place == Place::Link);
+            }
             let key = key(&heard);
             if waiting.get(&key).is_none_or(|old| age(old) <= age(&heard)) {
                 waiting.insert(key, heard);
@@ -53,17 +64,18 @@ impl Mailbox {
     }
 }
 
-fn key(heard: &Heard) -> (NodeName, Option<Slot>) {
+fn key(heard: &Heard) -> (NodeName, Place) {
     match heard {
-        Heard::Value { node, topic, .. } => (node.clone(), Some(topic.place())),
-        Heard::Link { node, .. } => (node.clone(), None),
+        Heard::Value { node, topic, .. } => (node.clone(), Place::Value(topic.place())),
+        Heard::Link { node, .. } => (node.clone(), Place::Link),
+        Heard::Forgotten { node } => (node.clone(), Place::Forgotten),
     }
 }
 
 fn age(heard: &Heard) -> Option<(Generation, u64)> {
     match heard {
         Heard::Value { generation, sequence, .. } => Some((*generation, *sequence)),
-        Heard::Link { .. } => None,
+        Heard::Link { .. } | Heard::Forgotten { .. } => None,
     }
 }
 
@@ -89,5 +101,26 @@ mod tests {
             heard = from.recv() => assert_eq!(heard, Some(value(3))),
         }
         assert!(from.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_node_said_before_it_was_forgotten_is_not_handed_on_and_what_it_says_then_is() {
+        let mailbox = Mailbox::default();
+        let node = NodeName::parse("b").unwrap();
+        let value = |generation| Heard::Value {
+            node: node.clone(),
+            generation: Generation(generation),
+            topic: Topic::Beat,
+            sequence: 1,
+            payload: [].into(),
+        };
+        let forgotten = Heard::Forgotten { node: node.clone() };
+        mailbox.put(vec![value(9), forgotten.clone(), value(1)]);
+        let (to, mut from) = mpsc::channel(2);
+        let both = async { (from.recv().await.unwrap(), from.recv().await.unwrap()) };
+        tokio::select! {
+            () = mailbox.hand_on(&to) => panic!("it ends"),
+            both = both => assert_eq!(both, (forgotten, value(1))),
+        }
     }
 }

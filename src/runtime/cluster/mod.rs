@@ -9,6 +9,7 @@ mod core;
 pub mod counters;
 mod dial;
 mod failure;
+mod faults;
 mod generation;
 pub mod hook;
 pub mod key;
@@ -195,6 +196,11 @@ impl Cluster {
     /// How this node stands with the bus, if a bus carries what nodes say.
     pub fn bus(&self) -> Option<BusStatus> {
         self.bus.as_ref().map(|bus| bus.status())
+    }
+
+    /// What is wrong with what this node says, in words.
+    pub fn faults(&self) -> Vec<String> {
+        self.core.faults.texts(self.core.generation)
     }
 
     /// Where other nodes dial this one.

@@ -8,19 +8,26 @@ use crate::cluster::NodeName;
 use crate::cluster::Sealed;
 use crate::cluster::Version;
 use crate::control::cluster::bundles::Active;
+use crate::control::cluster::bundles::Answer;
 use crate::control::cluster::bundles::AnswerState;
 use crate::control::cluster::bundles::Bundles;
 use crate::control::cluster::bundles::Deed;
+use crate::control::cluster::bundles::KEPT_MAX;
+use crate::control::cluster::bundles::Memory;
 use crate::control::cluster::bundles::Offer;
 use crate::control::cluster::bundles::Trial;
 use crate::control::cluster::bundles::prepare::Preparation;
+use crate::control::cluster::bundles::prepare::Staged;
 use crate::control::cluster::bundles::status::Outcome;
 use crate::control::cluster::bundles::told::Told;
 use crate::control::cluster::bundles::word::rank;
 use crate::model::Now;
 
-/// How long others may take to get a version ready; then it is given up, and who was waited for is told.
+/// How long others may stand still while they get a version ready; then it is given up, and who was waited for is told.
 pub const READY_MAX: Duration = Duration::from_secs(120);
+
+/// How long too few servers are borne: after a start, or a cut, they are heard again within seconds.
+const FEW_MAX: Duration = Duration::from_secs(15);
 
 /// How long a canary may serve a version alone; then it is given up.
 pub const CANARY_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -49,8 +56,17 @@ pub(super) struct Push {
     pub(super) phase: Phase,
     /// Since when it is in this phase, on the monotonic clock.
     pub(super) since: Duration,
-    /// Since when somebody is waited for.
-    pub(super) stalled: Option<Duration>,
+    /// For what it waits, and since when.
+    pub(super) stalled: Option<(Still, Duration)>,
+    /// The newest version that was decided when it began.
+    pub(super) base: Option<Version>,
+}
+
+/// What a push waits for: while it stays the same nobody gets further.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Still {
+    answers: Vec<(NodeName, Option<Answer>)>,
+    is_few: bool,
 }
 
 /// How far a push is.
@@ -113,24 +129,27 @@ impl Bundles {
     }
 
     /// How the servers stand to a version.
-    pub(super) fn tally(&self, version: &Version, living: &BTreeSet<NodeName>) -> Tally {
+    pub(super) fn tally(&self, manifest: &Manifest, living: &BTreeSet<NodeName>) -> Tally {
         let mut tally = Tally::default();
+        let own = self.answer();
         for node in &self.servers {
-            if *node == self.own {
-                tally.all += 1;
-                tally.ready.push(node.clone());
-                continue;
-            }
             let word = self.words.get(node).map(|spoken| &spoken.word);
             if word.is_some_and(|word| !word.takes) {
                 continue;
             }
             tally.all += 1;
-            if !living.contains(node) {
+            let is_own = *node == self.own;
+            if !is_own && !living.contains(node) {
                 continue;
             }
-            let answer = word.and_then(|word| word.answer.as_ref());
-            match answer.filter(|answer| answer.version == *version) {
+            let answer = match is_own {
+                true => own.as_ref(),
+                false => word.and_then(|word| word.answer.as_ref()),
+            };
+            // A node that was set back may have given the same number to other files.
+            match answer.filter(|answer| {
+                answer.version == manifest.version && answer.parcel == manifest.parcel
+            }) {
                 Some(answer) if answer.state.is_ready() => tally.ready.push(node.clone()),
                 Some(answer) if answer.state == AnswerState::Refused => {
                     tally.refused.push((node.clone(), answer.why.clone()));
@@ -160,12 +179,10 @@ impl Bundles {
 
     /// Why a push goes no further: another one goes before it.
     fn yields(&self, living: &BTreeSet<NodeName>) -> Option<String> {
-        let version = &self.push.as_ref()?.manifest.version;
-        let decided = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
-        let decided = decided.map(|active| &active.sealed.manifest);
-        if let Some(other) = decided
-            .filter(|other| other.version.number >= version.number)
-            .max_by_key(|one| &one.version)
+        let Push { manifest: Manifest { version, .. }, base, .. } = self.push.as_ref()?;
+        // Files that were made from those of before do not have what that one brought.
+        if let Some(other) =
+            self.newest_decided().filter(|other| Some(&other.version) > base.as_ref())
         {
             let (other, author) = (&other.version, &other.author);
             return Some(format!(
@@ -178,6 +195,13 @@ impl Bundles {
             let Manifest { version: other, author, .. } = &other.manifest;
             format!("version {other} is pushed at the same time by {author}, and goes before it: look at it, and push again")
         })
+    }
+
+    /// The newest version that was decided anywhere, though this node may not have it, or not be able to serve it.
+    pub(super) fn newest_decided(&self) -> Option<&Manifest> {
+        let heard = self.words.values().filter_map(|spoken| spoken.word.active.as_ref());
+        let all = heard.chain(self.adopted()).map(|active| &active.sealed.manifest);
+        all.max_by_key(|manifest| &manifest.version)
     }
 
     fn mind_here(&mut self, waited: Duration, now: Now) {
@@ -209,38 +233,36 @@ impl Bundles {
 
     /// Whether all who are to be ready are; gives up if one refuses, or if it takes too long.
     fn are_all_ready(&mut self, living: &BTreeSet<NodeName>, now: Now) -> bool {
-        let Some(version) = self.push.as_ref().map(|push| push.manifest.version.clone()) else {
-            return false;
-        };
-        let tally = self.tally(&version, living);
-        let Some(push) = &mut self.push else { return false };
-        if tally.waiting.is_empty() {
-            push.stalled = None;
-        }
+        let Some(push) = &self.push else { return false };
+        let tally = self.tally(&push.manifest, living);
+        let is_few = tally.ready.len() < tally.needed() && !push.force;
+        let waited = self.waited(&tally.waiting, is_few, now);
         let names =
             |nodes: &[NodeName]| nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
         if let Some((node, why)) = tally.refused.first() {
             let nodes: Vec<NodeName> = tally.refused.iter().map(|(node, _)| node.clone()).collect();
             let why = format!(
-                "refused by {}; nothing has changed anywhere. {node} says:\n{why}",
+                "refused by {}; nothing has changed anywhere\n{node} says:\n{why}",
                 names(&nodes)
             );
             self.give_up(why, now);
             return false;
         }
         if !tally.waiting.is_empty() {
-            let since = *push.stalled.get_or_insert(now.monotonic);
-            if now.monotonic.saturating_sub(since) >= READY_MAX {
+            if waited >= READY_MAX {
                 let nodes = names(&tally.waiting);
                 let why = format!(
-                    "{nodes} did not get ready within {} s; nothing has changed anywhere",
+                    "{nodes} got no further for {} s; nothing has changed anywhere",
                     READY_MAX.as_secs()
                 );
                 self.give_up(why, now);
             }
             return false;
         }
-        if tally.ready.len() < tally.needed() && !push.force {
+        if is_few {
+            if waited < FEW_MAX {
+                return false;
+            }
             let (ready, all, needed) = (tally.ready.len(), tally.all, tally.needed());
             let why = format!(
                 "{ready} of {all} servers can be reached, and {needed} must be: others may push too, where they are; \
@@ -250,6 +272,27 @@ impl Bundles {
             return false;
         }
         true
+    }
+
+    /// How long the same nodes have stood still, or too few have been heard.
+    fn waited(&mut self, waiting: &[NodeName], is_few: bool, now: Now) -> Duration {
+        let answer = |node: &NodeName| {
+            let heard = self.words.get(node).and_then(|spoken| spoken.word.answer.clone());
+            (node.clone(), if *node == self.own { self.answer() } else { heard })
+        };
+        let still = Still { answers: waiting.iter().map(answer).collect(), is_few };
+        let Some(push) = &mut self.push else { return Duration::ZERO };
+        if waiting.is_empty() && !is_few {
+            push.stalled = None;
+            return Duration::ZERO;
+        }
+        match &push.stalled {
+            Some((before, since)) if *before == still => now.monotonic.saturating_sub(*since),
+            _ => {
+                push.stalled = Some((still, now.monotonic));
+                Duration::ZERO
+            }
+        }
     }
 
     fn mind_offered(&mut self, living: &BTreeSet<NodeName>, now: Now) {
@@ -286,9 +329,9 @@ impl Bundles {
                 format!("nobody said within {} h that it goes on", CANARY_MAX.as_secs() / 3600);
             return self.give_up(why, now);
         }
-        let version = self.push.as_ref().map(|push| push.manifest.version.clone());
-        let Some(version) = version else { return };
-        let has_refusals = !self.tally(&version, living).refused.is_empty();
+        let manifest = self.push.as_ref().map(|push| push.manifest.clone());
+        let Some(manifest) = manifest else { return };
+        let has_refusals = !self.tally(&manifest, living).refused.is_empty();
         if (goes_on || has_refusals) && self.are_all_ready(living, now) {
             self.decide_in_time(now);
         }
@@ -315,14 +358,20 @@ impl Bundles {
 
     /// A decided version is ready here: it counts from its instant on, whatever happens.
     pub(super) fn adopt(&mut self, active: Active) {
-        let Some(staged) = self.staged.take() else { return };
+        let is_it = |staged: &mut Staged| rank(&staged.sealed) == rank(&active.sealed);
+        let Some(staged) = self.staged.take_if(is_it) else { return };
         let is_known = |known: &Active| rank(&known.sealed) == rank(&active.sealed);
         let is_kept = self.adopted().is_some_and(is_known);
         if !is_kept {
             self.tell(Told::Decided(described(&active.sealed.manifest)));
             self.versions.insert(0, active.clone());
-            self.versions.truncate(super::KEPT_MAX);
-            self.deeds.push(Deed::Keep(self.versions.clone()));
+            // What is served is kept, however many come before their instants.
+            let (in_force, mut count) = (self.in_force.as_ref(), 0);
+            self.versions.retain(|active| {
+                count += 1;
+                count <= KEPT_MAX || Some(&active.sealed.manifest.version) == in_force
+            });
+            self.keep();
         }
         self.coming = staged.into_coming(active);
         if let Some(coming) = &mut self.coming {
@@ -331,14 +380,26 @@ impl Bundles {
         self.given_up.clear();
     }
 
+    /// Has on disk which versions count.
+    pub(super) fn keep(&mut self) {
+        let (versions, in_force) = (self.versions.clone(), self.in_force.clone());
+        self.deeds.push(Deed::Keep(Memory { versions, in_force }));
+    }
+
     /// Gives the push of this node up; nothing has changed, but at its canary, which goes back.
     pub(super) fn give_up(&mut self, why: String, now: Now) {
         let Some(push) = self.push.take() else { return };
-        self.tell(Told::GivenUp {
-            what: described(&push.manifest),
-            why: why.lines().next().unwrap_or_default().into(),
-        });
+        self.tell(Told::GivenUp { what: described(&push.manifest), why: first_words(&why) });
         self.last = Some(Outcome::given_up(&push.manifest, why, now));
+    }
+}
+
+/// The first line, and what it announces.
+fn first_words(why: &str) -> Box<str> {
+    let (first, rest) = why.split_once('\n').unwrap_or((why, ""));
+    match first.ends_with(':') {
+        true => format!("{first} {}", rest.lines().next().unwrap_or_default()).trim_end().into(),
+        false => first.into(),
     }
 }
 
@@ -360,7 +421,6 @@ mod tests {
     use super::*;
     use crate::cluster::PieceId;
     use crate::cluster::Role;
-    use crate::control::cluster::bundles::Memory;
     use crate::control::cluster::bundles::orders::PushFiles;
     use crate::control::cluster::bundles::orders::PushTerms;
     use crate::model::ClusterTerms;

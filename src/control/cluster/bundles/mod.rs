@@ -62,6 +62,9 @@ use crate::model::Now;
 /// Versions that are kept, with that in force: so far a rollback goes back.
 pub const KEPT_MAX: usize = 6;
 
+/// So far a number may be above all others.
+const NUMBERS_MAX: u64 = 1 << 32;
+
 /// What the shell is to do.
 #[derive(Clone, Debug)]
 pub enum Deed {
@@ -75,8 +78,8 @@ pub enum Deed {
     Check(Sealed, Arc<Job>),
     /// Stop getting what was to be staged.
     Drop,
-    /// Keep on disk which versions count, the newest first, before anything of it is lost.
-    Keep(Vec<Active>),
+    /// Keep on disk which versions count, before anything of it is lost.
+    Keep(Memory),
     /// Read files from this bundle's folder from now on; `None`: from those that `[config]` names.
     Read(Option<PieceId>),
     /// Get a table of round-trip times, and put it into the folder.
@@ -94,10 +97,10 @@ pub enum BundleNews {
     Staged(Sealed, Result<Option<Box<Job>>, String>),
     /// They were compiled.
     Checked(Sealed, Box<Product>),
-    /// Which versions count is on disk, the newest of them this one.
-    Kept(Option<Version>),
-    /// What is kept of which versions count could not be written.
-    NotKept(String),
+    /// So many pieces of a version's files are still to come.
+    Progress(PieceId, usize),
+    /// Which versions count is on disk, the newest of them this one; or why not.
+    Kept(Result<Option<Version>, String>),
     /// Tables of round-trip times in the folder, with the digests of their indexes.
     Tables(Vec<(Box<str>, PieceId)>),
     /// A table was put into the folder, or could not be had.
@@ -148,11 +151,15 @@ pub struct Bundles {
     /// The highest number that was ever heard of.
     highest: u64,
     /// Decided versions that this node cannot serve: what comes after them, or is signed by another, is looked at all the same.
-    given_up: Vec<Sealed>,
+    given_up: Vec<(Sealed, Box<str>)>,
     /// When those are tried once more, on the monotonic clock.
     given_up_until: Option<Duration>,
     /// Which version people were told of that this node cannot serve.
     told_refused: Option<(Version, PieceId)>,
+    /// When it is tried again to have on disk which versions count, on the monotonic clock.
+    keep_again: Option<Duration>,
+    /// Whether it is not on disk.
+    is_unkept: bool,
     tables: tables::Tables,
     said: Option<Word>,
     deeds: Vec<Deed>,
@@ -182,6 +189,8 @@ impl Bundles {
             given_up: Vec::new(),
             given_up_until: None,
             told_refused: None,
+            keep_again: None,
+            is_unkept: false,
             tables: tables::Tables::default(),
             said: None,
             deeds: Vec::new(),
@@ -201,7 +210,10 @@ impl Bundles {
         // Who signed what counts here may be a stranger to whoever comes later.
         let counting = self.adopted().filter(|_| self.role == Role::Server);
         let vouch = counting.map(|active| Deed::Vouch(active.sealed.clone()));
-        self.deeds.extend(vouch);
+        // And what is being pushed must be verified by all, with the key of now.
+        let pushed = self.push.as_ref().filter(|push| push.sealed.is_some());
+        let seal = pushed.map(|push| Deed::Seal(push.manifest.clone()));
+        self.deeds.extend(vouch.into_iter().chain(seal));
     }
 
     /// What counts is signed anew.
@@ -209,7 +221,7 @@ impl Bundles {
         let mut versions = self.versions.iter_mut();
         if let Some(active) = versions.find(|active| active.sealed.manifest == sealed.manifest) {
             active.sealed = sealed;
-            self.deeds.push(Deed::Keep(self.versions.clone()));
+            self.keep();
         }
     }
 
@@ -224,6 +236,9 @@ impl Bundles {
 
     /// Takes in what another node says. What agents say counts for themselves only.
     fn hear(&mut self, heard: &Heard) {
+        if let Heard::Forgotten { node } = heard {
+            self.words.remove(node);
+        }
         let Heard::Value { node, generation, sequence, topic: Topic::Bundle, payload } = heard
         else {
             return;
@@ -237,6 +252,12 @@ impl Bundles {
         if !self.is_server(node) {
             (word.active, word.offer, word.tables) = (None, None, Vec::new());
         }
+        // A number that nobody can have come to would leave none for others.
+        let is_far = |sealed: &Sealed| {
+            sealed.manifest.version.number > self.highest.saturating_add(NUMBERS_MAX)
+        };
+        word.active = word.active.take().filter(|active| !is_far(&active.sealed));
+        word.offer = word.offer.take().filter(|offer| !is_far(&offer.sealed));
         // Nobody leads another's push.
         word.offer = word.offer.take().filter(|offer| offer.sealed.manifest.version.node == *node);
         let numbers = word
@@ -283,7 +304,7 @@ impl Bundles {
     }
 
     fn is_given_up(&self, sealed: &Sealed) -> bool {
-        self.given_up.contains(sealed)
+        self.given_up.iter().any(|(refused, _)| refused == sealed)
     }
 
     /// The push that goes before all others: of those that living servers lead, this node's own among them.
@@ -295,6 +316,12 @@ impl Bundles {
         let adopted = self.adopted().map(|active| &active.sealed.manifest.version);
         let newer = heard.chain(own).filter(|(sealed, _)| Some(&sealed.manifest.version) > adopted);
         newer.max_by_key(|(sealed, _)| rank(sealed))
+    }
+
+    /// The node that serves a version before the others, by the push that goes before all others.
+    fn on_trial(&self, living: &BTreeSet<NodeName>) -> Option<NodeName> {
+        let (_, trial) = self.best_offer(living)?;
+        trial.map(|trial| trial.node.clone())
     }
 
     fn tell(&mut self, kind: Told) {
@@ -340,12 +367,8 @@ impl Controller {
             BundleNews::Checked(sealed, product) => {
                 self.take_checked(&mut bundles, &sealed, *product)
             }
-            BundleNews::Kept(version) => bundles.note_kept(version.as_ref()),
-            BundleNews::NotKept(why) => {
-                // A faulty disk holds nothing up: it is told.
-                bundles.note_kept(None);
-                bundles.tell(Told::NotKept(why.into()));
-            }
+            BundleNews::Progress(parcel, left) => bundles.note_progress(&parcel, left, now),
+            BundleNews::Kept(kept) => bundles.take_kept(kept, now),
             BundleNews::Tables(found) => {
                 let shelf = Arc::clone(self.shelf());
                 bundles.tables.set_own(found, &shelf);
@@ -371,7 +394,11 @@ impl Controller {
         self.mind_trial(&mut bundles, now, effects);
         self.mind_coming(&mut bundles, now, effects);
         let shelf = Arc::clone(self.shelf());
-        bundles.mind_tables(&shelf, now);
+        bundles.mind_tables(&living, &shelf, now);
+        bundles.mind_kept(now);
+        if let Some(panel) = &mut self.cluster {
+            panel.on_trial = bundles.on_trial(&living);
+        }
         effects.extend(std::mem::take(&mut bundles.deeds).into_iter().map(Effect::Bundle));
         let word = bundles.word();
         if bundles.said.as_ref() != Some(&word) {

@@ -188,6 +188,7 @@ impl Bundles {
             phase: Phase::Here,
             since: now.monotonic,
             stalled: None,
+            base: self.newest_decided().map(|manifest| manifest.version.clone()),
         });
         Ok(text)
     }
@@ -195,7 +196,14 @@ impl Bundles {
     fn find_canary(&self, name: &str) -> Result<NodeName, String> {
         let servers = || self.servers.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ");
         let found = self.servers.iter().find(|node| node.as_str() == name);
-        found.cloned().ok_or_else(|| format!("no server is named {name}; there are {}", servers()))
+        let found =
+            found.ok_or_else(|| format!("no server is named {name}; there are {}", servers()))?;
+        if self.words.get(found).is_some_and(|spoken| !spoken.word.takes) {
+            return Err(format!(
+                "{name} has its files by other tools: it cannot serve a version before the others"
+            ));
+        }
+        Ok(found.clone())
     }
 
     /// The version whose files a rollback brings: the named one, else the newest kept one before those in force.
@@ -229,8 +237,9 @@ impl Bundles {
         });
         earlier.max_by_key(|active| &active.sealed.manifest.version).ok_or_else(|| {
             format!(
-                "nothing before version {} is kept here; those are: {kept}; name one with --to",
-                now.version.number
+                "no files before those of version {} are kept here (kept: {kept}; name one with --to); \
+                 to have those back that [config] names push their folder",
+                now.origin()
             )
         })
     }

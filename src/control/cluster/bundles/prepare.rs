@@ -32,6 +32,12 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long to wait before a decided version that this node could not serve is tried once more.
 const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// How long files may be on their way without a word of it before they are asked for once more.
+const FETCH_MAX: Duration = Duration::from_secs(120);
+
+/// How long to wait before it is tried once more to write which versions count.
+const KEEP_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// How long a version whose instant has come waits for a disk that does not answer.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -51,8 +57,10 @@ pub(super) struct Staged {
 pub(super) enum Preparation {
     /// Files are on their way.
     Fetching {
-        /// When they are asked for again, on the monotonic clock, if they could not be had.
-        again: Option<Duration>,
+        /// When they are asked for again, on the monotonic clock, whatever has become of it.
+        again: Duration,
+        /// What is to be told of it.
+        state: FetchState,
     },
     /// They are compiled.
     Checking(Arc<ZoneFiles>),
@@ -60,6 +68,17 @@ pub(super) enum Preparation {
     Ready(Box<Ready>),
     /// It cannot be served.
     Refused(Box<str>),
+}
+
+/// How far files are on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FetchState {
+    /// They are asked for.
+    Asked,
+    /// So many pieces are still to come.
+    Left(usize),
+    /// Nobody could give them.
+    NobodyGives,
 }
 
 /// Files that compiled, and what they compiled to.
@@ -86,8 +105,9 @@ pub(super) struct Coming {
 }
 
 impl Staged {
-    fn new(sealed: Sealed) -> Self {
-        let preparation = Preparation::Fetching { again: None };
+    fn new(sealed: Sealed, now: Now) -> Self {
+        let again = now.monotonic + FETCH_MAX;
+        let preparation = Preparation::Fetching { again, state: FetchState::Asked };
         Self { sealed, decided_at_ms: None, trial_at_ms: None, preparation }
     }
 
@@ -109,28 +129,58 @@ impl Staged {
 }
 
 impl Bundles {
-    /// What this node says to the version that it gets ready.
+    /// What this node says to the version that it gets ready, or to the decided one that it cannot serve.
     pub(super) fn answer(&self) -> Option<Answer> {
-        let staged = self.staged.as_ref()?;
+        let Some(staged) = &self.staged else {
+            let (sealed, why) = self.given_up.last()?;
+            let (version, parcel) = (sealed.manifest.version.clone(), sealed.manifest.parcel);
+            return Some(Answer { version, parcel, state: AnswerState::Refused, why: why.clone() });
+        };
         let version = staged.version();
         let (state, why) = match &staged.preparation {
-            Preparation::Fetching { again: None } => (AnswerState::Fetching, ""),
-            Preparation::Fetching { again: Some(_) } => {
-                (AnswerState::Fetching, "nobody could give it yet")
-            }
-            Preparation::Checking(_) => (AnswerState::Checking, ""),
+            Preparation::Fetching { state, again: _ } => (
+                AnswerState::Fetching,
+                match state {
+                    FetchState::Asked => Box::default(),
+                    FetchState::Left(1) => "1 piece is still to come".into(),
+                    FetchState::Left(left) => format!("{left} pieces are still to come").into(),
+                    FetchState::NobodyGives => "nobody could give it yet".into(),
+                },
+            ),
+            Preparation::Checking(_) => (AnswerState::Checking, Box::default()),
             Preparation::Ready(_) if self.trial.as_ref() == Some(version) => {
-                (AnswerState::Trial, "")
+                (AnswerState::Trial, Box::default())
             }
-            Preparation::Ready(_) => (AnswerState::Ready, ""),
-            Preparation::Refused(why) => (AnswerState::Refused, &**why),
+            Preparation::Ready(_) => (AnswerState::Ready, Box::default()),
+            Preparation::Refused(why) => (AnswerState::Refused, why.clone()),
         };
         let (version, parcel) = (version.clone(), staged.sealed.manifest.parcel);
-        Some(Answer { version, parcel, state, why: why.into() })
+        Some(Answer { version, parcel, state, why })
     }
 
+    /// What is got ready of a version; if somebody else has signed it, it is got once more only while it is not ready.
     fn is_staged(&mut self, sealed: &Sealed) -> Option<&mut Staged> {
-        self.staged.as_mut().filter(|staged| staged.sealed == *sealed)
+        self.staged.as_mut().filter(|staged| {
+            let is_ready = matches!(staged.preparation, Preparation::Ready(_));
+            staged.sealed == *sealed || is_ready && rank(&staged.sealed) == rank(sealed)
+        })
+    }
+
+    /// So many pieces of a version are still to come.
+    pub(super) fn note_progress(&mut self, parcel: &PieceId, left: usize, now: Now) {
+        let staged = self.staged.as_mut().filter(|one| one.sealed.manifest.parcel == *parcel);
+        if let Some(Staged { preparation: Preparation::Fetching { again, state }, .. }) = staged {
+            (*again, *state) = (now.monotonic + FETCH_MAX, FetchState::Left(left));
+        }
+    }
+
+    /// Tells people once why this node cannot serve a version: all of it, for the others hear only its beginning.
+    fn tell_refused(&mut self, sealed: &Sealed, why: &str) {
+        let it = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
+        if std::mem::replace(&mut self.told_refused, it.clone()) != it {
+            let what = described(&sealed.manifest);
+            self.tell(Told::Refused { what, why: why.trim_end().into() });
+        }
     }
 
     /// What is to be got ready: what is decided goes before what is offered.
@@ -182,34 +232,34 @@ impl Controller {
             return;
         };
         if bundles.is_staged(&sealed).is_none() {
-            bundles.staged = Some(Staged::new(sealed.clone()));
+            bundles.staged = Some(Staged::new(sealed.clone(), now));
             bundles.deeds.push(Deed::Stage(sealed.clone()));
         }
         let Some(staged) = bundles.is_staged(&sealed) else { return };
         (staged.decided_at_ms, staged.trial_at_ms) = (decided_at_ms, trial_at_ms);
         match &mut staged.preparation {
-            Preparation::Fetching { again }
-                if again.is_some_and(|again| again <= now.monotonic) =>
-            {
-                *again = None;
+            Preparation::Fetching { again, state: _ } if *again <= now.monotonic => {
+                // To ask once more is no progress that others should hear of.
+                *again = now.monotonic + FETCH_MAX;
                 bundles.deeds.push(Deed::Stage(sealed));
             }
             Preparation::Ready(_) => match decided_at_ms {
-                Some(at_ms) => bundles.adopt(Active { sealed, at_ms }),
+                // As it was verified here.
+                Some(at_ms) => {
+                    let sealed = staged.sealed.clone();
+                    bundles.adopt(Active { sealed, at_ms });
+                }
                 None => self.mind_ready(bundles, &sealed, now),
             },
-            Preparation::Refused(why) if decided_at_ms.is_some() => {
-                let why = why.lines().next().unwrap_or_default().into();
-                let what = described(&sealed.manifest);
-                let it = Some((sealed.manifest.version.clone(), sealed.manifest.parcel));
-                bundles.given_up_until = Some(now.monotonic + REFUSED_AGAIN_AFTER);
-                bundles.given_up.push(sealed);
-                if std::mem::replace(&mut bundles.told_refused, it.clone()) == it {
-                    return;
+            Preparation::Refused(why) => {
+                let why = why.clone();
+                bundles.tell_refused(&sealed, &why);
+                if decided_at_ms.is_some() {
+                    bundles.given_up_until = Some(now.monotonic + REFUSED_AGAIN_AFTER);
+                    bundles.given_up.push((sealed, why));
                 }
-                bundles.tell(Told::Refused { what, why });
             }
-            Preparation::Fetching { .. } | Preparation::Checking(_) | Preparation::Refused(_) => {}
+            Preparation::Fetching { .. } | Preparation::Checking(_) => {}
         }
     }
 
@@ -247,7 +297,10 @@ impl Controller {
             return;
         }
         let preparation = match found {
-            Ok(None) => Preparation::Fetching { again: Some(now.monotonic + AGAIN_AFTER) },
+            Ok(None) => Preparation::Fetching {
+                again: now.monotonic + AGAIN_AFTER,
+                state: FetchState::NobodyGives,
+            },
             Err(why) => Preparation::Refused(why.into()),
             Ok(Some(job)) => {
                 let beside =
@@ -371,14 +424,42 @@ impl Controller {
         self.put_ready(&zones, product, now, effects);
         let manifest = &active.sealed.manifest;
         (bundles.in_force, bundles.trial) = (Some(manifest.version.clone()), None);
+        // Who starts with a clock that is behind is to begin with it all the same.
+        bundles.keep();
         bundles.deeds.push(Deed::Read(Some(manifest.parcel)));
         bundles.tell(Told::InForce(described(manifest)));
     }
 }
 
 impl Bundles {
-    /// It is on disk which version counts, or will not be (`None`).
-    pub(super) fn note_kept(&mut self, version: Option<&Version>) {
+    /// It is on disk which versions count, or is not, and why. A faulty disk holds nothing up: it is told, and tried again.
+    pub(super) fn take_kept(&mut self, kept: Result<Option<Version>, String>, now: Now) {
+        match kept {
+            Ok(version) => {
+                self.note_kept(version.as_ref());
+                if std::mem::take(&mut self.is_unkept) {
+                    self.tell(Told::Kept);
+                }
+                self.keep_again = None;
+            }
+            Err(why) => {
+                self.note_kept(None);
+                self.keep_again = Some(now.monotonic + KEEP_AGAIN_AFTER);
+                if !std::mem::replace(&mut self.is_unkept, true) {
+                    self.tell(Told::NotKept(why.into()));
+                }
+            }
+        }
+    }
+
+    /// Tries once more to have on disk which versions count.
+    pub(super) fn mind_kept(&mut self, now: Now) {
+        if self.keep_again.take_if(|again| *again <= now.monotonic).is_some() {
+            self.keep();
+        }
+    }
+
+    fn note_kept(&mut self, version: Option<&Version>) {
         if let Some(coming) = &mut self.coming {
             let own = &coming.active.sealed.manifest.version;
             coming.is_kept |= version.is_none_or(|kept| kept == own);

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::cluster::Manifest;
+use crate::cluster::NodeName;
 use crate::cluster::Role;
 use crate::cluster::Sealed;
 use crate::control::Controller;
@@ -73,6 +74,9 @@ pub struct PushStatus {
     pub phase: String,
     /// Who serves it before the others.
     pub canary: Option<String>,
+    /// Whether an operator let it go on from there to all nodes.
+    #[serde(default)]
+    pub goes_on: bool,
     /// Seconds in this phase, if it is led here.
     pub for_s: Option<u64>,
 }
@@ -96,6 +100,17 @@ pub struct NodeBundleStatus {
     pub to: Option<u64>,
     /// Why it refuses, or why it takes long.
     pub why: String,
+}
+
+/// How this node stands to pushed files, as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilesGauges {
+    /// Number of the version in force; 0: files that `[config]` names.
+    pub version: u64,
+    /// Living nodes that serve another version, but for a canary.
+    pub differing: usize,
+    /// Whether which version counts is on disk.
+    pub is_kept: bool,
 }
 
 /// How a push ended.
@@ -188,6 +203,26 @@ impl Controller {
 }
 
 impl Controller {
+    /// How this node stands to pushed files; `None` if it takes none.
+    pub(in crate::control) fn files_gauges(&self) -> Option<FilesGauges> {
+        let bundles = self.bundles.as_deref().filter(|bundles| bundles.takes)?;
+        let panel = self.cluster.as_ref()?;
+        let in_force = bundles.in_force.as_ref();
+        let is_live =
+            |node: &NodeName| panel.voters.iter().any(|voter| voter.node == *node && voter.is_live);
+        let others = bundles.words.iter().filter(|(node, spoken)| {
+            spoken.word.takes
+                && spoken.word.in_force.as_ref() != in_force
+                && panel.on_trial.as_ref() != Some(node)
+                && is_live(node)
+        });
+        Some(FilesGauges {
+            version: in_force.map_or(0, |version| version.number),
+            differing: others.count(),
+            is_kept: !bundles.is_unkept,
+        })
+    }
+
     /// Which version is in force here and which one comes, in a line; empty if this node takes no bundles.
     pub(in crate::control) fn files_line(&self, now: Now) -> String {
         let Some(status) = self.bundle_status(now).filter(|status| status.takes) else {
@@ -205,9 +240,16 @@ impl Controller {
         if let Some(push) = &status.push {
             line += &format!("; version {} is {}", push.version.number, push.phase);
         }
+        let canary = status.push.as_ref().and_then(|push| push.canary.as_deref());
+        if let Some(canary) = canary {
+            line += &format!(" at {canary}");
+        }
         let number = status.in_force.as_ref().map(|version| version.number);
         let differs = |node: &&NodeBundleStatus| {
-            node.is_live && node.takes == Some(true) && node.in_force != number
+            node.is_live
+                && node.takes == Some(true)
+                && node.in_force != number
+                && canary != Some(&*node.node)
         };
         let others: Vec<&str> =
             status.nodes.iter().filter(differs).map(|node| &*node.node).collect();
@@ -240,6 +282,7 @@ impl Bundles {
                 version: VersionStatus::new(&sealed, None),
                 phase: phase.to_owned(),
                 canary: push.canary.as_ref().map(ToString::to_string),
+                goes_on: matches!(push.phase, Phase::Canary { goes_on: true, .. }),
                 for_s: Some(now.monotonic.saturating_sub(push.since).as_secs()),
             });
         }
@@ -248,6 +291,7 @@ impl Bundles {
             version: VersionStatus::new(sealed, None),
             phase: if trial.is_some() { "canary" } else { "offered" }.to_owned(),
             canary: trial.map(|trial| trial.node.to_string()),
+            goes_on: false,
             for_s: None,
         })
     }

@@ -3,8 +3,10 @@
 //! From there on a table takes the way that any takes: it counts from the instant in it, on every node at once.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cluster::NodeName;
 use crate::cluster::PieceId;
 use crate::control::cluster::bundles::Bundles;
 use crate::control::cluster::bundles::Deed;
@@ -26,6 +28,8 @@ pub(super) struct Tables {
     fetched: Option<Box<str>>,
     /// When those that could not be had are asked for again, on the monotonic clock.
     again: BTreeMap<Box<str>, Duration>,
+    /// Which of them people were told of.
+    told_lacking: BTreeSet<Box<str>>,
 }
 
 impl Tables {
@@ -54,7 +58,9 @@ impl Tables {
 
 impl Bundles {
     /// Asks for the newest table that others have and this node lacks, one at a time. What counts no more is not asked for.
-    pub(super) fn mind_tables(&mut self, shelf: &Shelf, now: Now) {
+    ///
+    /// What only dead nodes have is not asked for: nobody could give it.
+    pub(super) fn mind_tables(&mut self, living: &BTreeSet<NodeName>, shelf: &Shelf, now: Now) {
         if !self.takes_tables || self.tables.fetched.is_some() {
             return;
         }
@@ -64,7 +70,8 @@ impl Bundles {
         let has = |name: &str| shelf.tables().iter().any(|shelved| *shelved.name == *name);
         let waits =
             |name: &str| self.tables.again.get(name).is_some_and(|again| *again > now.monotonic);
-        let told = self.words.values().flat_map(|spoken| &spoken.word.tables);
+        let words = self.words.iter().filter(|(node, _)| living.contains(*node));
+        let told = words.flat_map(|(_, spoken)| &spoken.word.tables);
         let lacking = told.filter(|table| {
             Some(table.rank()) > counting && !has(&table.name) && !waits(&table.name)
         });
@@ -81,8 +88,14 @@ impl Bundles {
         self.tables.again.insert(name.clone(), now.monotonic + AGAIN_AFTER);
         self.tables.again.retain(|_, again| *again > now.monotonic);
         match result {
-            Ok(()) => self.tell(Told::TableCame(name)),
-            Err(why) => self.tell(Told::TableLacking { table: name, why: why.into() }),
+            Ok(()) => {
+                self.tables.told_lacking.remove(&name);
+                self.tell(Told::TableCame(name));
+            }
+            Err(why) if self.tables.told_lacking.insert(name.clone()) => {
+                self.tell(Told::TableLacking { table: name, why: why.into() });
+            }
+            Err(_) => {}
         }
     }
 }

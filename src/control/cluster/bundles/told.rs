@@ -33,6 +33,8 @@ pub enum Told {
     },
     /// Which versions count could not be written to the disk.
     NotKept(Box<str>),
+    /// They are on the disk again.
+    Kept,
     /// A table of round-trip times came from another node.
     TableCame(Box<str>),
     /// A table could not be had.
@@ -64,6 +66,7 @@ impl Told {
             Self::GivenUp { .. } => "bundle_given_up",
             Self::Refused { .. } => "bundle_refused",
             Self::NotKept(_) => "bundle_not_kept",
+            Self::Kept => "bundle_kept",
             Self::TableCame(_) => "table_came",
             Self::TableLacking { .. } => "table_lacking",
             Self::TableTooLarge { .. } => "table_too_large",
@@ -84,6 +87,7 @@ impl Told {
             | Self::Trial(_)
             | Self::Decided(_)
             | Self::InForce(_)
+            | Self::Kept
             | Self::TableCame(_) => false,
         }
     }
@@ -108,6 +112,7 @@ impl fmt::Display for Told {
                     "which version of the files counts is not on disk, a restart may forget it: {why}"
                 )
             }
+            Self::Kept => f.write_str("which version of the files counts is on disk again"),
             Self::TableCame(table) => write!(f, "table {table} came from another node"),
             Self::TableLacking { table, why } => write!(f, "table {table} cannot be had: {why}"),
             Self::TableTooLarge { table, octets } => write!(

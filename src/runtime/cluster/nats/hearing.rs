@@ -42,7 +42,7 @@ pub(super) async fn read(
             core.counters.refuse(Refusals { malformed: 1, ..Refusals::default() });
             continue;
         };
-        if node == core.node {
+        if node == core.node && !is_of_another_life(core, &message.payload) {
             bus.standing.came_back(&message.payload);
             continue;
         }
@@ -55,6 +55,11 @@ pub(super) async fn read(
             Err(refusals) => core.counters.refuse(refusals),
         }
     }
+}
+
+/// Whether what came in this node's name is of a later life than it is in: then another process said it.
+fn is_of_another_life(core: &Core, octets: &[u8]) -> bool {
+    Message::read(octets).is_some_and(|message| message.generation > core.generation)
 }
 
 /// What can be refused without a look at the signature.
@@ -81,6 +86,9 @@ pub(super) async fn run(
             tokio::task::yield_now().await;
         }
         let Some(sequence) = core.open(&node, generation, &sealed) else { continue };
+        if node == core.node {
+            continue;
+        }
         let is_missing = bus.known().take(&node, generation, (after, sequence));
         // What is missing may be among what waits; a later value shows it again.
         if !is_missing || waiting.len() > BACKLOG {

@@ -8,11 +8,18 @@ use crate::cluster::Envelope;
 use crate::cluster::Generation;
 use crate::cluster::NodeName;
 use crate::cluster::Origin;
+use crate::cluster::PAYLOAD_MAX;
 use crate::cluster::Pin;
 use crate::cluster::Say;
 use crate::cluster::SigningKey;
 use crate::cluster::Topic;
+use crate::cluster::door::OCTETS_MAX;
+use crate::cluster::envelope::SEALED_MAX;
+use crate::cluster::frame::SLOTS_MAX;
 use crate::runtime::cluster::nats::message::Message;
+
+/// Most octets of a sealed value besides its payload.
+const HEAD: usize = SEALED_MAX - PAYLOAD_MAX;
 
 /// A value on its way to the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub(super) struct Kept {
     sequence: u64,
     signed_by: Option<Pin>,
     values: BTreeMap<String, Value>,
+    /// Of all payloads.
+    octets: usize,
 }
 
 #[derive(Debug)]
@@ -45,13 +54,24 @@ struct Value {
 impl Kept {
     pub(super) fn new(cluster: &str, node: &NodeName, generation: Generation) -> Self {
         let (cluster, node) = (cluster.into(), node.clone());
-        Self { cluster, node, generation, sequence: 0, signed_by: None, values: BTreeMap::new() }
+        let (signed_by, values) = (None, BTreeMap::new());
+        Self { cluster, node, generation, sequence: 0, signed_by, values, octets: 0 }
     }
 
     /// Numbers, seals and keeps a value.
-    pub(super) fn say(&mut self, say: &Say, key: &SigningKey) -> Outgoing {
+    /// `None` if that is more than others keep of a node.
+    pub(super) fn say(&mut self, say: &Say, key: &SigningKey) -> Option<Outgoing> {
+        let old = self.values.get(&say.topic.slot());
+        let octets = self.octets + say.payload.len() - old.map_or(0, |old| old.payload.len());
+        let is_new = old.is_none();
+        if octets + self.values.len() * HEAD > OCTETS_MAX
+            || is_new && self.values.len() >= SLOTS_MAX
+        {
+            return None;
+        }
+        self.octets = octets;
         self.signed_by.get_or_insert_with(|| key.pin());
-        self.put(say.topic, say.payload.clone(), key)
+        Some(self.put(say.topic, say.payload.clone(), key))
     }
 
     /// Seals everything anew if this node has another key now.
@@ -125,7 +145,7 @@ mod tests {
         let (mut kept, key) = (kept(), key(1));
         let votes = |shard| Topic::Votes { layout: 1, shard };
         let said: Vec<_> = [(votes(0), 10), (votes(1), 11), (Topic::Beat, 12), (votes(0), 13)]
-            .map(|(topic, payload)| kept.say(&say(topic, payload), &key))
+            .map(|(topic, payload)| kept.say(&say(topic, payload), &key).unwrap())
             .into();
         let pin = key.pin();
         assert_eq!(opened(&said, pin), [(0, 1, 10), (1, 2, 11), (2, 3, 12), (3, 4, 13)]);
@@ -143,10 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn more_than_others_keep_of_a_node_is_not_said() {
+        let (mut kept, key) = (kept(), key(1));
+        let large = |shard| Say {
+            topic: Topic::Votes { layout: 1, shard },
+            payload: vec![7; PAYLOAD_MAX].into(),
+            urgent: false,
+        };
+        let said =
+            (0..OCTETS_MAX as u64).take_while(|shard| kept.say(&large(*shard), &key).is_some());
+        let most = said.count() as u64;
+        assert!(most as usize * SEALED_MAX <= OCTETS_MAX && most > 1000, "{most}");
+        assert!(kept.say(&large(0), &key).is_some(), "what takes the place of another is no more");
+    }
+
+    #[test]
     fn another_key_seals_everything_anew_and_the_same_one_nothing() {
         let mut kept = kept();
-        kept.say(&say(Topic::State, 1), &key(1));
-        kept.say(&say(Topic::Beat, 2), &key(1));
+        kept.say(&say(Topic::State, 1), &key(1)).unwrap();
+        kept.say(&say(Topic::Beat, 2), &key(1)).unwrap();
         assert!(kept.follow(&key(1)).is_empty());
         let anew = kept.follow(&key(2));
         assert_eq!(opened(&anew, key(2).pin()), [(2, 3, 2), (3, 4, 1)]);

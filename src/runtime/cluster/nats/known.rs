@@ -63,9 +63,9 @@ impl Known {
         Ask { generation: page.generation, since: page.up_to }
     }
 
-    /// Forgets nodes that are no members any more.
-    pub(super) fn retain(&mut self, is_member: impl Fn(&NodeName) -> bool) {
-        self.0.retain(|node, _| is_member(node));
+    /// Forgets nodes of which nothing is known any more.
+    pub(super) fn retain(&mut self, is_known: impl Fn(&NodeName) -> bool) {
+        self.0.retain(|node, _| is_known(node));
     }
 
     fn page(&mut self, node: &NodeName) -> &mut Page {

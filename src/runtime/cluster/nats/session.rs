@@ -57,7 +57,7 @@ async fn subscribe(bus: &Bus, client: &Client) -> Result<[Subscriber; 4], Subscr
     Ok([values, own, asks, wants])
 }
 
-/// Follows the connection: what may have been missed is asked for each time that it is there anew. Returns when members or
+/// Follows the connection: what may have been missed is said and asked for each time that it is there anew. Returns when members or
 /// the key are followed no more.
 async fn watch(core: &Core, bus: &Bus, client: &Client, mut events: mpsc::Receiver<Event>) {
     let mut live = core.live.subscribe();
@@ -71,7 +71,8 @@ async fn watch(core: &Core, bus: &Bus, client: &Client, mut events: mpsc::Receiv
                 connects = now;
                 Counters::count(&core.counters.connections);
                 bus.standing.connect();
-                speech::ask_all(core, bus, client).await;
+                // The key may have changed while nobody could be told.
+                speech::follow(core, bus, client).await;
             }
             (State::Connected, _) => bus.standing.check_echo(refused.as_deref()),
             (State::Pending | State::Disconnected, _) => {

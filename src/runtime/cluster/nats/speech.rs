@@ -24,7 +24,12 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
         // Kept before anything is awaited: if this ends here, others ask for it.
         let outgoing: Vec<Outgoing> = {
             let mut kept = bus.kept();
-            due.iter().map(|say| kept.say(say, &live.key.signing)).collect()
+            let outgoing = due.iter().filter_map(|say| {
+                let outgoing = kept.say(say, &live.key.signing);
+                core.faults.note_said(say.topic, outgoing.is_some());
+                outgoing
+            });
+            outgoing.collect()
         };
         Counters::add(&core.counters.values_said, outgoing.len());
         say_all(core, bus, client, &outgoing).await;
@@ -38,14 +43,14 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
 /// Has everything said again if the key is another, and asks who may be new.
 pub(super) async fn follow(core: &Core, bus: &Bus, client: &Client) {
     let live = core.live();
-    bus.known().retain(|node| live.members.find(node).is_some());
+    bus.known().retain(|node| core.knows(node));
     let anew = bus.kept().follow(&live.key.signing);
     say_all(core, bus, client, &anew).await;
     ask_all(core, bus, client).await;
 }
 
 /// Asks every peer for what may have been missed.
-pub(super) async fn ask_all(core: &Core, bus: &Bus, client: &Client) {
+async fn ask_all(core: &Core, bus: &Bus, client: &Client) {
     for (node, _) in core.live().members.peers() {
         let ask = bus.known().ask(node, Instant::now());
         publish(core, client, bus.subjects.ask(node), ask.write()).await;

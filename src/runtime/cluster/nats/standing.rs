@@ -16,8 +16,11 @@ use crate::control::cluster::status::BusStatus;
 /// A value of this node's own that has not come back after so long: the bus does not carry what it says.
 const ECHO_MAX: Duration = Duration::from_secs(5);
 
-/// Least time between two lines of the log on why the bus cannot be reached.
+/// Least time between two lines of the log that give the same reason why the bus cannot be reached.
 const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Most lines in that time, whatever reasons there are.
+const TOLD_MAX: usize = 4;
 
 /// How this node stands with the bus.
 #[derive(Debug)]
@@ -33,7 +36,10 @@ struct Inner {
     why: Option<String>,
     since: Instant,
     since_unix: Duration,
-    told: Option<Instant>,
+    /// Which reasons were told of late, and when.
+    told: Vec<(String, Instant)>,
+    /// Which was told last.
+    last_told: String,
     /// The value that is to come back, and when it was said.
     echo: Option<(Vec<u8>, Instant)>,
     round_trip: Option<Duration>,
@@ -45,7 +51,8 @@ impl Default for Standing {
             why: Some("it was not dialled yet".to_owned()),
             since: Instant::now(),
             since_unix: unix(),
-            told: None,
+            told: Vec::new(),
+            last_told: String::new(),
             echo: None,
             round_trip: None,
         };
@@ -121,7 +128,8 @@ impl Standing {
         if inner.why.take().is_some() {
             let after = inner.since.elapsed();
             tracing::info!(target: "rhumb::cluster", ?after, "the bus is reachable");
-            (inner.since, inner.since_unix, inner.told) = (Instant::now(), unix(), None);
+            (inner.since, inner.since_unix) = (Instant::now(), unix());
+            (inner.told, inner.last_told) = (Vec::new(), String::new());
         }
     }
 
@@ -135,16 +143,31 @@ impl Inner {
         if self.why.is_none() {
             (self.since, self.since_unix) = (Instant::now(), unix());
         }
-        let is_news = self.why.as_deref() != Some(why);
         self.why = Some(why.to_owned());
-        if is_news && self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
-            self.told = Some(Instant::now());
+        if self.may_tell(why) {
             let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + self.since_unix);
             tracing::warn!(
                 target: "rhumb::cluster", %since, why,
                 "bus unreachable: verdicts that need votes of other sites hold, answers go on"
             );
         }
+    }
+}
+
+impl Inner {
+    /// Whether a reason is to be told: another than was told last, that was not told within a minute either. What is seen first,
+    /// a lost connection, is seldom the true one.
+    fn may_tell(&mut self, why: &str) -> bool {
+        if why == self.last_told {
+            return false;
+        }
+        self.told.retain(|(_, at)| at.elapsed() < TELL_EVERY);
+        let may_tell = self.told.len() < TOLD_MAX && self.told.iter().all(|(told, _)| told != why);
+        if may_tell {
+            self.told.push((why.to_owned(), Instant::now()));
+            self.last_told = why.to_owned();
+        }
+        may_tell
     }
 }
 
@@ -177,6 +200,23 @@ mod tests {
         standing.sent(b"four");
         standing.came_back(b"four");
         assert!(standing.status().is_reachable, "it does again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_reason_is_told_once_a_minute_and_the_true_one_is_not_kept_back_by_the_first() {
+        let standing = Standing::default();
+        standing.connect();
+        let tell = |why: &str| {
+            let before = standing.lock().last_told.clone();
+            standing.lose(why);
+            standing.lock().last_told != before
+        };
+        assert!(tell("the connection is lost"));
+        assert!(tell("certificate expired"), "a second later the true one is known");
+        assert!(!tell("the connection is lost") && !tell("certificate expired"));
+        tokio::time::advance(TELL_EVERY).await;
+        let told: Vec<bool> = (0..9).map(|number| tell(&format!("reason {number}"))).collect();
+        assert_eq!(told.iter().filter(|told| **told).count(), TOLD_MAX);
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,7 +115,7 @@ mod tests {
         let (fra, iad) =
             (Subjects::new("prod", &name("fra-1")), Subjects::new("prod", &name("iad-1")));
         let slot = Topic::Votes { layout: 9, shard: 7 }.slot();
-        assert_eq!(fra.value(&slot), "rhumb.prod.value.fra-1.votes.7");
+        assert_eq!(fra.value(&slot), "rhumb.prod.value.fra-1.votes.0000000000000007");
         assert_eq!(iad.find_speaker(&fra.value(&slot)), Some(name("fra-1")));
         assert_eq!(fra.to(&name("iad-1"), "beat"), "rhumb.prod.to.iad-1.fra-1.beat");
         assert_eq!(iad.find_speaker(&fra.to(&name("iad-1"), "beat")), Some(name("fra-1")));
