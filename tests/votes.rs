@@ -32,7 +32,6 @@ use random::for_each_seed_of;
 use rhumb::cluster::Topic;
 use rhumb::model::Anchors;
 use rhumb::model::Vantage;
-use rhumb::model::Verdict;
 use rhumb::model::Word;
 use rhumb::quorum;
 use rhumb::quorum::Decision;
@@ -184,8 +183,8 @@ fn assert_votes_are_of_the_living(fleet: &Fleet, at: usize, key: &rhumb::model::
     }
 }
 
-/// What sites see, if all nodes live and nobody is late: the twin's word.
-fn expected(fleet: &Fleet, target: usize) -> Option<(Verdict, u8)> {
+/// What sites see, if all nodes live and nobody is late.
+fn expected_votes(fleet: &Fleet, target: usize) -> Vec<SiteVote> {
     let site = |site: usize| {
         let nodes = fleet.nodes.iter().filter(|node| node.site == site && !node.is_dead);
         let word = |node: &fleet::Node| match node.panel.is_isolated() {
@@ -202,8 +201,7 @@ fn expected(fleet: &Fleet, target: usize) -> Option<(Verdict, u8)> {
     };
     // Who was taken out of the files is not asked.
     let sites = fleet.sites - usize::from(fleet.guest == Guest::Leaves);
-    let votes: Vec<SiteVote> = (0..sites).map(site).collect();
-    twin::verdict(&votes, fleet.quorum, sites)
+    (0..sites).map(site).collect()
 }
 
 /// The network heals, perhaps without one site, and everybody must come to what there is to see.
@@ -245,11 +243,17 @@ fn assert_converges(fleet: &mut Fleet, seed: u64) {
             assert!(is_alike, "seed {seed}: {key} is {known:?}");
             continue;
         }
-        let Some(verdict) = expected(fleet, number) else { continue };
+        let wanted = expected_votes(fleet, number);
+        let verdict = twin::verdict(&wanted, fleet.quorum, wanted.len());
+        let Some(verdict) = verdict else { continue };
         for node in live().filter(|node| !node.panel.is_isolated()) {
             let known = node.known.get(key).copied().unwrap_or_default();
             let votes = node.panel.votes_on(key);
-            assert_eq!(known, verdict, "seed {seed}: {key} at {}: {votes:?}", node.name);
+            let (name, quorum) = (&node.name, fleet.quorum);
+            assert_eq!(
+                known, verdict,
+                "seed {seed}: {key} at {name}, {quorum:?}: {votes:?}, and not {wanted:?}"
+            );
         }
     }
 }

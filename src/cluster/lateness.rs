@@ -12,17 +12,47 @@ use crate::cluster::book::LIFE;
 /// taken for what it is, in time.
 const DRIFT: i64 = 1000;
 
-/// Two beats that are as late as each other but for this, and came that far apart, show that the speaker's clock stood still:
-/// a machine that was suspended.
+/// Beats that are as late as each other but for this, and come that far apart, show that the speaker's clock stood still: a
+/// machine that was suspended.
 const STEADY_MS: i64 = 500;
+
+/// Beats that are less late are waited out: their node has life enough left until the next one.
+const LATE_MIN: Duration = Duration::from_secs(1);
+
+/// So many beats that are as late as each other, yet not so late that they prove nothing, show it too. Left alone such a node
+/// would be dead and alive again each second, until what clocks part has made up for it an hour later.
+const STEADY_BEATS: u32 = 3;
 
 /// What is known of the difference between a node's clock and ours, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lateness {
     /// The least one, and when that was reckoned.
     least: Option<(i64, i64)>,
-    /// The last one of a beat that came too late, and when it came.
-    late: Option<(i64, i64)>,
+    /// Late beats, as late as each other.
+    late: Option<Run>,
+}
+
+/// Beats that are as late as each other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// The difference of the last one.
+    difference: i64,
+    /// When that came.
+    at: i64,
+    /// How many they are.
+    count: u32,
+}
+
+impl Run {
+    /// The run with one beat more; a new one if that is not as late, or came at once after the last one.
+    fn after(before: Option<Self>, difference: i64, at: i64) -> Self {
+        let is_steady = |run: &Self| {
+            difference.abs_diff(run.difference) <= STEADY_MS.unsigned_abs()
+                && at - run.at >= STEADY_MS
+        };
+        let count = before.filter(is_steady).map_or(0, |run| run.count);
+        Self { difference, at, count: count + 1 }
+    }
 }
 
 impl Lateness {
@@ -37,19 +67,16 @@ impl Lateness {
         let parted = |(least, at): (i64, i64)| least.saturating_add((now - at) / DRIFT);
         let least = self.least.map_or(difference, parted);
         let late = difference.saturating_sub(least).max(0);
-        let is_steady = |(earlier, at): (i64, i64)| {
-            difference.abs_diff(earlier) <= STEADY_MS.unsigned_abs() && now - at >= STEADY_MS
-        };
-        let late = match u64::try_from(late).map(Duration::from_millis) {
-            Ok(late) if late < LIFE => late,
-            _ if self.late.is_some_and(is_steady) => {
-                self.least = None;
+        let late = u64::try_from(late).map_or(Duration::MAX, Duration::from_millis);
+        self.late = (late >= LATE_MIN).then(|| Run::after(self.late, difference, now));
+        let count = self.late.map_or(0, |run| run.count);
+        let late = match late {
+            late if count >= if late < LIFE { STEADY_BEATS } else { 2 } => {
+                (self.least, self.late) = (None, None);
                 Duration::ZERO
             }
-            _ => {
-                self.late = Some((difference, now));
-                return None;
-            }
+            late if late < LIFE => late,
+            _ => return None,
         };
         // What it parted counts once a whole millisecond of it is there.
         match self.least {
@@ -57,7 +84,6 @@ impl Lateness {
             Some(_) => self.least = Some((least.min(difference), now)),
             None => self.least = Some((difference, now)),
         }
-        self.late = None;
         Some(late)
     }
 }
@@ -104,11 +130,35 @@ mod tests {
     fn a_line_that_is_slower_for_good_is_taken_for_what_it_is() {
         let mut lateness = Lateness::default();
         lateness.observe(ms(1_000), ms(1_000));
-        assert_eq!(lateness.observe(ms(2_000), ms(4_000)), Some(ms(1_997)));
-        for at in 3..2_100 {
-            lateness.observe(ms(at * 1000), ms(at * 1000 + 2000));
+        assert_eq!(lateness.observe(ms(2_000), ms(2_900)), Some(ms(899)));
+        for at in 3..1_000 {
+            lateness.observe(ms(at * 1000), ms(at * 1000 + 900));
         }
-        assert_eq!(lateness.observe(ms(2_100_000), ms(2_102_000)), Some(ms(0)));
+        assert_eq!(lateness.observe(ms(1_000_000), ms(1_000_900)), Some(ms(0)));
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_for_nearly_a_life_does_not_leave_its_node_half_dead() {
+        let mut lateness = Lateness::default();
+        lateness.observe(ms(1_000), ms(1_000));
+        assert_eq!(lateness.observe(ms(2_000), ms(6_200)), Some(ms(4_195)));
+        assert_eq!(lateness.observe(ms(3_000), ms(7_000)), Some(ms(3_995)));
+        assert_eq!(lateness.observe(ms(4_000), ms(8_300)), Some(ms(0)), "so it is");
+        assert_eq!(lateness.observe(ms(5_000), ms(9_100)), Some(ms(0)));
+    }
+
+    #[test]
+    fn a_line_that_stalls_now_and_then_is_late_each_time() {
+        let mut lateness = Lateness::default();
+        lateness.observe(ms(1_000), ms(1_000));
+        for at in (2..100).step_by(3) {
+            // Three at once, and so on.
+            let burst = [0, 1, 2]
+                .map(|more| lateness.observe(ms((at + more) * 1000), ms(at * 1000 + 3_500 + more)));
+            let late = burst.map(|late| late.unwrap() / 1000 * 1000);
+            let least = late[2];
+            assert!(late[0] >= least + ms(1_900) && least >= ms(1_300), "{burst:?}");
+        }
     }
 
     proptest! {
