@@ -227,7 +227,7 @@ fn a_rollback_brings_earlier_files_under_a_new_version_and_not_to_and_fro() {
     assert_eq!(bus.answers(), [1; 4], "further back");
     let error =
         bus.command("a", Command::RollBack { to: None, terms: because("more") }).unwrap_err();
-    assert!(error.contains("nothing before version 5"), "{error}");
+    assert!(error.contains("no files before those of version 1"), "{error}");
     bus.command("a", Command::RollBack { to: Some(3), terms: because("it was not that") }).unwrap();
     bus.pass(10);
     assert_eq!(bus.answers(), [3; 4]);

@@ -97,6 +97,14 @@ impl Kept {
         later.into_iter().map(outgoing).collect()
     }
 
+    /// The last value that was said: who hears it sees whether anything before it is missing.
+    pub(super) fn newest(&self) -> Option<Outgoing> {
+        let mut sequences: Vec<u64> = self.values.values().map(|value| value.sequence).collect();
+        sequences.sort_unstable_by(|a, b| b.cmp(a));
+        let before = sequences.get(1).copied().unwrap_or(0);
+        self.since(self.generation, before).pop()
+    }
+
     fn put(&mut self, topic: Topic, payload: Box<[u8]>, key: &SigningKey) -> Outgoing {
         let after = self.sequence;
         self.sequence += 1;
@@ -138,6 +146,18 @@ mod tests {
             (after, envelope.sequence, envelope.payload[0])
         };
         outgoing.iter().map(open).collect()
+    }
+
+    #[test]
+    fn the_newest_value_tells_what_was_before_it() {
+        let mut kept = kept();
+        assert_eq!(kept.newest(), None);
+        let topics = [Topic::State, Topic::Rtt { shard: 1 }, Topic::State];
+        for topic in topics {
+            kept.say(&Say { topic, payload: [1].into(), urgent: false }, &key(1)).unwrap();
+        }
+        let newest = Message::read(&kept.newest().unwrap().octets).unwrap();
+        assert_eq!((newest.after, kept.newest().unwrap().slot), (2, Topic::State.slot()));
     }
 
     #[test]

@@ -71,8 +71,7 @@ async fn watch(core: &Core, bus: &Bus, client: &Client, mut events: mpsc::Receiv
                 connects = now;
                 Counters::count(&core.counters.connections);
                 bus.standing.connect();
-                // The key may have changed while nobody could be told.
-                speech::follow(core, bus, client).await;
+                speech::begin(core, bus, client).await;
             }
             (State::Connected, _) => bus.standing.check_echo(refused.as_deref()),
             (State::Pending | State::Disconnected, _) => {

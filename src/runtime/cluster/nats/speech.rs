@@ -45,6 +45,15 @@ pub(super) async fn run(core: &Core, bus: &Bus, client: &Client) {
     }
 }
 
+/// A connection is there anew. What was written to the one before may be lost, and whoever asked for it meanwhile was not heard: so
+/// the last value is said again, by which others see what they lack.
+pub(super) async fn begin(core: &Core, bus: &Bus, client: &Client) {
+    // The key may have changed while nobody could be told.
+    follow(core, bus, client).await;
+    let newest = bus.kept().newest();
+    say_all(core, bus, client, newest.as_slice()).await;
+}
+
 /// Has everything said again if the key is another, and asks who may be new.
 pub(super) async fn follow(core: &Core, bus: &Bus, client: &Client) {
     let live = core.live();
