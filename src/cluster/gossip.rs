@@ -866,7 +866,7 @@ mod tests {
         let mut fleet = Fleet::new(3);
         fleet.connect(0, 2);
         fleet.settle();
-        let mut asks = |fleet: &mut Fleet, from: u64| {
+        let asks = |fleet: &mut Fleet, from: u64| {
             let sums = Frame::Sums(vec![Sum { node: name(1), generation: Generation(1), sum: 7 }]);
             let connection = fleet.connections[&(0, 2)];
             let is_asked = |second: &u64| {
