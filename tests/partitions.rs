@@ -1,7 +1,8 @@
 //! Real processes on roads that are slow or closed, and among peers that lie: an endpoint fails everywhere or nowhere.
 //!
 //! `RHUMB_ROUNDS=20 cargo test --test partitions -- --nocapture end_to_end` measures how long it takes from an endpoint that
-//! fails to answers without it, at each of five nodes, and holds it against the figure of the issue.
+//! fails to answers without it, at each of five nodes, and holds it against the figure of the issue; `what_is_drained` does
+//! the same for an order.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 mod fleet;
@@ -10,6 +11,8 @@ mod hostile;
 mod live;
 #[path = "partitions/measure.rs"]
 mod measure;
+#[path = "partitions/orders.rs"]
+mod orders;
 mod process;
 
 use std::time::Duration;
@@ -42,6 +45,11 @@ fn start(sites: &[&'static str]) -> (Fleet, [Web; 2]) {
 #[test]
 fn end_to_end_all_nodes_leave_a_failed_endpoint_out_and_take_it_back() {
     measure::run();
+}
+
+#[test]
+fn what_is_drained_at_one_node_is_left_out_at_all_five_and_taken_back_too() {
+    orders::run();
 }
 
 #[test]

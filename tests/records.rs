@@ -14,6 +14,10 @@ mod ways_back;
 
 use bus::Bus;
 use bus::NAMES;
+use rhumb::cluster::NodeName;
+use rhumb::cluster::registry::Stamp;
+use rhumb::cluster::registry::Writing;
+use rhumb::cluster::registry::topic_of;
 use rhumb::control::Command;
 use rhumb::control::Event;
 use rhumb::control::LoadReport;
@@ -62,6 +66,24 @@ fn who_comes_later_hears_of_orders_whose_author_is_gone() {
     bus.start("c");
     bus.pass(30);
     assert_eq!(bus.orders().len(), 1);
+}
+
+#[test]
+fn who_told_of_an_order_in_another_nodes_name_is_in_the_history() {
+    let mut bus = Bus::new();
+    bus.order("a", "eu/fra-1", Action::Drain);
+    assert!(!bus.nodes["c"].told.join(" ").contains("as told by"), "a said so itself");
+    let forged = Writing {
+        key: "order endpoint eu/fra-1".into(),
+        stamp: Stamp { version: 99, node: NodeName::parse("a").unwrap() },
+        at_s: 1_800_000_000,
+        value: None,
+    };
+    bus.say("b", topic_of(&forged.key), &serde_json::to_vec(&forged).unwrap());
+    bus.deliver();
+    assert_eq!(bus.nodes["c"].controller.order_count(), 0);
+    let told = bus.nodes["c"].told.join("\n");
+    assert!(told.contains("\"order endpoint eu/fra-1\" of node a as told by node b"), "{told}");
 }
 
 #[test]

@@ -415,7 +415,7 @@ impl Controller {
         self.verdicts.retain(|key, _| known.contains(key));
         self.parts.retain(|key, _| known.contains(key));
         self.review_sheds(&compiled.model);
-        self.remembered.retain(|(pool, _), _| compiled.model.find_pool(pool).is_some());
+        self.review_memories(&compiled.model);
         self.changed.clear();
         let change = before.map(|before| change(before, &base)).unwrap_or_default();
         self.generation += 1;

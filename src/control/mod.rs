@@ -77,11 +77,13 @@ use crate::control::resolve::Resolutions;
 use crate::control::restart::Keeping;
 use crate::control::round_trips::RoundTrips;
 use crate::control::shed::Loads;
+use crate::control::stored::last_good_key;
 use crate::control::tracked::Tracked;
 use crate::control::tracked::TrackedHash;
 use crate::health::Penalty;
 use crate::model::EndpointId;
 use crate::model::Family;
+use crate::model::Model;
 use crate::model::Now;
 use crate::model::PolicyId;
 use crate::model::PoolId;
@@ -354,6 +356,16 @@ impl Controller {
                 }
             }
             self.changed.insert(pool);
+        }
+    }
+
+    /// Forgets who was healthy of pools that the files do not have any more.
+    fn review_memories(&mut self, model: &Model) {
+        let gone = self.remembered.keys().filter(|(pool, _)| model.find_pool(pool).is_none());
+        let gone: Vec<Side> = gone.cloned().collect();
+        for side in gone {
+            self.remembered.remove(&side);
+            self.end_here(last_good_key(&side));
         }
     }
 

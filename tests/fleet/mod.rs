@@ -94,7 +94,7 @@ impl Node {
         self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name))
     }
 
-    fn command(&self, command: &Command) -> Reply {
+    pub fn command(&self, command: &Command) -> Reply {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let socket = self.folder.path("rhumb.sock");
         let reply = runtime.block_on(control_socket::send(&socket, command));

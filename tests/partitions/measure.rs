@@ -15,7 +15,7 @@ use crate::live::PATIENCE;
 use crate::live::query;
 use crate::live::read_answer;
 
-const SITES: [&str; 5] = ["ams", "fra", "iad", "sin", "syd"];
+pub const SITES: [&str; 5] = ["ams", "fra", "iad", "sin", "syd"];
 
 /// How the endpoint is probed.
 const INTERVAL: Duration = Duration::from_millis(1000);
@@ -31,7 +31,7 @@ const ADDED_MAX: Duration = Duration::from_millis(1500);
 const ASKED_EVERY: Duration = Duration::from_millis(5);
 
 /// One way: 20 to 150 ms, another for each pair.
-fn delay(one: usize, other: usize) -> Duration {
+pub fn delay(one: usize, other: usize) -> Duration {
     let (low, high) = (one.min(other), one.max(other));
     let pair = (0..low).map(|first| SITES.len() - 1 - first).sum::<usize>() + high - low - 1;
     Duration::from_micros(20_000 + 130_000 * pair as u64 / 9)
@@ -66,7 +66,7 @@ fn first_answer(node: SocketAddr, address: &str, start: Instant) -> Duration {
 }
 
 /// The same of all nodes at once, in their order.
-fn first_answers(fleet: &Fleet, address: &str, start: Instant) -> Vec<Duration> {
+pub fn first_answers(fleet: &Fleet, address: &str, start: Instant) -> Vec<Duration> {
     std::thread::scope(|scope| {
         let ask = |node: SocketAddr| scope.spawn(move || first_answer(node, address, start));
         let asked: Vec<_> = fleet.nodes.iter().map(|node| ask(node.process().address())).collect();
@@ -75,7 +75,7 @@ fn first_answers(fleet: &Fleet, address: &str, start: Instant) -> Vec<Duration> 
 }
 
 /// Rounds that are asked for; none: one of each kind, and only the order of things is looked at.
-fn rounds() -> Option<usize> {
+pub fn rounds() -> Option<usize> {
     std::env::var("RHUMB_ROUNDS").ok().map(|text| text.parse().unwrap())
 }
 

@@ -79,3 +79,43 @@ fn files_that_end_a_way_back_at_one_node_end_it_there_alone() {
         );
     }
 }
+
+#[test]
+fn who_comes_when_nobody_is_healthy_remembers_who_was_last() {
+    let www = "name.www.steer = 'world'";
+    let files = FILES.replace(www, &format!("{www}\nname.www.on_all_down = 'last_good'"));
+    let all = ["a", "b", "c", "d"];
+    for late in ["a", "b", "c"] {
+        let mut bus = Bus::with(&files);
+        for name in all {
+            ENDPOINTS.iter().for_each(|endpoint| bus.see(name, endpoint, Verdict::Up));
+        }
+        bus.pass(5);
+        for endpoint in ENDPOINTS {
+            all.into_iter().for_each(|name| bus.see(name, endpoint, Verdict::Down));
+            bus.pass(5);
+        }
+        let memory = |bus: &Bus, name: &str| {
+            let kept = bus.nodes[name].kept.get("last_good eu IPv4").map(|one| format!("{one:?}"));
+            kept.unwrap_or_default()
+        };
+        assert!(memory(&bus, "a").contains("eu/fra-2"), "{:?}", memory(&bus, "a"));
+        let node = bus.nodes.get_mut(late).unwrap();
+        node.is_dead = true;
+        node.kept.clear();
+        bus.pass(20);
+        bus.start(late);
+        for endpoint in ENDPOINTS {
+            bus.see(late, endpoint, Verdict::Down);
+        }
+        bus.pass(20);
+        for name in ["b", "c"] {
+            assert_eq!(memory(&bus, name), memory(&bus, "a"), "{name}, when {late} came late");
+        }
+        for endpoint in ENDPOINTS {
+            all.into_iter().for_each(|name| bus.see(name, endpoint, Verdict::Up));
+        }
+        bus.pass(20);
+        assert!(["a", "b", "c"].iter().all(|name| memory(&bus, name).is_empty()));
+    }
+}

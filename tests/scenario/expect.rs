@@ -4,6 +4,8 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_proto::rr::rdata::opt::EdnsOption;
 
+use rhumb::control::status::SiteRoundTrip;
+
 use crate::scenario::world::World;
 
 impl World {
@@ -220,6 +222,9 @@ impl World {
                 lines.push(format!("{} {} {}", endpoint.key, endpoint.name, endpoint.order));
             }
             for target in &endpoint.targets {
+                let from = |one: &SiteRoundTrip| format!("{} {:.0} ms", one.site, one.ms);
+                let far: Vec<String> = target.round_trips.iter().map(from).collect();
+                lines.push(format!("{} is far from {}", endpoint.key, far.join(", ")));
                 let since = target.since_s.map_or(String::new(), |s| format!(" for {s}s"));
                 lines.push(format!(
                     "{} {} {}{since} {}",

@@ -6,6 +6,7 @@ mod discovery;
 mod expect;
 mod ledger;
 mod loads;
+mod neighbours;
 mod peers;
 mod round_trips;
 mod world;

@@ -21,7 +21,12 @@ use rhumb::model::Peer;
 use rhumb::model::TargetKey;
 use rhumb::model::Word;
 
+use crate::scenario::neighbours::Having;
+use crate::scenario::neighbours::Hook;
+use crate::scenario::neighbours::held;
+use crate::scenario::neighbours::measured;
 use crate::scenario::world::World;
+use crate::scenario::world::duration;
 
 /// The cluster of a scenario; there is none unless a step says so.
 #[derive(Default)]
@@ -32,6 +37,9 @@ pub struct Peers {
     said: BTreeMap<Topic, Box<[u8]>>,
     /// How often it said votes.
     says: usize,
+    /// How often it said how far targets are.
+    says_of_paths: usize,
+    pub(super) hook: Hook,
     /// Whether its prober brings no results any more.
     hangs: bool,
 }
@@ -45,6 +53,7 @@ struct Speaker {
     beat: Beat,
     beats: u64,
     words: BTreeMap<TargetKey, Word>,
+    having: Having,
     /// Numbers of what was said, by topic.
     sequences: BTreeMap<Slot, u64>,
 }
@@ -57,6 +66,7 @@ impl Peers {
     /// Notes what this node says to others.
     pub fn note(&mut self, say: Say) {
         self.says += usize::from(matches!(say.topic, Topic::Votes { .. }));
+        self.says_of_paths += usize::from(matches!(say.topic, Topic::Rtt { .. }));
         self.said.insert(say.topic, say.payload);
     }
 }
@@ -98,7 +108,8 @@ impl World {
     }
 
     fn name_peers(&mut self, rest: &str) -> Result<(), String> {
-        let mut nodes = rest.split_whitespace();
+        let mut nodes = rest.split_whitespace().peekable();
+        let has_hook = nodes.next_if_eq(&"withdraws").is_some();
         let (own, site) = node(nodes.next().ok_or("name this node")?)?;
         let mut peers = Vec::new();
         for text in nodes {
@@ -116,7 +127,7 @@ impl World {
             role: Role::Server,
             bundles: false,
             anchors: Vec::new(),
-            withdraw: Box::default(),
+            withdraw: if has_hook { Box::new(["hook".into()]) } else { Box::default() },
             peers,
             nats: None,
         };
@@ -172,6 +183,8 @@ impl World {
     fn beat(&mut self, name: &str) {
         let Some(speaker) = self.peers.speakers.get_mut(name) else { return };
         speaker.beats += 1;
+        let own = self.peers.said.get(&Topic::Beat).map(|own| &own[..]);
+        speaker.having.put(&mut speaker.beat, own, self.now);
         let (sequence, payload) = (speaker.beats, speaker.beat.to_octets());
         self.say(name, Topic::Beat, sequence, payload);
     }
@@ -185,16 +198,25 @@ impl World {
     }
 
     /// `NODE says TARGETS WORD`, `NODE silent`, `NODE speaks`, `NODE isolated`, `NODE connected`, `NODE anchors WORD`,
-    /// `NODE restarts`, `NODE has other files`, `NODE has our files`
+    /// `NODE restarts`, `NODE has other files`, `NODE has our files`, and what [`Having`] learns
     pub(super) fn peer(&mut self, rest: &str) -> Result<(), String> {
         let words: Vec<&str> = rest.split_whitespace().collect();
         let (name, words) = words.split_first().ok_or("name a node")?;
         let targets = match words {
-            ["says", targets, _] => self.find_seats(targets)?,
+            ["says" | "measures", targets, _] => self.find_seats(targets)?,
+            ["holds", targets] if *targets != "nothing" => self.find_seats(targets)?,
+            _ => Vec::new(),
+        };
+        let layout = self.controller.cluster_layout().ok_or("write CLUSTER before")?;
+        let others = match words {
+            ["measures", _, time] => measured(layout, &targets, duration(time)?),
+            ["holds", _] => vec![(Topic::State, held(layout, &targets))],
             _ => Vec::new(),
         };
         let speaker = self.peers.speakers.get_mut(*name).ok_or("there is no such node")?;
+        let is_learnt = speaker.having.learn(words)? || !others.is_empty();
         match words {
+            _ if is_learnt => {}
             ["says", _, text] => {
                 let word = word(text)?;
                 speaker.words.extend(targets.into_iter().map(|key| (key, word)));
@@ -213,6 +235,13 @@ impl World {
             _ => return Err("this is not known of a peer".into()),
         }
         self.beat(name);
+        for (topic, payload) in others {
+            let speaker = self.peers.speakers.get_mut(*name).ok_or("there is no such node")?;
+            let sequence = speaker.sequences.entry(topic.place()).or_default();
+            *sequence += 1;
+            let sequence = *sequence;
+            self.say(name, topic, sequence, payload);
+        }
         self.say_all(name)?;
         self.handle(Event::Settle);
         Ok(())
@@ -275,6 +304,11 @@ impl World {
     /// `TARGET WORD`: what this node said last of a target; `times N`: how often it said shards since last asked.
     pub(super) fn expect_said(&mut self, rest: &str) -> Result<(), String> {
         let (target, wanted) = rest.split_once(' ').ok_or("write TARGET WORD")?;
+        if target == "round-trips" {
+            let says = std::mem::take(&mut self.peers.says_of_paths);
+            let is_so = says.to_string() == wanted;
+            return if is_so { Ok(()) } else { Err(format!("it said round trips {says} times")) };
+        }
         if target == "times" {
             let says = std::mem::take(&mut self.peers.says);
             let is_so = says.to_string() == wanted;
@@ -307,6 +341,8 @@ impl World {
             }
             lines.push(line);
         }
+        lines.extend(status.drift.iter().map(ToString::to_string));
+        lines.extend(status.problems.iter().map(|problem| format!("problem: {problem}")));
         lines.push(format!("{} of {} sites live", status.sites_live, status.sites));
         lines.push(format!("{} targets in {} shards", status.targets, status.shards));
         lines.push(format!("too few voters on {}", status.too_few_voters));

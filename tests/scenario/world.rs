@@ -203,6 +203,8 @@ impl World {
             "PEER" => self.peer(rest)?,
             "ANCHORS" => self.own_anchors(rest)?,
             "PROBER" => self.prober(rest)?,
+            "HOOK" => self.hook(rest)?,
+            "EXPECT-HOOK" => self.expect_hook(rest)?,
             "EXPECT-SAID" => self.expect_said(rest)?,
             "EXPECT-CLUSTER" => self.expect_cluster(rest)?,
             "QUERY" => self.query(rest)?,
@@ -292,7 +294,8 @@ impl World {
                 }
                 Effect::Discover(sources) => self.sources = sources,
                 Effect::Say(say) => self.peers.note(say),
-                Effect::Hook(_) | Effect::Bundle(_) => {}
+                Effect::Hook(order) => self.peers.hook.note(order),
+                Effect::Bundle(_) => {}
                 Effect::Record(occurrence) => self.tell(&occurrence),
                 Effect::Persist(entry) => self.ledger.persist(entry),
                 Effect::Keep(kept) => self.ledger.keep(&kept),
@@ -387,6 +390,9 @@ impl World {
                     (Observation::Pass | Observation::Fail, _) => None,
                 };
                 self.controller.note_result(key, observation == Observation::Pass, self.now);
+                if !took.is_zero() {
+                    self.controller.note_round_trip(key, took);
+                }
                 let (verdict, degraded) = (tracker.verdict(), degree.level());
                 let is_news = match self.controller.cluster_layout() {
                     Some(_) => self.controller.wants_vote(key, verdict, degraded),

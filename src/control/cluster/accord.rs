@@ -17,10 +17,12 @@ use crate::cluster::registry::first_of;
 use crate::control::Controller;
 use crate::control::Effect;
 use crate::control::Shift;
+use crate::control::cluster::records::desk;
 use crate::control::cluster::records::is_same;
-use crate::control::failback::Side;
 use crate::control::failback::Stage;
+use crate::control::stored::Change;
 use crate::control::stored::Stored;
+use crate::control::stored::last_good_key;
 use crate::control::stored::order_key;
 use crate::control::stored::shift_key;
 use crate::control::stored::way_back_key;
@@ -53,7 +55,7 @@ enum Step {
     /// It counts here, too.
     Take(Writing),
     /// It counts here no more.
-    Drop(Side),
+    Drop,
     /// All are told what counts here.
     Say(Stored),
     /// It ends everywhere: nobody's files go with it.
@@ -76,7 +78,7 @@ impl Controller {
 
     /// Who writes for all about something, if anybody lives.
     fn scribe_of(&self, key: &str) -> Option<NodeName> {
-        first_of(key, &self.living_servers()).cloned()
+        first_of(desk(key), &self.living_servers()).cloned()
     }
 
     /// Whether a node says that it has the files that this one has.
@@ -101,6 +103,7 @@ impl Controller {
                 self.is_way_back_of_files(pool, stage)
                     && model.find_pool(pool).and_then(has_side).is_some()
             }
+            Stored::LastGood { pool, .. } => model.find_pool(pool).is_some(),
             _ => true,
         }
     }
@@ -206,11 +209,16 @@ impl Controller {
     fn do_step(&mut self, key: &str, step: Step, now: Now, effects: &mut Vec<Effect>) {
         match step {
             Step::Take(writing) => self.take_writing(&writing, now, effects),
-            Step::Drop(side) => {
+            Step::Drop => {
                 self.end_here(key.into());
-                self.drop_way_back(&side, effects);
+                self.end_noted(key, effects);
             }
-            Step::Say(record) => self.say_record(key, to_raw_value(&record).ok(), now, effects),
+            Step::Say(record) => {
+                let value = to_raw_value(&record).ok();
+                if self.is_worth_it(&Change { key: key.into(), value: Some(record) }) {
+                    self.say_record(key, value, now, effects);
+                }
+            }
             Step::End => self.say_record(key, None, now, effects),
         }
     }
@@ -231,8 +239,10 @@ impl Controller {
                 steps.insert(writing.key.clone(), Step::End);
             }
         }
-        for (side, way) in self.ways_back.iter() {
-            let (key, own) = (way_back_key(side), Stored::way_back(side, way));
+        let ways = self.ways_back.iter().map(|(side, way)| Stored::way_back(side, way));
+        let memories = self.remembered.iter().map(|(side, one)| Stored::last_good(side, one));
+        for own in ways.chain(memories) {
+            let key = own.key();
             let known = records.registry.get(&key);
             let record = known.and_then(record_of).filter(|record| self.counts_here(record, now));
             if record.as_ref().is_some_and(|record| is_same(record, &own)) {
@@ -243,10 +253,13 @@ impl Controller {
             else {
                 continue;
             };
-            let step = match (known.filter(|_| record.is_some()), self.is_own_name(&scribe)) {
-                (_, true) => Step::Say(own),
-                (Some(writing), false) => Step::Take(writing.clone()),
-                (None, false) => Step::Drop(side.clone()),
+            let is_scribe = self.is_own_name(&scribe);
+            let step = match (known, record.is_some(), &own) {
+                // There may be no room for it.
+                (None, _, Stored::LastGood { .. }) => continue,
+                _ if is_scribe => Step::Say(own),
+                (Some(writing), true, _) => Step::Take(writing.clone()),
+                (None | Some(_), _, _) => Step::Drop,
             };
             steps.insert(key.into(), step);
         }
@@ -268,7 +281,9 @@ impl Controller {
     fn keys_here(&self) -> BTreeSet<String> {
         let orders = self.orders.keys().map(order_key);
         let shifts = self.shifts.keys().map(|policy| shift_key(policy));
-        orders.chain(shifts).chain(self.ways_back.keys().map(way_back_key)).collect()
+        let sides = self.ways_back.keys().map(way_back_key);
+        let sides = sides.chain(self.remembered.keys().map(last_good_key));
+        orders.chain(shifts).chain(sides).collect()
     }
 }
 
@@ -286,7 +301,7 @@ const RAMP: Stage = Stage::Ramp { since: Duration::ZERO, tenths: 0 };
 /// What a writing says, if it is of those that all nodes keep alike.
 pub(super) fn record_of(writing: &Writing) -> Option<Stored> {
     let kind = writing.key.split(' ').next().unwrap_or_default();
-    if !matches!(kind, "order" | "shift" | "way_back") {
+    if !matches!(kind, "order" | "shift" | "way_back" | "last_good") {
         return None;
     }
     let record: Stored = serde_json::from_str(writing.text()?).ok()?;

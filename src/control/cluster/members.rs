@@ -11,6 +11,7 @@ use crate::cluster::Roster;
 use crate::control::cluster::news::NewsKind;
 use crate::control::cluster::news::NodeNews;
 use crate::control::cluster::panel::Panel;
+use crate::control::cluster::panel::Told;
 use crate::control::cluster::panel::Voter;
 use crate::model::Anchors;
 use crate::model::ClusterTerms;
@@ -24,6 +25,7 @@ impl Voter {
             is_own: node == roster.own(),
             is_live: node == roster.own(),
             is_isolated: false,
+            told: Told::default(),
             anchors: Anchors::Unset,
         };
         roster.members().iter().map(voter).collect()
@@ -50,8 +52,11 @@ impl Panel {
         }
         self.voters = Voter::all(&self.roster);
         for voter in &mut self.voters {
-            if let Some(Voter { is_live, is_isolated, anchors, .. }) = known.remove(&voter.node) {
+            if let Some(Voter { is_live, is_isolated, anchors, told, .. }) =
+                known.remove(&voter.node)
+            {
                 (voter.is_live, voter.is_isolated, voter.anchors) = (is_live, is_isolated, anchors);
+                voter.told = told;
             }
         }
         let sites = self.roster.sites();

@@ -85,6 +85,15 @@ pub enum NewsKind {
         /// Why.
         why: Box<str>,
     },
+    /// What is said to be written at one node was heard of another, which may be because the writer is away.
+    ToldBy {
+        /// Which.
+        record: Box<str>,
+        /// At which node it is said to be written.
+        writer: NodeName,
+        /// Who says so.
+        from: NodeName,
+    },
     /// Something about a bundle of files, or a table that nodes hand to each other.
     Bundle(Told),
     /// A record of another node cannot be taken in.
@@ -119,6 +128,7 @@ impl NewsKind {
             Self::HookFailed { .. } => "hook_failed",
             Self::NotShared { .. } => "record_not_shared",
             Self::NotHeard { .. } => "record_not_heard",
+            Self::ToldBy { .. } => "record_told_by",
             Self::Bundle(told) => told.event(),
         }
     }
@@ -146,6 +156,7 @@ impl NewsKind {
             | Self::Unprobed { .. }
             | Self::ProbedAgain
             | Self::NotShared { .. }
+            | Self::ToldBy { .. }
             | Self::NotHeard { .. } => None,
         }
     }
@@ -171,6 +182,7 @@ impl NewsKind {
             | Self::EnoughVoters
             | Self::ProbedAgain
             | Self::Announced
+            | Self::ToldBy { .. }
             | Self::ClockRight
             | Self::DriftOver { .. } => false,
         }
@@ -218,6 +230,9 @@ impl fmt::Display for NodeNews {
             }
             NewsKind::NotShared { record, why } => {
                 write!(f, "\"{record}\" counts here alone, the others cannot be told: {why}")
+            }
+            NewsKind::ToldBy { record, writer, from } => {
+                write!(f, "\"{record}\" of node {writer} as told by node {from}")
             }
             NewsKind::Bundle(told) => write!(f, "{told}"),
             NewsKind::NotHeard { record, why } => {

@@ -42,8 +42,19 @@ pub(super) struct Voter {
     pub(super) is_own: bool,
     pub(super) is_live: bool,
     pub(super) is_isolated: bool,
+    pub(super) told: Told,
     pub(super) anchors: Anchors,
 }
+
+/// What was told last of a node's isolation, and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    is_isolated: bool,
+    at: Option<Duration>,
+}
+
+/// Of a node's isolation at most one change is told in so long; it counts at once.
+const ISOLATED_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Since when too few vote on a target, and whether its verdict has been given up.
 #[derive(Clone, Copy, Debug)]
@@ -262,23 +273,27 @@ impl Panel {
         let Some(page) = self.book.page(&voter.node) else { return };
         let is_live = page.is_alive(now);
         let Beat { is_isolated, anchors, .. } = *page.beat();
+        let is_due = voter.told.at.is_none_or(|at| now >= at + ISOLATED_TOLD_EVERY);
+        if voter.told.is_isolated != is_isolated && is_due {
+            voter.told = Told { is_isolated, at: Some(now) };
+            self.news.push(NodeNews {
+                node: voter.node.clone(),
+                site: self.roster.sites()[voter.site].clone(),
+                kind: match is_isolated {
+                    true => NewsKind::Isolated(Box::default()),
+                    false => NewsKind::Connected,
+                },
+            });
+        }
         let before = (voter.is_live, voter.is_isolated, voter.anchors);
         if before == (is_live, is_isolated, anchors) {
             return;
         }
         (voter.is_live, voter.is_isolated, voter.anchors) = (is_live, is_isolated, anchors);
-        let tell = |kind| NodeNews {
-            node: voter.node.clone(),
-            site: self.roster.sites()[voter.site].clone(),
-            kind,
-        };
         if before.0 != is_live {
-            self.news.push(tell(if is_live { NewsKind::Seen } else { NewsKind::Lost }));
-        }
-        match (before.1, is_isolated) {
-            (false, true) => self.news.push(tell(NewsKind::Isolated(Box::default()))),
-            (true, false) => self.news.push(tell(NewsKind::Connected)),
-            (false, false) | (true, true) => {}
+            let (node, site) = (voter.node.clone(), self.roster.sites()[voter.site].clone());
+            let kind = if is_live { NewsKind::Seen } else { NewsKind::Lost };
+            self.news.push(NodeNews { node, site, kind });
         }
         self.dirty_all();
     }

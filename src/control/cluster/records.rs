@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::cluster::Heard;
 use crate::cluster::NodeName;
+use crate::cluster::PAYLOAD_MAX;
 use crate::cluster::Registry;
 use crate::cluster::Topic;
 use crate::cluster::registry::NotShared;
@@ -35,6 +36,7 @@ use crate::control::stored;
 use crate::control::stored::Change;
 use crate::control::stored::Stored;
 use crate::model::Admin;
+use crate::model::AllDown;
 use crate::model::ClusterTerms;
 use crate::model::Now;
 use crate::model::PoolId;
@@ -48,6 +50,15 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 /// Name under which pools that shed for their load have their scribe: one law decides about all of them.
 const SHEDS: &str = "shed";
+
+/// The same of who was healthy last: stamps of one node are in one order.
+const LAST_GOOD: &str = "last_good";
+
+/// Most octets of a writing around what it says: its name, version, node and time.
+const OVERHEAD_MAX: usize = 600;
+
+/// Most pools of which all nodes remember alike who was healthy last: orders must always find room.
+const LAST_GOOD_MAX: usize = 512;
 
 /// Records of this node in its cluster.
 #[derive(Debug)]
@@ -88,8 +99,17 @@ fn sharing(change: &Change) -> Sharing {
     let kind = change.key.split(' ').next().unwrap_or_default();
     match (kind, &change.value) {
         ("order" | "shift", _) | ("way_back", None) => Sharing::Always,
-        ("way_back", Some(_)) | ("shed", _) => Sharing::ByScribe,
+        ("way_back", Some(_)) | ("shed" | "last_good", _) => Sharing::ByScribe,
         _ => Sharing::Never,
+    }
+}
+
+/// Under which name a record has its scribe. Those that are weighed against each other have one in common.
+pub(super) fn desk(key: &str) -> &str {
+    match key.split(' ').next() {
+        Some(SHEDS) => SHEDS,
+        Some(LAST_GOOD) => LAST_GOOD,
+        _ => key,
     }
 }
 
@@ -135,13 +155,9 @@ impl Controller {
         let ended = self.take_ended_here();
         let is_news = |change: &&Change| change.value.is_some() || !ended.contains(&change.key);
         for change in changes.iter().filter(is_news) {
-            let scribe = match change.key.starts_with("shed ") {
-                true => SHEDS,
-                false => &*change.key,
-            };
             let is_shared = match sharing(change) {
                 Sharing::Always => true,
-                Sharing::ByScribe => self.is_scribe(scribe),
+                Sharing::ByScribe => self.is_scribe(desk(&change.key)) && self.is_worth_it(change),
                 Sharing::Never => false,
             };
             if is_shared && !self.is_known(change) {
@@ -150,6 +166,23 @@ impl Controller {
                 self.say_record(&change.key, value, now, effects);
             }
         }
+    }
+
+    /// Whether others need to know: who was healthy last matters where a policy answers with it.
+    pub(super) fn is_worth_it(&self, change: &Change) -> bool {
+        let (Some(records), true) = (&self.records, desk(&change.key) == LAST_GOOD) else {
+            return true;
+        };
+        let known = records.registry.iter().filter(|one| desk(&one.key) == LAST_GOOD);
+        let has_room = || known.count() < LAST_GOOD_MAX;
+        let is_short = |value: &Stored| {
+            serde_json::to_vec(value).is_ok_and(|octets| octets.len() < PAYLOAD_MAX - OVERHEAD_MAX)
+        };
+        let routes = self.snapshot.iter().flat_map(|one| one.compiled.routes.iter());
+        let answers = |on_all_down| on_all_down == AllDown::LastGood;
+        change.value.as_ref().is_none_or(is_short)
+            && { routes }.map(|route| route.terms.on_all_down).any(answers)
+            && (records.registry.get(&change.key).is_some() || has_room())
     }
 
     pub(super) fn say_record(
@@ -209,8 +242,20 @@ impl Controller {
             }
             Word::Newer(writing) => {
                 self.version = self.version.max(records.registry.version());
+                self.tell_teller(&writing, &node, effects);
                 self.take_writing(&writing, now, effects);
             }
+        }
+    }
+
+    /// Tells who told of what an operator wrote, if that is not the node at which it was written: nobody has signed for that.
+    fn tell_teller(&mut self, writing: &Writing, from: &NodeName, effects: &mut Vec<Effect>) {
+        let is_of_operators =
+            ["order ", "shift ", "request "].iter().any(|kind| writing.key.starts_with(kind));
+        if is_of_operators && writing.stamp.node != *from {
+            let (record, writer) = (writing.key.clone(), writing.stamp.node.clone());
+            let kind = NewsKind::ToldBy { record, writer, from: from.clone() };
+            self.tell_cluster(kind, effects);
         }
     }
 
@@ -314,6 +359,10 @@ impl Controller {
                 self.restore_record(stored);
                 self.tell_way_back(&side, effects);
             }
+            Stored::LastGood { ref pool, .. } => {
+                self.changed.extend(self.pool_id(pool));
+                self.restore_record(stored);
+            }
             Stored::Shed { ref pool, .. } => {
                 self.changed.extend(self.pool_id(pool));
                 self.take_shed(stored, effects);
@@ -341,9 +390,19 @@ impl Controller {
         if let Some(policy) = policy {
             return self.end_shift(&policy, &format!("it has ended at node {by}"), effects);
         }
+        self.end_noted(key, effects);
+    }
+
+    /// Ends what each node notes by itself.
+    pub(super) fn end_noted(&mut self, key: &str, effects: &mut Vec<Effect>) {
         let side = self.ways_back.keys().find(|side| stored::way_back_key(side) == key).cloned();
         if let Some(side) = side {
-            self.drop_way_back(&side, effects);
+            return self.drop_way_back(&side, effects);
+        }
+        let side = self.remembered.keys().find(|side| stored::last_good_key(side) == key).cloned();
+        if let Some(side) = side {
+            self.remembered.remove(&side);
+            self.changed.extend(self.pool_id(&side.0));
         }
     }
 

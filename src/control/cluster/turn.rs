@@ -328,6 +328,37 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_is_isolated_by_turns_counts_so_at_once_and_is_told_every_ten_seconds() {
+        use crate::cluster::Generation;
+        use crate::cluster::Heard;
+        let mut panel = panel(&["fra", "sin"], 1, Vantage::All);
+        let mut told = Vec::new();
+        for beat in 0..600u64 {
+            let now = Duration::from_millis(10_000 + beat * 200);
+            let is_isolated = beat < 550 && beat % 2 == 1;
+            let said = Beat { is_isolated, ..Beat::default() };
+            panel.hear(
+                Heard::Value {
+                    node: NodeName::parse("sin-1").unwrap(),
+                    generation: Generation(1),
+                    topic: Topic::Beat,
+                    sequence: beat + 1,
+                    payload: said.to_octets(),
+                },
+                now,
+            );
+            assert_eq!(panel.voters[1].is_isolated, is_isolated, "it counts at once");
+            panel.advance(Served::default, now);
+            told.extend(panel.take_news().into_iter().map(|news| news.kind));
+        }
+        let changes =
+            |kind: &&NewsKind| matches!(kind, NewsKind::Isolated(_) | NewsKind::Connected);
+        let changes: Vec<_> = told.iter().filter(changes).collect();
+        assert!((8..=12).contains(&changes.len()), "two minutes: {changes:?}");
+        assert_eq!(changes.last(), Some(&&NewsKind::Connected), "what it is in the end is told");
+    }
+
+    #[test]
     fn each_shard_of_a_check_of_two_sites_is_probed_by_two() {
         let sites = ["ams", "fra", "iad", "sin", "syd"];
         let mut count = 0;
