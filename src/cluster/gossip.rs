@@ -46,6 +46,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How long a peer is not asked about a node if that led to nothing.
 const SHUN: Duration = Duration::from_secs(4);
 
+/// How long a peer is not asked about a node of which it has values that are refused here, unless members change: they may
+/// differ by their files for a while, and 1,500 values each time are within what is borne.
+const SHUN_WRONG: Duration = Duration::from_secs(30);
+
 /// Least time between two answers to a peer about a node.
 const ANSWER_EVERY: Duration = Duration::from_secs(1);
 
@@ -128,6 +132,7 @@ impl Gossip {
             self.double = None;
         }
         self.patience.retain(|node, _| members.find(node).is_some());
+        self.peers.values_mut().for_each(|peer| peer.shunned.clear());
         self.door.follow(members)
     }
 
@@ -409,7 +414,7 @@ impl Gossip {
                     outcome.refusals.add(refusals);
                     let is_member = self.door.members().find(&node).is_some();
                     if let Some(peer) = self.peers.get_mut(from).filter(|_| is_member) {
-                        peer.shunned.insert(node, now + SHUN);
+                        peer.shunned.insert(node, now + SHUN_WRONG);
                     }
                 }
             }
@@ -854,6 +859,36 @@ mod tests {
         let frame = Frame::Push(vec![wrong; 1]);
         let again = fleet.nodes[0].hear(&name(1), frame, fleet.now);
         assert!(again.is_flood, "another connection does not make up for it");
+    }
+
+    #[test]
+    fn who_has_values_by_a_key_that_counts_elsewhere_is_seldom_asked_until_it_counts_here() {
+        let mut fleet = Fleet::new(3);
+        fleet.connect(0, 2);
+        fleet.settle();
+        let asks = |fleet: &mut Fleet, from: u64| {
+            let sums = Frame::Sums(vec![Sum { node: name(1), generation: Generation(1), sum: 7 }]);
+            let connection = fleet.connections[&(0, 2)];
+            let is_asked = |second: &u64| {
+                let now = Duration::from_secs(from + second);
+                fleet.nodes[0].hear(&name(2), sums.clone(), now);
+                let frames = fleet.nodes[0].write(&name(2), connection, PUSHED_OCTETS);
+                let is_asked = frames.iter().any(|frame| matches!(frame, Frame::Have(_)));
+                if is_asked {
+                    let origin =
+                        Origin { cluster: "prod", node: &name(1), generation: Generation(1) };
+                    let value = Envelope { topic: Topic::State, sequence: 1, payload: [].into() };
+                    let sealed = value.seal(&origin, &key(9)).into();
+                    let wrong = Pushed { node: name(1), generation: Generation(1), sealed };
+                    fleet.nodes[0].hear(&name(2), Frame::Push(vec![wrong]), now);
+                }
+                is_asked
+            };
+            (0..60).filter(is_asked).count()
+        };
+        assert_eq!(asks(&mut fleet, 0), 2);
+        fleet.nodes[0].follow(members(0, 3));
+        assert_eq!(asks(&mut fleet, 61), 2, "at once");
     }
 
     #[test]

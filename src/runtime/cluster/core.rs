@@ -201,7 +201,12 @@ impl Core {
         self.with_gossip(|gossip| gossip.knows(node))
     }
 
-    /// A value came in a node's name: its sequence, if it is let in.
+    /// Whether a node has said more than it may for now: nothing more of it is looked at.
+    pub(super) fn is_spent(&self, node: &NodeName) -> bool {
+        !self.paces.take(node, 0, Instant::now()).is_zero()
+    }
+
+    /// A value came in a node's name: its sequence, if it is let in. What is news counts against what the node may say.
     pub(super) fn open(
         &self,
         node: &NodeName,
@@ -211,6 +216,7 @@ impl Core {
         let now = self.now();
         self.with_gossip(|gossip| match gossip.open(node, generation, sealed, now) {
             Ok((sequence, heard)) => {
+                self.paces.take(node, usize::from(heard.is_some()), Instant::now());
                 self.hear(heard.into_iter().collect(), Refusals::default());
                 Some(sequence)
             }

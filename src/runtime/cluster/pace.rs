@@ -67,8 +67,11 @@ mod tests {
         let least = (1000.0 * 256.0 + 11_760.0 - AT_ONCE) / A_SECOND;
         assert!((seconds - least).abs() < 1.0, "{seconds} s, {least}");
         assert_eq!(paces.take(&other, 100, now), Duration::ZERO, "another one does not wait");
+        assert!(paces.take(&node, 0, now).is_zero());
         let rested = now + Duration::from_secs(60);
         assert_eq!(paces.take(&node, AT_ONCE as usize, rested), Duration::ZERO);
         assert!(paces.take(&node, 1, rested) > Duration::ZERO);
+        assert!(paces.take(&node, 0, rested) > Duration::ZERO, "it is spent");
+        assert!(paces.take(&node, 0, rested + Duration::from_millis(1)).is_zero());
     }
 }

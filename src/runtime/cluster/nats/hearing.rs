@@ -85,6 +85,11 @@ pub(super) async fn run(
         if turn.is_multiple_of(BREATH) {
             tokio::task::yield_now().await;
         }
+        if core.is_spent(&node) {
+            // A bus holds nobody back; what is lost is asked for when there is room for it again.
+            Counters::count(&core.counters.bus_dropped);
+            continue;
+        }
         let Some(sequence) = core.open(&node, generation, &sealed) else { continue };
         if node == core.node {
             continue;
