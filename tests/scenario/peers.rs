@@ -237,7 +237,7 @@ impl World {
         self.beat(name);
         for (topic, payload) in others {
             let speaker = self.peers.speakers.get_mut(*name).ok_or("there is no such node")?;
-            let sequence = speaker.sequences.entry(topic).or_default();
+            let sequence = speaker.sequences.entry(topic.place()).or_default();
             *sequence += 1;
             let sequence = *sequence;
             self.say(name, topic, sequence, payload);

@@ -173,12 +173,13 @@ impl Controller {
 
     /// Orders and shifts that count here, by key.
     fn records_here(&self) -> BTreeMap<String, Stored> {
-        let order = |(scope, order)| (order_key(scope), Stored::order(scope, order));
-        let shift = |(policy, shift): (&Box<str>, &Shift)| {
-            (shift_key(policy), Stored::shift(policy, shift))
-        };
-        let shifts = self.shifts.iter().map(shift);
-        self.orders.iter().map(order).chain(shifts).collect()
+        let orders = self.orders.iter();
+        let mut here: BTreeMap<String, Stored> =
+            orders.map(|(scope, order)| (order_key(scope), Stored::order(scope, order))).collect();
+        for (policy, shift) in self.shifts.iter() {
+            here.insert(shift_key(policy), Stored::shift(policy, shift));
+        }
+        here
     }
 
     /// Makes what counts here and what is known alike, where they have differed for a while.
