@@ -1,5 +1,7 @@
 //! Pools whose clients come back by and by: all nodes keep the same record of it, whatever order they heard flips in.
 
+use std::time::Duration;
+
 use rhumb::model::Verdict;
 
 use crate::bus::Bus;
@@ -77,6 +79,26 @@ fn files_that_end_a_way_back_at_one_node_end_it_there_alone() {
             waiting(&mut bus).iter().all(Option::is_some),
             "{name} has the others' files again"
         );
+    }
+}
+
+#[test]
+fn a_ramp_is_through_where_a_clock_has_jumped_and_nowhere_else() {
+    for (jumped, others) in [("a", [1, 2]), ("b", [0, 2]), ("c", [0, 1])] {
+        let mut bus = Bus::with(&ramped());
+        for verdict in [Verdict::Up, Verdict::Down, Verdict::Up] {
+            see(&mut bus, &["a", "b", "c", "d"], verdict);
+            bus.pass(5);
+        }
+        bus.nodes.get_mut(jumped).unwrap().ahead = Duration::from_secs(3600);
+        bus.pass(70);
+        let all = waiting(&mut bus);
+        assert!(others.iter().all(|other| all[*other].is_some()), "{jumped}: {all:?}");
+        assert_eq!(all.iter().filter(|one| one.is_none()).count(), 1, "{jumped}: {all:?}");
+        bus.nodes.get_mut(jumped).unwrap().ahead = Duration::ZERO;
+        bus.pass(70);
+        let all = waiting(&mut bus);
+        assert!(all[0].is_some() && all.iter().all(|one| *one == all[0]), "{jumped}: {all:?}");
     }
 }
 
