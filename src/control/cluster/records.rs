@@ -81,7 +81,7 @@ impl Records {
 }
 
 /// First words of all records that this version shares.
-const KINDS: [&str; 5] = ["order", "shift", "way_back", "shed", "request"];
+const KINDS: [&str; 6] = ["order", "shift", "way_back", SHEDS, LAST_GOOD, "request"];
 
 /// How a change of state is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -193,6 +193,8 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Some(records) = &mut self.records else { return };
+        let kind = key.split(' ').next().unwrap_or_default();
+        debug_assert!(KINDS.contains(&kind), "{key} is shared and is none of the kinds");
         match records.registry.write(key, value, self.version.saturating_add(1), now.unix.as_secs())
         {
             Ok(say) => {
