@@ -365,12 +365,7 @@ impl Bundles {
         if !is_kept {
             self.tell(Told::Decided(described(&active.sealed.manifest)));
             self.versions.insert(0, active.clone());
-            // What is served is kept, however many come before their instants.
-            let (in_force, mut count) = (self.in_force.as_ref(), 0);
-            self.versions.retain(|active| {
-                count += 1;
-                count <= KEPT_MAX || Some(&active.sealed.manifest.version) == in_force
-            });
+            forget_old(&mut self.versions, self.in_force.as_ref());
             self.keep();
         }
         self.coming = staged.into_coming(active);
@@ -392,6 +387,15 @@ impl Bundles {
         self.tell(Told::GivenUp { what: described(&push.manifest), why: first_words(&why) });
         self.last = Some(Outcome::given_up(&push.manifest, why, now));
     }
+}
+
+/// Forgets versions that are too old to go back to. What is served is kept, however many come before their instants.
+fn forget_old(versions: &mut Vec<Active>, in_force: Option<&Version>) {
+    let mut count = 0;
+    versions.retain(|active| {
+        count += 1;
+        count <= KEPT_MAX || Some(&active.sealed.manifest.version) == in_force
+    });
 }
 
 /// The first line, and what it announces.
@@ -419,8 +423,11 @@ pub(super) fn millis(unix: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Generation;
     use crate::cluster::PieceId;
     use crate::cluster::Role;
+    use crate::control::cluster::bundles::Spoken;
+    use crate::control::cluster::bundles::Word;
     use crate::control::cluster::bundles::orders::PushFiles;
     use crate::control::cluster::bundles::orders::PushTerms;
     use crate::model::ClusterTerms;
@@ -455,6 +462,48 @@ mod tests {
     fn after(hours: u64, seconds: u64) -> Now {
         let passed = Duration::from_secs(hours * 3600 + seconds);
         Now { monotonic: passed, unix: Duration::from_secs(1_800_000_000) + passed }
+    }
+
+    /// A push of files `x` that waits for all.
+    fn offered() -> Bundles {
+        let mut bundles = Bundles::new(&terms(), false, Memory::default());
+        let files = PushFiles { parcel: PieceId::of(b"x"), octets: 1, files: 1 };
+        bundles.begin(&files, &PushTerms::default(), None, after(0, 0)).unwrap();
+        bundles.push.as_mut().unwrap().phase = Phase::Offered;
+        bundles
+    }
+
+    #[test]
+    fn who_is_ready_for_other_files_of_the_same_number_is_not_ready() {
+        let mut bundles = offered();
+        let manifest = bundles.push.as_ref().unwrap().manifest.clone();
+        let living = BTreeSet::from([node("a"), node("b")]);
+        for (files, is_ready) in [(b"y", false), (b"x", true)] {
+            let (version, parcel) = (manifest.version.clone(), PieceId::of(files));
+            let state = AnswerState::Ready;
+            let answer = Answer { version, parcel, state, why: Box::default() };
+            let word = Word { takes: true, answer: Some(answer), ..Word::default() };
+            let spoken = Spoken { generation: Generation(1), sequence: 1, word };
+            bundles.words.insert(node("b"), spoken);
+            let tally = bundles.tally(&manifest, &living);
+            assert_eq!(tally.ready == [node("b")], is_ready);
+            assert!(tally.waiting.contains(&node("a")), "this one has nothing ready yet");
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_kept_however_many_versions_come() {
+        let sealed = |number| {
+            let mut manifest = offered().push.unwrap().manifest;
+            manifest.version.number = number;
+            Sealed { manifest, by: node("a"), signature: Box::default() }
+        };
+        let all = (1..=9).rev().map(|number| Active { sealed: sealed(number), at_ms: 0 });
+        let mut versions: Vec<Active> = all.collect();
+        let in_force = Version { number: 2, node: node("a") };
+        forget_old(&mut versions, Some(&in_force));
+        let numbers = versions.iter().map(|active| active.sealed.manifest.version.number);
+        assert_eq!(numbers.collect::<Vec<_>>(), [9, 8, 7, 6, 5, 4, 2]);
     }
 
     #[test]
