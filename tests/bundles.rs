@@ -472,6 +472,9 @@ fn files_that_were_made_before_another_push_was_decided_do_not_undo_it() {
     // A canary at one node; meanwhile the others, which do not hear it, decide another version.
     bus.apart.insert("c");
     let terms = PushTerms { canary: Some("c".into()), force: true, ..because("try it") };
+    bus.push_with("c", &files(2), terms.clone()).unwrap();
+    // Its number is the higher one: that alone would let it go on.
+    bus.command("c", Command::PushOff { author: "eva".into() }).unwrap();
     bus.push_with("c", &files(2), terms).unwrap();
     bus.push("a", &files(3)).unwrap();
     bus.pass(30);
